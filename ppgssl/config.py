@@ -1,0 +1,429 @@
+"""Descriptions of cohorts and studies: YAML in, checked models out; unknown keys are refused by name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ppgssl.arms import ARMS, Arm
+from ppgssl.errors import ConfigError
+
+Name = str
+_NAME = r"^[a-z0-9][a-z0-9_\-]*$"
+_CHANNEL = r"^(ppg|ppg_[a-z0-9]+|ecg_[a-z0-9]+)$"
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- cohort.yaml -----------------------------------------------------------------------------------------------
+
+
+class ChannelSource(_Model):
+    """Where one channel lies in a raw file, and what its numbers mean."""
+
+    column: str | int = Field(description="Column name or 0-based number in the raw file; array name in array files.")
+    unit: str = Field("", description="Unit of the raw samples, as the report should print it.")
+    has_baseline: bool = Field(
+        False,
+        description="True where the raw level is proportional to the light received, so that AC/DC has a meaning.",
+    )
+    inverted: bool = Field(False, description="True where the systolic upstroke points down.")
+
+
+class SignalFiles(_Model):
+    """Which files hold the signals, and how they are read."""
+
+    files: str = Field(
+        description="Path pattern under `root`, with the fields {patient} and, where files have them, {recording} and "
+        "{visit}; a field may carry its own regular expression: {patient:[0-9]+}."
+    )
+    reader: str = Field(description="Name of a reader, for example `delimited` or `arrays`.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of that reader.")
+    fs_hz: float | None = Field(None, gt=0, description="Sampling rate, where the file does not say it.")
+    channels: dict[str, ChannelSource] = Field(min_length=1)
+
+    @field_validator("files")
+    @classmethod
+    def _names_the_patient(cls, value: str) -> str:
+        if "{patient" not in value:
+            raise ValueError("must contain the field {patient}, so that each file belongs to a patient")
+        return value
+
+    @field_validator("channels")
+    @classmethod
+    def _channel_names(cls, value: dict[str, ChannelSource]) -> dict[str, ChannelSource]:
+        for name in value:
+            if not re.match(_CHANNEL, name):
+                raise ValueError(f"channel {name!r} must be named ppg, ppg_red, ppg_ir, ppg_green, ... or ecg_<lead>")
+        return value
+
+
+class Variable(_Model):
+    """One column of the clinical table."""
+
+    column: str | None = Field(None, description="Column in the table; the variable's own name by default.")
+    kind: Literal["numeric", "binary", "categorical"]
+    label: str = Field("", description="Words for tables and figures; the variable's name by default.")
+    unit: str = ""
+    range: tuple[float, float] | None = Field(
+        None, description="Plausible range of a numeric variable, both ends included; values outside become missing."
+    )
+    levels: dict[str, str] = Field(
+        default_factory=dict,
+        description="Value in the table -> level. A binary variable has two levels, the second is the event; "
+        "without levels a binary variable is 0/1.",
+    )
+    defines: list[str] = Field(
+        default_factory=list, description="Outcomes that this variable defines: it may never be a covariate for them."
+    )
+
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _levels_are_text(cls, value: Any) -> Any:
+        return {str(key): str(level) for key, level in value.items()} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kind == "numeric" and self.levels:
+            raise ValueError("a numeric variable has no levels")
+        if self.kind != "numeric" and self.range:
+            raise ValueError(f"a {self.kind} variable has no range")
+        if self.kind == "categorical" and not self.levels:
+            raise ValueError("a categorical variable needs its levels")
+        if self.kind == "binary" and self.levels and len(dict.fromkeys(self.levels.values())) != 2:
+            raise ValueError("a binary variable has exactly two levels")
+        if self.range and self.range[0] >= self.range[1]:
+            raise ValueError("the range must be [low, high] with low < high")
+        return self
+
+    @property
+    def level_names(self) -> list[str]:
+        """Levels in order; of a binary variable, the last is the event."""
+        return list(dict.fromkeys(self.levels.values())) or (["0", "1"] if self.kind == "binary" else [])
+
+
+class ClinicalTable(_Model):
+    """The clinical table: one row a patient."""
+
+    file: str = Field(description="Path under `root`.")
+    patient_column: str
+    delimiter: str = ","
+    missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "nan", "."], description="Marks of missing.")
+    variables: dict[str, Variable] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _defines_known(self) -> Self:
+        for name, variable in self.variables.items():
+            for outcome in variable.defines:
+                if outcome not in self.variables:
+                    raise ValueError(f"variable {name!r} defines {outcome!r}, which is not a variable of this table")
+        return self
+
+
+class SignalProcessing(_Model):
+    """What ingest does to every recording before it is stored."""
+
+    fs_hz: float = Field(100.0, gt=0, le=1000, description="Sampling rate of the stored samples.")
+    band_hz: dict[Literal["ppg", "ecg"], tuple[float, float]] = Field(
+        default_factory=dict, description="Band-pass edges per modality; the defaults of signals/filters.py otherwise."
+    )
+
+
+class Segmentation(_Model):
+    """How recordings are cut into segments, and which are good enough."""
+
+    segment_s: float = Field(10.0, gt=0, le=3600)
+    step_s: float = Field(5.0, gt=0, le=3600)
+    min_sqi: float = Field(0.5, ge=0, le=1, description="Signal quality index from which a segment is accepted.")
+
+
+class Cohort(_Model):
+    """A source of recordings with, maybe, a clinical table: ``cohort.yaml``."""
+
+    name: Name = Field(pattern=_NAME)
+    title: str = ""
+    description: str = ""
+    citation: str = ""
+    root: str = Field(".", description="Folder of the raw files, relative to this file; ${NAME} is an environment value.")
+    signals: SignalFiles
+    clinical: ClinicalTable | None = None
+    signal: SignalProcessing = Field(default_factory=SignalProcessing)
+    segments: Segmentation = Field(default_factory=Segmentation)
+
+
+# --- study.yaml ------------------------------------------------------------------------------------------------
+
+
+class StudyCohort(_Model):
+    """One cohort of a study."""
+
+    cohort: str | None = Field(None, description="Path of its cohort.yaml, relative to the study file.")
+    store: str | None = Field(None, description="Its store; by default `stores/<name>` in the study's output folder.")
+    role: Literal["labelled", "unlabelled"]
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.cohort is None and self.store is None:
+            raise ValueError("needs `cohort` (a cohort.yaml), `store` (a folder made by ingest), or both")
+        return self
+
+
+class InputChannel(_Model):
+    """One input channel of the encoder, and the cohort channels that may fill it, the best first."""
+
+    name: str
+    any_of: list[str] = Field(min_length=1)
+
+
+class Inputs(_Model):
+    """What one segment looks like to the encoder."""
+
+    channels: list[InputChannel] = Field(min_length=1)
+    fs_hz: float = Field(gt=0, le=1000)
+    segment_s: float = Field(gt=0)
+    step_s: float = Field(gt=0)
+    min_sqi: float = Field(0.5, ge=0, le=1)
+    normalisation: Literal["segment", "cohort", "ac_dc", "fixed"] = Field(
+        "segment",
+        description="segment: z-score of each segment and channel; cohort: mean and SD over training patients; ac_dc: "
+        "pulsatile part over baseline, in percent; fixed: the constants in `fixed`.",
+    )
+    fixed: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="Mean and SD of each input channel's raw level, for normalisation `fixed`."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [channel.name for channel in self.channels]
+        if len(set(names)) < len(names):
+            raise ValueError("two input channels have the same name")
+        if self.normalisation == "fixed" and set(self.fixed) != set(names):
+            raise ValueError(f"normalisation `fixed` needs `fixed: {{channel: [mean, sd]}}` for exactly {names}")
+        return self
+
+    @property
+    def segment_samples(self) -> int:
+        return round(self.segment_s * self.fs_hz)
+
+
+class EncoderShape(_Model):
+    """Size of the strided 1-D residual encoder."""
+
+    width: int = Field(32, ge=4, le=512, description="Feature maps of the first stage; each further stage doubles them.")
+    n_stages: int = Field(3, ge=1, le=6, description="Stages; each halves the time axis.")
+    blocks_per_stage: int = Field(1, ge=1, le=8)
+    kernel_size: int = Field(7, ge=3, le=63)
+
+    @field_validator("kernel_size")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("must be odd, so that the kernel has a centre")
+        return value
+
+
+class Pretraining(_Model):
+    """Self-supervised pretraining."""
+
+    objective: str = "masked-autoencoder"
+    mask_ratio: float = Field(0.5, ge=0, lt=1, description="Share of the time axis hidden; 0 is a plain autoencoder.")
+    mask_group_s: float = Field(0.2, gt=0, description="Length of one hidden stretch.")
+    exposure: Literal["per-fold", "disjoint", "transductive"] = Field(
+        "per-fold",
+        description="What SSL on all recordings sees: training patients of each fold and the unlabelled cohorts; the "
+        "unlabelled cohorts alone, once; or everything, test patients too, which the report marks as transductive.",
+    )
+    n_steps: int = Field(1500, ge=1, description="Optimizer steps.")
+    batch_size: int = Field(256, ge=2)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    warmup_fraction: float = Field(0.1, ge=0, le=0.9)
+    validation_fraction: float = Field(0.1, gt=0, lt=0.9, description="Share of the patients held out to judge the loss.")
+    evaluate_every: int = Field(100, ge=1, description="Steps between validation losses, checkpoints and log lines.")
+    encoder: EncoderShape = Field(default_factory=EncoderShape)
+
+
+class Network(_Model):
+    """End-to-end training of encoder and linear head."""
+
+    n_epochs: int = Field(30, ge=1)
+    freeze_epochs: int = Field(5, ge=0, description="First epochs with a pretrained encoder frozen.")
+    patience: int = Field(8, ge=1, description="Epochs without a better inner-validation loss before stopping.")
+    batch_size: int = Field(64, ge=2)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    label_smoothing: float = Field(0.05, ge=0, lt=0.5)
+    validation_fraction: float = Field(0.2, gt=0, lt=0.9)
+
+
+class Validation(_Model):
+    """How patients are split into training and test."""
+
+    scheme: Literal["repeated-kfold", "single-split"] = "repeated-kfold"
+    n_folds: int = Field(5, ge=2, le=50)
+    n_repeats: int = Field(3, ge=1, le=1000)
+    test_fraction: float = Field(0.2, gt=0, lt=0.9, description="Of `single-split`, the published protocol.")
+    n_bootstrap: int = Field(2000, ge=100, le=1_000_000)
+
+
+class Study(_Model):
+    """One analysis: ``study.yaml``."""
+
+    name: Name = Field(pattern=_NAME)
+    title: str = ""
+    description: str = ""
+    authors: str = ""
+    out: str = Field(description="Folder of everything the study makes, relative to the study file.")
+    cohorts: list[StudyCohort] = Field(min_length=1)
+    inputs: Inputs
+    outcome: str = Field(description="A binary variable of the labelled cohort; its second level is the event.")
+    covariates: list[str] = Field(default_factory=list)
+    heart_rate: str | None = Field(
+        None, description="Clinical variable for the heart-rate arm; by default the heart rate of the signals."
+    )
+    arms: list[str] = Field(default_factory=lambda: list(ARMS))
+    pretraining: Pretraining = Field(default_factory=Pretraining)
+    network: Network = Field(default_factory=Network)
+    validation: Validation = Field(default_factory=Validation)
+    seed: int = Field(2023, ge=0, lt=2**31)
+
+    @field_validator("arms")
+    @classmethod
+    def _arms_known(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name not in ARMS:
+                raise ValueError(f"unknown arm {name!r}{suggest(name, ARMS)}; the arms are: {', '.join(ARMS)}")
+        return list(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        n_labelled = sum(cohort.role == "labelled" for cohort in self.cohorts)
+        if n_labelled != 1:
+            raise ValueError(f"a study has exactly one cohort of role `labelled`, this one has {n_labelled}")
+        if self.outcome in self.covariates:
+            raise ValueError(f"the outcome {self.outcome!r} cannot be a covariate of itself")
+        if not self.covariates and any(arm.covariates for arm in self.arm_list):
+            raise ValueError("an arm uses covariates, but `covariates` is empty: list some, or choose other arms")
+        if self.pretraining.exposure == "disjoint" and n_labelled == len(self.cohorts):
+            raise ValueError("pretraining on disjoint cohorts needs a cohort of role `unlabelled`")
+        return self
+
+    @property
+    def arm_list(self) -> list[Arm]:
+        return [ARMS[name] for name in self.arms]
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+Description = TypeVar("Description", Cohort, Study)
+
+
+def suggest(word: str, choices: Any) -> str:
+    """`` (did you mean 'x'?)`` for the nearest choice, or nothing."""
+    near = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1, cutoff=0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def load_cohort(path: Path) -> Cohort:
+    """Read and check a ``cohort.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        If the file is absent, is not YAML, or breaks the schema; every problem is listed with its key.
+    """
+    return _load(path, Cohort)
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a ``study.yaml``; see :func:`load_cohort`."""
+    return _load(path, Study)
+
+
+def save_description(description: BaseModel, path: Path) -> None:
+    """Write a description as YAML that reads back equal, every default spelled out."""
+    path.write_text(yaml.safe_dump(description.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
+def cohort_root(cohort: Cohort, cohort_file: Path) -> Path:
+    """Folder of the raw files, with ``${NAME}`` replaced by environment values.
+
+    Raises
+    ------
+    ConfigError
+        If a variable is not set or the folder is absent.
+    """
+    unset = [name for name in _VARIABLE.findall(cohort.root) if not os.environ.get(name)]
+    if unset:
+        raise ConfigError(
+            f"{cohort_file}: `root` is {cohort.root!r}, but {', '.join(unset)} is not set. "
+            f"Give the folder with --data DIR, or: export {unset[0]}=/path/to/data"
+        )
+    root = Path(_VARIABLE.sub(lambda match: os.environ[match[1]], cohort.root)).expanduser()
+    root = root if root.is_absolute() else cohort_file.parent / root
+    if not root.is_dir():
+        raise ConfigError(f"{cohort_file}: `root` is {cohort.root!r}: there is no folder {root}")
+    return root.resolve()
+
+
+def _load(path: Path, model: type[Description]) -> Description:
+    raw = load_yaml(path)
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path} is not a valid {model.__name__.lower()} description:", problems(error, model)) from None
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; ConfigError if it is absent, broken, or no mapping."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path} must be a mapping of keys to values, and is {type(raw).__name__}")
+    return raw
+
+
+def problems(error: ValidationError, model: type[BaseModel]) -> tuple[str, ...]:
+    """One line for each mistake: the key as written in the file, what was expected, the nearest spelling."""
+    return tuple(_problem(dict(item), model) for item in error.errors())
+
+
+def _problem(item: dict[str, Any], model: type[BaseModel]) -> str:
+    location = item["loc"]
+    key = ".".join(str(part) for part in location)
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(model, location[:-1])
+        return f"unknown key `{key}`{suggest(location[-1], known)}; known here: {', '.join(known)}"
+    if item["type"] == "missing":
+        return f"missing key `{key}`"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"`{key}`: {message}" if key else message
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    current: Any = model
+    for part in location:
+        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
+            current = _inner_model(current.model_fields[str(part)].annotation)
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+
+
+def _inner_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((inner for inner in map(_inner_model, get_args(annotation)) if inner is not None), None)

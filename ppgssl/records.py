@@ -1,0 +1,91 @@
+"""What all rooms share: one recording, and the signals in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating]
+IntArray = NDArray[np.integer]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One channel of a recording.
+
+    Attributes
+    ----------
+    samples : float array, shape (n_samples,)
+        In the unit that the cohort's channel map states. A missing sample is NaN.
+    fs_hz : float
+        Sampling rate, over 0.
+    """
+
+    samples: FloatArray
+    fs_hz: float
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.fs_hz
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One continuous acquisition of one patient.
+
+    Attributes
+    ----------
+    recording_id, patient_id : str
+        Unique in the cohort; ``patient_id`` as written in the file name and in the clinical table.
+    signals : mapping of channel name to Signal
+        Channel names are those of the design: ``ppg``, ``ppg_red``, ``ppg_ir``, ``ppg_green``, ``ecg_*``.
+    source : str
+        Path of the raw file, relative to the cohort's root.
+    visit : str
+        Visit or session named by the file, empty where the file names none.
+    """
+
+    recording_id: str
+    patient_id: str
+    signals: Mapping[str, Signal] = field(repr=False)
+    source: str
+    visit: str = ""
+
+    def sha256(self) -> str:
+        """Hash of the sample values alone: equal for identical signals, whatever the file or patient is called."""
+        digest = hashlib.sha256()
+        for name in sorted(self.signals):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.signals[name].samples, dtype="<f4").tobytes())
+        return digest.hexdigest()
+
+
+def modality(channel: str) -> str:
+    """``ppg`` or ``ecg``: the part of a channel's name before the first underscore."""
+    return channel.split("_", 1)[0]
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Something that ingest left out, and why.
+
+    Attributes
+    ----------
+    unit : {"file", "recording", "segment", "patient", "cell"}
+    subject : str
+        Which one: a path relative to the cohort's root, a recording or patient id, ``patient/column`` for a cell.
+    reason : str
+        A short phrase that is the same for the same cause, so that reasons can be counted.
+    detail : str
+        File, row, column, what was expected. Never a clinical value.
+    """
+
+    unit: str
+    subject: str
+    reason: str
+    detail: str = ""
