@@ -1,5 +1,1 @@
 """Learn from every pulse-oximeter recording, and test honestly whether it predicts an outcome."""
-
-from importlib.metadata import version
-
-__version__ = version("ppgssl")

@@ -182,6 +182,9 @@ class ArmResult(_Model):
     n_features: int | None = Field(description="Columns after encoding; null for a network.")
     auroc: Interval
     difference: Difference | None = Field(description="Against the covariates arm; null for that arm itself.")
+    difference_to_untrained: Difference | None = Field(
+        None, description="Against the same arm with an untrained encoder; null for arms without SSL."
+    )
     auroc_sensitivity: Interval | None = Field(
         None, description="The same predictions in the patients of the sensitivity analysis alone."
     )

@@ -1,0 +1,38 @@
+"""The command line: one command a file, heavy imports inside the commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from ppgssl.cli import check, evaluate, ingest, pretrain, run, simulate
+from ppgssl.errors import PpgsslError
+
+app = typer.Typer(
+    name="ppgssl",
+    help="Learn from pulse-oximeter recordings, and test honestly whether they predict an outcome.",
+    epilog="A cohort: check, ingest. A study: run, or pretrain and then evaluate. To try it without data: simulate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(check.check)
+app.command()(ingest.ingest)
+app.command()(pretrain.pretrain)
+app.command()(evaluate.evaluate)
+app.command()(run.run)
+app.command()(simulate.simulate)
+
+
+def main() -> None:
+    """Entry point: errors that a user can mend are printed, never traced."""
+    try:
+        app()
+    except PpgsslError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,47 @@
+"""``ppgssl check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ppgssl.cli.console import (
+    DataOption,
+    JobsOption,
+    JsonOption,
+    print_rejects,
+    print_summary,
+    progress_bar,
+    rejects_by_reason,
+    set_data_folder,
+)
+
+
+def check(
+    cohort: Annotated[Path, typer.Argument(help="Description of the cohort: cohort.yaml.", show_default=False)],
+    data: DataOption = None,
+    jobs: JobsOption = -1,
+    json: JsonOption = False,
+) -> None:
+    """Say all that ingest would complain about, without processing signals. Exit code 2 if there is anything."""
+    from ppgssl.ingest import check_cohort
+
+    set_data_folder(data)
+    with progress_bar(f"check {cohort.stem}") as advance:
+        summary = check_cohort(cohort, n_jobs=jobs, progress=advance)
+    if not json:
+        print_rejects(summary.rejects, most=20)
+    print_summary(
+        {
+            "files": summary.n_files,
+            "recordings": summary.n_recordings,
+            "patients_with_recordings": summary.n_patients,
+            "complaints": rejects_by_reason(summary.rejects) if json else len(summary.rejects),
+        },
+        as_json=json,
+        next_command=f"ppgssl ingest {cohort} --out STORE",
+    )
+    if len(summary.rejects):
+        raise typer.Exit(2)

@@ -1,0 +1,280 @@
+"""Stage 2: stores -> SSL encoders, each pretrained on patients that its fold does not test."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import Manager
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+from ppgssl.config import Study
+from ppgssl.errors import TrainingError
+from ppgssl.provenance import Stopwatch, fingerprint, made_of
+from ppgssl.records import BoolArray, IntArray
+from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.selfsupervised.training import PretrainingResult
+from ppgssl.selfsupervised.training import pretrain as train_encoder
+from ppgssl.signals.normalisation import normalise
+from ppgssl.store.splits import Fold
+from ppgssl.store.study_data import StudyData
+
+SSL_ENCODERS = ("ssl-labelled", "ssl-all")
+
+# Called with optimizer steps done, steps to do, and a line that says where training stands.
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class EncoderJob:
+    """One encoder to pretrain.
+
+    Attributes
+    ----------
+    encoder : {"ssl-labelled", "ssl-all"}
+    fold : Fold or None
+        The fold whose test patients it must not see; None if it serves all folds.
+    folder : Path
+        Where it is kept.
+    is_transductive : bool
+        True where it may see test patients, on the user's word.
+    """
+
+    encoder: str
+    fold: Fold | None
+    folder: Path
+    is_transductive: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.encoder}, {self.fold.name}" if self.fold else self.encoder
+
+
+def encoder_jobs(study: Study, folds: Sequence[Fold], out: Path) -> list[EncoderJob]:
+    """The encoders that a study's arms need."""
+    needed = [name for name in SSL_ENCODERS if any(arm.encoder == name for arm in study.arm_list)]
+    return [job for name in needed for job in _jobs_of(name, study, folds, out)]
+
+
+def _jobs_of(encoder: str, study: Study, folds: Sequence[Fold], out: Path) -> list[EncoderJob]:
+    folder = out / "encoders" / encoder
+    exposure = exposure_of(encoder, study)
+    if exposure == "per-fold":
+        return [EncoderJob(encoder, fold, folder / fold.name, is_transductive=False) for fold in folds]
+    return [EncoderJob(encoder, None, folder / exposure, is_transductive=exposure == "transductive")]
+
+
+def exposure_of(encoder: str, study: Study) -> str:
+    """What an encoder is pretrained on; SSL on the labelled cohort cannot be disjoint from it, so it is per fold."""
+    exposure = study.pretraining.exposure
+    return "per-fold" if exposure == "disjoint" and encoder == "ssl-labelled" else exposure
+
+
+def job_for(encoder: str, fold: Fold, study: Study, out: Path) -> EncoderJob:
+    """The encoder that serves a fold."""
+    return _jobs_of(encoder, study, [fold], out)[0]
+
+
+def seen_segments(job: EncoderJob, data: StudyData) -> BoolArray:
+    """Segments that an encoder may be pretrained on: never of a test patient, unless it is transductive."""
+    labelled = data.is_labelled_cohort()
+    if job.fold is None and not job.is_transductive:
+        return ~labelled
+    seen = labelled if job.encoder == "ssl-labelled" else np.ones_like(labelled)
+    return seen if job.fold is None else seen & ~data.of_patients(job.fold.test)
+
+
+def derive_seed(seed: int, *parts: object) -> int:
+    """A seed of its own for each use of randomness, the same on every machine."""
+    digest = hashlib.sha256("/".join(map(str, (seed, *parts))).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def study_bank(data: StudyData, is_training: BoolArray) -> SegmentBank:
+    """The study's segments, normalised by constants that training segments alone decide."""
+    inputs, segments = data.study.inputs, data.segments
+    cohort = segments.table["cohort"].astype("category").cat.codes.to_numpy()
+    starts = segments.table["start"].to_numpy()
+    affine = normalise(
+        inputs.normalisation,
+        samples=segments.samples,
+        starts=starts,
+        length=segments.length,
+        baseline=segments.baseline,
+        cohort=cohort,
+        is_training=is_training,
+        fixed=inputs.fixed,
+        channels=[channel.name for channel in inputs.channels],
+    )
+    return SegmentBank(segments.samples, starts, segments.length, affine.offset, affine.scale)
+
+
+def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str]:
+    """Patients, a share of each cohort, on whom the pretraining loss is judged and never trained."""
+    rng = np.random.default_rng(seed)
+    table = data.segments.table[seen]
+    held_out: set[str] = set()
+    for _, patients in table.groupby("cohort")["patient"]:
+        names = np.sort(patients.unique())
+        n_held = max(1, round(data.study.pretraining.validation_fraction * len(names)))
+        if n_held < len(names):
+            held_out |= set(rng.choice(names, n_held, replace=False))
+    if not held_out:
+        raise TrainingError("pretraining needs at least two patients in a cohort: one is held out to judge the loss")
+    return held_out
+
+
+def pretrain(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None) -> list[EncoderJob]:
+    """Pretrain every encoder that the study needs and that is not there yet.
+
+    Finished encoders whose data and settings are unchanged are kept, interrupted ones go on from their checkpoint.
+
+    Returns
+    -------
+    list of EncoderJob
+        All encoders of the study.
+
+    Raises
+    ------
+    TrainingError
+        If training cannot start, or a loss is not finite.
+    """
+    jobs = encoder_jobs(data.study, data.folds, out)
+    to_do = [job for job in jobs if made_of(job.folder) != encoder_fingerprint(job, data)]
+    n_workers, n_threads = _workers(len(to_do), n_jobs)
+    n_steps = data.study.pretraining.n_steps
+    if n_workers <= 1:
+        for number, job in enumerate(to_do):
+            _pretrain_one(job, data, n_threads, _Reporter(number, len(to_do), n_steps, progress))
+        return jobs
+    with Manager() as manager:
+        queue = manager.Queue()
+        drain = threading.Thread(target=_drain, args=(queue, len(to_do) * n_steps, progress), daemon=True)
+        drain.start()
+        Parallel(n_jobs=n_workers)(delayed(_pretrain_one)(job, data, n_threads, _Sender(job.name, queue)) for job in to_do)
+        queue.put(None)
+        drain.join()
+    return jobs
+
+
+def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
+    """Hash of all that decides an encoder's weights."""
+    seen = data.segments.table.loc[seen_segments(job, data), ["patient", "recording_id", "start"]]
+    return fingerprint(
+        {
+            "encoder": job.encoder,
+            "fold": job.fold.name if job.fold else "all",
+            "segments": hashlib.sha256(seen.to_csv(index=False).encode()).hexdigest(),
+            "content": data.content,
+            "pretraining": data.study.pretraining.model_dump(mode="json"),
+            "seed": data.study.seed,
+            "torch": torch.__version__,
+        }
+    )
+
+
+def hashed_patient(patient: str) -> str:
+    """How a model folder remembers a patient."""
+    return hashlib.sha256(patient.encode()).hexdigest()
+
+
+def initial_seed(data: StudyData, fold: Fold | None) -> int:
+    """Seed of the first weights: of a fold, the same for the untrained control and for every SSL encoder."""
+    return derive_seed(data.study.seed, "initial weights", fold.name if fold else "all")
+
+
+def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Any) -> None:
+    torch.set_num_threads(n_threads)
+    watch = Stopwatch()
+    seen = seen_segments(job, data)
+    seed = derive_seed(data.study.seed, "held-out patients", job.fold.name if job.fold else "all")
+    is_held_out = data.of_patients(sorted(held_out_patients(data, seen, seed=seed)))
+    bank = study_bank(data, seen & ~is_held_out)
+    fingerprint_ = encoder_fingerprint(job, data)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    result = train_encoder(
+        bank,
+        _index(seen & ~is_held_out),
+        _index(seen & is_held_out),
+        data.study.pretraining,
+        fs_hz=data.study.inputs.fs_hz,
+        seed=initial_seed(data, job.fold),
+        folder=job.folder,
+        progress=report,
+    )
+    _record(job, data, seen, result, watch, fingerprint_)
+
+
+def _index(mask: BoolArray) -> IntArray:
+    return np.flatnonzero(mask)
+
+
+def _record(
+    job: EncoderJob, data: StudyData, seen: BoolArray, result: PretrainingResult, watch: Stopwatch, made: str
+) -> None:
+    patients = sorted(set(data.segments.table.loc[seen, "patient"]))
+    watch.write(
+        job.folder,
+        "pretrain",
+        made_of=made,
+        encoder=job.encoder,
+        fold=job.fold.name if job.fold else None,
+        is_transductive=job.is_transductive,
+        seed=data.study.seed,
+        device=result.device,
+        patients_sha256=[hashed_patient(name) for name in patients],
+        n_patients=len(patients),
+        n_segments=int(seen.sum()),
+        stores={store.cohort.name: store.fingerprint() for store in data.stores},
+        pretraining=data.study.pretraining.model_dump(mode="json"),
+        inputs=data.study.inputs.model_dump(mode="json"),
+    )
+
+
+def _workers(n_to_do: int, n_jobs: int) -> tuple[int, int]:
+    """Processes, and threads of each: encoders side by side use cores better than one encoder on all cores."""
+    n_cores = os.cpu_count() or 1
+    wanted = n_cores if n_jobs < 0 else n_jobs
+    n_workers = 1 if torch.cuda.is_available() else max(1, min(wanted, n_to_do))
+    return n_workers, max(1, n_cores // n_workers)
+
+
+class _Reporter:
+    """Turns the steps of one encoder into progress over all of them."""
+
+    def __init__(self, number: int, n_encoders: int, n_steps: int, progress: Progress | None) -> None:
+        self.number, self.n_encoders, self.n_steps, self.progress = number, n_encoders, n_steps, progress
+
+    def __call__(self, step: int, n_steps: int, train_loss: float, validation_loss: float, seconds_left: float) -> None:
+        if self.progress:
+            done = self.number * self.n_steps + step
+            text = f"encoder {self.number + 1} of {self.n_encoders}, loss {train_loss:.3f}, held-out {validation_loss:.3f}"
+            self.progress(done, self.n_encoders * self.n_steps, text)
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Sends the steps of one encoder from its process to the one that shows progress."""
+
+    name: str
+    queue: Any
+
+    def __call__(self, step: int, n_steps: int, train_loss: float, validation_loss: float, seconds_left: float) -> None:
+        self.queue.put((self.name, step, train_loss, validation_loss))
+
+
+def _drain(queue: Queue[Any], total: int, progress: Progress | None) -> None:
+    steps: dict[str, int] = {}
+    while (item := queue.get()) is not None:
+        name, step, train_loss, validation_loss = item
+        steps[name] = step
+        if progress:
+            progress(sum(steps.values()), total, f"{name}: loss {train_loss:.3f}, held-out {validation_loss:.3f}")

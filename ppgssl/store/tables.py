@@ -1,0 +1,297 @@
+"""The store of a cohort: Delta Lake tables in one folder, appended to in whole commits.
+
+A recording is in the store when its row in ``recordings`` is; segments of a recording that never arrived, after an
+interruption between two commits, are dropped when the store is next opened for writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import yaml
+from deltalake import DeltaTable, write_deltalake
+
+from ppgssl.config import Cohort, load_cohort, save_description
+from ppgssl.errors import StoreError
+from ppgssl.provenance import fingerprint
+from ppgssl.records import FloatArray, IntArray, Reject
+
+COHORT_FILE = "cohort.yaml"
+
+
+@dataclass(frozen=True)
+class StoredChannel:
+    """One channel of a stored recording, at the store's sampling rate; see :mod:`ppgssl.signals.preprocessing`.
+
+    Attributes
+    ----------
+    samples : float32 array, shape (n_samples,)
+        Band-passed and resampled; NaN where unusable.
+    flags : uint8 array, shape (n_samples,)
+        Defects of the raw signal.
+    baseline : float32 array, shape (ceil(duration in s),)
+        Raw level, one value a second.
+    amplitude : float
+        Range between the 5th and the 95th percentile of the raw samples, in the raw unit.
+    """
+
+    samples: FloatArray
+    flags: IntArray
+    baseline: FloatArray
+    amplitude: float
+
+
+@dataclass(frozen=True)
+class StoredRecording:
+    """A row of ``recordings``."""
+
+    recording_id: str
+    patient_id: str
+    visit: str
+    source: str
+    source_sha256: str
+    signal_sha256: str
+    source_fs_hz: float
+    duration_s: float
+    fs_hz: float
+    channels: dict[str, StoredChannel] = field(repr=False)
+
+
+_IDENTITY = [item.name for item in fields(StoredRecording) if item.name != "channels"]
+_REJECTS = pa.schema(
+    [(name, pa.string()) for name in ("stage", "unit", "subject", "reason", "detail", "source_sha256")]
+)
+
+
+class CohortStore:
+    """The tables of one cohort: ``recordings``, ``segments``, ``patients``, ``rejects``.
+
+    Parameters
+    ----------
+    folder
+        Must hold a store; :meth:`create` makes one.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not (folder / COHORT_FILE).is_file():
+            raise StoreError(f"{folder} is not a store: run `ppgssl ingest COHORT.yaml --out {folder}` first")
+        self.cohort = load_cohort(folder / COHORT_FILE)
+        self.channels = list(self.cohort.signals.channels)
+
+    @classmethod
+    def create(cls, folder: Path, cohort: Cohort) -> CohortStore:
+        """Open the store in ``folder``, or make it for ``cohort``.
+
+        Raises
+        ------
+        StoreError
+            If the store was made from a description that treats signals otherwise; the message names the keys.
+        """
+        if (folder / COHORT_FILE).is_file():
+            store = cls(folder)
+            store._check_same_signals(cohort)
+        elif folder.is_dir() and any(folder.iterdir()):
+            raise StoreError(f"{folder} holds other files and no store: give another folder with --out")
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+        save_description(cohort, folder / COHORT_FILE)
+        return cls(folder)
+
+    def _check_same_signals(self, cohort: Cohort) -> None:
+        before, now = _signal_settings(self.cohort), _signal_settings(cohort)
+        changed = [key for key in now if before[key] != now[key]]
+        if changed:
+            raise StoreError(
+                f"the store {self.folder} was made with other settings of {', '.join(f'`{key}`' for key in changed)}. "
+                f"Recordings treated in two ways cannot share a store: give another folder with --out, or delete this one."
+            )
+
+    # --- writing
+
+    def append(self, recordings: Sequence[StoredRecording], segments: pd.DataFrame, rejects: pd.DataFrame) -> None:
+        """Add recordings with their segments, and rejected files, so that an interruption loses no whole file."""
+        if len(segments):
+            self._write("segments", pa.Table.from_pandas(segments, self._segments_schema(), preserve_index=False))
+        if recordings:
+            self._write("recordings", self._recordings_table(recordings))
+        if len(rejects):
+            self._write("rejects", pa.Table.from_pandas(rejects, _REJECTS, preserve_index=False))
+
+    def append_segments(self, segments: pd.DataFrame) -> None:
+        self._write("segments", pa.Table.from_pandas(segments, self._segments_schema(), preserve_index=False))
+
+    def replace_rejects(self, stage: str, rejects: Iterable[Reject]) -> bool:
+        """Let ``rejects`` be all that this stage rejects; True if that changed anything."""
+        now = rejects_frame(stage, rejects)
+        before = self.rejects()
+        before = before[before["stage"] == stage].reset_index(drop=True)
+        if before.equals(now):
+            return False
+        if len(before):
+            self._delete("rejects", f"stage = '{stage}'")
+        if len(now):
+            self._write("rejects", pa.Table.from_pandas(now, _REJECTS, preserve_index=False))
+        return True
+
+    def replace_patients(self, patients: pd.DataFrame) -> bool:
+        """Let ``patients`` (index ``patient_id``) be the table of patients; True if that changed anything."""
+        table = pa.Table.from_pandas(patients.reset_index(), preserve_index=False)
+        # A variable of which every value is missing has no type of its own, and a table needs one.
+        columns = [column.cast(pa.string()) if pa.types.is_null(column.type) else column for column in table.columns]
+        table = pa.table(dict(zip(table.column_names, columns, strict=True)))
+        if self._exists("patients") and self._read("patients").equals(table):
+            return False
+        self._write("patients", table, mode="overwrite", schema_mode="overwrite")
+        return True
+
+    def forget_sources(self, sources: Sequence[str]) -> None:
+        """Remove all that came from these raw files."""
+        if not sources:
+            return
+        quoted = ", ".join("'" + source.replace("'", "''") + "'" for source in sources)
+        if self._exists("recordings"):
+            self._delete("recordings", f"source IN ({quoted})")
+        if self._exists("rejects"):
+            self._delete("rejects", f"stage = 'files' AND subject IN ({quoted})")
+        self.drop_orphans()
+
+    def drop_orphans(self) -> None:
+        """Remove segments without a recording: what an interruption between two commits leaves."""
+        if not self._exists("segments"):
+            return
+        known = set(self.recordings(["recording_id"])["recording_id"])
+        held = self._read("segments", ["recording_id"]).column(0).unique().to_pylist()
+        orphans = sorted(set(held) - known)
+        for first in range(0, len(orphans), 500):
+            quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in orphans[first : first + 500])
+            self._delete("segments", f"recording_id IN ({quoted})")
+
+    # --- reading
+
+    def recordings(self, columns: Sequence[str] = tuple(_IDENTITY)) -> pd.DataFrame:
+        """Columns of ``recordings`` that are not samples, sorted by recording."""
+        if not self._exists("recordings"):
+            return pd.DataFrame(columns=list(columns))
+        wanted = list(dict.fromkeys([*columns, "recording_id"]))
+        frame = self._read("recordings", wanted).to_pandas().sort_values("recording_id", ignore_index=True)
+        return frame[list(columns)]
+
+    def iterate(self, channels: Sequence[str]) -> Iterator[StoredRecording]:
+        """Stored recordings with their samples, a batch of rows in memory at a time, in no particular order."""
+        if not self._exists("recordings"):
+            return
+        wanted = [*_IDENTITY, *(f"{kind}_{name}" for name in channels for kind in _CHANNEL_COLUMNS)]
+        dataset = DeltaTable(str(self.folder / "recordings")).to_pyarrow_dataset()
+        for batch in dataset.to_batches(columns=wanted, batch_size=256, batch_readahead=1, fragment_readahead=1):
+            for number in range(batch.num_rows):
+                yield _stored_recording(batch, number, channels)
+
+    def segments(self, segment_s: float, step_s: float) -> pd.DataFrame:
+        """Segments of one length and step, sorted by recording and start; empty if that grid was never cut."""
+        if not self._exists("segments"):
+            return self._segments_schema().empty_table().to_pandas()
+        grid = [("segment_s", "=", segment_s), ("step_s", "=", step_s)]
+        table = DeltaTable(str(self.folder / "segments")).to_pyarrow_table(filters=grid)
+        return table.to_pandas().sort_values(["recording_id", "start_s"], ignore_index=True)
+
+    def patients(self) -> pd.DataFrame:
+        """The validated clinical table, index ``patient_id``; empty for a cohort without one."""
+        if not self._exists("patients"):
+            return pd.DataFrame(index=pd.Index([], name="patient_id", dtype=object))
+        return self._read("patients").to_pandas().set_index("patient_id").sort_index()
+
+    def rejects(self) -> pd.DataFrame:
+        """All that ingest left out: ``stage``, ``unit``, ``subject``, ``reason``, ``detail``, ``source_sha256``."""
+        if not self._exists("rejects"):
+            return _REJECTS.empty_table().to_pandas().astype(str)
+        frame = self._read("rejects").to_pandas()
+        return frame.sort_values(["stage", "unit", "subject", "reason"], kind="stable", ignore_index=True)
+
+    def fingerprint(self) -> str:
+        """Hash of the content that studies build on: the same for one ingest and for an interrupted and resumed one."""
+        recordings = self.recordings(["recording_id", "patient_id", "source_sha256", "signal_sha256", "duration_s"])
+        duplicates = self.rejects().query("stage == 'duplicates'")["subject"]
+        return fingerprint(
+            {
+                "recordings": recordings.values.tolist(),
+                "patients": self.patients().reset_index().astype(str).values.tolist(),
+                "duplicates": duplicates.tolist(),
+                "settings": _signal_settings(self.cohort),
+                "clinical": yaml.safe_dump(self.cohort.model_dump(mode="json")["clinical"]),
+            }
+        )
+
+    # --- Delta tables
+
+    def _exists(self, table: str) -> bool:
+        return DeltaTable.is_deltatable(str(self.folder / table))
+
+    def _read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+        return DeltaTable(str(self.folder / table)).to_pyarrow_table(columns=list(columns) if columns else None)
+
+    def _write(self, name: str, table: pa.Table, **how: str) -> None:
+        write_deltalake(str(self.folder / name), table, **{"mode": "append", **how})
+
+    def _delete(self, name: str, predicate: str) -> None:
+        DeltaTable(str(self.folder / name)).delete(predicate)
+
+    def _segments_schema(self) -> pa.Schema:
+        columns = [("recording_id", pa.string()), ("patient_id", pa.string())]
+        columns += [(name, pa.float64()) for name in ("segment_s", "step_s", "start_s")]
+        for channel in self.channels:
+            columns += [(f"sqi_{channel}", pa.float32()), (f"defect_{channel}", pa.string())]
+        return pa.schema([*columns, ("accepted", pa.bool_()), ("heart_rate_bpm", pa.float32())])
+
+    def _recordings_table(self, recordings: Sequence[StoredRecording]) -> pa.Table:
+        columns = {name: pa.array([getattr(row, name) for row in recordings]) for name in _IDENTITY}
+        for channel in self.channels:
+            for kind, arrow_type in _CHANNEL_COLUMNS.items():
+                values = [getattr(row.channels.get(channel), kind, None) for row in recordings]
+                columns[f"{kind}_{channel}"] = pa.array(values, type=arrow_type)
+        return pa.table(columns)
+
+
+_CHANNEL_COLUMNS = {
+    "samples": pa.list_(pa.float32()),
+    "flags": pa.list_(pa.int8()),
+    "baseline": pa.list_(pa.float32()),
+    "amplitude": pa.float64(),
+}
+
+
+def _stored_recording(batch: pa.RecordBatch, number: int, channels: Sequence[str]) -> StoredRecording:
+    held = {}
+    for channel in channels:
+        samples = batch.column(f"samples_{channel}")[number].values
+        if samples is not None:
+            held[channel] = StoredChannel(
+                samples=np.asarray(samples, dtype=np.float32),
+                flags=np.asarray(batch.column(f"flags_{channel}")[number].values, dtype=np.uint8),
+                baseline=np.asarray(batch.column(f"baseline_{channel}")[number].values, dtype=np.float32),
+                amplitude=batch.column(f"amplitude_{channel}")[number].as_py(),
+            )
+    identity = {name: batch.column(name)[number].as_py() for name in _IDENTITY}
+    return StoredRecording(**identity, channels=held)
+
+
+def _signal_settings(cohort: Cohort) -> dict[str, object]:
+    dump = cohort.model_dump(mode="json")
+    return {"signals": dump["signals"], "signal": dump["signal"], "segments": dump["segments"]}
+
+
+def rejects_frame(stage: str, rejects: Iterable[Reject], source_sha256: str = "") -> pd.DataFrame:
+    """Rows of ``rejects``, sorted."""
+    rows = [{"stage": stage, **asdict(reject), "source_sha256": source_sha256} for reject in rejects]
+    frame = pd.DataFrame(rows, columns=_REJECTS.names).astype(str)
+    return frame.sort_values(["stage", "unit", "subject", "reason"], kind="stable", ignore_index=True)
