@@ -1,0 +1,317 @@
+"""The clinical table: one row a patient, checked against the dictionary of variables in cohort.yaml."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ppgssl.config import ClinicalTable, Variable, suggest
+from ppgssl.errors import ConfigError, ReadError
+from ppgssl.readers.patient_ids import id_hint
+from ppgssl.readers.text_tables import TextTable, read_text_table
+from ppgssl.readers.unit_suspects import unit_suspects
+from ppgssl.records import Reject
+
+__all__ = ["Clinical", "id_hint", "read_clinical", "unit_suspects"]
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# From so many values on, none of them fitting is a mistake in the description, and no accident of the data.
+_MIN_VALUES = 5
+# Of pairs of different patients that agree in every variable by chance; fewer expected, and a pair is worth a word.
+_MAX_EXPECTED_PAIRS = 0.05
+
+
+@dataclass(frozen=True)
+class Clinical:
+    """The clinical table, checked.
+
+    Attributes
+    ----------
+    patients : DataFrame, index ``patient_id`` (str, as written in the table)
+        A column for each variable: float for numeric; 0.0 or 1.0 (the event) for binary; the level for categorical.
+        NaN, or None of a level, where missing.
+    problems : list of Reject
+        ``unit`` "cell": became missing; "patient": left out; "row" and "variable": suspicious, and kept as it is.
+        Details name file, row and column, and never a clinical value.
+    rejected_ids : frozenset of str
+        Patients of the table that are left out.
+    n_rows : int
+        Rows below the header, without empty ones.
+    """
+
+    patients: pd.DataFrame
+    problems: list[Reject] = field(default_factory=list)
+    rejected_ids: frozenset[str] = frozenset()
+    n_rows: int = 0
+
+
+class _Cell(NamedTuple):
+    value: float | str | None  # None: missing
+    problem: str = ""
+
+
+class _Row(NamedTuple):
+    number: int
+    patient_id: str
+    cells: dict[str, _Cell]
+
+    def values(self) -> tuple[float | str | None, ...]:
+        return tuple(cell.value for cell in self.cells.values())
+
+
+def read_clinical(table: ClinicalTable, root: Path) -> Clinical:
+    """Read and check the clinical table.
+
+    A cell that is not what the dictionary says becomes missing and is listed. Numbers that are equal are the same
+    level, however they are written (``1``, ``1.0``, `` 1``). Of a patient's rows with the same values one is kept; a
+    patient whose rows contradict each other is left out. Ids are texts and are compared exactly.
+
+    Parameters
+    ----------
+    table : ClinicalTable
+        Its description in ``cohort.yaml``.
+    root : Path
+        The cohort's folder.
+
+    Raises
+    ------
+    ConfigError
+        If the file is absent or no table, if it lacks a column that the dictionary names, or if all values of a
+        variable (five or more) are of another kind than the dictionary says; every such mistake is listed.
+    """
+    text = _read_text(table, root)
+    places = _places(text, table)
+    rows = _rows(text, table, places)
+    _check_kinds(text, table, rows)
+    kept, problems, rejected = _one_row_each(text, table, rows)
+    patients = _frame(kept, table)
+    cell_problems = [
+        _bad_cell(text, row, name, table.variables[name], cell.problem)
+        for row in kept
+        for name, cell in row.cells.items()
+        if cell.problem
+    ]
+    return Clinical(
+        patients=patients,
+        problems=[*problems, *cell_problems, *_identical_patients(patients), *unit_suspects(patients, table)],
+        rejected_ids=frozenset(rejected),
+        n_rows=len(text.rows) + len(text.misshapen),
+    )
+
+
+# --- file -> rows ----------------------------------------------------------------------------------------------
+
+
+def _read_text(table: ClinicalTable, root: Path) -> TextTable:
+    try:
+        return read_text_table(root / table.file, delimiter=table.delimiter, decimal=table.decimal)
+    except ReadError as error:
+        raise ConfigError(f"`clinical.file`: {error}") from None
+
+
+def _places(text: TextTable, table: ClinicalTable) -> dict[str, int]:
+    """Where the column of each key of the description stands; "" is the patient's id."""
+    wanted = {"": ("clinical.patient_column", table.patient_column)}
+    wanted |= {
+        name: (f"clinical.variables.{name}", variable.column or name) for name, variable in table.variables.items()
+    }
+    known = [] if _is_headless(text) else text.columns
+    problems = [
+        f"`{key}`: {'more than one column' if column.strip() in text.columns else 'no column'} is named {column!r}"
+        f"{'' if column.strip() in text.columns else suggest(column, known)}"
+        for key, column in wanted.values()
+        if text.columns.count(column.strip()) != 1
+    ]
+    if problems:
+        message = f"the clinical table {text.name} does not fit its description. {_about_columns(text)}"
+        raise ConfigError(message, tuple(problems))
+    return {name: text.columns.index(column.strip()) for name, (_, column) in wanted.items()}
+
+
+def _is_headless(text: TextTable) -> bool:
+    """Whether row 1 seems to hold the values of a patient, which no message may show."""
+    cells = (cell for column in text.columns for cell in re.split(r"[;,\t|]", column))
+    return any(_NUMBER.fullmatch(cell.strip()) for cell in cells)
+
+
+def _about_columns(text: TextTable) -> str:
+    marks = [mark for mark in (";", "\t", ",", "|") if len(text.columns) == 1 and mark in text.columns[0]]
+    hint = f" If that is several columns, set `clinical.delimiter: {marks[0]!r}`." if marks else ""
+    if _is_headless(text):
+        return f"Row 1 holds numbers where the names of the columns are expected.{hint}"
+    return f"Its columns are: {', '.join(text.columns)}.{hint}"
+
+
+def _rows(text: TextTable, table: ClinicalTable, places: dict[str, int]) -> list[_Row]:
+    marks = {_canonical(mark, ".") for mark in table.missing}
+    levels = {name: _levels(variable) for name, variable in table.variables.items()}
+    return [
+        _Row(
+            number,
+            cells[places[""]],
+            {
+                name: _read_cell(cells[places[name]], variable, levels[name], marks, table.decimal)
+                for name, variable in table.variables.items()
+            },
+        )
+        for number, cells in text.rows
+    ]
+
+
+def _levels(variable: Variable) -> dict[str, float | str]:
+    """Text in the table -> value: the level, or of a binary variable whether it is the event."""
+    if variable.kind == "numeric":
+        return {}
+    keys = variable.levels or {"0": "0", "1": "1"}
+    if variable.kind == "categorical":
+        return {_canonical(key, "."): level for key, level in keys.items()}
+    return {_canonical(key, "."): float(level == variable.level_names[-1]) for key, level in keys.items()}
+
+
+def _read_cell(text: str, variable: Variable, levels: dict[str, float | str], marks: set[str], decimal: str) -> _Cell:
+    canonical = _canonical(text, decimal)
+    if canonical in marks:
+        return _Cell(None)
+    if variable.kind != "numeric":
+        return _Cell(levels[canonical]) if canonical in levels else _Cell(None, "unknown level")
+    value = _number(text, decimal)
+    if value is None:
+        return _Cell(None, "not a number")
+    low, high = variable.range or (-math.inf, math.inf)
+    return _Cell(value) if low <= value <= high and math.isfinite(value) else _Cell(None, "outside the plausible range")
+
+
+def _canonical(text: str, decimal: str) -> str:
+    """The text without blanks around it; of numbers, one spelling for all that are equal."""
+    value = _number(text, decimal)
+    return text.strip() if value is None else repr(value + 0.0)  # -0.0 + 0.0 is 0.0
+
+
+def _number(text: str, decimal: str) -> float | None:
+    text = text.strip()
+    if decimal == ",":
+        text = text.replace(".", "?").replace(",", ".")
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _check_kinds(text: TextTable, table: ClinicalTable, rows: Sequence[_Row]) -> None:
+    problems = [
+        problem
+        for name, variable in table.variables.items()
+        if (problem := _wrong_kind(name, variable, [row.cells[name] for row in rows], table.decimal))
+    ]
+    if problems:
+        raise ConfigError(f"the clinical table {text.name} does not fit its description:", tuple(problems))
+
+
+def _wrong_kind(name: str, variable: Variable, cells: Sequence[_Cell], decimal: str) -> str:
+    filled = [cell for cell in cells if cell.value is not None or cell.problem]
+    if len(filled) < _MIN_VALUES or any(cell.problem not in ("not a number", "unknown level") for cell in filled):
+        return ""
+    start = f"`clinical.variables.{name}`: none of the {len(filled)} values in column {variable.column or name!r} is "
+    if variable.kind == "numeric":
+        other = "point" if decimal == "," else "comma"
+        return f"{start}a number. Is it another column, or do its numbers have a decimal {other} (`clinical.decimal`)?"
+    known = ", ".join(variable.levels or ["0", "1"])
+    return f"{start}one of the levels {known}. Give `levels`, with quotes around yes, no, on, off, true and false."
+
+
+# --- rows -> patients ------------------------------------------------------------------------------------------
+
+
+def _one_row_each(
+    text: TextTable, table: ClinicalTable, rows: Sequence[_Row]
+) -> tuple[list[_Row], list[Reject], set[str]]:
+    """Rows to keep, what is wrong with the others, and the patients who lost all rows."""
+    by_patient: dict[str, list[_Row]] = {}
+    for row in rows:
+        by_patient.setdefault(row.patient_id, []).append(row)
+    nameless = [row.number for name in list(by_patient) if not name.strip() for row in by_patient.pop(name)]
+    problems = _unusable_rows(text, table, nameless)
+    repeats = {name: group for name, group in by_patient.items() if len(group) > 1}
+    conflicting = {name for name, group in repeats.items() if len({row.values() for row in group}) > 1}
+    problems += [_repeated(text, name, group, name in conflicting) for name, group in repeats.items()]
+    kept = [group[0] for name, group in by_patient.items() if name not in conflicting]
+    return kept, problems, conflicting
+
+
+def _unusable_rows(text: TextTable, table: ClinicalTable, nameless: Sequence[int]) -> list[Reject]:
+    no_id = f"column {table.patient_column} is empty"
+    shape = f"expected {len(text.columns)} cells; look for an unquoted delimiter or a line break inside a cell"
+    cases = [
+        (nameless, "row without a patient id", no_id),
+        (text.misshapen, "row with too many or too few cells", shape),
+    ]
+    return [
+        Reject("patient", f"row {number}", reason, f"{text.name}, row {number}: {detail}")
+        for numbers, reason, detail in cases
+        for number in numbers
+    ]
+
+
+def _repeated(text: TextTable, patient_id: str, rows: Sequence[_Row], is_conflict: bool) -> Reject:
+    numbers = ", ".join(str(row.number) for row in rows)
+    if not is_conflict:
+        detail = f"{text.name}, rows {numbers} say the same: one is used"
+        return Reject("row", patient_id, "patient twice in the table, same values", detail)
+    differing = [name for name in rows[0].cells if len({row.cells[name].value for row in rows}) > 1]
+    detail = f"{text.name}, rows {numbers} differ in {', '.join(differing)}: none is used"
+    return Reject("patient", patient_id, "patient twice in the table, other values", detail)
+
+
+def _frame(rows: Sequence[_Row], table: ClinicalTable) -> pd.DataFrame:
+    index = pd.Index([row.patient_id for row in rows], name="patient_id", dtype=object)
+    columns = {
+        name: pd.Series(
+            [row.cells[name].value for row in rows],
+            index=index,
+            dtype=object if variable.kind == "categorical" else float,
+        )
+        for name, variable in table.variables.items()
+    }
+    return pd.DataFrame(columns, index=index)
+
+
+def _bad_cell(text: TextTable, row: _Row, name: str, variable: Variable, problem: str) -> Reject:
+    column = variable.column or name
+    detail = f"{text.name}, row {row.number}, column {column}: expected {_expected(variable)}; taken as missing"
+    return Reject("cell", f"{row.patient_id}/{column}", problem, detail)
+
+
+def _expected(variable: Variable) -> str:
+    if variable.kind != "numeric":
+        return f"one of {', '.join(variable.levels or ['0', '1'])}"
+    if variable.range is None:
+        return "a number"
+    return f"a number from {variable.range[0]:g} to {variable.range[1]:g} {variable.unit}".rstrip()
+
+
+# --- suspicions ------------------------------------------------------------------------------------------------
+
+
+def _identical_patients(patients: pd.DataFrame) -> list[Reject]:
+    """Groups of ids with the same values in every variable, in tables where that is hardly an accident."""
+    if len(patients) < 2 or _expected_pairs(patients) > _MAX_EXPECTED_PAIRS:
+        return []
+    groups: dict[tuple[object, ...], list[str]] = {}
+    known = patients[patients.notna().mean(axis=1) > 0.5]
+    for patient_id, values in zip(known.index, known.astype(object).where(known.notna(), None).to_numpy(), strict=True):
+        groups.setdefault(tuple(values), []).append(str(patient_id))
+    detail = "all variables are equal: one row may have been copied by mistake. Both are kept"
+    return [
+        Reject("row", ", ".join(ids), "identical rows under two ids", detail) for ids in groups.values() if len(ids) > 1
+    ]
+
+
+def _expected_pairs(patients: pd.DataFrame) -> float:
+    """Expected number of pairs that agree in all variables, were these independent."""
+    n = len(patients)
+    agree = [float((patients[name].value_counts(dropna=False) / n).pow(2).sum()) for name in patients]
+    return n * (n - 1) / 2 * float(np.prod(agree))

@@ -1,0 +1,344 @@
+"""Delimited text: one column, or one line, for each channel."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ppgssl.errors import ReadError
+from ppgssl.readers.raw_files import check_rate, check_samples, position, read_bytes
+from ppgssl.records import FloatArray, Signal
+
+_DELIMITERS = (b";", b"\t", b",", b"|")
+_NAMES = {b";": "semicolon", b"\t": "tab", b",": "comma", b"|": "|", b" ": "white space"}
+# A table with more columns is one whose samples stand side by side.
+_MAX_COLUMNS = 1000
+
+
+class DelimitedOptions(BaseModel):
+    """Options of the reader ``delimited``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    layout: Literal["columns", "line"] = Field(
+        "columns",
+        description="`columns`: a row for each sample, a column for each channel, with or without a header line. "
+        "`line`: a line for each channel, its samples side by side; `column` is then the line's 0-based number.",
+    )
+    delimiter: Literal["auto", "whitespace", ",", ";", "\t", "|"] = Field(
+        "auto", description="`auto` takes the first of ; tab , | that the first line of numbers holds, or white space."
+    )
+    decimal: Literal[".", ","] = "."
+    skip_rows: int = Field(0, ge=0, description="Lines before the header line, or before the first sample.")
+    missing: list[str] = Field(
+        default_factory=lambda: ["", "NA", "NaN", "nan", "-"], description="Marks of a missing sample."
+    )
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _marks_are_text(cls, value: object) -> object:
+        return [str(mark) for mark in value] if isinstance(value, list) else value
+
+
+def read_delimited(
+    path: Path, columns: Sequence[str | int], fs_hz: float | None, options: DelimitedOptions
+) -> list[dict[str | int, Signal]]:
+    """Read the channels of the one recording in a text file.
+
+    Byte order marks, all kinds of line ends, quotes, white space around numbers, delimiters at the end of lines and
+    empty lines at the end are understood. Every row must have the same number of values, and nothing but numbers and
+    marks of missing samples.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in UTF-8 or any encoding that shares digits with ASCII.
+    columns : sequence of str or int
+        Names from the header line, or 0-based numbers (of columns, or of lines in the layout ``line``).
+    fs_hz : float
+        Sampling rate; text files do not say it.
+    options : DelimitedOptions
+
+    Returns
+    -------
+    list with one dict of column to Signal
+        float64 samples in the file's unit, NaN where missing.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read or is anything else than described; the message says the line.
+    ConfigError
+        If ``fs_hz`` is missing.
+    """
+    rate = check_rate(fs_hz)
+    lines = _lines(path, options)
+    read = _read_columns if options.layout == "columns" else _read_line_channels
+    samples = read(path, lines, columns, options)
+    return [{column: Signal(check_samples(path, column, samples[column]), rate) for column in columns}]
+
+
+# --- the text --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Lines of a file, without empty ones at the start and the end; ``first`` is the number of the first, from 1."""
+
+    content: bytes
+    first: int = 1
+
+    def head(self, n: int) -> list[bytes]:
+        return self.content.split(b"\n", n)[:n]
+
+    def after(self, n: int) -> _Lines:
+        rest = self.content.split(b"\n", n)
+        return _Lines(rest[n] if len(rest) > n else b"", self.first + n)
+
+
+def _lines(path: Path, options: DelimitedOptions) -> _Lines:
+    content = read_bytes(path)
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ReadError(f"{path}: the text is UTF-16. Save it as UTF-8, or as CSV.")
+    if b"\0" in content:
+        raise ReadError(
+            f"{path}: binary data, and the reader `delimited` expects text. Choose the reader of this format, or "
+            "export the recording as CSV."
+        )
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = _Lines(content.rstrip(b"\n")).after(options.skip_rows)
+    lines = lines.after(len(lines.content) - len(lines.content.lstrip(b"\n")))
+    if not lines.content.strip():
+        skipped = f" after the {options.skip_rows} lines of `skip_rows`" if options.skip_rows else ""
+        raise ReadError(f"{path}: there is no text{skipped}; expected samples. Copy the file again from its source.")
+    return lines
+
+
+def _delimiter(line: bytes, options: DelimitedOptions) -> bytes:
+    if options.delimiter == "whitespace":
+        return b" "
+    if options.delimiter != "auto":
+        return options.delimiter.encode()
+    usable = [mark for mark in _DELIMITERS if mark != options.decimal.encode()]
+    return next((mark for mark in usable if mark in line), b" ")
+
+
+def _cells(line: bytes, delimiter: bytes) -> list[str]:
+    # Digits are the same in all the encodings of the world's CSV files; names may be garbled by "replace".
+    if delimiter == b" ":
+        return line.decode(errors="replace").split()
+    text = line.decode(errors="replace")
+    if '"' in text and len(text) < csv.field_size_limit():
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter.decode()), [""])]
+    return [cell.strip() for cell in text.split(delimiter.decode())]
+
+
+# --- a column for each channel ---------------------------------------------------------------------------------
+
+
+def _read_columns(
+    path: Path, lines: _Lines, columns: Sequence[str | int], options: DelimitedOptions
+) -> dict[str | int, FloatArray]:
+    head = lines.head(2)
+    delimiter = _delimiter(head[-1], options)
+    _check_width(path, head, delimiter)
+    first, second = _cells(head[0], delimiter), _cells(head[-1], delimiter)
+    names = _without_loose_end(first, second)
+    places = {column: position(path, column, names, "column") for column in columns}
+    if _is_header(path, lines.first, first, columns, options):
+        lines = lines.after(1)
+    if not lines.content:
+        raise ReadError(
+            f"{path}: there are no samples below the header line. Was the recording interrupted at its start?"
+        )
+    table = _Table(lines.content, delimiter, len(names), lambda row: f"line {lines.first + row}")
+    samples = _numbers(path, table, sorted(set(places.values())), options)
+    return {column: samples[place] for column, place in places.items()}
+
+
+def _check_width(path: Path, head: Sequence[bytes], delimiter: bytes) -> None:
+    width = max(len(line.split()) if delimiter == b" " else line.count(delimiter) + 1 for line in head)
+    if width > _MAX_COLUMNS:
+        raise ReadError(
+            f"{path}: a line holds {width} values. If the samples of a channel stand side by side in one line, set "
+            "`layout: line` in the reader's options."
+        )
+
+
+def _without_loose_end(header: list[str], row: list[str]) -> list[str]:
+    """As many names as a row has cells: some programs end only one of header and rows with a delimiter."""
+    if len(row) == len(header) + 1 and not row[-1]:
+        return [*header, ""]
+    if len(row) == len(header) - 1 and not header[-1]:
+        return header[:-1]
+    return header
+
+
+def _is_header(
+    path: Path, line: int, cells: Sequence[str], columns: Sequence[str | int], options: DelimitedOptions
+) -> bool:
+    if any(isinstance(column, str) for column in columns):
+        return True
+    words = [cell for cell in cells if _number(cell, options) is None]
+    if words and any(cell and _number(cell, options) is not None for cell in cells):
+        raise ReadError(
+            f"{path}: line {line} mixes numbers with other text ({words[0][:40]!r}): it is neither a header nor "
+            "samples. If it is a header, name the columns in `signals.channels`; if not, pass over it with `skip_rows`."
+        )
+    return bool(words)
+
+
+# --- a line for each channel -----------------------------------------------------------------------------------
+
+
+def _read_line_channels(
+    path: Path, lines: _Lines, columns: Sequence[str | int], options: DelimitedOptions
+) -> dict[str | int, FloatArray]:
+    rows = lines.content.split(b"\n")
+    delimiter = _delimiter(rows[0], options)
+    rows = [_as_column(row, delimiter) for row in rows]
+    _check_lengths(path, lines.first, [row.count(b"\n") + 1 for row in rows])
+    names = [f"line {lines.first + number}" for number in range(len(rows))]
+    places = {column: position(path, column, names, "line") for column in columns}
+    samples = {place: _numbers_of_line(path, rows[place], names[place], options) for place in set(places.values())}
+    return {column: samples[place] for column, place in places.items()}
+
+
+def _as_column(row: bytes, delimiter: bytes) -> bytes:
+    if delimiter == b" ":
+        return b"\n".join(row.split())
+    return row.strip(b" ").removesuffix(delimiter).replace(delimiter, b"\n")
+
+
+def _check_lengths(path: Path, first: int, lengths: Sequence[int]) -> None:
+    odd = next((number for number, length in enumerate(lengths) if length != lengths[0]), None)
+    if odd is not None:
+        raise ReadError(
+            f"{path}: line {first} has {lengths[0]} values and line {first + odd} has {lengths[odd]}. In the layout "
+            "`line`, every line is one channel, all of one length. Join a recording that goes on in the next line."
+        )
+    if len(lengths) > max(lengths[0], 1):
+        raise ReadError(
+            f"{path}: {len(lengths)} lines of {lengths[0]} values do not look like a line for each channel. If every "
+            "line is one sample, set `layout: columns` in the reader's options."
+        )
+
+
+def _numbers_of_line(path: Path, column: bytes, name: str, options: DelimitedOptions) -> FloatArray:
+    table = _Table(column, b" ", 1, lambda row: f"{name}, value {row + 1}")
+    return _numbers(path, table, [0], options)[0]
+
+
+# --- text -> numbers -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Rows of cells; ``where`` says in words where a row stands in the file."""
+
+    content: bytes
+    delimiter: bytes
+    n_columns: int
+    where: Callable[[int], str]
+
+
+def _numbers(path: Path, table: _Table, places: Sequence[int], options: DelimitedOptions) -> dict[int, FloatArray]:
+    """The columns at ``places``, float64, NaN where missing."""
+    try:
+        samples = _numbers_quickly(table, places, options)
+    except pa.ArrowException:
+        # It takes no exotic but valid spellings, and counts rows differently from the user.
+        samples = _numbers_exactly(path, table, places, options)
+    marks = [value for mark in options.missing if (value := _number(mark, options, missing=())) is not None]
+    for values in samples.values():
+        values[np.isin(values, marks)] = np.nan
+    return samples
+
+
+def _numbers_quickly(table: _Table, places: Sequence[int], options: DelimitedOptions) -> dict[int, FloatArray]:
+    content = table.content
+    if table.delimiter == b" ":
+        content = b"\n".join([b" ".join(line.split()) for line in content.split(b"\n")])
+    if table.n_columns > 1 and b"\n\n" in content:
+        raise pa.ArrowInvalid("Arrow reads an empty line as a row of missing values.")
+    names = [str(place) for place in places]
+    parsed = pacsv.read_csv(
+        pa.BufferReader(content + b"\n"),
+        read_options=pacsv.ReadOptions(
+            use_threads=False,  # Files are read in parallel already.
+            block_size=len(content) + 2,
+            column_names=[str(place) for place in range(table.n_columns)],
+        ),
+        parse_options=pacsv.ParseOptions(delimiter=table.delimiter.decode(), ignore_empty_lines=False),
+        convert_options=pacsv.ConvertOptions(
+            include_columns=names,
+            column_types=dict.fromkeys(names, pa.float64()),
+            null_values=options.missing,
+            decimal_point=options.decimal,
+        ),
+    )
+    samples: dict[int, FloatArray] = {}
+    for place in places:
+        samples[place] = np.array(parsed[str(place)].to_numpy(), dtype=np.float64)
+    return samples
+
+
+def _numbers_exactly(
+    path: Path, table: _Table, places: Sequence[int], options: DelimitedOptions
+) -> dict[int, FloatArray]:
+    rows = table.content.split(b"\n")
+    samples: dict[int, FloatArray] = {place: np.empty(len(rows)) for place in places}
+    for number, row in enumerate(rows):
+        cells = _cells(row, table.delimiter) or [""]
+        if len(cells) != table.n_columns:
+            raise ReadError(_wrong_width(path, table, number, len(cells)))
+        for place in places:
+            value = _number(cells[place], options)
+            if value is None:
+                raise ReadError(_not_a_number(path, table, number, place, cells[place], options))
+            samples[place][number] = value
+    return samples
+
+
+def _number(cell: str, options: DelimitedOptions, missing: Container[str] | None = None) -> float | None:
+    """Value of a cell, NaN for a mark of missing, None if it is something else."""
+    if cell in (options.missing if missing is None else missing):
+        return math.nan
+    if options.decimal == ",":
+        cell = cell.replace(".", "?").replace(",", ".")
+    try:
+        return float(cell) if "_" not in cell else None
+    except ValueError:
+        return None
+
+
+def _wrong_width(path: Path, table: _Table, row: int, n_cells: int) -> str:
+    plural = "s" if n_cells != 1 else ""
+    return (
+        f"{path}: {table.where(row)} has {n_cells} value{plural} where {table.n_columns} are expected (delimiter: "
+        f"{_NAMES[table.delimiter]}). The file may be cut off or damaged there; if not, correct `delimiter` or "
+        "`skip_rows` in the reader's options."
+    )
+
+
+def _not_a_number(path: Path, table: _Table, row: int, place: int, cell: str, options: DelimitedOptions) -> str:
+    column = f", column {place} counted from 0" if table.n_columns > 1 else ""
+    if not cell:
+        way_out = "An empty cell is a missing sample only if `missing` in the reader's options lists ''."
+    elif options.decimal == "." and re.fullmatch(r"[+-]?[0-9]+,[0-9]+", cell):
+        way_out = "If that is a decimal comma, set `decimal: ','` in the reader's options."
+    else:
+        way_out = "If that marks a missing sample, list it in `missing` of the reader's options."
+    return f"{path}: {table.where(row)}{column}: expected a number and found {cell[:40]!r}. {way_out}"

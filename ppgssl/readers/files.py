@@ -1,0 +1,241 @@
+"""Which files of a folder belong to a cohort, and whose they are."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from ppgssl.config import Cohort, suggest
+from ppgssl.errors import ConfigError
+from ppgssl.records import Reject
+
+FIELDS = ("patient", "visit", "recording")
+_FIELD = re.compile(r"\{(\w*)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One raw file of a cohort.
+
+    Attributes
+    ----------
+    path : Path
+        Where it lies.
+    relative : str
+        Its path under the cohort's root, with forward slashes.
+    patient_id, visit, recording : str
+        What its name says; ``visit`` and ``recording`` are empty where the pattern has no such field.
+    recording_id : str
+        Patient, visit and recording joined by underscores: unique in the cohort.
+    """
+
+    path: Path
+    relative: str
+    patient_id: str
+    recording_id: str
+    recording: str = ""
+    visit: str = ""
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """The same pattern read in three ways: fields as short, and as long, as they can be; and letter case ignored."""
+
+    shortest: re.Pattern[str]
+    longest: re.Pattern[str]
+    any_case: re.Pattern[str]
+    folder: str
+
+
+def find_files(cohort: Cohort, root: Path) -> tuple[list[SourceFile], list[Reject]]:
+    """Find the files that match ``signals.files``, in natural order (2 before 10).
+
+    Hidden files and folders, whose names begin with a dot, are passed over, as are files that do not match.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        ``signals.files`` is a path with the fields ``{patient}``, ``{visit}``, ``{recording}``. A field stands for
+        anything but a slash, or for its own regular expression: ``{patient:[0-9]{3}}``. A field that occurs twice
+        must have the same text both times.
+    root : Path
+        Folder of the raw files.
+
+    Returns
+    -------
+    sources : list of SourceFile
+    rejects : list of Reject
+        Files and folders whose real place is outside ``root``; names that match only if letter case or white space is
+        ignored; names that can be read in two ways; names that are no valid text; folders that cannot be listed.
+
+    Raises
+    ------
+    ConfigError
+        If the pattern leaves the root, has an unknown field, or a broken regular expression.
+    """
+    pattern = _parse(cohort.signals.files)
+    root = root.resolve()
+    sources: list[SourceFile] = []
+    rejects: list[Reject] = []
+    for found in _walk(root, root / pattern.folder):
+        item = found if isinstance(found, Reject) else _match(root, found, pattern)
+        if isinstance(item, SourceFile):
+            sources.append(item)
+        elif item is not None:
+            rejects.append(item)
+    return _with_unique_ids(sorted(sources, key=_natural)), sorted(rejects, key=lambda reject: reject.subject)
+
+
+# --- the pattern -----------------------------------------------------------------------------------------------
+
+
+def _parse(files: str) -> _Pattern:
+    _check(files)
+    shortest, longest = (_compiled(files, anything) for anything in ("[^/]+?", "[^/]+"))
+    literal = _FIELD.split(files)[0]
+    return _Pattern(shortest, longest, re.compile(shortest.pattern, re.IGNORECASE), literal.rpartition("/")[0])
+
+
+def _check(files: str) -> None:
+    start = f"`signals.files` is {files!r}:"
+    names = [name for name, _ in _FIELD.findall(files)]
+    literal = _FIELD.sub("", files)
+    unknown = [name for name in names if name not in FIELDS]
+    if unknown:
+        near = suggest(unknown[0], FIELDS)
+        raise ConfigError(f"{start} unknown field {{{unknown[0]}}}{near}; known: {', '.join(FIELDS)}")
+    if "patient" not in names or set(literal) & set("{}"):
+        raise ConfigError(f"{start} expected a path with the field {{patient}} and balanced braces")
+    if files.startswith(("/", "~")) or ".." in PurePosixPath(literal).parts:
+        raise ConfigError(f"{start} it must be a path under `root`, without a leading / and without ..")
+    if set(literal) & set("*?\\"):
+        raise ConfigError(
+            f"{start} * and ? are not known, and folders are divided by /. Write a field for each part that varies, "
+            "for example {recording}, with a regular expression if need be: {recording:[0-9]+}."
+        )
+
+
+def _compiled(files: str, anything: str) -> re.Pattern[str]:
+    parts: list[str] = []
+    end = 0
+    seen: set[str] = set()
+    for field in _FIELD.finditer(files):
+        name, expression = field[1], field[2] or anything
+        parts += [
+            re.escape(files[end : field.start()]),
+            f"(?P={name})" if name in seen else f"(?P<{name}>{expression})",
+        ]
+        seen.add(name)
+        end = field.end()
+    try:
+        return re.compile("".join([*parts, re.escape(files[end:])]))
+    except re.error as error:
+        raise ConfigError(f"`signals.files` is {files!r}: a field's regular expression is wrong: {error}") from None
+
+
+def _match(root: Path, path: Path, pattern: _Pattern) -> SourceFile | Reject | None:
+    relative = path.relative_to(root).as_posix()
+    short, long = pattern.shortest.fullmatch(relative), pattern.longest.fullmatch(relative)
+    if not short or not long:
+        return _near_match(relative, pattern)
+    if any(short[name] != long[name] for name in short.groupdict()):
+        return _ambiguous(relative, short, long)
+    if path.is_symlink() and not _real(path).is_relative_to(root):
+        return _outside(relative)
+    if not _is_text(relative):
+        shown = relative.encode("ascii", "backslashreplace").decode()
+        return Reject("file", shown, "file name is not valid text", "rename the file: its name is not UTF-8")
+    fields = {name: short.groupdict().get(name) or "" for name in FIELDS}
+    return SourceFile(
+        path=path,
+        relative=relative,
+        patient_id=fields["patient"],
+        recording_id="_".join(text for text in fields.values() if text),
+        recording=fields["recording"],
+        visit=fields["visit"],
+    )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _near_match(relative: str, pattern: _Pattern) -> Reject | None:
+    tidy = re.sub(r"\s*([/.]|$)\s*", r"\1", unicodedata.normalize("NFC", relative))
+    if not pattern.any_case.fullmatch(tidy):
+        return None
+    shown = relative.encode("utf-8", "backslashreplace").decode()
+    detail = "it would match `signals.files` but for letter case or white space: rename it, or correct the pattern"
+    return Reject("file", shown, "file name nearly matches", detail)
+
+
+def _ambiguous(relative: str, short: re.Match[str], long: re.Match[str]) -> Reject:
+    detail = (
+        f"the patient could be {short['patient']!r} or {long['patient']!r}: give the fields of `signals.files` regular "
+        "expressions, for example {patient:[A-Z]+[0-9]+}"
+        if short["patient"] != long["patient"]
+        else "its fields can be divided in two ways: give the fields of `signals.files` regular expressions"
+    )
+    return Reject("file", relative, "file name can be read in two ways", detail)
+
+
+def _outside(relative: str) -> Reject:
+    detail = "a link leads out of the cohort's root: copy the data into the root, or set `root` to where they lie"
+    return Reject("file", relative, "lies outside the cohort's folder", detail)
+
+
+# --- the folder ------------------------------------------------------------------------------------------------
+
+
+def _walk(root: Path, folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path | Reject]:
+    """Files under ``folder``; links are followed inside ``root``, except back to a folder ``above``."""
+    relative = folder.relative_to(root).as_posix()
+    try:
+        real = _real(folder)
+        if not real.is_relative_to(root):
+            yield _outside(relative)
+            return
+        entries = sorted(os.scandir(real), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        yield Reject(
+            "file", relative, "folder cannot be listed", f"{type(error).__name__}: ask its owner for permission"
+        )
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = folder / entry.name
+        if not os.path.isdir(path):
+            yield path
+        elif _real(path) not in (*above, real):
+            yield from _walk(root, path, (*above, real))
+
+
+def _real(path: Path) -> Path:
+    # Path.resolve raises on links that lead in a circle.
+    return Path(os.path.realpath(path))
+
+
+def _natural(source: SourceFile) -> list[tuple[int, int | str]]:
+    parts = re.split(r"([0-9]+)", source.relative)
+    return [(0, int(part)) if part.isdecimal() and part.isascii() else (1, part) for part in parts]
+
+
+def _with_unique_ids(sources: list[SourceFile]) -> list[SourceFile]:
+    # Patient a_1 with recording 2, and patient a with recording 1_2: only paths tell them apart.
+    counts = Counter(source.recording_id for source in sources)
+    return [
+        source if counts[source.recording_id] == 1 else replace(source, recording_id=source.relative)
+        for source in sources
+    ]

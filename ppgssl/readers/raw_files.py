@@ -1,0 +1,119 @@
+"""Bytes of a raw file, with every way in which a file can fail to be read put into words; checks of its samples."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ppgssl.config import suggest
+from ppgssl.errors import ConfigError, ReadError
+from ppgssl.records import FloatArray
+
+# Files are parsed whole, several at a time: this bounds memory. The longest text in mind, a day of three channels
+# at 200 Hz, has 0.3 GB.
+MAX_BYTES = 1_000_000_000
+# Samples are stored as 32-bit floats.
+_LARGEST = float(np.finfo(np.float32).max)
+_MAX_NAMES = 20
+
+
+def read_bytes(path: Path) -> bytes:
+    """Content of a plain file that holds at least one byte.
+
+    Raises
+    ------
+    ReadError
+        If the file is absent, no plain file, not allowed to be read, empty, or longer than ``MAX_BYTES``.
+    """
+    try:
+        _check_plain(path)
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise ReadError(f"{path}: there is no such file (any more). Was it moved or renamed meanwhile?") from None
+    except PermissionError:
+        raise ReadError(f"{path}: no permission to read this file. Ask its owner, or copy it.") from None
+    except (OSError, ValueError) as error:
+        raise ReadError(f"{path}: the file cannot be read ({error}). Check the disk or the network drive.") from None
+    if not content:
+        raise ReadError(f"{path}: the file is empty. Copy it again from its source, or remove it.")
+    return content
+
+
+def _check_plain(path: Path) -> None:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise ReadError(f"{path}: expected a file and found a folder. Correct `signals.files` or `clinical.file`.")
+    if not stat.S_ISREG(status.st_mode):
+        raise ReadError(f"{path}: not a plain file (a pipe, socket or device). Copy its content into a file.")
+    check_size(path, status.st_size)
+
+
+def check_size(path: Path, n_bytes: int, what: str = "the file") -> None:
+    """ReadError if ``what`` has more than ``MAX_BYTES``."""
+    if n_bytes > MAX_BYTES:
+        raise ReadError(
+            f"{path}: {what} has {n_bytes / 1e9:.1f} GB, and up to {MAX_BYTES / 1e9:.0f} GB can be read in one piece. "
+            "Split the recording into several files."
+        )
+
+
+def check_rate(fs_hz: float | None) -> float:
+    """The sampling rate of files that do not state it; ConfigError if the description does not state it either."""
+    if fs_hz is None:
+        raise ConfigError("files of this format do not say their sampling rate: give it as `signals.fs_hz`, in Hz")
+    return fs_hz
+
+
+def check_samples(path: Path, name: str | int, samples: FloatArray) -> FloatArray:
+    """Samples that are finite 32-bit floats or NaN.
+
+    Raises
+    ------
+    ReadError
+        If there are no samples, or one is infinite or too large; the message says the first.
+    """
+    if not samples.size:
+        raise ReadError(f"{path}: channel {name!r} has no samples. Was the recording interrupted before it began?")
+    is_infinite = np.abs(samples) > _LARGEST
+    if is_infinite.any():
+        first = int(np.argmax(is_infinite.ravel()))
+        raise ReadError(
+            f"{path}: channel {name!r} has {int(is_infinite.sum())} infinite or too large values (beyond 32-bit "
+            f"floats), the first at sample {first}, counted from 0. If they mark missing samples, list them in the "
+            "reader's option `missing`."
+        )
+    return samples
+
+
+def position(path: Path, column: str | int, names: Sequence[str], what: str) -> int:
+    """Where ``column``, a name or a 0-based number, stands in ``names``.
+
+    Raises
+    ------
+    ReadError
+        If it is absent, or its name occurs twice; the message lists what there is, and the nearest spelling.
+    """
+    if isinstance(column, int):
+        if not 0 <= column < len(names):
+            raise ReadError(
+                f"{path}: there is no {what} number {column}, counted from 0: {_found(names, what)}. Correct `column` "
+                f"in `signals.channels`; a name made of digits needs quotes: column: '{column}'."
+            )
+        return column
+    places = [place for place, name in enumerate(names) if name == column]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        raise ReadError(
+            f"{path}: {len(places)} {what}s are named {column!r}. Give the {what}'s 0-based number instead."
+        )
+    raise ReadError(f"{path}: no {what} is named {column!r}{suggest(column, names)}: {_found(names, what)}.")
+
+
+def _found(names: Sequence[str], what: str) -> str:
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    listed = ", ".join(name[:60] or "(no name)" for name in names[:_MAX_NAMES])
+    return f"the file has {len(names)} {what}{'s' if len(names) != 1 else ''}: {listed or 'none'}{more}"
