@@ -1,0 +1,1 @@
+"""Patient features, or segments, -> the probability of the outcome."""

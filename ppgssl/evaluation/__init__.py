@@ -1,0 +1,1 @@
+"""Predictions -> metrics, intervals, tables. Knows no waveforms."""

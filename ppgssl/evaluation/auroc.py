@@ -1,0 +1,199 @@
+"""Area under the ROC curve, of one model or of the many models of a repeated cross-validation.
+
+Cross-validation makes a model per fold, and each model has its own offset: when a fold happens to test more events,
+its model was trained on fewer and scores everybody lower. Pooling scores over folds compares patients across models
+and so ranks events too low: a model that knows nothing falls below 0.5 [1]_, [2]_. Here an event and a non-event are
+therefore compared only if the same model scored both:
+
+    AUROC = mean over repeats of  sum_f U_f / sum_f (events_f * non-events_f)
+
+with ``U_f`` the Mann-Whitney count of fold f, a tie counting one half [3]_. Folds weigh by their number of pairs, so a
+fold with two events does not count as much as one with six; the models of a single split give the ordinary AUROC.
+
+References
+----------
+.. [1] Airola et al., An experimental comparison of cross-validation techniques for estimating the area under the ROC
+       curve, Computational Statistics & Data Analysis 55, 2011, 10.1016/j.csda.2010.11.018.
+.. [2] LeDell, Petersen & van der Laan, Computationally efficient confidence intervals for cross-validated area under
+       the ROC curve estimates, Electronic Journal of Statistics 9, 2015, 10.1214/15-EJS1035.
+.. [3] Hanley & McNeil, The meaning and use of the area under a ROC curve, Radiology 143, 1982,
+       10.1148/radiology.143.1.7063747.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array
+
+from ppgssl.errors import EvaluationError
+from ppgssl.records import BoolArray, FloatArray, IntArray
+
+
+class RankedPairs:
+    """The scores of one arm, sorted once, so that the AUROC of many weightings of its patients is cheap.
+
+    Rows of equal score are one tie; neighbouring ties that hold only events, or only non-events, act as one block. A
+    weighting then costs one sparse product (blocks x patients) and one cumulative sum over blocks.
+
+    Parameters
+    ----------
+    y_true : bool array, shape (n_rows,)
+    y_score : float array, shape (n_rows,)
+        Higher means more risk.
+    repeat, fold : int array, shape (n_rows,)
+        Rows are compared only within the same repeat and fold.
+    patient : int array, shape (n_rows,)
+        Position of each row's patient among the weights.
+    n_patients : int
+    """
+
+    def __init__(
+        self,
+        y_true: BoolArray,
+        y_score: FloatArray,
+        *,
+        repeat: IntArray,
+        fold: IntArray,
+        patient: IntArray,
+        n_patients: int,
+    ) -> None:
+        order = np.lexsort([y_score, fold, repeat])
+        y, score, patient = y_true[order], y_score[order], patient[order]
+        new_repeat = _changes(repeat[order])
+        new_fold = _changes(fold[order]) | new_repeat
+        new_block = _block_starts(y, new_fold | _changes(score), new_fold)
+        block = np.cumsum(new_block) - 1
+        shape = (int(block[-1]) + 1, n_patients)
+        self._events = csr_array((np.ones(int(y.sum())), (block[y], patient[y])), shape=shape)
+        self._others = csr_array((np.ones(int((~y).sum())), (block[~y], patient[~y])), shape=shape)
+        self._fold_starts = block[new_fold]
+        self._repeat_starts = np.cumsum(new_fold)[new_repeat] - 1
+
+    def auroc(self, weights: FloatArray) -> FloatArray:
+        """AUROC of each weighting.
+
+        Parameters
+        ----------
+        weights : float array, shape (n_patients, n_weightings)
+            How often each patient counts, at least 0.
+
+        Returns
+        -------
+        float array, shape (n_weightings,)
+            NaN where some repeat has no pair to compare.
+        """
+        events, others = self._events @ weights, self._others @ weights
+        below = np.cumsum(others, axis=0)
+        before_fold = below[self._fold_starts] - others[self._fold_starts]
+        events_of_fold = np.add.reduceat(events, self._fold_starts, axis=0)
+        pairs = events_of_fold * np.add.reduceat(others, self._fold_starts, axis=0)
+        below -= 0.5 * others
+        below *= events
+        won = np.add.reduceat(below, self._fold_starts, axis=0) - events_of_fold * before_fold
+        won, pairs = (np.add.reduceat(counts, self._repeat_starts, axis=0) for counts in (won, pairs))
+        share = np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0)
+        return share.mean(axis=0)
+
+
+def _changes(sorted_values: np.ndarray) -> BoolArray:
+    """True where a value differs from the one before; True for the first."""
+    return np.concatenate([[True], sorted_values[1:] != sorted_values[:-1]])
+
+
+def _block_starts(y: BoolArray, new_tie: BoolArray, new_fold: BoolArray) -> BoolArray:
+    tie_starts = np.flatnonzero(new_tie)
+    has_event = np.logical_or.reduceat(y, tie_starts)
+    has_other = np.logical_or.reduceat(~y, tie_starts)
+    is_mixed = has_event & has_other
+    starts = np.zeros(len(y), dtype=bool)
+    starts[tie_starts] = _changes(has_event) | _changes(has_other) | is_mixed | new_fold[tie_starts]
+    return starts
+
+
+def auroc(y_true: ArrayLike, y_score: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Area under the ROC curve: the chance that an event scores above a non-event, ties counting one half.
+
+    Parameters
+    ----------
+    y_true : array of 0/1, shape (n_rows,)
+        Event indicator.
+    y_score : float array, shape (n_rows,)
+        Higher means more risk; any scale.
+    weights : float array, shape (n_rows,), optional
+        How often each row counts, at least 0.
+
+    Raises
+    ------
+    EvaluationError
+        If shapes differ, a value is not finite, or there is no event or no non-event (of weight over 0).
+    """
+    n_rows = len(np.asarray(y_true))
+    one = np.zeros(n_rows, dtype=np.int64)
+    return stratified_auroc(y_true, y_score, repeat=one, fold=one, weights=weights)
+
+
+def stratified_auroc(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    repeat: ArrayLike,
+    fold: ArrayLike,
+    weights: ArrayLike | None = None,
+) -> float:
+    """AUROC of cross-validated predictions, from pairs that the same model scored; see the module's head.
+
+    Parameters
+    ----------
+    y_true, y_score, weights
+        As in :func:`auroc`, one row for each patient and repeat.
+    repeat, fold : int array, shape (n_rows,)
+        Which model scored the row. A fold without an event, or without a non-event, has no pair and no say.
+
+    Raises
+    ------
+    EvaluationError
+        As in :func:`auroc`; also if in some repeat no fold holds both an event and a non-event.
+    """
+    y, score, repeats, folds = check_scores(y_true, y_score, repeat, fold)
+    weight = np.ones(len(y)) if weights is None else _check_weights(weights, len(y))
+    pairs = RankedPairs(y, score, repeat=repeats, fold=folds, patient=np.arange(len(y)), n_patients=len(y))
+    value = float(pairs.auroc(weight[:, None])[0])
+    if np.isnan(value):
+        raise EvaluationError(
+            f"the AUROC of these {len(y)} predictions ({int(y.sum())} of patients with the event) is not defined: it "
+            "needs, in every repeat, a fold that tests at least one patient with the event and one without"
+        )
+    return value
+
+
+def check_scores(
+    y_true: ArrayLike, y_score: ArrayLike, repeat: ArrayLike, fold: ArrayLike
+) -> tuple[BoolArray, FloatArray, IntArray, IntArray]:
+    """The four columns as arrays of one length.
+
+    Raises
+    ------
+    EvaluationError
+        If they are empty, differ in length, hold an outcome other than 0/1, or a score that is not finite.
+    """
+    y, score = np.asarray(y_true), np.asarray(y_score, dtype=float)
+    repeats, folds = np.asarray(repeat), np.asarray(fold)
+    shapes = {y.shape, score.shape, repeats.shape, folds.shape}
+    if len(shapes) > 1 or y.ndim != 1 or not len(y):
+        raise EvaluationError(
+            f"outcomes {y.shape}, scores {score.shape}, repeats {repeats.shape} and folds {folds.shape} must be "
+            "one-dimensional, of one length, and not empty"
+        )
+    if not np.isin(y, (0, 1)).all():
+        raise EvaluationError("outcomes must be 0 or 1; leave out patients without an outcome first")
+    if not np.isfinite(score).all():
+        raise EvaluationError(f"{int((~np.isfinite(score)).sum())} of {len(score)} scores are missing or infinite")
+    return y.astype(bool), score, repeats.astype(np.int64), folds.astype(np.int64)
+
+
+def _check_weights(weights: ArrayLike, n_rows: int) -> FloatArray:
+    weight = np.asarray(weights, dtype=float)
+    if weight.shape != (n_rows,) or not np.isfinite(weight).all() or (weight < 0).any():
+        raise EvaluationError(f"weights must be {n_rows} finite numbers of at least 0, one for each prediction")
+    return weight
