@@ -1,0 +1,325 @@
+"""Methods text, made from what was configured: another configuration gives another text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from ppgssl.arms import ARMS
+from ppgssl.config import Cohort, Study
+from ppgssl.errors import ReportError
+from ppgssl.records import modality
+from ppgssl.report import rounding
+from ppgssl.report.document import Cite, Heading, Paragraph, Text, runs
+from ppgssl.report.families import ssl_arms
+from ppgssl.report.rounding import enumeration, plural
+from ppgssl.results import Results
+from ppgssl.signals.filters import BANDS_HZ
+from ppgssl.signals.preprocessing import BRIDGE_S
+from ppgssl.signals.quality import QUALITY, TOLERATED_SHARE
+
+_MODALITY_LABELS = {"ppg": "photoplethysmograms", "ecg": "electrocardiograms"}
+_NORMALISATION = {
+    "segment": (
+        "each segment and channel was scaled to mean 0 and standard deviation 1, which leaves out absolute amplitude "
+        "and baseline"
+    ),
+    "cohort": "each channel was scaled by the mean and standard deviation of its cohort's training segments",
+    "ac_dc": (
+        "the pulsatile part was divided by the baseline (AC/DC, in percent), which keeps the ratio between channels "
+        "that oxygen saturation depends on"
+    ),
+    "fixed": "each channel was scaled by fixed constants",
+}
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The study and its cohorts as they were configured."""
+
+    study: Study
+    cohorts: tuple[Cohort, ...]
+
+    @property
+    def channels(self) -> list[str]:
+        """Cohort channels that may fill an input."""
+        return [name for channel in self.study.inputs.channels for name in channel.any_of]
+
+
+def configuration(results: Results) -> Configuration:
+    """Read the configuration that the results carry.
+
+    Raises
+    ------
+    ReportError
+        If it is not a configuration of this version.
+    """
+    provenance = results.provenance
+    try:
+        study = Study.model_validate(provenance.study)
+        return Configuration(study, tuple(Cohort.model_validate(cohort) for cohort in provenance.cohorts))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "as a whole"
+        raise ReportError(
+            f"the configuration inside these results is not one of this version ({place}: {first['msg']}). "
+            "Run `ppgssl evaluate STUDY.yaml` again."
+        ) from None
+
+
+def methods(results: Results) -> tuple[Heading | Paragraph, ...]:
+    """The methods section."""
+    config = configuration(results)
+    parts = (
+        ("Signals", _signals(config)),
+        ("Segments", _segments(config)),
+        ("Self-supervised pretraining", _pretraining(results, config)),
+        ("Prediction", _prediction(results, config)),
+        ("Validation", _validation(config)),
+        ("Statistics", _statistics(results)),
+    )
+    blocks: list[Heading | Paragraph] = []
+    for title, texts in parts:
+        blocks += [Heading(title), *map(Paragraph, texts)] if texts else []
+    return tuple(blocks)
+
+
+# --- signals ---------------------------------------------------------------------------------------------------
+
+
+def _signals(config: Configuration) -> list[Text]:
+    common: Text = (
+        "Recordings were searched for missing, flat and clipped stretches and for jumps; defects of up to "
+        f"{BRIDGE_S:g} s were interpolated, longer ones left out. Each good stretch was band-pass filtered on its own "
+        "with a Butterworth filter run forwards and backwards (no delay)",
+        Cite(("liang2018",)),
+        ", and resampled.",
+    )
+    sources = " ".join(map(_source, config.cohorts))
+    return [common, sources] if sources else [common]
+
+
+def _source(cohort: Cohort) -> str:
+    rate = f" sampled at {cohort.signals.fs_hz:g} Hz" if cohort.signals.fs_hz else ""
+    kinds = list(dict.fromkeys(modality(name) for name in cohort.signals.channels))
+    bands = enumeration(f"{_band(cohort, kind)} for {_MODALITY_LABELS[kind]}" for kind in kinds)
+    names = enumeration(cohort.signals.channels)
+    return f"{cohort.title or cohort.name}: {names}{rate}; pass band {bands}; stored at {cohort.signal.fs_hz:g} Hz."
+
+
+def _band(cohort: Cohort, kind: str) -> str:
+    bands = dict(cohort.signal.band_hz)
+    low, high = next((edges for name, edges in bands.items() if name == kind), BANDS_HZ[kind])
+    return f"{low:g} to {high:g} Hz"
+
+
+def _segments(config: Configuration) -> list[Text]:
+    inputs = config.study.inputs
+    channels = enumeration(f"{channel.name} ({' or '.join(channel.any_of)})" for channel in inputs.channels)
+    word = "channel" if len(inputs.channels) == 1 else "channels"
+    return [
+        (
+            f"Recordings were cut into segments of {inputs.segment_s:g} s every {inputs.step_s:g} s, at "
+            f"{inputs.fs_hz:g} Hz ({inputs.segment_samples} samples). Input {word}: {channels}; where a channel may be "
+            "filled from several, the first that was recorded is used. A segment was accepted if no sample was lost "
+            f"to a defect, at most {100 * TOLERATED_SHARE:g}% were interpolated, and its signal quality index was at "
+            f"least {inputs.min_sqi:g}. That index, between 0 and 1, is the worst of {len(QUALITY)} after published "
+            f"ones ({enumeration(QUALITY)})",
+            Cite(("orphanidou2015", "elgendi2016", "sukor2011")),
+            f". Before the encoder, {_NORMALISATION[inputs.normalisation]}.",
+        )
+    ]
+
+
+# --- pretraining -----------------------------------------------------------------------------------------------
+
+
+def _pretraining(results: Results, config: Configuration) -> list[Text]:
+    if not ssl_arms(results):
+        return []
+    return [_objective(config.study), _exposure(config.study), _optimisation(config.study)]
+
+
+def _objective(study: Study) -> Text:
+    pretraining = study.pretraining
+    if pretraining.objective != "masked-autoencoder":
+        task: Text = (f"The pretext task was “{pretraining.objective}”.",)
+    elif pretraining.mask_ratio == 0:
+        task = ("The encoder was trained as a plain autoencoder: to compress a segment and give it back.",)
+    else:
+        task = (
+            f"The encoder was trained as a masked autoencoder: {100 * pretraining.mask_ratio:g}% of the time axis was "
+            f"hidden in stretches of {pretraining.mask_group_s:g} s, and a decoder had to fill in what was hidden",
+            Cite(("he2022",)),
+            ".",
+        )
+    shape = pretraining.encoder
+    return (
+        *task,
+        " The encoder is a one-dimensional residual network",
+        Cite(("he2016",)),
+        f" of {plural(shape.n_stages, 'stage')} with {plural(shape.blocks_per_stage, 'block')} each, {shape.width} "
+        f"feature maps in the first stage and twice as many in each further one, kernels of {shape.kernel_size} "
+        "samples, and half the time resolution after each stage. A segment's representation is the mean and the "
+        "standard deviation of the feature maps over time. No outcome or covariate enters pretraining.",
+    )
+
+
+def _exposure(study: Study) -> Text:
+    sources = {ARMS[name].encoder for name in study.arms}
+    words = {
+        "per-fold": {
+            "ssl-labelled": "the training patients of the labelled cohort, anew in every fold",
+            "ssl-all": "the training patients of the labelled cohort and all unlabelled cohorts, anew in every fold",
+        },
+        "disjoint": {
+            "ssl-labelled": "the training patients of the labelled cohort, anew in every fold",
+            "ssl-all": "the unlabelled cohorts alone, once for all folds",
+        },
+        "transductive": {
+            "ssl-labelled": "all patients of the labelled cohort, test patients too, once for all folds (transductive)",
+            "ssl-all": "all patients of all cohorts, test patients too, once for all folds (transductive)",
+        },
+    }[study.pretraining.exposure]
+    labels = {"ssl-labelled": "“labelled cohort”", "ssl-all": "“all recordings”"}
+    texts = [f"the encoder {labels[name]} was pretrained on {words[name]}" for name in labels if name in sources]
+    closing = (
+        ""
+        if study.pretraining.exposure == "transductive"
+        else " No encoder saw a signal of a patient it was tested on."
+    )
+    return (
+        f"Of the two sources of pretraining, {'; '.join(texts)}.{closing}"
+        if len(texts) > 1
+        else f"{_capital(texts[0])}.{closing}"
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _optimisation(study: Study) -> Text:
+    settings = study.pretraining
+    return (
+        f"Training took {rounding.count(settings.n_steps)} steps of AdamW",
+        Cite(("loshchilov2019",)),
+        f" with batches of {settings.batch_size} segments, learning rate {settings.learning_rate:g} (linear warm-up "
+        f"over {100 * settings.warmup_fraction:g}% of the steps, then cosine decay) and weight decay "
+        f"{settings.weight_decay:g}. The loss was judged every {settings.evaluate_every} steps on "
+        f"{100 * settings.validation_fraction:g}% of the patients, held out from it; the weights of the lowest such "
+        "loss were kept. The effective rank of the held-out representation",
+        Cite(("roy2007",)),
+        " tells whether it collapsed.",
+    )
+
+
+# --- prediction ------------------------------------------------------------------------------------------------
+
+
+def _prediction(results: Results, config: Configuration) -> list[Text]:
+    learners = {arm.learner for arm in results.arms}
+    texts: list[Text] = []
+    if "logistic" in learners:
+        texts.append(_logistic(results, config.study))
+    if "network" in learners:
+        texts.append(_network(config.study))
+    return texts
+
+
+def _logistic(results: Results, study: Study) -> Text:
+    labels = results.covariate_labels
+    covariates = f"Covariates: {enumeration(labels)}. " if labels else ""
+    rate = f"the clinical variable “{study.heart_rate}”" if study.heart_rate else "the median over a patient's segments"
+    heart_rate = f" Heart rate is {rate}." if any(ARMS[name].heart_rate for name in study.arms) else ""
+    return (
+        f"{covariates}Segment representations were averaged over each patient's accepted segments. Logistic "
+        "regression with a quadratic (ridge) penalty predicted the event from covariates, signal features, or both. "
+        "Beside covariates, signal features have a penalty of their own, so that many features do not drown few "
+        "covariates",
+        Cite(("boulesteix2017",)),
+        "; penalties were chosen together by the log loss of inner folds of the training patients, leaving the signal "
+        "features out being one of the choices. Missing numbers were replaced by the median and missing levels by the "
+        "most frequent one, and all columns were standardized; all of this was learnt from training patients alone."
+        f"{heart_rate} Controls tell how much of a result needs no learning from signals: heart rate alone, and "
+        "features of the same encoder with its random initial weights.",
+    )
+
+
+def _network(study: Study) -> Text:
+    settings = study.network
+    frozen = (
+        f" A pretrained encoder was kept frozen for the first {plural(settings.freeze_epochs, 'epoch')}."
+        if settings.freeze_epochs
+        else ""
+    )
+    smoothing: tuple[str | Cite, ...] = (
+        (f", label smoothing {settings.label_smoothing:g}", Cite(("szegedy2016",))) if settings.label_smoothing else ()
+    )
+    return (
+        "Networks trained end to end are the same encoder and a linear layer, started at random or from pretrained "
+        f"weights. They were trained for at most {plural(settings.n_epochs, 'epoch')} with patients drawn so that "
+        f"both outcomes are equally frequent, batches of {settings.batch_size}, learning rate "
+        f"{settings.learning_rate:g}",
+        *smoothing,
+        f", and stopped when the loss on {100 * settings.validation_fraction:g}% of the training patients had not "
+        f"fallen for {plural(settings.patience, 'epoch')}.{frozen} A patient's score is the mean over segments.",
+    )
+
+
+# --- validation and statistics ---------------------------------------------------------------------------------
+
+
+def _validation(config: Configuration) -> list[Text]:
+    validation = config.study.validation
+    if validation.scheme == "single-split":
+        how = (
+            f"Patients were split once, stratified by outcome: {100 * validation.test_fraction:g}% were tested, the "
+            "others trained on (the published protocol"
+        )
+        split: Text = (how, Cite(("mwaniki2023",)), ").")
+    else:
+        split = (
+            f"Patients were split by {validation.n_folds}-fold cross-validation, stratified by outcome and repeated "
+            f"{plural(validation.n_repeats, 'time')} with other splits.",
+        )
+    return [
+        (
+            *split,
+            " All segments of a patient were on the same side of a split, and splitting came before everything that is "
+            "fitted. All arms used the same splits.",
+        )
+    ]
+
+
+def _statistics(results: Results) -> list[Text]:
+    validation = results.validation
+    is_split_once = validation.scheme == "single-split"
+    pairs: Text = (
+        ""
+        if is_split_once
+        else (
+            "; patients were compared only where the same model had predicted both, and repeats were averaged",
+            Cite(("airola2011",)),
+        )
+    )
+    return [
+        (
+            "Discrimination is the area under the receiver operating characteristic curve (AUROC), ties counting one "
+            "half",
+            Cite(("hanley1982",)),
+            *runs(pairs),
+            f". The 95% intervals are percentiles of {rounding.count(validation.n_bootstrap)} bootstrap resamples of "
+            "patients",
+            Cite(("efron1993",)),
+            ", the same resamples for all arms, so that differences are paired; two-sided p-values come from the same "
+            "resamples. Groups are described by standardized mean differences",
+            Cite(("austin2009",)),
+            ". Reporting follows TRIPOD+AI where it applies",
+            Cite(("collins2024",)),
+            ". The question, and the comparison of arms, follow Mwaniki and others",
+            Cite(("mwaniki2023",)),
+            ".",
+        )
+    ]
