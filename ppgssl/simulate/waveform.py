@@ -1,0 +1,140 @@
+"""The light that a finger lets through: a pulse train, modulated by breathing, at two wavelengths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ppgssl.records import FloatArray
+
+_PHASES = np.arange(512) / 512
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """State of one child during one recording; the fields are columns of :func:`physiology.simulate_patients`."""
+
+    heart_rate_bpm: float
+    resp_rate_per_min: float
+    spo2_pct: float
+    perfusion_index_pct: float
+    vascular_tone: float
+    heart_rate_variability: float
+    resp_modulation: float
+
+
+@dataclass(frozen=True)
+class Light:
+    """Transmitted light over its baseline, and the truth behind it.
+
+    Attributes
+    ----------
+    red, infrared : float arrays, shape (n_samples,)
+        About 1. More blood absorbs more light: the systolic upstroke points down.
+    beat_times_s : float array, shape (n_beats,)
+        Pulse onsets.
+    resp_phase : float array, shape (n_samples,)
+        Phase of breathing in radians, rising.
+    """
+
+    red: FloatArray
+    infrared: FloatArray
+    beat_times_s: FloatArray
+    resp_phase: FloatArray
+
+
+def ratio_of_ratios(spo2_pct: FloatArray | float) -> FloatArray | float:
+    """Red over infrared AC/DC at an oxygen saturation: the inverse of SpO2 = 110 - 25 R.
+
+    The linear curve of textbooks (Webster, Design of Pulse Oximeters, 1997); real devices use curves of their own.
+    """
+    return (110 - spo2_pct) / 25
+
+
+def simulate_light(vitals: Vitals, *, duration_s: float, fs_hz: float, rng: np.random.Generator) -> Light:
+    """Red and infrared light over one recording.
+
+    A phase runs through the beats at the instantaneous heart rate, and the pulse shape is read at that phase (integral
+    pulse frequency modulation). Breathing modulates the heart rate (respiratory sinus arrhythmia), the pulse amplitude
+    and the baseline [1]_. Both wavelengths share one modulation of blood volume; in red it is ``ratio_of_ratios`` times
+    as deep. (Truly, the venous part that breathing moves has a lower saturation than the arterial part.)
+
+    Parameters
+    ----------
+    vitals : Vitals
+        ``heart_rate_bpm`` is the mean over the recording, exactly.
+    duration_s, fs_hz : float
+        Length and sampling rate.
+    rng : Generator
+        The only source of randomness.
+
+    References
+    ----------
+    .. [1] Charlton et al., Breathing rate estimation from the electrocardiogram and photoplethysmogram: a review,
+       IEEE Rev Biomed Eng 11:2, 2018, 10.1109/RBME.2017.2763681.
+    """
+    n = round(duration_s * fs_hz)
+    resp_phase = _resp_phase(vitals, n, fs_hz, rng)
+    beat_phase = _beat_phase(vitals, resp_phase, fs_hz, rng)
+    lag_amplitude, lag_baseline = rng.uniform(-np.pi, np.pi, 2)
+    amplitude = 1 + 0.5 * vitals.resp_modulation * np.sin(resp_phase + lag_amplitude) + 0.05 * _slow(n, fs_hz, 0.5, rng)
+    baseline = vitals.resp_modulation * np.sin(resp_phase + lag_baseline) + 0.2 * _slow(n, fs_hz, 0.1, rng)
+    pulse = np.interp(beat_phase, _PHASES, pulse_shape(vitals.vascular_tone), period=1)
+    volume = vitals.perfusion_index_pct / 100 * (amplitude * pulse + baseline)
+    whole_beats = np.arange(np.ceil(beat_phase[0]), np.floor(beat_phase[-1]) + 1)
+    return Light(
+        red=1 - ratio_of_ratios(vitals.spo2_pct) * volume,
+        infrared=1 - volume,
+        beat_times_s=np.interp(whole_beats, beat_phase, np.arange(n) / fs_hz),
+        resp_phase=resp_phase,
+    )
+
+
+def pulse_shape(vascular_tone: float) -> FloatArray:
+    """Blood volume over one beat at 512 phases from its onset: mean 0, peak to trough 1.
+
+    A systolic wave and a reflected (dicrotic) wave, after the two Gaussians of [1]_; each rises faster than it falls.
+    Constricted vessels reflect more and earlier, which lifts the dicrotic notch; in dilated ones the reflected wave is
+    late and low [2]_.
+
+    References
+    ----------
+    .. [1] Tang et al., Synthetic photoplethysmogram generation using two Gaussian functions, Sci Rep 10:13883, 2020,
+       10.1038/s41598-020-69076-x.
+    .. [2] Millasseau et al., Contour analysis of the photoplethysmographic pulse measured at the finger, J Hypertens
+       24:1449, 2006.
+    """
+    constriction = np.tanh(vascular_tone / 2)
+    systolic = _wave(centre=0.20, rise=0.07, fall=0.13)
+    reflected = _wave(centre=0.53 - 0.06 * constriction, rise=0.10, fall=0.20)
+    shape = systolic + (0.42 + 0.22 * constriction) * reflected
+    shape = np.roll(shape, -int(np.argmin(shape)))
+    return (shape - shape.mean()) / np.ptp(shape)
+
+
+def _wave(*, centre: float, rise: float, fall: float) -> FloatArray:
+    """A Gaussian with two widths, wrapped round the beat."""
+    offset = _PHASES[:, None] - centre + np.array([-1, 0, 1])
+    return np.exp(-0.5 * (offset / np.where(offset < 0, rise, fall)) ** 2).sum(axis=1)
+
+
+def _resp_phase(vitals: Vitals, n: int, fs_hz: float, rng: np.random.Generator) -> FloatArray:
+    rate_hz = vitals.resp_rate_per_min / 60 * (1 + 0.03 * _slow(n, fs_hz, 0.1, rng))
+    return rng.uniform(0, 2 * np.pi) + 2 * np.pi * np.cumsum(rate_hz) / fs_hz
+
+
+def _beat_phase(vitals: Vitals, resp_phase: FloatArray, fs_hz: float, rng: np.random.Generator) -> FloatArray:
+    """Beats since some beat before the start; whole numbers are pulse onsets."""
+    sinus_arrhythmia = np.sqrt(2) * np.sin(resp_phase)
+    variation = np.sqrt(0.5) * (sinus_arrhythmia + _slow(len(resp_phase), fs_hz, 0.15, rng))
+    variation = vitals.heart_rate_variability * (variation - variation.mean())
+    return rng.uniform() + np.cumsum(vitals.heart_rate_bpm / 60 * (1 + variation)) / fs_hz
+
+
+def _slow(n: int, fs_hz: float, high_hz: float, rng: np.random.Generator) -> FloatArray:
+    """Noise of mean 0 and SD 1 with little power above ``high_hz``, shape (n,)."""
+    spectrum = np.fft.rfft(rng.standard_normal(n)) * np.exp(-0.5 * (np.fft.rfftfreq(n, 1 / fs_hz) / high_hz) ** 2)
+    spectrum[0] = 0
+    noise = np.fft.irfft(spectrum, n)
+    return noise / noise.std()
