@@ -1,0 +1,1 @@
+"""Features: embeddings of segments, and their pooling to patients."""

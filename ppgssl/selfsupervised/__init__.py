@@ -1,0 +1,1 @@
+"""Self-supervised learning: segment bank, encoders, pretext objectives, and the training loop."""

@@ -1,0 +1,189 @@
+"""Strided residual networks over time, and the decoders that mirror them.
+
+Inside, time lies on the last of four axes, (batch, features, 1, time), with features innermost in memory
+(``channels_last``): PyTorch's CPU convolutions of few feature maps run up to three times as fast that way as
+``Conv1d`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ppgssl.config import EncoderShape, suggest
+from ppgssl.errors import ConfigError
+
+# The first convolution takes four samples to one. The pulse lies below 8 Hz and is sampled far above that, and there
+# are more feature maps than samples taken together, so nothing is lost, and all that follows is four times as cheap.
+STEM_STRIDE = 4
+_STAGE_STRIDE = 2
+_MIN_VARIANCE = 1e-6
+
+
+class ResNet1d(nn.Module):
+    """Compact residual encoder with pre-activation blocks [1]_.
+
+    A stem divides time by four, each stage halves it and, from the second on, doubles the feature maps. Normalisation
+    is by group, over all features and times of one segment [2]_: hidden and whole segments, of which batch statistics
+    would be two different ones, and the other segments of a batch do not enter a segment's representation. The
+    residual path itself is not normalised, so the amplitude of a segment stays in it.
+
+    Parameters
+    ----------
+    n_channels : int
+        Input channels, for example red and infrared.
+    shape : config.EncoderShape
+
+    Attributes
+    ----------
+    n_features : int
+        Feature maps of the last stage.
+    embedding_dim : int
+        Length of the pooled representation: mean and SD of each feature map.
+
+    References
+    ----------
+    .. [1] He et al., Identity mappings in deep residual networks, ECCV 2016, arXiv:1603.05027.
+    .. [2] Wu and He, Group normalization, ECCV 2018, arXiv:1803.08494.
+    """
+
+    name = "resnet1d"
+
+    def __init__(self, n_channels: int, shape: EncoderShape) -> None:
+        super().__init__()
+        self.n_channels, self.shape = n_channels, shape
+        self.widths = [shape.width * 2**stage for stage in range(shape.n_stages)]
+        self.n_features = self.widths[-1]
+        self.embedding_dim = 2 * self.n_features
+        self.stem = convolution(n_channels, shape.width, shape.kernel_size, stride=STEM_STRIDE)
+        blocks: list[nn.Module] = []
+        n_in = shape.width
+        for width in self.widths:
+            for block in range(shape.blocks_per_stage):
+                blocks.append(ResidualBlock(n_in, width, shape.kernel_size, stride=_STAGE_STRIDE if block == 0 else 1))
+                n_in = width
+        self.stages = nn.Sequential(*blocks, nn.SiLU())
+        lay_out_features_innermost(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Feature map, shape (batch, n_features, time), of segments of shape (batch, n_channels, length)."""
+        feature_map: Tensor = self.stages(self.stem(x.unsqueeze(2)))
+        return feature_map.squeeze(2)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Pooled representation, shape (batch, embedding_dim): mean and SD over time of the last feature map.
+
+        How it varies between the segments of a batch does not depend on which segments these are.
+        """
+        feature_map = self(x).float()
+        # The variance is kept off 0, where the square root has no gradient.
+        variance = feature_map.var(dim=-1, unbiased=False)
+        return torch.cat([feature_map.mean(dim=-1), (variance + _MIN_VARIANCE).sqrt()], dim=-1)
+
+
+class ResNet1dDecoder(nn.Module):
+    """The encoder's strides in reverse: feature map -> samples.
+
+    Each step up is one convolution whose output features are laid out in time (sub-pixel convolution [1]_). It is light
+    on purpose: a pretext decoder need not be strong for the encoder to learn [2]_, and is thrown away afterwards.
+
+    References
+    ----------
+    .. [1] Shi et al., Real-time single image and video super-resolution using an efficient sub-pixel convolutional
+       neural network, CVPR 2016, arXiv:1609.05158.
+    .. [2] Xie et al., SimMIM: a simple framework for masked image modeling, CVPR 2022, arXiv:2111.09886.
+    """
+
+    def __init__(self, encoder: ResNet1d) -> None:
+        super().__init__()
+        ups: list[nn.Module] = []
+        narrower = [encoder.shape.width, *encoder.widths[:-1]]
+        for n_in, n_out in zip(reversed(encoder.widths), reversed(narrower), strict=True):
+            ups.append(SubPixelUp(n_in, n_out, _STAGE_STRIDE))
+        self.ups = nn.Sequential(*ups, SubPixelUp(encoder.shape.width, encoder.n_channels, STEM_STRIDE))
+        lay_out_features_innermost(self)
+
+    def forward(self, feature_map: Tensor, length: int) -> Tensor:
+        """Samples, shape (batch, n_channels, length), of a feature map of shape (batch, n_features, time)."""
+        samples: Tensor = self.ups(feature_map.unsqueeze(2)).squeeze(2)
+        # The encoder rounds every division of time up, so there are at least as many samples as went in.
+        return samples[..., :length]
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions, each after normalisation and activation, added to a (strided) copy of the input."""
+
+    def __init__(self, n_in: int, n_out: int, kernel_size: int, *, stride: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            normalisation(n_in),
+            nn.SiLU(),
+            convolution(n_in, n_out, kernel_size, stride=stride),
+            normalisation(n_out),
+            nn.SiLU(),
+            convolution(n_out, n_out, kernel_size),
+        )
+        is_same = n_in == n_out and stride == 1
+        self.shortcut = nn.Identity() if is_same else convolution(n_in, n_out, 1, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.shortcut(x) + self.branch(x))
+
+
+class SubPixelUp(nn.Module):
+    """Multiplies the time axis: a convolution makes ``factor`` times the features, which become neighbours in time."""
+
+    def __init__(self, n_in: int, n_out: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.convolve = nn.Sequential(normalisation(n_in), nn.SiLU(), convolution(n_in, factor * n_out, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.convolve(x)
+        batch, _, _, time = features.shape
+        # In memory, features are innermost: splitting them off the time axis is a view, no copy.
+        rows = features.permute(0, 3, 1, 2).reshape(batch, time * self.factor, -1)
+        return rows.transpose(1, 2).unsqueeze(2)
+
+
+def convolution(n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:
+    """Convolution over time that turns n samples into n / stride, rounded up."""
+    return nn.Conv2d(n_in, n_out, (1, kernel_size), stride=(1, stride), padding=(0, kernel_size // 2))
+
+
+def lay_out_features_innermost(module: nn.Module) -> None:
+    """Put kernels into ``channels_last`` layout; what they compute follows them."""
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def normalisation(n_features: int) -> nn.GroupNorm:
+    """One mean and SD for all features and times of a segment; each feature its own gain and offset."""
+    return nn.GroupNorm(1, n_features)
+
+
+ENCODERS: dict[str, Callable[[int, EncoderShape], ResNet1d]] = {ResNet1d.name: ResNet1d}
+
+
+def make_encoder(n_channels: int, shape: EncoderShape, *, seed: int, name: str = ResNet1d.name) -> ResNet1d:
+    """An untrained encoder; one seed gives the same weights always, and leaves the global generator as it was.
+
+    Raises
+    ------
+    ConfigError
+        If there is no encoder of that name.
+    """
+    if name not in ENCODERS:
+        raise ConfigError(f"unknown encoder {name!r}{suggest(name, ENCODERS)}; the encoders are: {', '.join(ENCODERS)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ENCODERS[name](n_channels, shape)
+
+
+def n_parameters(module: nn.Module) -> int:
+    """How many numbers a module learns."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -1,0 +1,34 @@
+"""Ctrl-C between two steps, never within one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def postponed_interrupt() -> Iterator[Callable[[], bool]]:
+    """Keep Ctrl-C back, and give a function that tells whether it was pressed.
+
+    A step that is cut short leaves weights and optimizer out of tune with each other. A second Ctrl-C is not kept back.
+    Outside the main thread, where Python delivers no signals, and where Ctrl-C is ignored anyway, nothing changes.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
+        yield lambda: False
+        return
+    pressed = threading.Event()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)

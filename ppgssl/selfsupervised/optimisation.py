@@ -1,0 +1,40 @@
+"""The optimizer, and its learning rate as a function of the step alone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from ppgssl.config import Pretraining
+
+# Values of the masked autoencoder of He et al. 2022, appendix A.
+_BETAS = (0.9, 0.95)
+
+
+def learning_rate(step: int, settings: Pretraining) -> float:
+    """Linear warm-up, then half a cosine down to 0; ``step`` counts from 0."""
+    n_warmup = round(settings.warmup_fraction * settings.n_steps)
+    if step < n_warmup:
+        return settings.learning_rate * (step + 1) / n_warmup
+    progress = (step - n_warmup) / max(1, settings.n_steps - n_warmup)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def make_optimizer(module: nn.Module, settings: Pretraining) -> torch.optim.AdamW:
+    """AdamW; gains, offsets and biases are not drawn to 0, kernels are."""
+    parameters = list(module.parameters())
+    kernels = [parameter for parameter in parameters if parameter.ndim > 2]
+    others = [parameter for parameter in parameters if parameter.ndim <= 2]
+    groups = [
+        {"params": kernels, "weight_decay": settings.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS, fused=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The rate of the next step."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
