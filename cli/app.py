@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 import typer
-
 from ppgssl.cli import check, evaluate, ingest, pretrain, run, simulate
+
 from ppgssl.errors import PpgsslError
 
 app = typer.Typer(

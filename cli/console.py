@@ -48,7 +48,14 @@ def progress_bar(title: str) -> Iterator[Advance]:
         yield _LogLines(title)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = [
         TextColumn("{task.description}"),
@@ -84,7 +91,9 @@ class _LogLines:
         elapsed = self.clock() - self.started
         left = elapsed * (total - done) / max(done, 1)
         note = f"  {text}" if text else ""
-        print(f"{self.title}: {done}/{total}, {elapsed:.0f} s, about {left:.0f} s left{note}", file=sys.stderr, flush=True)
+        print(
+            f"{self.title}: {done}/{total}, {elapsed:.0f} s, about {left:.0f} s left{note}", file=sys.stderr, flush=True
+        )
 
 
 def print_summary(summary: dict[str, Any], *, as_json: bool, next_command: str = "") -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, progress_bar, study_out
 
 StudyArgument = Annotated[Path, typer.Argument(help="Description of the study: study.yaml.", show_default=False)]

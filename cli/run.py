@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typer
-
 from ppgssl.cli.console import DataOption, JobsOption, JsonOption, OutOption, set_data_folder, study_out
 from ppgssl.cli.evaluate import evaluate
 from ppgssl.cli.ingest import ingest

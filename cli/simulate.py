@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from ppgssl.cli.console import JsonOption, print_summary
 
 

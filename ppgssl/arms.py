@@ -59,9 +59,24 @@ _ALL = (
     Arm("covariates+ssl-all", "Covariates + SSL features (all recordings)", covariates=True, encoder="ssl-all"),
     Arm("network-random", "Network, random initialization", learner="network", encoder="untrained"),
     Arm(
-        "network-ssl-labelled", "Network, SSL initialization (labelled cohort)", learner="network", encoder="ssl-labelled"
+        "network-ssl-labelled",
+        "Network, SSL initialization (labelled cohort)",
+        learner="network",
+        encoder="ssl-labelled",
     ),
     Arm("network-ssl-all", "Network, SSL initialization (all recordings)", learner="network", encoder="ssl-all"),
 )
 
 ARMS: dict[str, Arm] = {arm.name: arm for arm in _ALL}
+
+
+def untrained_counterpart(arm: Arm) -> Arm | None:
+    """The arm that is alike but for an encoder that was never pretrained: what SSL must beat. None if there is none."""
+    if arm.encoder in (None, "untrained"):
+        return None
+    return next(
+        other
+        for other in _ALL
+        if (other.learner, other.covariates, other.heart_rate, other.encoder)
+        == (arm.learner, arm.covariates, arm.heart_rate, "untrained")
+    )

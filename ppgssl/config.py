@@ -117,6 +117,7 @@ class ClinicalTable(_Model):
     file: str = Field(description="Path under `root`.")
     patient_column: str
     delimiter: str = ","
+    decimal: Literal[".", ","] = "."
     missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "nan", "."], description="Marks of missing.")
     variables: dict[str, Variable] = Field(min_length=1)
 
@@ -153,11 +154,13 @@ class Cohort(_Model):
     title: str = ""
     description: str = ""
     citation: str = ""
-    root: str = Field(".", description="Folder of the raw files, relative to this file; ${NAME} is an environment value.")
+    root: str = Field(
+        ".", description="Folder of the raw files, relative to this file; ${NAME} is an environment value."
+    )
     signals: SignalFiles
     clinical: ClinicalTable | None = None
-    signal: SignalProcessing = Field(default_factory=SignalProcessing)
-    segments: Segmentation = Field(default_factory=Segmentation)
+    signal: SignalProcessing = SignalProcessing()
+    segments: Segmentation = Segmentation()
 
 
 # --- study.yaml ------------------------------------------------------------------------------------------------
@@ -218,8 +221,10 @@ class Inputs(_Model):
 class EncoderShape(_Model):
     """Size of the strided 1-D residual encoder."""
 
-    width: int = Field(32, ge=4, le=512, description="Feature maps of the first stage; each further stage doubles them.")
-    n_stages: int = Field(3, ge=1, le=6, description="Stages; each halves the time axis.")
+    width: int = Field(
+        16, ge=4, le=512, description="Feature maps of the first stage; each further stage doubles them."
+    )
+    n_stages: int = Field(2, ge=1, le=6, description="Stages; each halves the time axis.")
     blocks_per_stage: int = Field(1, ge=1, le=8)
     kernel_size: int = Field(7, ge=3, le=63)
 
@@ -242,14 +247,16 @@ class Pretraining(_Model):
         description="What SSL on all recordings sees: training patients of each fold and the unlabelled cohorts; the "
         "unlabelled cohorts alone, once; or everything, test patients too, which the report marks as transductive.",
     )
-    n_steps: int = Field(1500, ge=1, description="Optimizer steps.")
-    batch_size: int = Field(256, ge=2)
-    learning_rate: float = Field(1e-3, gt=0)
+    n_steps: int = Field(1000, ge=1, description="Optimizer steps.")
+    batch_size: int = Field(128, ge=2)
+    learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     warmup_fraction: float = Field(0.1, ge=0, le=0.9)
-    validation_fraction: float = Field(0.1, gt=0, lt=0.9, description="Share of the patients held out to judge the loss.")
+    validation_fraction: float = Field(
+        0.1, gt=0, lt=0.9, description="Share of the patients held out to judge the loss."
+    )
     evaluate_every: int = Field(100, ge=1, description="Steps between validation losses, checkpoints and log lines.")
-    encoder: EncoderShape = Field(default_factory=EncoderShape)
+    encoder: EncoderShape = EncoderShape()
 
 
 class Network(_Model):
@@ -291,9 +298,9 @@ class Study(_Model):
         None, description="Clinical variable for the heart-rate arm; by default the heart rate of the signals."
     )
     arms: list[str] = Field(default_factory=lambda: list(ARMS))
-    pretraining: Pretraining = Field(default_factory=Pretraining)
-    network: Network = Field(default_factory=Network)
-    validation: Validation = Field(default_factory=Validation)
+    pretraining: Pretraining = Pretraining()
+    network: Network = Network()
+    validation: Validation = Validation()
     seed: int = Field(2023, ge=0, lt=2**31)
 
     @field_validator("arms")
@@ -380,7 +387,9 @@ def _load(path: Path, model: type[Description]) -> Description:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{path} is not a valid {model.__name__.lower()} description:", problems(error, model)) from None
+        raise ConfigError(
+            f"{path} is not a valid {model.__name__.lower()} description:", problems(error, model)
+        ) from None
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -328,8 +328,14 @@ def clinical_rejects(clinical: Clinical | None, patients_with_signals: set[str])
     no_row = sorted(patients_with_signals - in_table)
     return [
         *clinical.problems,
-        *(Reject("patient", name, "patient without signals", f"no signal file names this patient{hint}") for name in no_signals),
-        *(Reject("patient", name, "signals without a patient", f"no row in the clinical table{hint}") for name in no_row),
+        *(
+            Reject("patient", name, "patient without signals", f"no signal file names this patient{hint}")
+            for name in no_signals
+        ),
+        *(
+            Reject("patient", name, "signals without a patient", f"no row in the clinical table{hint}")
+            for name in no_row
+        ),
     ]
 
 

@@ -17,11 +17,13 @@ import torch
 from joblib import Parallel, delayed
 
 from ppgssl.config import Study
-from ppgssl.errors import TrainingError
-from ppgssl.provenance import Stopwatch, fingerprint, made_of
+from ppgssl.errors import StaleInputError, TrainingError
+from ppgssl.provenance import Stopwatch, fingerprint, made_of, read_run
 from ppgssl.records import BoolArray, IntArray
+from ppgssl.results import CurvePoint, Reconstruction
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.training import PretrainingResult
+from ppgssl.selfsupervised.encoders import ResNet1d, make_encoder
+from ppgssl.selfsupervised.training import PretrainingResult, load_pretraining
 from ppgssl.selfsupervised.training import pretrain as train_encoder
 from ppgssl.signals.normalisation import normalise
 from ppgssl.store.splits import Fold
@@ -149,20 +151,37 @@ def pretrain(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress
     """
     jobs = encoder_jobs(data.study, data.folds, out)
     to_do = [job for job in jobs if made_of(job.folder) != encoder_fingerprint(job, data)]
-    n_workers, n_threads = _workers(len(to_do), n_jobs)
+    if not to_do:
+        return jobs
+    watch = Stopwatch()
+    _train_all(to_do, data, n_jobs, progress)
+    watch.write(
+        out / "encoders",
+        "pretrain",
+        made_of=fingerprint([encoder_fingerprint(job, data) for job in jobs]),
+        n_encoders=len(jobs),
+        n_encoders_trained_now=len(to_do),
+        seed=data.study.seed,
+    )
+    return jobs
+
+
+def _train_all(to_do: Sequence[EncoderJob], data: StudyData, n_jobs: int, progress: Progress | None) -> None:
+    n_workers, n_threads = worker_count(len(to_do), n_jobs)
     n_steps = data.study.pretraining.n_steps
     if n_workers <= 1:
         for number, job in enumerate(to_do):
             _pretrain_one(job, data, n_threads, _Reporter(number, len(to_do), n_steps, progress))
-        return jobs
+        return
     with Manager() as manager:
         queue = manager.Queue()
         drain = threading.Thread(target=_drain, args=(queue, len(to_do) * n_steps, progress), daemon=True)
         drain.start()
-        Parallel(n_jobs=n_workers)(delayed(_pretrain_one)(job, data, n_threads, _Sender(job.name, queue)) for job in to_do)
+        Parallel(n_jobs=n_workers)(
+            delayed(_pretrain_one)(job, data, n_threads, _Sender(job.name, queue)) for job in to_do
+        )
         queue.put(None)
         drain.join()
-    return jobs
 
 
 def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
@@ -186,9 +205,68 @@ def hashed_patient(patient: str) -> str:
     return hashlib.sha256(patient.encode()).hexdigest()
 
 
+def patients_seen(job: EncoderJob) -> list[str]:
+    """Hashed patients that an encoder was pretrained on.
+
+    Raises
+    ------
+    StaleInputError
+        If the encoder does not say whom it has seen: then nobody can be tested on it.
+    """
+    patients = (read_run(job.folder) or {}).get("patients_sha256")
+    if not patients:
+        raise StaleInputError(
+            f"{job.folder} does not say which patients the encoder {job.name} has seen: delete that folder and run "
+            "`ppgssl pretrain STUDY.yaml` again"
+        )
+    return list(patients)
+
+
 def initial_seed(data: StudyData, fold: Fold | None) -> int:
     """Seed of the first weights: of a fold, the same for the untrained control and for every SSL encoder."""
     return derive_seed(data.study.seed, "initial weights", fold.name if fold else "all")
+
+
+def initial_encoder(data: StudyData, fold: Fold) -> ResNet1d:
+    """The untrained control of a fold: the first weights of its SSL encoders."""
+    n_channels = len(data.study.inputs.channels)
+    return make_encoder(n_channels, data.study.pretraining.encoder, seed=initial_seed(data, fold))
+
+
+def summarize_encoders(jobs: Sequence[EncoderJob], data: StudyData) -> dict[str, Any]:
+    """What pretraining the encoders of one kind led to, as the report shows it."""
+    results = [load_pretraining(job.folder) for job in jobs]
+    seen = seen_segments(jobs[0], data)
+    table = data.segments.table
+    names = [channel.name for channel in data.study.inputs.channels]
+    return {
+        "n_encoders": len(jobs),
+        "n_patients": int(table.loc[seen, "patient"].nunique()),
+        "n_segments": int(seen.sum()),
+        "n_parameters": results[0].n_parameters,
+        "curves": [
+            [
+                CurvePoint(step=row.step, train_loss=row.train_loss, validation_loss=row.validation_loss)
+                for row in result.history
+            ]
+            for result in results
+        ],
+        "masked_variance_explained": float(np.mean([result.masked_variance_explained for result in results])),
+        "effective_rank": float(np.mean([result.effective_rank for result in results])),
+        "seconds": sum(result.seconds for result in results),
+        "device": results[0].device,
+        "reconstructions": [
+            Reconstruction(
+                cohort=str(table["cohort"].iloc[item.segment]),
+                channel=names[item.channel],
+                fs_hz=data.study.inputs.fs_hz,
+                original=item.original,
+                is_masked=item.is_masked,
+                reconstruction=item.reconstruction,
+            )
+            for item in results[0].reconstructions
+        ],
+    }
 
 
 def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Any) -> None:
@@ -204,10 +282,12 @@ def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Any)
         bank,
         _index(seen & ~is_held_out),
         _index(seen & is_held_out),
+        data.segments.table["patient"].to_numpy(),
         data.study.pretraining,
         fs_hz=data.study.inputs.fs_hz,
         seed=initial_seed(data, job.fold),
         folder=job.folder,
+        made_of=fingerprint_,
         progress=report,
     )
     _record(job, data, seen, result, watch, fingerprint_)
@@ -239,7 +319,7 @@ def _record(
     )
 
 
-def _workers(n_to_do: int, n_jobs: int) -> tuple[int, int]:
+def worker_count(n_to_do: int, n_jobs: int) -> tuple[int, int]:
     """Processes, and threads of each: encoders side by side use cores better than one encoder on all cores."""
     n_cores = os.cpu_count() or 1
     wanted = n_cores if n_jobs < 0 else n_jobs
@@ -256,7 +336,9 @@ class _Reporter:
     def __call__(self, step: int, n_steps: int, train_loss: float, validation_loss: float, seconds_left: float) -> None:
         if self.progress:
             done = self.number * self.n_steps + step
-            text = f"encoder {self.number + 1} of {self.n_encoders}, loss {train_loss:.3f}, held-out {validation_loss:.3f}"
+            text = (
+                f"encoder {self.number + 1} of {self.n_encoders}, loss {train_loss:.3f}, held-out {validation_loss:.3f}"
+            )
             self.progress(done, self.n_encoders * self.n_steps, text)
 
 

@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ppgssl.errors import ReportError
 
-SCHEMA_VERSION = 1
-
 
 class _Model(BaseModel):
     # Non-finite numbers are not JSON: what is not defined is null.
@@ -104,8 +102,12 @@ class ChannelQuality(_Model):
     channel: str
     n_segments: int
     n_accepted: int
-    sqi_histogram: list[int] = Field(description="Counts of segments in 20 equal bins over 0..1; undefined SQI left out.")
-    defects: dict[str, int] = Field(description="Segments by their defect, for example gap, flat, clipped, jump, low_sqi.")
+    sqi_histogram: list[int] = Field(
+        description="Counts of segments in 20 equal bins over 0..1; undefined SQI left out."
+    )
+    defects: dict[str, int] = Field(
+        description="Segments by their defect, for example gap, flat, clipped, jump, low_sqi."
+    )
     heart_rate_bpm_quartiles: list[float] | None = Field(description="First quartile, median, third; null if none.")
 
 
@@ -238,7 +240,7 @@ class Provenance(_Model):
 class Results(_Model):
     """All that the report shows."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: str
     title: str
     description: str = ""

@@ -5,7 +5,6 @@ import json
 import jsonschema
 import pytest
 import yaml
-
 from ppgssl.data_schemas import FOLDER, MODELS, schema_text
 
 

@@ -17,9 +17,7 @@ def outcome(n_patients: int, n_events: int) -> pd.Series:
 
 
 @settings(deadline=None, max_examples=30)
-@given(
-    n_events=st.integers(5, 30), n_others=st.integers(5, 60), n_repeats=st.integers(1, 3), seed=st.integers(0, 1000)
-)
+@given(n_events=st.integers(5, 30), n_others=st.integers(5, 60), n_repeats=st.integers(1, 3), seed=st.integers(0, 1000))
 def test_each_repeat_tests_every_patient_once_and_never_trains_on_a_test_patient(n_events, n_others, n_repeats, seed):
     y = outcome(n_events + n_others, n_events)
     folds = make_folds(y, Validation(n_folds=5, n_repeats=n_repeats), seed=seed)

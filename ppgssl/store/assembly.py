@@ -34,8 +34,9 @@ class StudySegments:
         Samples of a segment.
     verdicts : DataFrame, one row a segment of either kind
         ``cohort``, ``recording_id``, ``patient``, ``start_s``, ``accepted``, ``defect``, ``sqi``: for the flow and the figures.
-    amplitude : DataFrame, one row a recording
-        ``cohort``, ``patient``, ``channel``, ``amplitude``: raw, for the check of acquisition differences.
+    acquisition : DataFrame, one row a recording and channel
+        ``cohort``, ``patient``, ``channel``, ``amplitude``, ``level``: of the raw signal, to see whether patients were
+        recorded differently.
     channel_of : mapping of cohort to the cohort's channels that fill the inputs, in order
     """
 
@@ -45,7 +46,7 @@ class StudySegments:
     length: int
     fs_hz: float
     verdicts: pd.DataFrame = field(repr=False)
-    amplitude: pd.DataFrame = field(repr=False)
+    acquisition: pd.DataFrame = field(repr=False)
     channel_of: Mapping[str, tuple[str, ...]]
 
 
@@ -81,7 +82,7 @@ def assemble(stores: Sequence[CohortStore], inputs: Inputs) -> StudySegments:
         length=inputs.segment_samples,
         fs_hz=inputs.fs_hz,
         verdicts=pd.concat([part.verdicts for part in parts], ignore_index=True),
-        amplitude=pd.concat([part.amplitude for part in parts], ignore_index=True),
+        acquisition=pd.concat([part.acquisition for part in parts], ignore_index=True),
         channel_of={name: channels for part in parts for name, channels in part.channel_of.items()},
     )
 
@@ -153,7 +154,7 @@ def _assemble_one(store: CohortStore, inputs: Inputs, shared: set[str]) -> Study
         length=inputs.segment_samples,
         fs_hz=inputs.fs_hz,
         verdicts=verdicts,
-        amplitude=_amplitude(recordings, channels, cohort),
+        acquisition=_acquisition(recordings, channels, cohort),
         channel_of={cohort: channels},
     )
 
@@ -199,12 +200,11 @@ def _baseline(
     for number, (name, start_s) in enumerate(zip(segments["recording_id"], segments["start_s"], strict=True)):
         first, last = int(start_s), max(int(np.ceil(start_s + segment_s)), int(start_s) + 1)
         for column, channel in enumerate(channels):
-            seconds = recordings[name].channels[channel].baseline[first:last]
-            rows[number, column] = np.nanmedian(seconds) if np.isfinite(seconds).any() else np.nan
+            rows[number, column] = _median(recordings[name].channels[channel].baseline[first:last])
     return rows
 
 
-def _amplitude(recordings: Sequence[StoredRecording], channels: Sequence[str], cohort: str) -> pd.DataFrame:
+def _acquisition(recordings: Sequence[StoredRecording], channels: Sequence[str], cohort: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
@@ -212,9 +212,15 @@ def _amplitude(recordings: Sequence[StoredRecording], channels: Sequence[str], c
                 "patient": patient_key(cohort, recording.patient_id),
                 "channel": channel,
                 "amplitude": recording.channels[channel].amplitude,
+                "level": _median(recording.channels[channel].baseline),
             }
             for recording in recordings
             for channel in dict.fromkeys(channels)
         ],
-        columns=["cohort", "patient", "channel", "amplitude"],
+        columns=["cohort", "patient", "channel", "amplitude", "level"],
     )
+
+
+def _median(values: FloatArray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else float("nan")

@@ -45,9 +45,7 @@ def example_waveforms(data: StudyData, store: CohortStore) -> list[ExampleWavefo
     verdicts = data.segments.verdicts.query("cohort == @store.cohort.name")
     chosen = _chosen(verdicts)
     channel = data.segments.channel_of[store.cohort.name][0]
-    recordings = {
-        row.recording_id: row for row in store.iterate([channel]) if row.recording_id in chosen
-    }
+    recordings = {row.recording_id: row for row in store.iterate([channel]) if row.recording_id in chosen}
     return [
         _example(
             store.cohort.name,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ppgssl.readers.clinical import unit_suspects
 from ppgssl.results import CohortFlow, Exclusion, Finding
 from ppgssl.store.assembly import shared_recordings
 from ppgssl.store.segmenting import LOW_SQI
@@ -33,6 +32,8 @@ _CONSEQUENCES: dict[str, tuple[str, bool]] = {
     "joined recordings, split": ("Split into recordings of the usual length; no segment spans the seam.", False),
     "file cannot be read": ("Left out; the store's table of rejects says why for each.", True),
     "patient without signals": ("Not analysed.", False),
+    "perhaps another unit": ("Left as they are: correct the table if so.", True),
+    "identical rows under two ids": ("Both are kept.", False),
     "signals without a patient": ("Used for pretraining only: there is no outcome to learn or test.", False),
 }
 
@@ -75,19 +76,17 @@ def findings(data: StudyData, store: CohortStore) -> list[Finding]:
     """The defects that were met in one cohort, and what was done about each."""
     rejects = store.rejects()
     found = [
-        _reject_finding(store.cohort.name, str(reason), group) for (_, reason), group in rejects.groupby(["unit", "reason"])
+        _reject_finding(store.cohort.name, str(reason), group)
+        for (_, reason), group in rejects.groupby(["unit", "reason"])
     ]
     shared = shared_recordings(data.stores)[store.cohort.name]
     if shared:
         text = f"{_listed(sorted(shared))}: an earlier cohort holds the same signals. Left out of this one."
-        found.append(Finding(cohort=store.cohort.name, kind="Signals shared with another cohort", text=text, severity="caution"))
+        found.append(
+            Finding(cohort=store.cohort.name, kind="Signals shared with another cohort", text=text, severity="caution")
+        )
     verdicts = data.segments.verdicts.query("cohort == @store.cohort.name")
     found += [_defect_finding(store.cohort.name, name, verdicts) for name in ("gap", "flat", "clipped", "jump")]
-    if store.cohort.clinical is not None:
-        found += [
-            Finding(cohort=store.cohort.name, kind="Perhaps another unit", text=text, severity="caution")
-            for text in unit_suspects(store.patients(), store.cohort.clinical)
-        ]
     return [item for item in found if item.text]
 
 
@@ -95,6 +94,8 @@ def _reject_finding(cohort: str, reason: str, group: pd.DataFrame) -> Finding:
     consequence, is_caution = _CONSEQUENCES.get(reason, ("", False))
     unit = str(group["unit"].iloc[0])
     what = f"{len(group)} {unit}{'s' if len(group) > 1 else ''}: {_listed(group['subject'].tolist())}."
+    if unit in ("variable", "row"):  # few, and each with a text of its own
+        what = " ".join(f"{row.subject}: {row.detail}." for row in group.itertuples())
     return Finding(
         cohort=cohort,
         kind=reason[0].upper() + reason[1:],
@@ -110,7 +111,9 @@ def _defect_finding(cohort: str, defect: str, verdicts: pd.DataFrame) -> Finding
     if rows.empty:
         return Finding(cohort=cohort, kind=kind, text="")
     names = sorted(rows["recording_id"].unique())
-    text = f"{len(rows)} segments of {len(names)} recording{'s' if len(names) > 1 else ''} ({_listed(names)}). Not used."
+    text = (
+        f"{len(rows)} segments of {len(names)} recording{'s' if len(names) > 1 else ''} ({_listed(names)}). Not used."
+    )
     return Finding(cohort=cohort, kind=kind, text=text)
 
 
@@ -158,7 +161,9 @@ def _recording_exclusions(verdicts: pd.DataFrame, recordings: pd.DataFrame, stor
 def _segment_exclusions(verdicts: pd.DataFrame) -> list[Exclusion]:
     counts = verdicts.loc[~verdicts["accepted"], "defect"].value_counts()
     return [
-        exclusion for name, n in counts.items() for exclusion in _exclusion("segment", DEFECT_LABELS[str(name)], [], int(n))
+        exclusion
+        for name, n in counts.items()
+        for exclusion in _exclusion("segment", DEFECT_LABELS[str(name)], [], int(n))
     ]
 
 

@@ -47,10 +47,7 @@ def segment_rows(recording: StoredRecording, segmentation: Segmentation) -> pd.D
 def is_accepted(segments: pd.DataFrame, channels: Sequence[str], min_sqi: float) -> pd.DataFrame:
     """Whether each channel (column) of each segment (row) has no defect and an SQI of at least ``min_sqi``."""
     return pd.DataFrame(
-        {
-            name: (segments[f"defect_{name}"] == "") & (segments[f"sqi_{name}"] >= min_sqi)
-            for name in channels
-        },
+        {name: (segments[f"defect_{name}"] == "") & (segments[f"sqi_{name}"] >= min_sqi) for name in channels},
         index=segments.index,
     )
 

@@ -65,9 +65,7 @@ def _positions(y: pd.Series, validation: Validation, seed: int) -> Iterator[tupl
         train, test = next(single.split(placeholder, y))
         yield 0, 0, np.sort(train), np.sort(test)
         return
-    splitter = RepeatedStratifiedKFold(
-        n_splits=validation.n_folds, n_repeats=validation.n_repeats, random_state=seed
-    )
+    splitter = RepeatedStratifiedKFold(n_splits=validation.n_folds, n_repeats=validation.n_repeats, random_state=seed)
     for number, (train, test) in enumerate(splitter.split(placeholder, y)):
         yield number // validation.n_folds, number % validation.n_folds, train, test
 

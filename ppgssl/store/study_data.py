@@ -139,7 +139,9 @@ def check_variables(study: Study, store: CohortStore) -> None:
     heart_rate = [study.heart_rate] if study.heart_rate else []
     for name in dict.fromkeys([study.outcome, *study.covariates, *heart_rate]):
         if name not in table.variables:
-            problems.append(f"{name!r} is not a variable of cohort {store.cohort.name!r}{suggest(name, table.variables)}")
+            problems.append(
+                f"{name!r} is not a variable of cohort {store.cohort.name!r}{suggest(name, table.variables)}"
+            )
         elif name != study.outcome and study.outcome in table.variables[name].defines:
             problems.append(f"{name!r} defines the outcome {study.outcome!r}, so it may not predict it")
     if study.outcome in table.variables and table.variables[study.outcome].kind != "binary":

@@ -1,0 +1,263 @@
+"""The clinical table: every bad cell is named, none is guessed, no value is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ppgssl.config import ClinicalTable
+from ppgssl.errors import ConfigError
+from ppgssl.readers.clinical import read_clinical
+
+VARIABLES = {
+    "age": {"kind": "numeric", "range": [0, 120], "unit": "years"},
+    "sex": {"kind": "categorical", "levels": {"F": "female", "M": "male"}},
+    "died": {"kind": "binary", "levels": {"0": "no", "1": "yes"}},
+}
+
+
+def described(variables=VARIABLES, **more) -> ClinicalTable:
+    return ClinicalTable.model_validate({"file": "t.csv", "patient_column": "id", "variables": variables, **more})
+
+
+@pytest.fixture
+def read(tmp_path):
+    def _read(text: str, table: ClinicalTable | None = None):
+        (tmp_path / "t.csv").write_text(text, encoding="utf-8", newline="")
+        return read_clinical(table or described(), tmp_path)
+
+    return _read
+
+
+def test_each_kind_of_variable_has_its_type(read):
+    clinical = read("id,age,sex,died\n007,30.5,F,1\nB 2,NA,,0\n")
+    expected = pd.DataFrame(
+        {"age": [30.5, np.nan], "sex": ["female", None], "died": [1.0, 0.0]},
+        index=pd.Index(["007", "B 2"], name="patient_id"),
+    )
+    pd.testing.assert_frame_equal(clinical.patients, expected)
+    assert clinical.problems == []
+    assert clinical.n_rows == 2
+
+
+@pytest.mark.parametrize("cell", ["1", "1.0", " 1", "01", "1e0", "+1"])
+def test_equal_numbers_are_the_same_level(read, cell):
+    assert read(f"id,age,sex,died\na,1,F,{cell}\n").patients["died"].tolist() == [1.0]
+
+
+def test_levels_may_be_numbers_in_yaml_and_decimals_in_the_table(read):
+    table = described({"died": {"kind": "binary", "levels": {0: "no", 1: "yes"}}})
+    assert read("id,died\na,0.0\nb,1.0\n", table).patients["died"].tolist() == [0.0, 1.0]
+
+
+def test_a_binary_variable_without_levels_is_zero_or_one(read):
+    assert read("id,x\na,0\nb,1\n", described({"x": {"kind": "binary"}})).patients["x"].tolist() == [0.0, 1.0]
+
+
+def test_the_second_level_is_the_event_whatever_the_number_of_spellings(read):
+    table = described({"x": {"kind": "binary", "levels": {"none": "no", "mild": "yes", "severe": "yes"}}})
+    assert read("id,x\na,none\nb,severe\nc,mild\n", table).patients["x"].tolist() == [0.0, 1.0, 1.0]
+
+
+def test_a_bad_cell_becomes_missing_and_is_named_without_its_value(read):
+    clinical = read("id,age,sex,died\na,130,F,0\nb,old,f,2\nc,inf,M,1\n")
+    assert clinical.patients["age"].isna().all()
+    assert clinical.patients["sex"].tolist() == ["female", None, "male"]
+    found = {item.subject: (item.reason, item.detail) for item in clinical.problems}
+    assert found == {
+        "a/age": (
+            "outside the plausible range",
+            "t.csv, row 2, column age: expected a number from 0 to 120 years; taken as missing",
+        ),
+        "b/age": ("not a number", "t.csv, row 3, column age: expected a number from 0 to 120 years; taken as missing"),
+        "b/sex": ("unknown level", "t.csv, row 3, column sex: expected one of F, M; taken as missing"),
+        "b/died": ("unknown level", "t.csv, row 3, column died: expected one of 0, 1; taken as missing"),
+        "c/age": ("not a number", "t.csv, row 4, column age: expected a number from 0 to 120 years; taken as missing"),
+    }
+
+
+@pytest.mark.parametrize("cell", ["1_0", "0x1", "1,5", "١", "1e999", "--1", "1 2"])
+def test_only_plain_numbers_are_numbers(read, cell):
+    (problem,) = read(f'id,age,sex,died\na,"{cell}",F,0\n').problems
+    assert problem.subject == "a/age"
+    assert cell not in problem.detail
+
+
+def test_marks_of_missing_are_equal_as_numbers(read):
+    clinical = read("id,age,sex,died\na,-9.0,?,0\n", described(missing=["-9", "?"]))
+    assert clinical.patients.iloc[0].isna().tolist() == [True, True, False]
+    assert clinical.problems == []
+
+
+def test_decimal_commas_are_read_when_described(read):
+    table = described(delimiter=";", decimal=",", missing=["-9.0"])
+    clinical = read("id;age;sex;died\na;30,5;F;1,0\nb;-9,0;M;0\nd;-8;M;0\nc;30.5;M;0\n", table)
+    assert clinical.patients["age"].tolist()[:1] == [30.5]
+    assert clinical.patients["died"].tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert [(item.subject, item.reason) for item in clinical.problems] == [
+        ("d/age", "outside the plausible range"),
+        ("c/age", "not a number"),
+    ]
+
+
+def test_ids_are_kept_exactly(read):
+    clinical = read("id,age,sex,died\n007,1,F,0\n7,2,F,0\n7.0,3,F,0\n 7,4,F,0\n")
+    assert list(clinical.patients.index) == ["007", "7", "7.0", " 7"]
+
+
+def test_identical_rows_of_a_patient_are_one_and_contradictory_rows_none(read):
+    clinical = read("id,age,sex,died\na,1,F,0\nb,2,F,0\na,1.0,F,0\nb,3,F,0\nc,4,F,1\n")
+    assert list(clinical.patients.index) == ["a", "c"]
+    assert clinical.rejected_ids == {"b"}
+    assert [(item.unit, item.subject, item.reason, item.detail) for item in clinical.problems] == [
+        ("row", "a", "patient twice in the table, same values", "t.csv, rows 2, 4 say the same: one is used"),
+        ("patient", "b", "patient twice in the table, other values", "t.csv, rows 3, 5 differ in age: none is used"),
+    ]
+
+
+def test_rows_that_cannot_be_used_are_listed_by_their_number(read):
+    clinical = read('id,age,sex,died\na,1,F,0\n ,2,F,0\n\nb,3,F\nc,4,F,0,9\n"d",5,"F",0\n')
+    assert list(clinical.patients.index) == ["a", "d"]
+    assert clinical.n_rows == 5
+    assert [(item.subject, item.reason) for item in clinical.problems] == [
+        ("row 3", "row without a patient id"),
+        ("row 5", "row with too many or too few cells"),
+        ("row 6", "row with too many or too few cells"),
+    ]
+
+
+def test_all_missing_columns_are_listed_with_the_nearest_spelling(read):
+    with pytest.raises(ConfigError) as caught:
+        read("Id,Age,sex,sex\n")
+    assert "Its columns are: Id, Age, sex, sex." in str(caught.value)
+    assert caught.value.problems == (
+        "`clinical.patient_column`: no column is named 'id'",
+        "`clinical.variables.age`: no column is named 'age' (did you mean 'Age'?)",
+        "`clinical.variables.sex`: more than one column is named 'sex'",
+        "`clinical.variables.died`: no column is named 'died'",
+    )
+
+
+def test_a_table_without_a_header_does_not_show_its_first_patient(read):
+    for text in ("a,61,F,1\n", "a;61,5;F;1\n"):
+        with pytest.raises(ConfigError, match="Row 1 holds numbers where the names") as caught:
+            read(text)
+        assert "61" not in str(caught.value)
+
+
+def test_another_delimiter_is_hinted_at(read):
+    with pytest.raises(ConfigError, match=r"set `clinical\.delimiter: ';'`"):
+        read("id;age;sex;died\n1;2;F;0\n")
+
+
+def test_a_variable_without_any_fitting_value_is_a_mistake_of_the_description(read):
+    rows = "".join(f'{number},"3,5",female,yes\n' for number in range(5))
+    with pytest.raises(ConfigError) as caught:
+        read(f"id,age,sex,died\n{rows}")
+    assert len(caught.value.problems) == 3
+    assert "`clinical.variables.age`: none of the 5 values in column 'age' is a number" in str(caught.value)
+    assert "decimal comma (`clinical.decimal`)" in str(caught.value)
+    assert "one of the levels F, M" in str(caught.value)
+    assert "3,5" not in str(caught.value)
+
+
+def test_a_table_that_is_absent_or_damaged_is_a_mistake_of_the_description(read, tmp_path):
+    with pytest.raises(ConfigError, match=r"`clinical.file`: .*no such file"):
+        read_clinical(described(file="absent.csv"), tmp_path)
+    with pytest.raises(ConfigError, match=r"`clinical.file`: .*row 1 is empty"):
+        read("\n")
+
+
+def test_a_table_without_rows_has_no_patients(read):
+    clinical = read("id,age,sex,died\n")
+    assert clinical.patients.empty
+    assert list(clinical.patients.columns) == ["age", "sex", "died"]
+
+
+def test_equal_rows_under_two_ids_are_reported_where_chance_cannot_explain_them(read):
+    variables = {name: {"kind": "numeric"} for name in ("a", "b", "c")}
+    rng = np.random.default_rng(0)
+    rows = [f"{number},{','.join(f'{value:.3f}' for value in rng.normal(size=3))}" for number in range(40)]
+    rows.append("copy" + rows[7][1:])
+    clinical = read("id,a,b,c\n" + "\n".join(rows), described(variables))
+    (problem,) = clinical.problems
+    assert (problem.unit, problem.subject, problem.reason) == ("row", "7, copy", "identical rows under two ids")
+    assert len(clinical.patients) == 41
+
+
+def test_equal_rows_of_few_coarse_variables_are_no_news(read):
+    rows = "".join(f"{number},{number % 5},F,{number % 2}\n" for number in range(40))
+    assert read(f"id,age,sex,died\n{rows}").problems == []
+
+
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@given(st.lists(st.tuples(cells, cells, cells | st.sampled_from("FM"), cells | st.sampled_from("01")), max_size=4))
+def test_every_cell_is_either_used_missing_or_named(read, rows):
+    quoted = [",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row) for row in rows]
+    clinical = read("\n".join(["id,age,sex,died", *quoted]))
+    patients = clinical.patients
+    assert patients["age"].dropna().between(0, 120).all()
+    assert set(patients["sex"].dropna()) <= {"female", "male"}
+    assert set(patients["died"].dropna()) <= {0.0, 1.0}
+    assert patients.index.is_unique
+    assert {row[0] for row in rows if row[0].strip()} == set(patients.index) | clinical.rejected_ids
+
+
+def test_the_table_of_ppg_bp_is_without_problems(test_data):
+    variables = {
+        "age_years": {"kind": "numeric", "range": [0, 120], "unit": "years"},
+        "height_cm": {"kind": "numeric", "range": [40, 230], "unit": "cm"},
+        "weight_kg": {"kind": "numeric", "range": [1, 300], "unit": "kg"},
+        "sbp_mmhg": {"kind": "numeric", "range": [40, 280], "unit": "mmHg"},
+        "sex": {"kind": "binary", "levels": {"Female": "female", "Male": "male"}},
+        "htn_binary": {"kind": "binary", "levels": {0: "no", 1: "yes"}},
+    }
+    table = described(variables, file="clinical.csv", patient_column="subject_id")
+    clinical = read_clinical(table, test_data / "ppg_bp")
+    assert clinical.problems == []
+    assert len(clinical.patients) == clinical.n_rows == 146
+    assert clinical.patients["htn_binary"].sum() == 36
+    assert not clinical.patients.isna().any(axis=None)
+
+
+EXCEL = {
+    "age": {"kind": "numeric", "column": "Age", "unit": "years", "range": [0, 120]},
+    "sbp": {"kind": "numeric", "column": "SBP(mmHg)", "unit": "mmHg", "range": [40, 280]},
+    "height": {"kind": "numeric", "column": "Height(cm)", "unit": "cm", "range": [40, 230]},
+    "weight": {"kind": "numeric", "column": "Weight(kg)", "unit": "kg", "range": [1, 300]},
+    "gender": {"kind": "binary", "column": "Gender", "levels": {"female": "female", "male": "male"}},
+}
+
+
+def test_the_workbook_of_mw_ppg_says_the_same_as_its_csv(test_data):
+    excel = described(EXCEL, file="Subjects Information.xlsx", patient_column="ID")
+    names = {"age": "age_years", "sbp": "sbp_mmhg", "height": "height_cm", "weight": "weight_kg", "gender": "gender"}
+    csv = described(
+        {name: {**EXCEL[name], "column": column} for name, column in names.items()},
+        file="subjects.csv",
+        patient_column="subject_id",
+    )
+    from_excel, from_csv = (read_clinical(table, test_data / "mw_ppg") for table in (excel, csv))
+    assert list(from_excel.patients.index) == [str(number) for number in range(1, 181)]
+    pd.testing.assert_frame_equal(from_excel.patients, from_csv.patients, atol=1e-4)
+    for clinical in (from_excel, from_csv):
+        assert [(item.subject, item.reason) for item in clinical.problems] == [
+            ("114, 142", "identical rows under two ids"),
+            ("weight", "perhaps another unit"),
+        ]
+
+
+def test_integers_of_excel_are_ids_without_a_decimal(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["id", "age", "sex", "died"], [12.0, 30, "F", 1], ["007", 31.5, "M", 0.0]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    clinical = read_clinical(described(file="t.xlsx"), tmp_path)
+    assert clinical.patients["died"].to_dict() == {"12": 1.0, "007": 0.0}
