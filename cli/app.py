@@ -26,6 +26,10 @@ app.command()(run.run)
 app.command()(simulate.simulate)
 
 
+# What typer makes of Ctrl-C.
+_INTERRUPTED = 130
+
+
 def main() -> None:
     """Entry point: errors that a user can mend are printed, never traced."""
     try:
@@ -33,6 +37,8 @@ def main() -> None:
     except PpgsslError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except SystemExit as stop:
+        if stop.code != _INTERRUPTED:
+            raise
         print("\ninterrupted: what was finished is kept; run the same command again to go on", file=sys.stderr)
         sys.exit(1)

@@ -122,5 +122,4 @@ def print_rejects(rejects: pd.DataFrame, *, most: int = 5) -> None:
 
 
 def rejects_by_reason(rejects: pd.DataFrame) -> dict[str, int]:
-    counts = rejects.groupby(["unit", "reason"]).size()
-    return {f"{unit}: {reason}": int(n) for (unit, reason), n in counts.items()}
+    return {f"{unit}: {reason}": len(group) for (unit, reason), group in rejects.groupby(["unit", "reason"])}

@@ -38,6 +38,7 @@ def ingest(
             "store": str(summary.store),
             "files": summary.n_files,
             "files_read_now": summary.n_files_new,
+            "files_gone": summary.n_files_gone,
             "recordings": summary.n_recordings,
             "patients_with_recordings": summary.n_patients,
             "segments": summary.n_segments,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ppgssl.arms import ARMS, Arm
 from ppgssl.errors import ConfigError
+from ppgssl.provenance import write_atomically
 
 Name = str
 _NAME = r"^[a-z0-9][a-z0-9_\-]*$"
@@ -358,7 +359,8 @@ def load_study(path: Path) -> Study:
 
 def save_description(description: BaseModel, path: Path) -> None:
     """Write a description as YAML that reads back equal, every default spelled out."""
-    path.write_text(yaml.safe_dump(description.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(description.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_atomically(path, text)
 
 
 def cohort_root(cohort: Cohort, cohort_file: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def _fingerprint(data: StudyData, jobs: Sequence[EncoderJob]) -> str:
             "encoders": [encoder_fingerprint(job, data) for job in jobs],
             "study": data.study.model_dump(mode="json", exclude={"out", "cohorts"}),
             "descriptions": [store.cohort.model_dump(mode="json") for store in data.stores],
-            "rejects": [store.rejects().values.tolist() for store in data.stores],
+            "rejects": [store.rejects().to_numpy().tolist() for store in data.stores],
             "version": versions().get("ppgssl"),
         }
     )
@@ -131,9 +132,15 @@ def _judge(
 ) -> tuple[list[ArmResult], ValidationSummary]:
     study = data.study
     reference = REFERENCE_ARM if REFERENCE_ARM in study.arms else None
-    how = {"n_resamples": study.validation.n_bootstrap, "seed": derive_seed(study.seed, "bootstrap")}
-    judged = bootstrap_auroc(predictions, study.arms, reference, **how)
-    sensitivity = bootstrap_auroc(predictions, study.arms, reference, **how, subset=subset) if subset else None
+    judge = partial(
+        bootstrap_auroc,
+        predictions,
+        study.arms,
+        reference,
+        n_resamples=study.validation.n_bootstrap,
+        seed=derive_seed(study.seed, "bootstrap"),
+    )
+    judged, sensitivity = judge(), judge(subset=subset) if subset else None
     arms = [_arm_result(arm, data, predictions, judged, sensitivity) for arm in study.arm_list]
     single = study.validation.scheme == "single-split"
     summary = ValidationSummary(
@@ -180,7 +187,7 @@ def _fit_findings(data: StudyData, predictions: pd.DataFrame) -> list[Finding]:
         Finding(
             cohort=data.labelled.cohort.name,
             kind="A model was fitted otherwise than planned",
-            text=f"{ARMS[str(arm)].label}: {note} (in {rows.groupby(['repeat', 'fold']).ngroups} of {len(data.folds)} folds).",
+            text=f"{ARMS[str(arm)].label}: {note} ({rows[['repeat', 'fold']].drop_duplicates().shape[0]} folds).",
             severity="caution",
         )
         for (arm, note), rows in noted.groupby(["arm", "note"])

@@ -22,7 +22,7 @@ from ppgssl.signals.artefacts import Defect
 from ppgssl.signals.filters import BANDS_HZ
 from ppgssl.signals.preprocessing import Processed, preprocess
 from ppgssl.store.segmenting import concatenate, ensure_grid, segment_rows
-from ppgssl.store.tables import CohortStore, StoredChannel, StoredRecording, rejects_frame
+from ppgssl.store.tables import JOINED, CohortStore, StoredChannel, StoredRecording, rejects_frame
 
 # A commit holds about this many bytes of samples, so that memory stays bounded and commits stay few.
 _COMMIT_BYTES = 64_000_000
@@ -43,6 +43,7 @@ class IngestSummary:
     store: Path
     n_files: int
     n_files_new: int
+    n_files_gone: int
     n_recordings: int
     n_segments: int
     n_segments_accepted: int
@@ -68,7 +69,10 @@ class _FileResult:
 
 
 def ingest(cohort_file: Path, folder: Path, *, n_jobs: int = -1, progress: Progress | None = None) -> IngestSummary:
-    """Bring the store in ``folder`` up to date with a cohort's files: add what is new or changed, skip the rest.
+    """Bring the store in ``folder`` up to date with a cohort's files.
+
+    What is new or changed is read, what is gone is taken out, and the rest is left as it is: the store ends as if all
+    files were read into a new one.
 
     Parameters
     ----------
@@ -94,7 +98,8 @@ def ingest(cohort_file: Path, folder: Path, *, n_jobs: int = -1, progress: Progr
     clinical = read_clinical(cohort.clinical, root) if cohort.clinical else None
     store = CohortStore.create(folder, cohort)
     store.drop_orphans()
-    n_new = _add_files(store, cohort, sources, n_jobs, progress)
+    to_do, gone = _new_and_gone(store, sources)
+    _add_files(store, cohort, to_do, n_jobs, progress)
     _split_joined(store, cohort, {source.relative: source for source in sources})
     store.replace_rejects("folder", escaped)
     store.replace_rejects("duplicates", find_duplicates(store.recordings(_SIGNAL_COLUMNS)))
@@ -103,7 +108,7 @@ def ingest(cohort_file: Path, folder: Path, *, n_jobs: int = -1, progress: Progr
         store.replace_patients(clinical.patients)
     ensure_grid(store, cohort.segments)
     _record_run(store, watch, n_files=len(sources))
-    return _summary(store, n_files=len(sources), n_new=n_new)
+    return _summary(store, n_files=len(sources), n_new=len(to_do), n_gone=len(gone))
 
 
 def _described(cohort_file: Path) -> tuple[Cohort, Path, list[SourceFile], list[Reject]]:
@@ -120,28 +125,38 @@ def _described(cohort_file: Path) -> tuple[Cohort, Path, list[SourceFile], list[
 # --- files -> recordings ---------------------------------------------------------------------------------------
 
 
-def _add_files(
-    store: CohortStore, cohort: Cohort, sources: Sequence[SourceFile], n_jobs: int, progress: Progress | None
-) -> int:
+def _new_and_gone(store: CohortStore, sources: Sequence[SourceFile]) -> tuple[list[SourceFile], list[str]]:
+    """Files that must be read, and those that are no more; the store forgets what it held of either."""
     known = store.recordings(["source", "source_sha256"])
-    failed = store.rejects().query("stage == 'files'")
+    noted = store.rejects().query("stage == 'files'")
+    failed = noted[noted["unit"] == "file"]
     seen = dict(zip(known["source"], known["source_sha256"], strict=True))
     seen |= dict(zip(failed["subject"], failed["source_sha256"], strict=True))
     # Only files that the store knows are hashed here; new ones are hashed where they are read.
     to_do = [source for source in sources if source.relative not in seen or seen[source.relative] != _sha256(source)]
-    store.forget_sources([source.relative for source in to_do if source.relative in seen])
+    present, unread = ({source.relative for source in group} for group in (sources, to_do))
+    held = {*seen, *noted["subject"]}
+    store.forget_sources(sorted(held - present | held & unread))
+    return to_do, sorted(set(seen) - present)
+
+
+def _add_files(
+    store: CohortStore, cohort: Cohort, to_do: Sequence[SourceFile], n_jobs: int, progress: Progress | None
+) -> None:
     batch: list[_FileResult] = []
+    n_bytes = 0
     try:
         for number, result in enumerate(_in_parallel(process_file, to_do, cohort, n_jobs), start=1):
             batch.append(result)
-            if sum(item.n_bytes for item in batch) >= _COMMIT_BYTES:
-                _commit(store, batch)
-                batch = []
+            n_bytes += result.n_bytes
+            if n_bytes >= _COMMIT_BYTES:
+                # Emptied first: interrupted half way, a batch is read anew, where committing it again would double it.
+                full, batch, n_bytes = batch, [], 0
+                _commit(store, full)
             if progress:
                 progress(number, len(to_do))
     finally:  # After Ctrl-C too: what was read is kept, and the next run goes on from there.
         _commit(store, batch)
-    return len(to_do)
 
 
 def _in_parallel(
@@ -177,7 +192,7 @@ def process_file(source: SourceFile, cohort: Cohort, *, split_s: float | None = 
     except (ReadError, SignalError, OSError) as error:
         reason = _UNREADABLE if isinstance(error, ReadError | OSError) else "signal cannot be processed"
         return _FileResult(source, sha256, [], pd.DataFrame(), [Reject("file", source.relative, reason, str(error))])
-    segments = concatenate(segment_rows(recording, cohort.segments) for recording in stored)
+    segments = segment_rows(stored, cohort.segments)
     return _FileResult(source, sha256, stored, segments, [])
 
 
@@ -282,20 +297,19 @@ def _split_joined(store: CohortStore, cohort: Cohort, sources: dict[str, SourceF
     usual_s = float(recordings["duration_s"].mode().iloc[0])
     results = [process_file(sources[name], cohort, split_s=usual_s) for name in names]
     for result in results:
-        held = joined.loc[joined["source"] == result.source.relative, "recording_id"]
-        result.rejects.extend(_joined_reject(name, result.source.relative) for name in held)
+        result.rejects.append(_joined_reject(result.source.relative))
     store.forget_sources(names)
     _commit(store, results)
 
 
-def _joined_reject(recording_id: str, source: str) -> Reject:
-    detail = f"{source} is a whole number of times as long as nearly all other recordings: split there"
-    return Reject("recording", recording_id, "joined recordings, split", detail)
+def _joined_reject(source: str) -> Reject:
+    detail = "a whole number of times as long as nearly all other recordings: split at that length"
+    return Reject("recording", source, JOINED, detail)
 
 
 def find_joined(recordings: pd.DataFrame) -> pd.DataFrame:
     """Recordings whose length is a multiple (2 or more) of the length that at least 80 % of the cohort has."""
-    lengths = recordings["duration_s"].round(6)
+    lengths = recordings["duration_s"].astype(float).round(6)
     usual = lengths.mode()
     if usual.empty or (lengths == usual.iloc[0]).mean() < _USUAL_SHARE:
         return recordings.iloc[:0]
@@ -309,7 +323,7 @@ def find_duplicates(recordings: pd.DataFrame) -> list[Reject]:
     rejects: list[Reject] = []
     for _, group in repeated.groupby("signal_sha256"):
         names = ", ".join(group["recording_id"])
-        if group["patient_id"].nunique() == 1:
+        if len(set(group["patient_id"])) == 1:
             reason, excluded = "identical to another recording of the patient", group["recording_id"].iloc[1:]
         else:
             reason, excluded = "identical signals under two patients", group["recording_id"]
@@ -321,10 +335,11 @@ def clinical_rejects(clinical: Clinical | None, patients_with_signals: set[str])
     """What is wrong with the clinical table, and the patients that only the table or only the files know."""
     if clinical is None:
         return []
-    in_table = set(clinical.patients.index) | set(clinical.rejected_ids)
+    kept = set(clinical.patients.index)
+    in_table = kept | set(clinical.rejected_ids)
     hint = id_hint(in_table, patients_with_signals)
     hint = f" ({hint})" if hint else ""
-    no_signals = sorted(in_table - patients_with_signals)
+    no_signals = sorted(kept - patients_with_signals)
     no_row = sorted(patients_with_signals - in_table)
     return [
         *clinical.problems,
@@ -371,7 +386,7 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     stages = {
         "folder": escaped,
         "files": [reject for _, rejects in looks for reject in rejects],
-        "joined": [_joined_reject(row.recording_id, row.source) for row in find_joined(recordings).itertuples()],
+        "joined": [_joined_reject(source) for source in dict.fromkeys(find_joined(recordings)["source"])],
         "duplicates": find_duplicates(recordings),
         "clinical": clinical_rejects(clinical, {source.patient_id for source in sources}),
     }
@@ -402,7 +417,7 @@ def _look(source: SourceFile, cohort: Cohort) -> tuple[list[dict[str, object]], 
 
 
 def _record_run(store: CohortStore, watch: Stopwatch, *, n_files: int) -> None:
-    made_of = fingerprint({"content": store.fingerprint(), "rejects": store.rejects().values.tolist()})
+    made_of = fingerprint({"content": store.fingerprint(), "rejects": store.rejects().to_numpy().tolist()})
     before = read_run(store.folder)
     if before is None or before.get("made_of") != made_of:
         watch.write(
@@ -410,7 +425,7 @@ def _record_run(store: CohortStore, watch: Stopwatch, *, n_files: int) -> None:
         )
 
 
-def _summary(store: CohortStore, *, n_files: int, n_new: int) -> IngestSummary:
+def _summary(store: CohortStore, *, n_files: int, n_new: int, n_gone: int) -> IngestSummary:
     grid = store.cohort.segments
     segments = store.segments(grid.segment_s, grid.step_s)
     recordings = store.recordings(["patient_id"])
@@ -418,6 +433,7 @@ def _summary(store: CohortStore, *, n_files: int, n_new: int) -> IngestSummary:
         store=store.folder,
         n_files=n_files,
         n_files_new=n_new,
+        n_files_gone=n_gone,
         n_recordings=len(recordings),
         n_segments=len(segments),
         n_segments_accepted=int(segments["accepted"].sum()),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing import Manager
 from pathlib import Path
 from queue import Queue
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,12 +23,13 @@ from ppgssl.records import BoolArray, IntArray
 from ppgssl.results import CurvePoint, Reconstruction
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders import ResNet1d, make_encoder
-from ppgssl.selfsupervised.training import PretrainingResult, load_pretraining
+from ppgssl.selfsupervised.pretraining_result import Examples, PretrainingResult, load_result
 from ppgssl.selfsupervised.training import pretrain as train_encoder
 from ppgssl.signals.normalisation import normalise
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
+Exposure = Literal["per-fold", "disjoint", "transductive"]
 SSL_ENCODERS = ("ssl-labelled", "ssl-all")
 
 # Called with optimizer steps done, steps to do, and a line that says where training stands.
@@ -74,7 +75,7 @@ def _jobs_of(encoder: str, study: Study, folds: Sequence[Fold], out: Path) -> li
     return [EncoderJob(encoder, None, folder / exposure, is_transductive=exposure == "transductive")]
 
 
-def exposure_of(encoder: str, study: Study) -> str:
+def exposure_of(encoder: str, study: Study) -> Exposure:
     """What an encoder is pretrained on; SSL on the labelled cohort cannot be disjoint from it, so it is per fold."""
     exposure = study.pretraining.exposure
     return "per-fold" if exposure == "disjoint" and encoder == "ssl-labelled" else exposure
@@ -235,10 +236,9 @@ def initial_encoder(data: StudyData, fold: Fold) -> ResNet1d:
 
 def summarize_encoders(jobs: Sequence[EncoderJob], data: StudyData) -> dict[str, Any]:
     """What pretraining the encoders of one kind led to, as the report shows it."""
-    results = [load_pretraining(job.folder) for job in jobs]
+    results = [load_result(job.folder) for job in jobs]
     seen = seen_segments(jobs[0], data)
     table = data.segments.table
-    names = [channel.name for channel in data.study.inputs.channels]
     return {
         "n_encoders": len(jobs),
         "n_patients": int(table.loc[seen, "patient"].nunique()),
@@ -255,18 +255,24 @@ def summarize_encoders(jobs: Sequence[EncoderJob], data: StudyData) -> dict[str,
         "effective_rank": float(np.mean([result.effective_rank for result in results])),
         "seconds": sum(result.seconds for result in results),
         "device": results[0].device,
-        "reconstructions": [
-            Reconstruction(
-                cohort=str(table["cohort"].iloc[item.segment]),
-                channel=names[item.channel],
-                fs_hz=data.study.inputs.fs_hz,
-                original=item.original,
-                is_masked=item.is_masked,
-                reconstruction=item.reconstruction,
-            )
-            for item in results[0].reconstructions
-        ],
+        "reconstructions": _reconstructions(results[0].examples, data),
     }
+
+
+def _reconstructions(examples: Examples, data: StudyData) -> list[Reconstruction]:
+    """The examples' first channel, as the report shows it."""
+    cohorts = data.segments.table["cohort"]
+    return [
+        Reconstruction(
+            cohort=str(cohorts.iloc[segment]),
+            channel=data.study.inputs.channels[0].name,
+            fs_hz=data.study.inputs.fs_hz,
+            original=examples.original[number, 0].tolist(),
+            is_masked=examples.is_masked[number].tolist(),
+            reconstruction=examples.reconstruction[number, 0].tolist(),
+        )
+        for number, segment in enumerate(examples.index)
+    ]
 
 
 def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Any) -> None:
@@ -276,35 +282,30 @@ def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Any)
     seed = derive_seed(data.study.seed, "held-out patients", job.fold.name if job.fold else "all")
     is_held_out = data.of_patients(sorted(held_out_patients(data, seen, seed=seed)))
     bank = study_bank(data, seen & ~is_held_out)
-    fingerprint_ = encoder_fingerprint(job, data)
     job.folder.mkdir(parents=True, exist_ok=True)
     result = train_encoder(
         bank,
         _index(seen & ~is_held_out),
         _index(seen & is_held_out),
-        data.segments.table["patient"].to_numpy(),
         data.study.pretraining,
         fs_hz=data.study.inputs.fs_hz,
         seed=initial_seed(data, job.fold),
         folder=job.folder,
-        made_of=fingerprint_,
         progress=report,
     )
-    _record(job, data, seen, result, watch, fingerprint_)
+    _record(job, data, seen, result, watch)
 
 
 def _index(mask: BoolArray) -> IntArray:
     return np.flatnonzero(mask)
 
 
-def _record(
-    job: EncoderJob, data: StudyData, seen: BoolArray, result: PretrainingResult, watch: Stopwatch, made: str
-) -> None:
+def _record(job: EncoderJob, data: StudyData, seen: BoolArray, result: PretrainingResult, watch: Stopwatch) -> None:
     patients = sorted(set(data.segments.table.loc[seen, "patient"]))
     watch.write(
         job.folder,
         "pretrain",
-        made_of=made,
+        made_of=encoder_fingerprint(job, data),
         encoder=job.encoder,
         fold=job.fold.name if job.fold else None,
         is_transductive=job.is_transductive,
@@ -333,7 +334,7 @@ class _Reporter:
     def __init__(self, number: int, n_encoders: int, n_steps: int, progress: Progress | None) -> None:
         self.number, self.n_encoders, self.n_steps, self.progress = number, n_encoders, n_steps, progress
 
-    def __call__(self, step: int, n_steps: int, train_loss: float, validation_loss: float, seconds_left: float) -> None:
+    def __call__(self, step: int, _n_steps: int, train_loss: float, validation_loss: float, _left_s: float) -> None:
         if self.progress:
             done = self.number * self.n_steps + step
             text = (
@@ -349,7 +350,7 @@ class _Sender:
     name: str
     queue: Any
 
-    def __call__(self, step: int, n_steps: int, train_loss: float, validation_loss: float, seconds_left: float) -> None:
+    def __call__(self, step: int, _n_steps: int, train_loss: float, validation_loss: float, _left_s: float) -> None:
         self.queue.put((self.name, step, train_loss, validation_loss))
 
 

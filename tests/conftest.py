@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+
+from ppgssl.config import Study, load_cohort
+from ppgssl.ingest import ingest
+from ppgssl.simulate.cohort import simulate_cohort
+from ppgssl.store.study_data import StudyData, load_study_data
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -18,3 +25,40 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recordings at {folder}: set PPGSSL_TEST_DATA to the folder that holds ppg_bp, mw_ppg, ...")
     return folder.resolve()
+
+
+@dataclass(frozen=True)
+class TinyStudy:
+    """A simulated study, ingested: small enough that every stage takes seconds."""
+
+    file: Path
+    out: Path
+
+    def data(self, **changes: object) -> StudyData:
+        """The study's data, with keys of study.yaml changed: ``pretraining__n_steps=5`` changes a nested one."""
+        description = yaml.safe_load(self.file.read_text())
+        for key, value in changes.items():
+            *parents, last = key.split("__")
+            inner = description
+            for parent in parents:
+                inner = inner[parent]
+            inner[last] = value
+        return load_study_data(Study.model_validate(description), self.file, self.out)
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory) -> TinyStudy:
+    """Do not write into its folder: give stages a folder of your own."""
+    folder = tmp_path_factory.mktemp("tiny")
+    simulate_cohort(folder / "raw", n_labelled=24, n_unlabelled=6, duration_s=20, prevalence=0.4, seed=3)
+    file = folder / "raw" / "study.yaml"
+    description = yaml.safe_load(file.read_text())
+    description["pretraining"] |= {"n_steps": 8, "batch_size": 16, "evaluate_every": 4}
+    description["pretraining"]["encoder"] = {"width": 8, "n_stages": 1}
+    description["network"] |= {"n_epochs": 2, "freeze_epochs": 1, "patience": 1}
+    description["validation"] |= {"n_folds": 2, "n_repeats": 1, "n_bootstrap": 200}
+    file.write_text(yaml.safe_dump(description))
+    for name in ("labelled", "unlabelled"):
+        cohort_file = folder / "raw" / f"{name}.yaml"
+        ingest(cohort_file, folder / "out" / "stores" / load_cohort(cohort_file).name, n_jobs=1)
+    return TinyStudy(file, folder / "out")

@@ -20,11 +20,11 @@ ROOMS = [
     "report",
     "simulate",
 ]
-STAGES = ["ingest", "pretrain", "evaluate"]
+STAGES = ["ingest", "pretrain", "arm_fitting", "evaluate"]
 ORDER = [*BASE, *ROOMS, *STAGES, "reports", "data_schemas", "cli"]
 # A library that is slow to import, or belongs to one task, stays where that task is.
 CONFINED = {
-    "torch": {"selfsupervised", "features", "classifiers", "pretrain", "evaluate"},
+    "torch": {"selfsupervised", "features", "classifiers", "pretrain", "arm_fitting"},
     "lightning": {"selfsupervised"},
     "lightning_fabric": {"selfsupervised"},
     "matplotlib": {"report"},

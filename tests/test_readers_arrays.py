@@ -74,6 +74,12 @@ def test_missing_samples_are_nan_or_the_values_named(tmp_path):
         read(tmp_path / "a.npz", "ppg")
 
 
+def test_every_kind_of_nan_is_a_missing_sample(tmp_path):
+    signalling = np.array([0x7F800001, 0x7FC00000, 0x3F800000], dtype="u4").view("f4")
+    np.save(tmp_path / "a.npy", signalling)
+    np.testing.assert_array_equal(read(tmp_path / "a.npy", 0)[0][0], [np.nan, np.nan, 1.0])
+
+
 @pytest.mark.parametrize(
     ("array", "words"),
     [

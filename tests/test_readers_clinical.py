@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import openpyxl
 import pandas as pd
@@ -9,9 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ppgssl.config import ClinicalTable
+from ppgssl.config import ClinicalTable, cohort_root, load_cohort
 from ppgssl.errors import ConfigError
+from ppgssl.readers import get_reader
 from ppgssl.readers.clinical import read_clinical
+from ppgssl.readers.files import find_files
+
+EXAMPLES = Path(__file__).parents[1] / "data_schemas" / "examples" / "cohorts"
 
 VARIABLES = {
     "age": {"kind": "numeric", "range": [0, 120], "unit": "years"},
@@ -261,3 +267,22 @@ def test_integers_of_excel_are_ids_without_a_decimal(tmp_path):
     book.save(tmp_path / "t.xlsx")
     clinical = read_clinical(described(file="t.xlsx"), tmp_path)
     assert clinical.patients["died"].to_dict() == {"12": 1.0, "007": 0.0}
+
+
+@pytest.mark.parametrize("name", ["ppg_bp", "mw_ppg", "arrhythmia_pool"])
+def test_the_example_cohorts_read_the_public_data(test_data, monkeypatch, name):
+    monkeypatch.setenv("PPGSSL_DATA", str(test_data))
+    path = EXAMPLES / f"{name}.yaml"
+    cohort = load_cohort(path)
+    root = cohort_root(cohort, path)
+    sources, rejects = find_files(cohort, root)
+    reader = get_reader(cohort.signals.reader)
+    columns = [channel.column for channel in cohort.signals.channels.values()]
+    recordings = reader.read(
+        sources[0].path, columns, cohort.signals.fs_hz, reader.parse_options(cohort.signals.options)
+    )
+    assert rejects == []
+    assert recordings[0][columns[0]].duration_s >= cohort.segments.segment_s
+    if cohort.clinical is not None:
+        patients = read_clinical(cohort.clinical, root).patients
+        assert {source.patient_id for source in sources} <= set(patients.index)

@@ -54,7 +54,6 @@ def test_arrays_of_version_4_come_back(dtype, n_rows, n_columns):
 
 def test_big_endian_files_are_read():
     numbers = np.arange(3, dtype=">i2").tobytes()
-    name = b"\x00\x01\x00\x03abc\x00"[:2] + b"\x00\x01"
     matrix = b"".join(
         [
             b"\x00\x00\x00\x06\x00\x00\x00\x08\x00\x00\x00\x0a\x00\x00\x00\x00",
@@ -63,7 +62,6 @@ def test_big_endian_files_are_read():
             b"\x00\x00\x00\x03\x00\x00\x00\x06" + numbers + b"\x00\x00",
         ]
     )
-    assert name
     content = b"MATLAB 5.0".ljust(124) + b"\x01\x00MI" + b"\x00\x00\x00\x0e" + len(matrix).to_bytes(4) + matrix
     np.testing.assert_array_equal(load(content)["abc"], [[0, 1, 2]])
 

@@ -187,7 +187,8 @@ def _stack(path: Path, name: str, array: np.ndarray, options: ArrayOptions) -> F
         array = array.reshape(1, -1)
     elif options.samples_axis == 0:
         array = array.T
-    with np.errstate(over="ignore"):  # An extended float may be too large; the next line says so.
+    # Casts warn of extended floats that are too large, which the last line refuses, and of NaN of the signalling kind.
+    with np.errstate(over="ignore", invalid="ignore"):
         samples = np.array(array, dtype=np.float64, order="C")
     samples[np.isin(samples, options.missing)] = np.nan
     return check_samples(path, name, samples)

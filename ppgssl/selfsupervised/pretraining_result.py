@@ -43,7 +43,7 @@ class HistoryRow:
     step: int
     train_loss: float | None
     validation_loss: float
-    variance_explained: float
+    variance_explained: float | None
     effective_rank: float
     dead_fraction: float
     is_collapsed: bool
@@ -94,7 +94,7 @@ class PretrainingResult:
     history: tuple[HistoryRow, ...] = field(repr=False)
     examples: Examples = field(repr=False)
     best_step: int
-    masked_variance_explained: float
+    masked_variance_explained: float | None
     effective_rank: float
     is_collapsed: bool
     seconds: float

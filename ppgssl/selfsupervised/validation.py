@@ -27,13 +27,14 @@ class Judgement:
     loss : float
         Mean squared error over the hidden samples of all segments (over all samples where nothing is hidden).
     variance_explained : float
-        1 - loss / variance of those samples about each channel's mean; 0 for a constant, negative if worse.
+        1 - loss / variance of those samples about each channel's mean; 0 for a constant, negative if worse,
+        None where the samples do not vary.
     health : Health
         Of the embeddings of the whole segments.
     """
 
     loss: float
-    variance_explained: float
+    variance_explained: float | None
     health: Health
 
 
@@ -76,7 +77,7 @@ def _sums(batch: Tensor, reconstruction: Tensor, judged: Tensor) -> np.ndarray:
     return (values * judged).sum(dim=-1).cpu().double().sum(dim=1).numpy()
 
 
-def _summarise(n: np.ndarray, total: np.ndarray, squares: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
+def _summarise(n: np.ndarray, total: np.ndarray, squares: np.ndarray, errors: np.ndarray) -> tuple[float, float | None]:
     variance = (squares - total**2 / n).sum() / n.sum()
     loss = errors.sum() / n.sum()
-    return float(loss), float(1 - loss / variance) if variance > 0 else float("nan")
+    return float(loss), float(1 - loss / variance) if variance > 0 else None

@@ -33,7 +33,8 @@ class StudySegments:
     length : int
         Samples of a segment.
     verdicts : DataFrame, one row a segment of either kind
-        ``cohort``, ``recording_id``, ``patient``, ``start_s``, ``accepted``, ``defect``, ``sqi``: for the flow and the figures.
+        ``cohort``, ``recording_id``, ``patient``, ``start_s``, ``accepted``, ``defect``, ``sqi``: for the flow and the
+        figures.
     acquisition : DataFrame, one row a recording and channel
         ``cohort``, ``patient``, ``channel``, ``amplitude``, ``level``: of the raw signal, to see whether patients were
         recorded differently.
@@ -128,48 +129,45 @@ def _assemble_one(store: CohortStore, inputs: Inputs, shared: set[str]) -> Study
     channels = choose_channels(store, inputs.channels)
     ensure_grid(store, Segmentation(segment_s=inputs.segment_s, step_s=inputs.step_s, min_sqi=inputs.min_sqi))
     excluded = shared | set(store.rejects().query("stage == 'duplicates'")["subject"])
-    segments = store.segments(inputs.segment_s, inputs.step_s)
-    segments = segments[~segments["recording_id"].isin(excluded)].reset_index(drop=True)
-    recordings = [row for row in store.iterate(list(dict.fromkeys(channels))) if row.recording_id not in excluded]
-    recordings.sort(key=lambda row: row.recording_id)
-    signals = {row.recording_id: _signals(row, channels, inputs.fs_hz) for row in recordings}
+    stored = [row for row in store.iterate(list(dict.fromkeys(channels))) if row.recording_id not in excluded]
+    recordings = {row.recording_id: row for row in sorted(stored, key=lambda row: row.recording_id)}
+    signals = {name: _signals(row, channels, inputs.fs_hz) for name, row in recordings.items()}
+    segments = _fitting(store.segments(inputs.segment_s, inputs.step_s), signals, inputs)
     verdicts = _verdicts(segments, channels, inputs.min_sqi, cohort)
-    accepted = verdicts["accepted"].to_numpy()
-    offsets = _offsets(signals)
-    start = segments["recording_id"].map(offsets) + np.round(segments["start_s"] * inputs.fs_hz).astype(np.int64)
-    is_inside = np.round(segments["start_s"] * inputs.fs_hz) + inputs.segment_samples <= segments["recording_id"].map(
-        {name: array.shape[1] for name, array in signals.items()}
-    )
-    kept = accepted & is_inside.to_numpy(dtype=bool)
+    kept = verdicts["accepted"].to_numpy()
     table = verdicts.loc[kept, ["cohort", "patient", "recording_id"]].assign(
-        start=start[kept].astype(np.int64), heart_rate_bpm=segments.loc[kept, "heart_rate_bpm"]
+        start=segments.loc[kept, "start"], heart_rate_bpm=segments.loc[kept, "heart_rate_bpm"]
     )
-    baselines = {row.recording_id: row for row in recordings}
     return StudySegments(
-        samples=np.nan_to_num(np.concatenate(list(signals.values()), axis=1), copy=False)
-        if signals
-        else np.empty((len(channels), 0), dtype=np.float32),
+        samples=np.concatenate([np.empty((len(channels), 0), dtype=np.float32), *signals.values()], axis=1),
         table=table.reset_index(drop=True),
-        baseline=_baseline(segments[kept], baselines, channels, inputs.segment_s),
+        baseline=_baseline(segments[kept], recordings, channels, inputs.segment_s),
         length=inputs.segment_samples,
         fs_hz=inputs.fs_hz,
         verdicts=verdicts,
-        acquisition=_acquisition(recordings, channels, cohort),
+        acquisition=_acquisition(list(recordings.values()), channels, cohort),
         channel_of={cohort: channels},
     )
 
 
 def _signals(recording: StoredRecording, channels: Sequence[str], fs_hz: float) -> FloatArray:
-    samples = np.stack([recording.channels[name].samples for name in channels])
+    # Unusable stretches become 0, the mean of a band-passed signal: the nearest that resampling can do.
+    samples = np.nan_to_num(np.stack([recording.channels[name].samples for name in channels]))
     if recording.fs_hz != fs_hz:
-        # Unusable stretches become 0, the mean of a band-passed signal: the nearest that resampling can do.
-        samples = resample(np.nan_to_num(samples), fs_in_hz=recording.fs_hz, fs_out_hz=fs_hz)
+        samples = resample(samples, fs_in_hz=recording.fs_hz, fs_out_hz=fs_hz)
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
-def _offsets(signals: Mapping[str, FloatArray]) -> dict[str, int]:
-    sizes = [array.shape[1] for array in signals.values()]
-    return dict(zip(signals, np.cumsum([0, *sizes]).tolist(), strict=False))
+def _fitting(segments: pd.DataFrame, signals: Mapping[str, FloatArray], inputs: Inputs) -> pd.DataFrame:
+    """Segments of these signals that fit whole at the study's rate, with ``start``: the first sample of each."""
+    segments = segments[segments["recording_id"].isin(signals)]
+    within = np.round(segments["start_s"].to_numpy() * inputs.fs_hz).astype(np.int64)
+    sizes = np.array([array.shape[1] for array in signals.values()], dtype=np.int64)
+    recording = pd.Index(list(signals)).get_indexer(pd.Index(segments["recording_id"]))
+    start = (np.cumsum(sizes) - sizes)[recording] + within
+    # At a lower rate, the end of a recording may round to a sample less than that of its last segment.
+    fits = within + inputs.segment_samples <= sizes[recording]
+    return segments.assign(start=start)[fits].reset_index(drop=True)
 
 
 def _verdicts(segments: pd.DataFrame, channels: Sequence[str], min_sqi: float, cohort: str) -> pd.DataFrame:

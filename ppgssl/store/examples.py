@@ -104,13 +104,13 @@ def _example(
         samples=[float(value) if np.isfinite(value) else None for value in shown[::every]],
         segments=[
             SegmentMark(
-                start_s=float(row.start_s) - first_s,
+                start_s=float(row["start_s"]) - first_s,
                 duration_s=segment_s,
-                accepted=bool(row.accepted),
-                sqi=float(row.sqi) if np.isfinite(row.sqi) else None,
-                defect=row.defect,
+                accepted=bool(row["accepted"]),
+                sqi=float(row["sqi"]) if np.isfinite(row["sqi"]) else None,
+                defect=row["defect"],
             )
-            for row in verdicts[is_shown].itertuples()
+            for row in verdicts[is_shown].to_dict("records")
         ],
         caption=caption,
     )

@@ -10,7 +10,7 @@ from ppgssl.results import CohortFlow, Exclusion, Finding
 from ppgssl.store.assembly import shared_recordings
 from ppgssl.store.segmenting import LOW_SQI
 from ppgssl.store.study_data import StudyData
-from ppgssl.store.tables import CohortStore
+from ppgssl.store.tables import JOINED, CohortStore
 
 _N_EXAMPLES = 5
 
@@ -29,11 +29,11 @@ _CONSEQUENCES: dict[str, tuple[str, bool]] = {
         True,
     ),
     "identical to another recording of the patient": ("The first is used, its copies are not.", False),
-    "joined recordings, split": ("Split into recordings of the usual length; no segment spans the seam.", False),
+    JOINED: ("Split into recordings of the usual length; no segment spans the seam.", False),
     "file cannot be read": ("Left out; the store's table of rejects says why for each.", True),
     "patient without signals": ("Not analysed.", False),
     "perhaps another unit": ("Left as they are: correct the table if so.", True),
-    "identical rows under two ids": ("Both are kept.", False),
+    "identical rows under two ids": ("", False),
     "signals without a patient": ("Used for pretraining only: there is no outcome to learn or test.", False),
 }
 
@@ -47,27 +47,25 @@ def cohort_flow(data: StudyData, store: CohortStore) -> CohortFlow:
     accepted = verdicts[verdicts["accepted"]]
     is_labelled = store is data.labelled
     patients = store.patients()
-    n_unreadable = int((rejects["stage"] == "files").sum() - (rejects["reason"] == "joined recordings, split").sum())
     return CohortFlow(
         cohort=cohort.name,
         title=cohort.title or cohort.name,
         role="labelled" if is_labelled else "unlabelled",
         citation=cohort.citation,
-        n_files=recordings["source"].nunique() + n_unreadable,
+        n_files=recordings["source"].nunique() + int((rejects["unit"] == "file").sum()),
         n_recordings=len(recordings),
         n_recordings_used=accepted["recording_id"].nunique(),
         n_segments=len(verdicts),
         n_segments_accepted=len(accepted),
-        n_patients_table=len(patients) if cohort.clinical else None,
+        n_patients_table=len(patients) + _n_rejected(rejects) if cohort.clinical else None,
         n_patients_with_recordings=recordings["patient_id"].nunique(),
         n_patients_analysed=len(data.y) if is_labelled else accepted["patient"].nunique(),
         n_events=int(data.y.sum()) if is_labelled else None,
         exclusions=[
             *_reject_exclusions(rejects),
-            *_shared_exclusion(data, store),
-            *_recording_exclusions(verdicts, recordings, store),
+            *_recording_exclusions(data, store, verdicts, set(recordings["recording_id"])),
             *_segment_exclusions(verdicts),
-            *(_patient_exclusions(data, patients) if is_labelled else []),
+            *(_patient_exclusions(data, patients, rejects) if is_labelled else []),
         ],
     )
 
@@ -126,12 +124,12 @@ def _exclusion(unit: str, reason: str, subjects: Sequence[str], n: int | None = 
     count = len(subjects) if n is None else n
     if not count:
         return []
-    return [Exclusion(unit=unit, reason=reason, n=count, examples=list(subjects[:_N_EXAMPLES]))]  # type: ignore[arg-type]
+    return [Exclusion(unit=unit, reason=reason, n=count, examples=list(subjects[:_N_EXAMPLES]))]
 
 
 def _reject_exclusions(rejects: pd.DataFrame) -> list[Exclusion]:
     # A split recording is not lost, and a suspicion about a unit takes nothing out.
-    lost = rejects[~rejects["reason"].eq("joined recordings, split") & rejects["unit"].isin(_UNITS)]
+    lost = rejects[~rejects["reason"].eq(JOINED) & rejects["unit"].isin(_UNITS)]
     return [
         exclusion
         for (unit, reason), group in lost.groupby(["unit", "reason"])
@@ -142,18 +140,23 @@ def _reject_exclusions(rejects: pd.DataFrame) -> list[Exclusion]:
 _UNITS = ("file", "recording", "patient", "cell")
 
 
-def _shared_exclusion(data: StudyData, store: CohortStore) -> list[Exclusion]:
-    shared = sorted(shared_recordings(data.stores)[store.cohort.name])
-    return _exclusion("recording", "signals shared with another cohort", shared)
+def _n_rejected(rejects: pd.DataFrame) -> int:
+    """Patients of the clinical table that the reader left out."""
+    is_patient = (rejects["stage"] == "clinical") & (rejects["unit"] == "patient")
+    return int((is_patient & ~rejects["reason"].isin(["patient without signals", "signals without a patient"])).sum())
 
 
-def _recording_exclusions(verdicts: pd.DataFrame, recordings: pd.DataFrame, store: CohortStore) -> list[Exclusion]:
+def _recording_exclusions(
+    data: StudyData, store: CohortStore, verdicts: pd.DataFrame, stored: set[str]
+) -> list[Exclusion]:
+    """Recordings that are lost after ingest, each for the first of its reasons; duplicates are among the rejects."""
     duplicates = set(store.rejects().query("stage == 'duplicates'")["subject"])
-    names = set(recordings["recording_id"]) - duplicates
+    shared = shared_recordings(data.stores)[store.cohort.name] - duplicates
     cut = set(verdicts["recording_id"])
     used = set(verdicts.loc[verdicts["accepted"], "recording_id"])
     return [
-        *_exclusion("recording", "shorter than one segment", sorted(names - cut)),
+        *_exclusion("recording", "signals shared with another cohort", sorted(shared)),
+        *_exclusion("recording", "shorter than one segment", sorted(stored - duplicates - shared - cut)),
         *_exclusion("recording", "no accepted segment", sorted(cut - used)),
     ]
 
@@ -167,14 +170,16 @@ def _segment_exclusions(verdicts: pd.DataFrame) -> list[Exclusion]:
     ]
 
 
-def _patient_exclusions(data: StudyData, patients: pd.DataFrame) -> list[Exclusion]:
+def _patient_exclusions(data: StudyData, patients: pd.DataFrame, rejects: pd.DataFrame) -> list[Exclusion]:
+    """Patients of the table who have signal files and are not analysed, each for the first of their reasons."""
     cohort = data.labelled.cohort.name
     with_recordings = set(data.labelled.recordings(["patient_id"])["patient_id"])
-    known = patients[patients.index.isin(with_recordings)]
-    no_outcome = known.index[known[data.study.outcome].isna()]
-    rest = known.index.difference(no_outcome)
+    with_files = set(patients.index) - set(rejects.query("reason == 'patient without signals'")["subject"])
+    known = patients[patients.index.isin(with_files & with_recordings)]
+    no_outcome = set(known.index[known[data.study.outcome].isna()])
     analysed = {name.removeprefix(f"{cohort}/") for name in data.y.index}
     return [
+        *_exclusion("patient", "no file could be read", sorted(with_files - with_recordings)),
         *_exclusion("patient", "outcome missing", sorted(no_outcome)),
-        *_exclusion("patient", "no accepted segment", sorted(set(rest) - analysed)),
+        *_exclusion("patient", "no accepted segment", sorted(set(known.index) - no_outcome - analysed)),
     ]

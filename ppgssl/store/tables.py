@@ -15,13 +15,16 @@ import pandas as pd
 import pyarrow as pa
 import yaml
 from deltalake import DeltaTable, write_deltalake
+from numpy.typing import DTypeLike, NDArray
 
 from ppgssl.config import Cohort, load_cohort, save_description
 from ppgssl.errors import StoreError
 from ppgssl.provenance import fingerprint
-from ppgssl.records import FloatArray, IntArray, Reject
+from ppgssl.records import FloatArray, Reject
 
 COHORT_FILE = "cohort.yaml"
+JOINED = "joined recordings, split"
+"""Reason of the one kind of reject that takes nothing out: its subject is the raw file, which is held in pieces."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class StoredChannel:
     """
 
     samples: FloatArray
-    flags: IntArray
+    flags: NDArray[np.uint8]
     baseline: FloatArray
     amplitude: float
 
@@ -101,7 +104,7 @@ class CohortStore:
         if (folder / COHORT_FILE).is_file():
             store = cls(folder)
             store._check_same_signals(cohort)
-        elif folder.is_dir() and any(folder.iterdir()):
+        elif folder.is_dir() and any(not item.name.startswith(".") for item in folder.iterdir()):
             raise StoreError(f"{folder} holds other files and no store: give another folder with --out")
         else:
             folder.mkdir(parents=True, exist_ok=True)
@@ -114,19 +117,23 @@ class CohortStore:
         if changed:
             raise StoreError(
                 f"the store {self.folder} was made with other settings of {', '.join(f'`{key}`' for key in changed)}. "
-                f"Recordings treated in two ways cannot share a store: give another folder with --out, or delete this one."
+                "Recordings treated in two ways cannot share a store: give another folder with --out, or delete this "
+                "one."
             )
 
     # --- writing
 
     def append(self, recordings: Sequence[StoredRecording], segments: pd.DataFrame, rejects: pd.DataFrame) -> None:
-        """Add recordings with their segments, and rejected files, so that an interruption loses no whole file."""
-        if len(segments):
-            self._write("segments", pa.Table.from_pandas(segments, self._segments_schema(), preserve_index=False))
-        if recordings:
-            self._write("recordings", self._recordings_table(recordings))
+        """Add recordings with their segments, and rejected files, so that an interruption loses no whole file.
+
+        Recordings come last: what is said of a file is there before the file counts as read.
+        """
         if len(rejects):
             self._write("rejects", pa.Table.from_pandas(rejects, _REJECTS, preserve_index=False))
+        if len(segments):
+            self.append_segments(segments)
+        if recordings:
+            self._write("recordings", self._recordings_table(recordings))
 
     def append_segments(self, segments: pd.DataFrame) -> None:
         self._write("segments", pa.Table.from_pandas(segments, self._segments_schema(), preserve_index=False))
@@ -152,7 +159,7 @@ class CohortStore:
         table = pa.table(dict(zip(table.column_names, columns, strict=True)))
         if self._exists("patients") and self._read("patients").equals(table):
             return False
-        self._write("patients", table, mode="overwrite", schema_mode="overwrite")
+        write_deltalake(str(self.folder / "patients"), table, mode="overwrite", schema_mode="overwrite")
         return True
 
     def forget_sources(self, sources: Sequence[str]) -> None:
@@ -198,12 +205,17 @@ class CohortStore:
                 yield _stored_recording(batch, number, channels)
 
     def segments(self, segment_s: float, step_s: float) -> pd.DataFrame:
-        """Segments of one length and step, sorted by recording and start; empty if that grid was never cut."""
+        """Segments of one length and step, sorted by recording and start; empty if that grid was never cut.
+
+        Those of a recording that an interrupted ingest did not store are left out.
+        """
         if not self._exists("segments"):
             return self._segments_schema().empty_table().to_pandas()
         grid = [("segment_s", "=", segment_s), ("step_s", "=", step_s)]
         table = DeltaTable(str(self.folder / "segments")).to_pyarrow_table(filters=grid)
-        return table.to_pandas().sort_values(["recording_id", "start_s"], ignore_index=True)
+        frame = table.to_pandas()
+        frame = frame[frame["recording_id"].isin(self.recordings(["recording_id"])["recording_id"])]
+        return frame.sort_values(["recording_id", "start_s"], ignore_index=True)
 
     def patients(self) -> pd.DataFrame:
         """The validated clinical table, index ``patient_id``; empty for a cohort without one."""
@@ -224,8 +236,8 @@ class CohortStore:
         duplicates = self.rejects().query("stage == 'duplicates'")["subject"]
         return fingerprint(
             {
-                "recordings": recordings.values.tolist(),
-                "patients": self.patients().reset_index().astype(str).values.tolist(),
+                "recordings": recordings.to_numpy().tolist(),
+                "patients": self.patients().reset_index().astype(str).to_numpy().tolist(),
                 "duplicates": duplicates.tolist(),
                 "settings": _signal_settings(self.cohort),
                 "clinical": yaml.safe_dump(self.cohort.model_dump(mode="json")["clinical"]),
@@ -240,8 +252,8 @@ class CohortStore:
     def _read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
         return DeltaTable(str(self.folder / table)).to_pyarrow_table(columns=list(columns) if columns else None)
 
-    def _write(self, name: str, table: pa.Table, **how: str) -> None:
-        write_deltalake(str(self.folder / name), table, **{"mode": "append", **how})
+    def _write(self, name: str, table: pa.Table) -> None:
+        write_deltalake(str(self.folder / name), table, mode="append")
 
     def _delete(self, name: str, predicate: str) -> None:
         DeltaTable(str(self.folder / name)).delete(predicate)
@@ -273,16 +285,20 @@ _CHANNEL_COLUMNS = {
 def _stored_recording(batch: pa.RecordBatch, number: int, channels: Sequence[str]) -> StoredRecording:
     held = {}
     for channel in channels:
-        samples = batch.column(f"samples_{channel}")[number].values
-        if samples is not None:
+        if batch.column(f"samples_{channel}")[number].is_valid:
             held[channel] = StoredChannel(
-                samples=np.asarray(samples, dtype=np.float32),
-                flags=np.asarray(batch.column(f"flags_{channel}")[number].values, dtype=np.uint8),
-                baseline=np.asarray(batch.column(f"baseline_{channel}")[number].values, dtype=np.float32),
+                samples=_values(batch, f"samples_{channel}", number, np.float32),
+                flags=_values(batch, f"flags_{channel}", number, np.uint8),
+                baseline=_values(batch, f"baseline_{channel}", number, np.float32),
                 amplitude=batch.column(f"amplitude_{channel}")[number].as_py(),
             )
     identity = {name: batch.column(name)[number].as_py() for name in _IDENTITY}
     return StoredRecording(**identity, channels=held)
+
+
+def _values(batch: pa.RecordBatch, column: str, number: int, dtype: DTypeLike) -> np.ndarray:
+    values: pa.Array = batch.column(column)[number].values  # noqa: PD011 - a list of Arrow, not of pandas
+    return np.asarray(values, dtype=dtype)
 
 
 def _signal_settings(cohort: Cohort) -> dict[str, object]:

@@ -1,0 +1,203 @@
+"""The command line as a user meets it: a process with exit code, stdout and stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal as signals
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ppgssl.ingest import ingest
+from ppgssl.store.tables import CohortStore
+from tests.small_cohorts import clinical_row, describe, describe_study, make_ward, signal, write_clinical, write_signal
+from tests.test_ingest import assert_same_store, describe_bad_ward, expected_of_bad_ward
+
+CLI = [sys.executable, "-c", "from ppgssl.cli.app import main; main()"]
+COMMANDS = ("check", "ingest", "pretrain", "evaluate", "run", "simulate")
+
+
+def ppgssl(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*CLI, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_help_lists_the_commands():
+    done = ppgssl("--help")
+    assert done.returncode == 0
+    for command in COMMANDS:
+        assert f"  {command}  " in done.stdout
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy():
+    # What takes long to import stays inside the commands that need it.
+    program = """
+import sys
+from typer.testing import CliRunner
+from ppgssl.cli.app import app
+for arguments in (["--help"], ["ingest", "--help"], ["run", "--help"]):
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+heavy = {"torch", "pandas", "numpy", "scipy", "sklearn", "pyarrow", "deltalake", "matplotlib"}
+sys.exit(", ".join(sorted(heavy & set(sys.modules))))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["injest"], "no such command 'injest'"),
+        (["ingest"], "missing argument 'cohort'"),
+        (["ingest", "cohort.yaml"], "missing option '--out'"),
+        (["ingest", "cohort.yaml", "--out", "store", "--jobs", "many"], "invalid value for '--jobs'"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments, message):
+    done = ppgssl(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr.lower()
+
+
+def test_a_missing_description_is_exit_code_2_without_a_traceback(tmp_path):
+    done = ppgssl("check", tmp_path / "cohort.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: there is no file {tmp_path / 'cohort.yaml'}\n"
+
+
+def test_a_misspelt_key_is_refused_with_a_suggestion(tmp_path):
+    make_ward(tmp_path, 1)
+    done = ppgssl("ingest", describe(tmp_path, segmments={}), "--out", tmp_path / "store")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "unknown key `segmments` (did you mean 'segments'?)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.fixture(scope="module")
+def bad_ward(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("bad")
+    describe_bad_ward(folder)
+    return folder
+
+
+def assert_all_is_said(text: str) -> None:
+    for subject, reason in expected_of_bad_ward().items():
+        assert subject in text
+        assert reason in text
+    for unwanted in ("Traceback", "187", "77,a"):  # no stack, no clinical value
+        assert unwanted not in text
+
+
+def test_ingest_of_a_bad_cohort_says_what_is_wrong_and_takes_the_rest(bad_ward, tmp_path):
+    done = ppgssl("ingest", bad_ward / "cohort.yaml", "--out", tmp_path / "store", "--jobs", 1)
+    assert done.returncode == 0
+    assert_all_is_said(done.stderr)
+    store = CohortStore(tmp_path / "store")
+    assert set(store.rejects()["subject"]) == set(expected_of_bad_ward())
+    assert len(store.recordings()) == 9
+    assert "next: " in done.stdout
+
+
+def test_check_of_a_bad_cohort_says_the_same_and_fails(bad_ward):
+    done = ppgssl("check", bad_ward / "cohort.yaml", "--jobs", 1)
+    assert done.returncode == 2
+    assert_all_is_said(done.stderr)
+
+
+def test_json_is_one_object_on_stdout(bad_ward, tmp_path):
+    checked = ppgssl("check", bad_ward / "cohort.yaml", "--jobs", 1, "--json")
+    ingested = ppgssl("ingest", bad_ward / "cohort.yaml", "--out", tmp_path / "store", "--jobs", 1, "--json")
+    assert (checked.returncode, ingested.returncode) == (2, 0)
+    complaints, summary = json.loads(checked.stdout), json.loads(ingested.stdout)
+    assert complaints["complaints"] == summary["rejects"]
+    assert summary["rejects"]["file: file cannot be read"] == 3
+    assert (summary["files"], summary["recordings"]) == (12, 9)
+
+
+def test_check_of_a_clean_cohort_succeeds(tmp_path):
+    done = ppgssl("check", make_ward(tmp_path, 2), "--jobs", 1)
+    assert done.returncode == 0
+    assert "complaints                0" in done.stdout
+
+
+def test_the_data_folder_may_be_given_on_the_command_line(tmp_path):
+    cohort_file = describe(tmp_path, root="${PPGSSL_DATA}/here")
+    make_ward(tmp_path / "data" / "here", 1)
+    refused = ppgssl("check", cohort_file)
+    assert refused.returncode == 2
+    assert "--data DIR" in refused.stderr
+    assert ppgssl("check", cohort_file, "--data", tmp_path / "data").returncode == 0
+
+
+def test_a_study_without_its_store_names_the_command_that_makes_it(tmp_path):
+    make_ward(tmp_path, 1)
+    study = describe_study(tmp_path, cohorts=[{"cohort": "cohort.yaml", "store": "store", "role": "labelled"}])
+    done = ppgssl("pretrain", study)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"ppgssl ingest {tmp_path / 'cohort.yaml'} --out {tmp_path / 'store'}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- interruptions -----------------------------------------------------------------------------------------------
+
+N_FILES = 60
+
+
+@pytest.fixture(scope="module")
+def large_ward(tmp_path_factory) -> Path:
+    """Sixty files of which one is empty and one holds two recordings, and the store of an uninterrupted ingest."""
+    folder = tmp_path_factory.mktemp("large")
+    for number in range(1, N_FILES + 1):
+        write_signal(folder, f"p{number}_1", signal(number, 24.0 if number == 7 else 12.0))
+    (folder / "signals" / "p9_1.csv").write_text("")
+    write_clinical(folder, [clinical_row(number) for number in range(1, N_FILES + 1)])
+    ingest(describe(folder), folder / "store", n_jobs=1)
+    return folder
+
+
+def stop_in_the_middle(arguments: list[str], stop: signals.Signals) -> tuple[int, str]:
+    """Start a process and its workers, and send them a signal as soon as a third of the files is done."""
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        done, _, total = line.split(": ", 1)[1].split(",", 1)[0].partition("/")
+        if 3 * int(done) >= int(total):
+            break
+    os.killpg(process.pid, stop)
+    rest = process.stderr.read()
+    process.stderr.close()
+    return process.wait(timeout=60), "".join(said) + rest
+
+
+def test_ctrl_c_keeps_what_was_read_and_the_next_run_goes_on(large_ward, tmp_path):
+    arguments = ["ingest", str(large_ward / "cohort.yaml"), "--out", str(tmp_path / "store"), "--jobs", "2"]
+    code, said = stop_in_the_middle([*CLI, *arguments], signals.SIGINT)
+    assert code == 1
+    assert "run the same command again to go on" in said
+    assert "Traceback" not in said
+    n_kept = len(CohortStore(tmp_path / "store").recordings())
+    assert 0 < n_kept < N_FILES
+    resumed = ppgssl(*arguments, "--json")
+    assert resumed.returncode == 0
+    assert json.loads(resumed.stdout)["files_read_now"] < N_FILES
+    assert_same_store(tmp_path / "store", large_ward / "store")
+
+
+def test_kill_loses_no_recording_and_repeats_none(large_ward, tmp_path):
+    # Commits of a few files, so that there are some before and some after the kill.
+    program = "from ppgssl import ingest; ingest._COMMIT_BYTES = 40_000; " + CLI[-1]
+    arguments = ["ingest", str(large_ward / "cohort.yaml"), "--out", str(tmp_path / "store"), "--jobs", "2"]
+    code, _said = stop_in_the_middle([sys.executable, "-c", program, *arguments], signals.SIGKILL)
+    assert code == -signals.SIGKILL
+    assert 0 < len(CohortStore(tmp_path / "store").recordings()) < N_FILES
+    ingest(large_ward / "cohort.yaml", tmp_path / "store", n_jobs=1)
+    recordings = CohortStore(tmp_path / "store").recordings(["recording_id"])
+    assert recordings["recording_id"].is_unique
+    assert len(recordings) == N_FILES  # one file is empty, and one holds two
+    assert_same_store(tmp_path / "store", large_ward / "store")
+

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from ppgssl.errors import StaleInputError, TrainingError
+from ppgssl.pretrain import (
+    derive_seed,
+    encoder_jobs,
+    hashed_patient,
+    held_out_patients,
+    initial_encoder,
+    patients_seen,
+    pretrain,
+    seen_segments,
+    worker_count,
+)
+from ppgssl.provenance import read_run
+
+
+def weights(folder):
+    return load_file(folder / "encoder.safetensors")
+
+
+def test_no_encoder_of_a_fold_has_seen_its_test_patients(tiny_study, tmp_path):
+    data = tiny_study.data()
+    jobs = pretrain(data, tmp_path, n_jobs=1)
+    assert {job.encoder for job in jobs} == {"ssl-labelled", "ssl-all"}
+    assert len(jobs) == 2 * len(data.folds)
+    for job in jobs:
+        seen = set(patients_seen(job))
+        assert not seen & {hashed_patient(name) for name in job.fold.test}
+        assert {hashed_patient(name) for name in job.fold.train} <= seen
+
+
+def test_ssl_on_the_labelled_cohort_sees_no_other_cohort(tiny_study, tmp_path):
+    data = tiny_study.data()
+    for job in encoder_jobs(data.study, data.folds, tmp_path):
+        cohorts = set(data.segments.table.loc[seen_segments(job, data), "cohort"])
+        assert cohorts == ({data.labelled.cohort.name} if job.encoder == "ssl-labelled" else set(data.segments.channel_of))
+
+
+@pytest.mark.parametrize(
+    ("exposure", "n_jobs", "sees_labelled", "is_transductive"),
+    [("per-fold", 4, True, False), ("disjoint", 3, False, False), ("transductive", 2, True, True)],
+)
+def test_exposure_decides_how_many_encoders_there_are_and_whom_they_see(
+    tiny_study, tmp_path, exposure, n_jobs, sees_labelled, is_transductive
+):
+    data = tiny_study.data(pretraining__exposure=exposure)
+    jobs = encoder_jobs(data.study, data.folds, tmp_path)
+    assert len(jobs) == n_jobs
+    of_all = next(job for job in jobs if job.encoder == "ssl-all")
+    assert (seen_segments(of_all, data) & data.is_labelled_cohort()).any() == sees_labelled
+    assert of_all.is_transductive == is_transductive
+
+
+def test_only_encoders_that_an_arm_needs_are_pretrained(tiny_study, tmp_path):
+    data = tiny_study.data(arms=["covariates", "untrained", "network-random"])
+    assert encoder_jobs(data.study, data.folds, tmp_path) == []
+    assert pretrain(data, tmp_path, n_jobs=1) == []
+
+
+def test_a_finished_encoder_is_kept_and_one_of_other_settings_is_made_anew(tiny_study, tmp_path):
+    arms = ["ssl-labelled"]
+    data = tiny_study.data(arms=arms)
+    first, second = pretrain(data, tmp_path, n_jobs=1)
+    before = (first.folder / "encoder.safetensors").stat().st_mtime_ns
+    pretrain(data, tmp_path, n_jobs=1)
+    assert (first.folder / "encoder.safetensors").stat().st_mtime_ns == before
+    pretrain(tiny_study.data(arms=arms, pretraining__n_steps=4), tmp_path, n_jobs=1)
+    assert (first.folder / "encoder.safetensors").stat().st_mtime_ns > before
+    assert read_run(second.folder)["pretraining"]["n_steps"] == 4
+
+
+def test_interrupted_pretraining_ends_in_the_same_weights(tiny_study, tmp_path):
+    data = tiny_study.data(arms=["ssl-all"], pretraining__n_steps=24)
+
+    def interrupt(done, total, text):
+        if done >= 34:  # in the second of two encoders
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(data, tmp_path / "interrupted", n_jobs=1, progress=interrupt)
+    resumed = pretrain(data, tmp_path / "interrupted", n_jobs=1)
+    whole = pretrain(data, tmp_path / "whole", n_jobs=1)
+    for one, other in zip(resumed, whole, strict=True):
+        ours, theirs = weights(one.folder), weights(other.folder)
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_processes_side_by_side_give_what_one_process_gives(tiny_study, tmp_path):
+    data = tiny_study.data(arms=["ssl-labelled"])
+    steps = []
+    two = pretrain(data, tmp_path / "two", n_jobs=2, progress=lambda done, total, text: steps.append((done, total)))
+    one = pretrain(data, tmp_path / "one", n_jobs=1)
+    for a, b in zip(one, two, strict=True):
+        for name, values in weights(a.folder).items():
+            # The number of threads changes the order of sums, and so the last digits.
+            np.testing.assert_allclose(values, weights(b.folder)[name], atol=1e-4)
+    assert steps[-1] == (16, 16)
+
+
+def test_the_untrained_control_has_the_first_weights_of_the_folds_encoders(tiny_study):
+    data = tiny_study.data()
+    one, again = initial_encoder(data, data.folds[0]), initial_encoder(data, data.folds[0])
+    other = initial_encoder(data, data.folds[1])
+    pairs = list(zip(one.parameters(), again.parameters(), other.parameters(), strict=True))
+    assert all((a == b).all() for a, b, _ in pairs)
+    assert any((a != c).any() for a, _, c in pairs)
+
+
+def test_held_out_patients_come_from_every_cohort_and_never_are_all_of_one(tiny_study):
+    data = tiny_study.data()
+    everything = np.ones(len(data.segments.table), dtype=bool)
+    held_out = held_out_patients(data, everything, seed=0)
+    for _, patients in data.segments.table.groupby("cohort")["patient"]:
+        names = set(patients)
+        assert 0 < len(names & held_out) < len(names)
+
+
+def test_a_single_patient_cannot_be_pretrained_on(tiny_study):
+    data = tiny_study.data()
+    one = data.of_patients([data.y.index[0]])
+    with pytest.raises(TrainingError, match="at least two patients"):
+        held_out_patients(data, one, seed=0)
+
+
+def test_an_encoder_that_does_not_say_whom_it_saw_cannot_be_used(tiny_study, tmp_path):
+    data = tiny_study.data(arms=["ssl-labelled"])
+    job = pretrain(data, tmp_path, n_jobs=1)[0]
+    record = json.loads((job.folder / "run.json").read_text())
+    del record["patients_sha256"]
+    (job.folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(StaleInputError, match="does not say which patients"):
+        patients_seen(job)
+
+
+def test_seeds_differ_by_use_and_are_the_same_everywhere():
+    assert derive_seed(2023, "bootstrap") == derive_seed(2023, "bootstrap")
+    assert len({derive_seed(seed, use) for seed in (1, 2) for use in ("bootstrap", "network")}) == 4
+    assert 0 <= derive_seed(0, "x") < 2**31
+
+
+@pytest.mark.parametrize(("n_to_do", "n_jobs", "expected"), [(10, 1, 1), (1, 8, 1), (0, 4, 1), (3, 2, 2)])
+def test_there_are_no_more_processes_than_encoders_or_than_asked_for(n_to_do, n_jobs, expected):
+    n_workers, n_threads = worker_count(n_to_do, n_jobs)
+    assert n_workers == expected
+    assert n_threads >= 1

@@ -1,0 +1,66 @@
+"""A finished run on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ppgssl.config import EncoderShape
+from ppgssl.errors import StoreError
+from ppgssl.selfsupervised.encoder_io import save_encoder
+from ppgssl.selfsupervised.encoders import make_encoder
+from ppgssl.selfsupervised.pretraining_result import (
+    Examples,
+    HistoryRow,
+    PretrainingResult,
+    finished,
+    load_result,
+    save_result,
+)
+
+
+@pytest.fixture
+def result():
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal((2, 3, 1, 50)).astype(np.float32)
+    return PretrainingResult(
+        encoder=make_encoder(1, EncoderShape(width=4, n_stages=1), seed=0).eval(),
+        history=(
+            HistoryRow(0, None, 1.0, 0.0, 5.0, 0.0, False),
+            HistoryRow(9, 0.1 + 0.2, 1 / 3, None, 4.0, 0.5, True),
+        ),
+        examples=Examples(np.array([3, 1, 4]), samples[0], rng.random((3, 50)) < 0.5, samples[1]),
+        best_step=9,
+        masked_variance_explained=2 / 3,
+        effective_rank=4.0,
+        is_collapsed=False,
+        seconds=12.5,
+        device="cpu",
+        n_parameters=123,
+        restart_reason=None,
+    )
+
+
+def test_a_result_comes_back_exactly(tmp_path, result):
+    save_result(tmp_path, "abc", result)
+    loaded = load_result(tmp_path)
+    assert loaded.history == result.history
+    assert repr(loaded) == repr(result)
+    for name, values in vars(result.examples).items():
+        np.testing.assert_array_equal(getattr(loaded.examples, name), values)
+    for name, value in result.encoder.state_dict().items():
+        assert torch.equal(loaded.encoder.state_dict()[name], value)
+
+
+def test_a_folder_is_finished_for_its_own_fingerprint_alone(tmp_path, result):
+    assert not finished(tmp_path, "abc")
+    save_result(tmp_path, "abc", result)
+    assert finished(tmp_path, "abc")
+    assert not finished(tmp_path, "def")
+
+
+def test_an_encoder_that_was_not_pretrained_here_has_no_result(tmp_path, result):
+    save_encoder(tmp_path, result.encoder, {"note": "from elsewhere"})
+    with pytest.raises(StoreError, match="does not tell how the encoder was pretrained"):
+        load_result(tmp_path)
