@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	test -d $(DEMO) || $(BIN)/ppgssl simulate --out $(DEMO)
 	$(BIN)/ppgssl run $(DEMO)/study.yaml
-	@echo "report: $$(cd $(DEMO)/results && pwd)/report.pdf"
+	@echo "report: $$(cd $(DEMO)/run && pwd)/report.pdf"
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest

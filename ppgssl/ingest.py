@@ -19,7 +19,7 @@ from ppgssl.readers.clinical import Clinical, id_hint, read_clinical
 from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.records import Recording, Reject, Signal, modality
 from ppgssl.signals.artefacts import Defect
-from ppgssl.signals.filters import BANDS_HZ
+from ppgssl.signals.filters import BANDS_HZ, check_band
 from ppgssl.signals.preprocessing import Processed, preprocess
 from ppgssl.store.segmenting import concatenate, ensure_grid, segment_rows
 from ppgssl.store.tables import JOINED, CohortStore, StoredChannel, StoredRecording, rejects_frame
@@ -29,7 +29,8 @@ _COMMIT_BYTES = 64_000_000
 # Of recordings with the cohort's usual length, from which a length that is a multiple of it is suspicious.
 _USUAL_SHARE = 0.8
 
-_UNREADABLE = "file cannot be read"
+# What one bad file may raise without stopping the others.
+_BAD_FILE = (ReadError, SignalError, OSError)
 _SIGNAL_COLUMNS = ("recording_id", "patient_id", "source", "signal_sha256", "duration_s")
 
 Result = TypeVar("Result")
@@ -189,11 +190,15 @@ def process_file(source: SourceFile, cohort: Cohort, *, split_s: float | None = 
         if split_s is not None:
             recordings = [piece for recording in recordings for piece in _split(recording, split_s)]
         stored = [_store_recording(recording, cohort, sha256) for recording in recordings]
-    except (ReadError, SignalError, OSError) as error:
-        reason = _UNREADABLE if isinstance(error, ReadError | OSError) else "signal cannot be processed"
-        return _FileResult(source, sha256, [], pd.DataFrame(), [Reject("file", source.relative, reason, str(error))])
+    except _BAD_FILE as error:
+        return _FileResult(source, sha256, [], pd.DataFrame(), [_file_reject(source, error)])
     segments = segment_rows(stored, cohort.segments)
     return _FileResult(source, sha256, stored, segments, [])
+
+
+def _file_reject(source: SourceFile, error: Exception) -> Reject:
+    reason = "signal cannot be processed" if isinstance(error, SignalError) else "file cannot be read"
+    return Reject("file", source.relative, reason, str(error))
 
 
 def _sha256(source: SourceFile) -> str:
@@ -264,12 +269,16 @@ def _store_recording(recording: Recording, cohort: Cohort, source_sha256: str) -
 
 
 def _process(name: str, signal: Signal, cohort: Cohort) -> Processed:
-    kind = modality(name)
-    band = cohort.signal.band_hz.get(kind, BANDS_HZ[kind])  # type: ignore[call-overload]
-    processed = preprocess(signal.samples, fs_hz=signal.fs_hz, fs_out_hz=cohort.signal.fs_hz, band_hz=band)
+    band_hz = _band_hz(name, cohort)
+    processed = preprocess(signal.samples, fs_hz=signal.fs_hz, fs_out_hz=cohort.signal.fs_hz, band_hz=band_hz)
     if not cohort.signals.channels[name].inverted:
         return processed
     return Processed(-processed.samples, processed.flags, processed.baseline)
+
+
+def _band_hz(name: str, cohort: Cohort) -> tuple[float, float]:
+    kind = modality(name)
+    return cohort.signal.band_hz.get(kind, BANDS_HZ[kind])  # type: ignore[call-overload]
 
 
 def _padded(values: np.ndarray, n: int, fill: float) -> np.ndarray:
@@ -401,8 +410,10 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
 def _look(source: SourceFile, cohort: Cohort) -> tuple[list[dict[str, object]], list[Reject]]:
     try:
         recordings = list(_read(source, cohort))
-    except (ReadError, OSError) as error:
-        return [], [Reject("file", source.relative, _UNREADABLE, str(error))]
+        for recording in recordings:
+            _check_bands(recording, cohort)
+    except _BAD_FILE as error:
+        return [], [_file_reject(source, error)]
     rows = [
         {
             "recording_id": recording.recording_id,
@@ -414,6 +425,13 @@ def _look(source: SourceFile, cohort: Cohort) -> tuple[list[dict[str, object]], 
         for recording in recordings
     ]
     return rows, []
+
+
+def _check_bands(recording: Recording, cohort: Cohort) -> None:
+    for name, signal in recording.signals.items():
+        low_hz, high_hz = _band_hz(name, cohort)
+        for fs_hz in (signal.fs_hz, cohort.signal.fs_hz):
+            check_band(fs_hz=fs_hz, low_hz=low_hz, high_hz=high_hz)
 
 
 def _record_run(store: CohortStore, watch: Stopwatch, *, n_files: int) -> None:

@@ -410,7 +410,9 @@ def test_a_file_without_one_of_the_channels_is_left_out_and_says_which(tmp_path)
 def test_a_band_that_the_rate_cannot_hold_rejects_files_and_not_the_run(tmp_path):
     make_ward(tmp_path, 1)
     cohort_file = describe(tmp_path, signal={"fs_hz": 10.0})
-    assert list(ingest(cohort_file, tmp_path / "store").rejects["reason"]) == ["signal cannot be processed"]
+    for rejects in (ingest(cohort_file, tmp_path / "store").rejects, check_cohort(cohort_file, n_jobs=1).rejects):
+        assert list(rejects["reason"]) == ["signal cannot be processed"]
+        assert "cannot band-pass 0.5-8 Hz at fs = 10 Hz" in rejects["detail"].iloc[0]
 
 
 def test_a_stack_of_pieces_is_a_recording_each(tmp_path):

@@ -40,7 +40,9 @@ def test_ssl_on_the_labelled_cohort_sees_no_other_cohort(tiny_study, tmp_path):
     data = tiny_study.data()
     for job in encoder_jobs(data.study, data.folds, tmp_path):
         cohorts = set(data.segments.table.loc[seen_segments(job, data), "cohort"])
-        assert cohorts == ({data.labelled.cohort.name} if job.encoder == "ssl-labelled" else set(data.segments.channel_of))
+        assert cohorts == (
+            {data.labelled.cohort.name} if job.encoder == "ssl-labelled" else set(data.segments.channel_of)
+        )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ppgssl.errors import ReportError
 from ppgssl.results import Interval, Results, load_results, save_results
-from tests import fake_results
+from tests.fake_results import make_results as make
 
 
 def test_results_come_back_as_they_were_saved(tmp_path):

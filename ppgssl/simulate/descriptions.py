@@ -97,11 +97,10 @@ pretraining:
   objective: masked-autoencoder
   mask_ratio: 0.5
   exposure: per-fold  # test patients stay unseen, by pretraining too
-  n_steps: 150
+  n_steps: 300
   batch_size: 64
   evaluate_every: 50
   validation_fraction: 0.15
-  encoder: {width: 16, n_stages: 3, blocks_per_stage: 1}
 network:
   n_epochs: 10
   freeze_epochs: 3
@@ -109,7 +108,7 @@ network:
 validation:
   scheme: repeated-kfold
   n_folds: 3
-  n_repeats: 1
+  n_repeats: 2
   n_bootstrap: 2000
 seed: $seed
 """)

@@ -12,7 +12,7 @@ from ppgssl.config import InputChannel, Inputs, Segmentation
 from ppgssl.errors import ConfigError, StoreError
 from ppgssl.records import FloatArray
 from ppgssl.signals.resampling import resample
-from ppgssl.store.segmenting import LOW_SQI, ensure_grid, is_accepted
+from ppgssl.store.segmenting import LOW_SQI, concatenate, ensure_grid, is_accepted
 from ppgssl.store.tables import CohortStore, StoredRecording
 
 
@@ -69,8 +69,9 @@ def assemble(stores: Sequence[CohortStore], inputs: Inputs) -> StudySegments:
     parts = [_assemble_one(store, inputs, shared[store.cohort.name]) for store in stores]
     sizes = [part.samples.shape[1] for part in parts]
     shifts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    tables = [part.table.assign(start=part.table["start"] + shift) for part, shift in zip(parts, shifts, strict=True)]
-    table = pd.concat(tables, ignore_index=True)
+    table = concatenate(
+        part.table.assign(start=part.table["start"] + shift) for part, shift in zip(parts, shifts, strict=True)
+    )
     if table.empty:
         raise StoreError(
             f"no segment of {inputs.segment_s:g} s is accepted in any cohort: the signals are too short or too poor. "
@@ -82,8 +83,8 @@ def assemble(stores: Sequence[CohortStore], inputs: Inputs) -> StudySegments:
         baseline=np.concatenate([part.baseline for part in parts]),
         length=inputs.segment_samples,
         fs_hz=inputs.fs_hz,
-        verdicts=pd.concat([part.verdicts for part in parts], ignore_index=True),
-        acquisition=pd.concat([part.acquisition for part in parts], ignore_index=True),
+        verdicts=concatenate(part.verdicts for part in parts),
+        acquisition=concatenate(part.acquisition for part in parts),
         channel_of={name: channels for part in parts for name, channels in part.channel_of.items()},
     )
 
