@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,7 +167,11 @@ def _in_parallel(
     if len(sources) < 8:  # Starting processes would cost more than it saves.
         yield from (function(source, cohort) for source in sources)
         return
-    yield from Parallel(n_jobs=n_jobs, return_as="generator")(delayed(function)(source, cohort) for source in sources)
+    with warnings.catch_warnings():
+        # After Ctrl-C joblib would talk of work that was done in vain.
+        warnings.filterwarnings("ignore", module="joblib")
+        run = Parallel(n_jobs=n_jobs, return_as="generator")
+        yield from run(delayed(function)(source, cohort) for source in sources)
 
 
 def _commit(store: CohortStore, batch: Sequence[_FileResult]) -> None:
@@ -261,7 +266,7 @@ def _store_recording(recording: Recording, cohort: Cohort, source_sha256: str) -
                 samples=_padded(item.samples, n_samples, np.nan),
                 flags=_padded(item.flags, n_samples, int(Defect.GAP)),
                 baseline=_padded(item.baseline, n_baseline, np.nan),
-                amplitude=_amplitude(recording.signals[name].samples),
+                amplitude=_amplitude(item.samples),
             )
             for name, item in processed.items()
         },

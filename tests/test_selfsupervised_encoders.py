@@ -47,10 +47,13 @@ def test_every_length_and_shape_makes_the_round_trip(length, n_stages, blocks, k
     assert encoder.embed(segments).shape == (1, encoder.embedding_dim)
 
 
-def test_the_embedding_is_mean_and_sd_over_time_of_the_feature_map():
+def test_the_embedding_is_mean_and_sd_over_time_of_the_feature_maps_of_every_depth():
     encoder = make_encoder(2, SMALL, seed=0)
-    feature_map = encoder(make_segments(3, 2)).detach().numpy().astype(np.float64)
-    expected = np.concatenate([feature_map.mean(axis=-1), feature_map.std(axis=-1)], axis=1)
+    maps = [depth.detach().numpy().astype(np.float64) for depth in encoder.feature_maps(make_segments(3, 2))]
+    assert len(maps) == 1 + SMALL.n_stages
+    expected = np.concatenate(
+        [moment for depth in maps for moment in (depth.mean(axis=-1), depth.std(axis=-1))], axis=1
+    )
     np.testing.assert_allclose(encoder.embed(make_segments(3, 2)).detach().numpy(), expected, atol=2e-3)
 
 
@@ -95,7 +98,7 @@ def test_a_copy_of_an_encoder_is_its_own():
 def test_feature_maps_double_from_stage_to_stage():
     encoder = make_encoder(1, EncoderShape(width=8, n_stages=3), seed=0)
     assert encoder.widths == [8, 16, 32]
-    assert encoder.embedding_dim == 64
+    assert encoder.embedding_dim == 2 * (8 + 8 + 16 + 32)  # the stem has the width of the first stage
     assert n_parameters(encoder) == sum(value.numel() for value in encoder.state_dict().values())
 
 

@@ -159,10 +159,11 @@ def _objective(study: Study) -> Text:
         *task,
         " The encoder is a one-dimensional residual network",
         Cite(("he2016",)),
-        f" of a stem that divides the time resolution by four and {plural(shape.n_stages, 'stage')} with {plural(shape.blocks_per_stage, 'block')} each, {shape.width} "
-        f"feature maps in the first stage and twice as many in each further one, kernels of {shape.kernel_size} "
-        "samples, and half the time resolution after each stage. A segment's representation is the mean and the "
-        "standard deviation of the feature maps over time. No outcome or covariate enters pretraining.",
+        f" of a stem that divides the time resolution by four and {plural(shape.n_stages, 'stage')} with "
+        f"{plural(shape.blocks_per_stage, 'block')} each, {shape.width} feature maps in the first stage and twice as "
+        f"many in each further one, kernels of {shape.kernel_size} samples, and half the time resolution after each "
+        "stage. A segment's representation is the mean and the standard deviation over time of the feature maps of the "
+        "stem and of each stage. No outcome or covariate enters pretraining.",
     )
 
 

@@ -12,6 +12,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ppgssl.config import EncoderShape, suggest
 from ppgssl.errors import ConfigError
@@ -42,12 +43,14 @@ class ResNet1d(nn.Module):
     n_features : int
         Feature maps of the last stage.
     embedding_dim : int
-        Length of the pooled representation: mean and SD of each feature map.
+        Length of the pooled representation: mean and SD of each feature map of the stem and of each stage.
 
     References
     ----------
     .. [1] He et al., Identity mappings in deep residual networks, ECCV 2016, arXiv:1603.05027.
     .. [2] Wu and He, Group normalization, ECCV 2018, arXiv:1803.08494.
+    .. [3] Bordes et al., Guillotine regularization: why removing layers is needed to improve generalization in
+       self-supervised learning, TMLR 2023, arXiv:2206.13378.
     """
 
     name = "resnet1d"
@@ -57,31 +60,36 @@ class ResNet1d(nn.Module):
         self.n_channels, self.shape = n_channels, shape
         self.widths = [shape.width * 2**stage for stage in range(shape.n_stages)]
         self.n_features = self.widths[-1]
-        self.embedding_dim = 2 * self.n_features
+        self.embedding_dim = 2 * (shape.width + sum(self.widths))
         self.stem = convolution(n_channels, shape.width, shape.kernel_size, stride=STEM_STRIDE)
-        blocks: list[nn.Module] = []
-        n_in = shape.width
-        for width in self.widths:
-            for block in range(shape.blocks_per_stage):
-                blocks.append(ResidualBlock(n_in, width, shape.kernel_size, stride=_STAGE_STRIDE if block == 0 else 1))
-                n_in = width
-        self.stages = nn.Sequential(*blocks, nn.SiLU())
+        before = [shape.width, *self.widths[:-1]]
+        self.stages = nn.ModuleList(_stage(n_in, width, shape) for n_in, width in zip(before, self.widths, strict=True))
         lay_out_features_innermost(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature map, shape (batch, n_features, time), of segments of shape (batch, n_channels, length)."""
-        feature_map: Tensor = self.stages(self.stem(x.unsqueeze(2)))
-        return feature_map.squeeze(2)
+        return self.feature_maps(x)[-1]
+
+    def feature_maps(self, x: Tensor) -> list[Tensor]:
+        """Feature maps of the stem and of each stage, each of shape (batch, features, time)."""
+        signal = self.stem(x.unsqueeze(2))
+        maps = [functional.silu(signal)]
+        for stage in self.stages:
+            signal = stage(signal)
+            # Blocks activate their input, so what leaves a stage is not activated yet.
+            maps.append(functional.silu(signal))
+        return [feature_map.squeeze(2) for feature_map in maps]
 
     def embed(self, x: Tensor) -> Tensor:
-        """Pooled representation, shape (batch, embedding_dim): mean and SD over time of the last feature map.
+        """Pooled representation, shape (batch, embedding_dim): mean and SD over time of feature maps of every depth.
 
-        How it varies between the segments of a batch does not depend on which segments these are.
+        The last layers of a pretrained network serve its pretext task, and earlier ones often transfer better [3]_.
+        Which ones cannot be known beforehand, so all are pooled and the classifier weighs them. How a segment is
+        represented does not depend on the other segments of the batch.
         """
-        feature_map = self(x).float()
-        # The variance is kept off 0, where the square root has no gradient.
-        variance = feature_map.var(dim=-1, unbiased=False)
-        return torch.cat([feature_map.mean(dim=-1), (variance + _MIN_VARIANCE).sqrt()], dim=-1)
+        return torch.cat(
+            [statistic for feature_map in self.feature_maps(x) for statistic in _moments(feature_map)], dim=-1
+        )
 
 
 class ResNet1dDecoder(nn.Module):
@@ -147,6 +155,19 @@ class SubPixelUp(nn.Module):
         # In memory, features are innermost: splitting them off the time axis is a view, no copy.
         rows = features.permute(0, 3, 1, 2).reshape(batch, time * self.factor, -1)
         return rows.transpose(1, 2).unsqueeze(2)
+
+
+def _stage(n_in: int, width: int, shape: EncoderShape) -> nn.Sequential:
+    """Residual blocks of one width, the first of which halves time."""
+    first = ResidualBlock(n_in, width, shape.kernel_size, stride=_STAGE_STRIDE)
+    others = (ResidualBlock(width, width, shape.kernel_size, stride=1) for _ in range(shape.blocks_per_stage - 1))
+    return nn.Sequential(first, *others)
+
+
+def _moments(feature_map: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and SD over time; the variance is kept off 0, where the square root has no gradient."""
+    values = feature_map.float()
+    return values.mean(dim=-1), (values.var(dim=-1, unbiased=False) + _MIN_VARIANCE).sqrt()
 
 
 def convolution(n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:

@@ -40,7 +40,7 @@ class StoredChannel:
     baseline : float32 array, shape (ceil(duration in s),)
         Raw level, one value a second.
     amplitude : float
-        Range between the 5th and the 95th percentile of the raw samples, in the raw unit.
+        Range between the 5th and the 95th percentile of the usable samples, in the raw unit.
     """
 
     samples: FloatArray
