@@ -121,7 +121,7 @@ class FoldFitter:
                 "note": fitted.note,
                 "seconds": time.perf_counter() - started,
             }
-        )
+        ).astype({"n_features": "Int64"})
 
     def _covariates(self, arm: Arm) -> pd.DataFrame | None:
         if arm.heart_rate:

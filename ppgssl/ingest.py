@@ -73,8 +73,8 @@ class _FileResult:
 def ingest(cohort_file: Path, folder: Path, *, n_jobs: int = -1, progress: Progress | None = None) -> IngestSummary:
     """Bring the store in ``folder`` up to date with a cohort's files.
 
-    What is new or changed is read, what is gone is taken out, and the rest is left as it is: the store ends as if all
-    files were read into a new one.
+    What is new or changed is read, and the rest is left as it is. Recordings whose files are gone stay in the store, so
+    that raw files can be archived; ``rejects`` names them.
 
     Parameters
     ----------
@@ -103,9 +103,10 @@ def ingest(cohort_file: Path, folder: Path, *, n_jobs: int = -1, progress: Progr
     to_do, gone = _new_and_gone(store, sources)
     _add_files(store, cohort, to_do, n_jobs, progress)
     _split_joined(store, cohort, {source.relative: source for source in sources})
-    store.replace_rejects("folder", escaped)
+    store.replace_rejects("folder", [*escaped, *map(_gone_note, gone)])
     store.replace_rejects("duplicates", find_duplicates(store.recordings(_SIGNAL_COLUMNS)))
-    store.replace_rejects("clinical", clinical_rejects(clinical, {source.patient_id for source in sources}))
+    patients = {source.patient_id for source in sources} | set(store.recordings(["patient_id"])["patient_id"])
+    store.replace_rejects("clinical", clinical_rejects(clinical, patients))
     if clinical is not None:
         store.replace_patients(clinical.patients)
     ensure_grid(store, cohort.segments)
@@ -128,7 +129,7 @@ def _described(cohort_file: Path) -> tuple[Cohort, Path, list[SourceFile], list[
 
 
 def _new_and_gone(store: CohortStore, sources: Sequence[SourceFile]) -> tuple[list[SourceFile], list[str]]:
-    """Files that must be read, and those that are no more; the store forgets what it held of either."""
+    """Files that must be read, of which the store forgets what it held; and those whose recordings alone are left."""
     known = store.recordings(["source", "source_sha256"])
     noted = store.rejects().query("stage == 'files'")
     failed = noted[noted["unit"] == "file"]
@@ -138,8 +139,13 @@ def _new_and_gone(store: CohortStore, sources: Sequence[SourceFile]) -> tuple[li
     to_do = [source for source in sources if source.relative not in seen or seen[source.relative] != _sha256(source)]
     present, unread = ({source.relative for source in group} for group in (sources, to_do))
     held = {*seen, *noted["subject"]}
-    store.forget_sources(sorted(held - present | held & unread))
-    return to_do, sorted(set(seen) - present)
+    gone_unread = (held - set(known["source"])) - present
+    store.forget_sources(sorted(gone_unread | held & unread))
+    return to_do, sorted(set(known["source"]) - present)
+
+
+def _gone_note(name: str) -> Reject:
+    return Reject("source", name, "file no longer in the folder", "its recordings are kept in the store")
 
 
 def _add_files(

@@ -226,15 +226,18 @@ def test_a_mended_file_is_taken_in_and_its_complaint_goes(tmp_path):
     assert (summary.n_files_new, summary.n_recordings) == (1, 3)
 
 
-def test_a_file_that_is_gone_is_taken_out_with_all_that_was_said_of_it(tmp_path):
+def test_recordings_of_a_file_that_is_gone_are_kept_and_named(tmp_path):
     cohort_file = make_ward(tmp_path, 3)
     (tmp_path / "signals" / "p2_1.csv").write_text("")
     ingest(cohort_file, tmp_path / "store")
-    for name in ("p2_1", "p3_1"):
+    for name in ("p2_1", "p3_1"):  # the one was never read, the other was
         (tmp_path / "signals" / f"{name}.csv").unlink()
     summary = ingest(cohort_file, tmp_path / "store")
-    assert (summary.n_files_gone, summary.n_recordings, summary.n_segments) == (2, 1, N_SEGMENTS)
-    assert reasons(summary.rejects) == dict.fromkeys(["p2", "p3"], "patient without signals")
+    assert (summary.n_files_gone, summary.n_recordings, summary.n_segments) == (1, 2, 2 * N_SEGMENTS)
+    assert reasons(summary.rejects) == {
+        "p2": "patient without signals",
+        "signals/p3_1.csv": "file no longer in the folder",
+    }
 
 
 def test_a_corrected_clinical_table_needs_no_file_to_be_read_again(tmp_path):

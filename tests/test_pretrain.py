@@ -81,7 +81,7 @@ def test_a_finished_encoder_is_kept_and_one_of_other_settings_is_made_anew(tiny_
 def test_interrupted_pretraining_ends_in_the_same_weights(tiny_study, tmp_path):
     data = tiny_study.data(arms=["ssl-all"], pretraining__n_steps=24)
 
-    def interrupt(done, total, text):
+    def interrupt(done, _total, _text):
         if done >= 34:  # in the second of two encoders
             raise KeyboardInterrupt
 
@@ -98,7 +98,7 @@ def test_interrupted_pretraining_ends_in_the_same_weights(tiny_study, tmp_path):
 def test_processes_side_by_side_give_what_one_process_gives(tiny_study, tmp_path):
     data = tiny_study.data(arms=["ssl-labelled"])
     steps = []
-    two = pretrain(data, tmp_path / "two", n_jobs=2, progress=lambda done, total, text: steps.append((done, total)))
+    two = pretrain(data, tmp_path / "two", n_jobs=2, progress=lambda done, total, _text: steps.append((done, total)))
     one = pretrain(data, tmp_path / "one", n_jobs=1)
     for a, b in zip(one, two, strict=True):
         for name, values in weights(a.folder).items():

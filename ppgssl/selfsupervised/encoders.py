@@ -1,9 +1,4 @@
-"""Strided residual networks over time, and the decoders that mirror them.
-
-Inside, time lies on the last of four axes, (batch, features, 1, time), with features innermost in memory
-(``channels_last``): PyTorch's CPU convolutions of few feature maps run up to three times as fast that way as
-``Conv1d`` does.
-"""
+"""Strided residual networks over time, and the decoders that mirror them."""
 
 from __future__ import annotations
 
@@ -64,7 +59,6 @@ class ResNet1d(nn.Module):
         self.stem = convolution(n_channels, shape.width, shape.kernel_size, stride=STEM_STRIDE)
         before = [shape.width, *self.widths[:-1]]
         self.stages = nn.ModuleList(_stage(n_in, width, shape) for n_in, width in zip(before, self.widths, strict=True))
-        lay_out_features_innermost(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature map, shape (batch, n_features, time), of segments of shape (batch, n_channels, length)."""
@@ -72,13 +66,13 @@ class ResNet1d(nn.Module):
 
     def feature_maps(self, x: Tensor) -> list[Tensor]:
         """Feature maps of the stem and of each stage, each of shape (batch, features, time)."""
-        signal = self.stem(x.unsqueeze(2))
+        signal = self.stem(x)
         maps = [functional.silu(signal)]
         for stage in self.stages:
             signal = stage(signal)
             # Blocks activate their input, so what leaves a stage is not activated yet.
             maps.append(functional.silu(signal))
-        return [feature_map.squeeze(2) for feature_map in maps]
+        return maps
 
     def embed(self, x: Tensor) -> Tensor:
         """Pooled representation, shape (batch, embedding_dim): mean and SD over time of feature maps of every depth.
@@ -112,11 +106,10 @@ class ResNet1dDecoder(nn.Module):
         for n_in, n_out in zip(reversed(encoder.widths), reversed(narrower), strict=True):
             ups.append(SubPixelUp(n_in, n_out, _STAGE_STRIDE))
         self.ups = nn.Sequential(*ups, SubPixelUp(encoder.shape.width, encoder.n_channels, STEM_STRIDE))
-        lay_out_features_innermost(self)
 
     def forward(self, feature_map: Tensor, length: int) -> Tensor:
         """Samples, shape (batch, n_channels, length), of a feature map of shape (batch, n_features, time)."""
-        samples: Tensor = self.ups(feature_map.unsqueeze(2)).squeeze(2)
+        samples: Tensor = self.ups(feature_map)
         # The encoder rounds every division of time up, so there are at least as many samples as went in.
         return samples[..., :length]
 
@@ -151,10 +144,10 @@ class SubPixelUp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.convolve(x)
-        batch, _, _, time = features.shape
-        # In memory, features are innermost: splitting them off the time axis is a view, no copy.
-        rows = features.permute(0, 3, 1, 2).reshape(batch, time * self.factor, -1)
-        return rows.transpose(1, 2).unsqueeze(2)
+        batch, _, time = features.shape
+        # (batch, factor, n_out, time): the factor's features become neighbours in time.
+        split = features.view(batch, self.factor, -1, time)
+        return split.permute(0, 2, 3, 1).reshape(batch, -1, time * self.factor)
 
 
 def _stage(n_in: int, width: int, shape: EncoderShape) -> nn.Sequential:
@@ -170,16 +163,9 @@ def _moments(feature_map: Tensor) -> tuple[Tensor, Tensor]:
     return values.mean(dim=-1), (values.var(dim=-1, unbiased=False) + _MIN_VARIANCE).sqrt()
 
 
-def convolution(n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv2d:
+def convolution(n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv1d:
     """Convolution over time that turns n samples into n / stride, rounded up."""
-    return nn.Conv2d(n_in, n_out, (1, kernel_size), stride=(1, stride), padding=(0, kernel_size // 2))
-
-
-def lay_out_features_innermost(module: nn.Module) -> None:
-    """Put kernels into ``channels_last`` layout; what they compute follows them."""
-    for parameter in module.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return nn.Conv1d(n_in, n_out, kernel_size, stride=stride, padding=kernel_size // 2)
 
 
 def normalisation(n_features: int) -> nn.GroupNorm:

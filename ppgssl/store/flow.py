@@ -37,6 +37,7 @@ _CONSEQUENCES: dict[str, tuple[str, bool]] = {
     "patient without signals": ("Not analysed.", False),
     "perhaps another unit": ("Left as they are: correct the table if so.", True),
     "identical rows under two ids": ("", False),
+    "file no longer in the folder": ("Their recordings are kept in the store, and used.", False),
     "signals without a patient": ("Used for pretraining only: there is no outcome to learn or test.", False),
 }
 
