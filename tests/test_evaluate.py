@@ -6,10 +6,10 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from ppgssl.data_schemas import schema_text
 
 from ppgssl.arm_fitting import FoldFitter, predict_folds
 from ppgssl.arms import ARMS
-from ppgssl.data_schemas import schema_text
 from ppgssl.errors import LeakageError, StaleInputError
 from ppgssl.evaluate import acquisition_checks, evaluate, sensitivity_patients
 from ppgssl.pretrain import hashed_patient, pretrain

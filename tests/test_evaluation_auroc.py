@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from ppgssl.classifiers.block_ridge import fit_ridge
 from ppgssl.errors import EvaluationError
 from ppgssl.evaluation.auroc import RankedPairs, auroc, stratified_auroc
 
@@ -116,8 +116,8 @@ def test_pooling_folds_puts_a_null_model_below_one_half_and_pairs_of_one_model_d
         X, score, fold = rng.normal(size=(40, 3)), np.zeros(40), np.zeros(40, dtype=int)
         splits = StratifiedKFold(5, shuffle=True, random_state=seed).split(X, y)
         for number, (train, test) in enumerate(splits):
-            weights = fit_ridge(X[train], y[train], 1.0)
-            score[test], fold[test] = weights[0] + X[test] @ weights[1:], number
+            model = LogisticRegression(C=1 / len(train)).fit(X[train], y[train])
+            score[test], fold[test] = model.decision_function(X[test]), number
         pooled.append(auroc(y, score))
         paired.append(stratified_auroc(y, score, repeat=np.zeros(40, dtype=int), fold=fold))
     standard_error = np.std(paired, ddof=1) / np.sqrt(len(paired))

@@ -28,8 +28,8 @@ class LogisticFit:
         Probability of the event, in the order of the test rows.
     n_features : int
         Columns after encoding.
-    penalty : float
-        Ridge penalty per training patient, chosen by inner cross-validation.
+    cost : float
+        scikit-learn's ``C``, the inverse of the ridge penalty, chosen by inner cross-validation.
     embedding_scale : float
         How far the embedding block was let in beside covariates: 1 as they are, 0 left out; 1 without covariates.
     notes : tuple of str
@@ -40,7 +40,7 @@ class LogisticFit:
 
     y_score: FloatArray = field(repr=False)
     n_features: int
-    penalty: float
+    cost: float
     embedding_scale: float
     notes: tuple[str, ...]
     pipeline: Pipeline = field(repr=False)
@@ -124,7 +124,7 @@ def fit_predict(
     return LogisticFit(
         y_score=pipeline.predict_proba(_as_expected(X_test, numeric, categorical, embedding))[:, 1],
         n_features=classifier.n_features_in_,
-        penalty=classifier.penalty_,
+        cost=classifier.cost_,
         embedding_scale=classifier.scale_,
         notes=tuple([*notes, classifier.fallback_] if classifier.fallback_ else notes),
         pipeline=pipeline,
