@@ -210,6 +210,8 @@ def acquisition_checks(data: StudyData) -> list[AcquisitionCheck]:
     """Whether amplitude or level of the raw signals of the labelled cohort tell the outcome by themselves."""
     cohort = data.labelled.cohort
     recordings = data.segments.acquisition.query("cohort == @cohort.name")
+    labels = {name: variable.label or name for name, variable in data.clinical.variables.items()}
+    covariates = data.covariates[data.study.covariates].rename(columns=labels)
     checks = []
     for channel in dict.fromkeys(data.segments.channel_of[cohort.name]):
         unit = cohort.signals.channels[channel].unit or "raw units"
@@ -222,7 +224,7 @@ def acquisition_checks(data: StudyData) -> list[AcquisitionCheck]:
                     f"{name} of {channel} ({unit})",
                     values,
                     data.y.loc[values.index],
-                    data.covariates.loc[values.index, data.study.covariates],
+                    covariates.loc[values.index],
                     seed=derive_seed(data.study.seed, "acquisition", channel, column),
                 )
             )
@@ -240,7 +242,7 @@ def sensitivity_patients(data: StudyData, checks: Sequence[AcquisitionCheck]) ->
         names = data.y.index[is_kept] if len(values) == len(data.y) else data.y.index[:0]
         if data.y.loc[names].nunique() == 2:
             side = "below" if is_kept is is_low else "above"
-            return list(names), f"patients with {check.name[0].lower()}{check.name[1:]} {side} {check.threshold:.3g}"
+            return list(names), f"patients with {check.name[0].lower()}{check.name[1:]} {side} {check.threshold:.4g}"
     return None, None
 
 
@@ -281,10 +283,21 @@ def _provenance(data: StudyData, jobs: Sequence[EncoderJob], out: Path, watch: S
         seed=data.study.seed,
         inputs=[
             *(InputFile(name=f"store {store.cohort.name}", sha256=store.fingerprint()) for store in data.stores),
-            *(InputFile(name=f"encoder {job.name}", sha256=encoder_fingerprint(job, data)) for job in jobs),
+            *_encoder_inputs(data, jobs),
         ],
         study=data.study.model_dump(mode="json"),
         cohorts=[store.cohort.model_dump(mode="json") for store in data.stores],
         stage_seconds={**seconds, "evaluate": round(watch.seconds(), 2)},
         stage_peak_memory_mb={**memory, "evaluate": round(peak_memory_mb(), 1)},
     )
+
+
+def _encoder_inputs(data: StudyData, jobs: Sequence[EncoderJob]) -> list[InputFile]:
+    """One hash for all encoders of a kind; each encoder's own lies beside it in ``run.json``."""
+    kinds: dict[str, list[str]] = {}
+    for job in jobs:
+        kinds.setdefault(job.encoder, []).append(encoder_fingerprint(job, data))
+    return [
+        InputFile(name=f"{len(hashes)} encoder{'s' if len(hashes) > 1 else ''} {kind}", sha256=fingerprint(hashes))
+        for kind, hashes in kinds.items()
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import jsonschema
 import numpy as np
@@ -122,12 +123,12 @@ def test_test_outcomes_do_not_reach_the_fit(tiny_study, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_single_split_tests_a_fifth_of_the_patients(tiny_study, tmp_path):
+def test_the_single_split_tests_the_share_that_the_study_names(tiny_study, tmp_path):
     data = tiny_study.data(
         arms=["covariates", "heart-rate"], validation__scheme="single-split", validation__test_fraction=0.4
     )
     results = evaluate(data, tmp_path, n_jobs=1)
-    assert results.validation.n_test_patients == round(0.4 * len(data.y))
+    assert results.validation.n_test_patients == math.ceil(0.4 * len(data.y))
     assert results.validation.n_folds == 1
 
 

@@ -91,7 +91,7 @@ def test_the_result_holds_the_best_weights_and_where_they_came_from(tmp_path):
     assert result.masked_variance_explained == best.variance_explained
     assert result.history[0].train_loss is None
     assert result.n_parameters == sum(value.numel() for value in result.encoder.parameters())
-    assert result.device == "cpu" or torch.cuda.is_available()
+    assert result.device == "CPU" or torch.cuda.is_available()
     assert result.seconds > 0
     loaded = load_encoder(tmp_path)
     for name, value in result.encoder.state_dict().items():

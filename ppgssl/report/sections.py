@@ -184,19 +184,12 @@ def _data_check(results: Results) -> Section:
 def _acquisition(results: Results) -> Iterable[Block]:
     if not results.acquisition:
         return
-    decimals = rounding.auroc_decimals(results)
     yield Heading("Acquisition checks")
     yield Paragraph(
         "How a signal was acquired should tell nothing about the outcome. Where a property of the raw signal that "
         "physiology does not explain tells patients with the event from others, a model can use it as a shortcut."
     )
-    yield Bullets(
-        tuple(
-            f"{check.name}: {check.text.rstrip('.')}. AUROC of this property alone "
-            f"{rounding.interval(check.auroc, decimals)}."
-            for check in results.acquisition
-        )
-    )
+    yield Bullets(tuple(check.text for check in results.acquisition))
     for number, checks in enumerate(_chunks(results.acquisition, 6)):
         yield Picture(
             _numbered("figure-acquisition", number),

@@ -28,8 +28,8 @@ def make_fabric() -> Fabric:
 
 
 def device_name(device: torch.device) -> str:
-    """For people: ``cpu``, or the GPU's name."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    """For people: ``CPU``, or the GPU's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
 
 
 @contextmanager
