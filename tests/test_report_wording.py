@@ -133,3 +133,12 @@ def test_a_single_split_is_called_one():
 
 def test_what_is_not_shown_is_always_said():
     assert any("calibration" in plain(text) for text in wording.not_shown(make_results()))
+
+
+def test_a_difference_to_covariates_that_do_not_predict_is_no_improvement():
+    auroc = {"covariates": 0.39, "ssl-all": 0.68, "covariates+ssl-all": 0.68, "covariates+untrained": 0.6}
+    results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08)
+    assert "not a sign of added value" in wording.headline(results)
+    assert "improved the prediction" not in _summary(results)
+    assert "Better than the covariates" not in _summary(results)
+    assert "Every arm with self-supervised features predicted better than guessing" in wording.headline(results)

@@ -38,11 +38,21 @@ def chance_words(arm: ArmResult) -> str:
     """What the AUROC of one arm says against guessing."""
     words: dict[Verdict, str] = {
         "higher": "better than guessing",
-        "lower": "worse than guessing, which points to a defect of the data or of the analysis",
+        "lower": "below guessing: cross-validation does this to a model without information, or the data have a defect",
         "unclear": "not shown to be better than guessing",
         "undefined": "without an interval, so that nothing can be claimed",
     }
     return words[verdict(arm.auroc, 0.5)]
+
+
+def is_reference_of_use(results: Results) -> bool:
+    """Whether a difference to the covariates arm can show added value: not where that arm itself lies below 0.5.
+
+    A model without information falls below 0.5 in cross-validation, since what it learns by chance from training
+    patients is reversed in those left out; whatever is compared with it then looks like an improvement.
+    """
+    arm = reference_arm(results)
+    return arm is not None and arm.auroc.estimate is not None and arm.auroc.estimate >= 0.5
 
 
 def _named(arms: Sequence[ArmResult]) -> str:
@@ -74,6 +84,11 @@ def headline(results: Results) -> str:
 def _main_answer(results: Results) -> str:
     if reference_arm(results) is None:
         return _answer_without_covariates(results)
+    if not is_reference_of_use(results):
+        return (
+            "The clinical covariates of this study did not predict the outcome, so a difference to them is not a sign "
+            f"of added value. {_against_chance(results)}"
+        )
     added = _added(results)
     if not added:
         return _answer_signals_alone(results)
@@ -116,6 +131,17 @@ def _answer_signals_alone(results: Results) -> str:
 
 
 def _answer_without_covariates(results: Results) -> str:
+    answer = _against_chance(results)
+    if not any(verdict(arm.auroc, 0.5) == "higher" for arm in ssl_arms(results)):
+        return answer
+    return (
+        f"{answer} The study has no arm with clinical covariates, so it does not show whether signals add anything to "
+        "what is known without them."
+    )
+
+
+def _against_chance(results: Results) -> str:
+    """Which arms with SSL did better than guessing."""
     arms = ssl_arms(results)
     if not arms:
         return "No arm of this study uses self-supervised features."
@@ -123,10 +149,7 @@ def _answer_without_covariates(results: Results) -> str:
     if not better:
         return "No arm with self-supervised features was shown to predict the outcome better than guessing."
     which = "Every arm" if len(better) == len(arms) else f"{len(better)} of {len(arms)} arms"
-    return (
-        f"{which} with self-supervised features predicted better than guessing. The study has no arm with clinical "
-        "covariates, so it does not show whether signals add anything to what is known without them."
-    )
+    return f"{which} with self-supervised features predicted better than guessing."
 
 
 def _pretraining_answer(results: Results) -> str:
@@ -204,10 +227,12 @@ def _reference_finding(results: Results) -> Text:
     arm, decimals = reference_arm(results), rounding.auroc_decimals(results)
     if arm is None:
         return ""
+    brackets = "Below, brackets hold the difference in AUROC to this arm, with its 95% interval."
+    alone = "Below, arms are therefore judged against guessing, and not against this arm."
     return (
         Strong("Covariates alone. "),
-        f"AUROC {rounding.interval(arm.auroc, decimals)}, {chance_words(arm)}. Below, brackets hold the difference in "
-        "AUROC to this arm, with its 95% interval.",
+        f"AUROC {rounding.interval(arm.auroc, decimals)}, {chance_words(arm)}. "
+        f"{brackets if is_reference_of_use(results) else alone}",
     )
 
 
@@ -230,7 +255,7 @@ def _group_finding(results: Results, title: str, arms: Sequence[ArmResult]) -> T
     """Arms of one kind by verdict, each with its numbers."""
     if not arms:
         return ""
-    has_reference, decimals = reference_arm(results) is not None, rounding.auroc_decimals(results)
+    has_reference, decimals = is_reference_of_use(results), rounding.auroc_decimals(results)
     sentences = []
     for kind, words in (_AGAINST_COVARIATES if has_reference else _AGAINST_CHANCE).items():
         members = [arm for arm in arms if _verdict_of(arm, has_reference) == kind]
