@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Manager
 from pathlib import Path
@@ -31,6 +32,9 @@ from ppgssl.store.study_data import StudyData
 
 Exposure = Literal["per-fold", "disjoint", "transductive"]
 SSL_ENCODERS = ("ssl-labelled", "ssl-all")
+
+# Ctrl-C reaches the process that holds the queue, too.
+_QUEUE_GONE = (EOFError, OSError)
 
 # Called with optimizer steps done, steps to do, and a line that says where training stands.
 Progress = Callable[[int, int, str], None]
@@ -178,11 +182,13 @@ def _train_all(to_do: Sequence[EncoderJob], data: StudyData, n_jobs: int, progre
         queue = manager.Queue()
         drain = threading.Thread(target=_drain, args=(queue, len(to_do) * n_steps, progress), daemon=True)
         drain.start()
-        Parallel(n_jobs=n_workers)(
-            delayed(_pretrain_one)(job, data, n_threads, _Sender(job.name, queue)) for job in to_do
-        )
-        queue.put(None)
-        drain.join()
+        run = delayed(_pretrain_one)
+        try:
+            Parallel(n_jobs=n_workers)(run(job, data, n_threads, _Sender(job.name, queue)) for job in to_do)
+        finally:
+            with suppress(*_QUEUE_GONE):
+                queue.put(None)
+            drain.join()
 
 
 def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
@@ -356,8 +362,9 @@ class _Sender:
 
 def _drain(queue: Queue[Any], total: int, progress: Progress | None) -> None:
     steps: dict[str, int] = {}
-    while (item := queue.get()) is not None:
-        name, step, train_loss, validation_loss = item
-        steps[name] = step
-        if progress:
-            progress(sum(steps.values()), total, f"{name}: loss {train_loss:.3f}, held-out {validation_loss:.3f}")
+    with suppress(*_QUEUE_GONE):
+        while (item := queue.get()) is not None:
+            name, step, train_loss, validation_loss = item
+            steps[name] = step
+            if progress:
+                progress(sum(steps.values()), total, f"{name}: loss {train_loss:.3f}, held-out {validation_loss:.3f}")

@@ -32,7 +32,7 @@ def test_only_kernels_are_drawn_to_zero():
     decayed, free = make_optimizer(encoder, SETTINGS).param_groups
     assert decayed["weight_decay"] == SETTINGS.weight_decay
     assert free["weight_decay"] == 0
-    assert {parameter.ndim for parameter in decayed["params"]} == {4}
+    assert {parameter.ndim for parameter in decayed["params"]} == {3}
     assert {parameter.ndim for parameter in free["params"]} == {1}
     assert len(decayed["params"]) + len(free["params"]) == len(list(encoder.parameters()))
 
