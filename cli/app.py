@@ -37,6 +37,14 @@ def main() -> None:
     except PpgsslError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        print(
+            f"error: {error.strerror or error}{place}. Is it a folder that you may write to, with room on the disk? "
+            "What was finished is kept; run the same command again to go on.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except SystemExit as stop:
         if stop.code != _INTERRUPTED:
             raise

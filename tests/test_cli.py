@@ -68,6 +68,15 @@ def test_a_missing_description_is_exit_code_2_without_a_traceback(tmp_path):
     assert done.stderr == f"error: there is no file {tmp_path / 'cohort.yaml'}\n"
 
 
+def test_a_folder_that_cannot_be_written_is_named_without_a_traceback(tmp_path):
+    (tmp_path / "file").touch()
+    make_ward(tmp_path, 1)
+    done = ppgssl("ingest", describe(tmp_path), "--out", tmp_path / "file" / "store")
+    assert done.returncode == 1
+    assert f"error: Not a directory: {tmp_path / 'file' / 'store'}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_misspelt_key_is_refused_with_a_suggestion(tmp_path):
     make_ward(tmp_path, 1)
     done = ppgssl("ingest", describe(tmp_path, segmments={}), "--out", tmp_path / "store")
