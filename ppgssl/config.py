@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import os
 import re
@@ -18,6 +19,7 @@ from ppgssl.provenance import write_atomically
 Name = str
 _NAME = r"^[a-z0-9][a-z0-9_\-]*$"
 _CHANNEL = r"^(ppg|ppg_[a-z0-9]+|ecg_[a-z0-9]+)$"
+TrendName = Literal["sqi", "heart_rate_bpm", "spo2_percent", "perfusion_index_percent"]
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -37,7 +39,28 @@ class ChannelSource(_Model):
         False,
         description="True where the raw level is proportional to the light received, so that AC/DC has a meaning.",
     )
-    inverted: bool = Field(False, description="True where the systolic upstroke points down.")
+    inverted: bool | Literal["auto"] = Field(
+        "auto",
+        description="True where the systolic upstroke points down; `auto` looks at the pulse waves of each recording, "
+        "and leaves ECG as it is.",
+    )
+    file: str | None = Field(
+        None,
+        description="Where this channel lies in a file of its own: its path pattern, with the same fields as `files`.",
+    )
+
+
+class DeviceTrends(_Model):
+    """What the device itself displayed, in a file beside each recording: a row at every interval."""
+
+    file: str = Field(description="Path pattern of the trend files, with the same fields as `signals.files`.")
+    columns: dict[TrendName, str] = Field(
+        min_length=1, description="Trend -> its column; blanks around the names in the file do not count."
+    )
+    interval_s: float = Field(1.0, gt=0, description="Time from row to row; the first row starts with the recording.")
+    skip_rows: int = Field(0, ge=0, description="Lines before the header line.")
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "nan", "-", "--", "---"])
 
 
 class SignalFiles(_Model):
@@ -51,6 +74,7 @@ class SignalFiles(_Model):
     options: dict[str, Any] = Field(default_factory=dict, description="Options of that reader.")
     fs_hz: float | None = Field(None, gt=0, description="Sampling rate, where the file does not say it.")
     channels: dict[str, ChannelSource] = Field(min_length=1)
+    trends: DeviceTrends | None = None
 
     @field_validator("files")
     @classmethod
@@ -72,12 +96,16 @@ class Variable(_Model):
     """One column of the clinical table."""
 
     column: str | None = Field(None, description="Column in the table; the variable's own name by default.")
-    kind: Literal["numeric", "binary", "categorical"]
+    kind: Literal["numeric", "binary", "categorical", "date"]
     label: str = Field("", description="Words for tables and figures; the variable's name by default.")
     unit: str = ""
     range: tuple[float, float] | None = Field(
         None, description="Plausible range of a numeric variable, both ends included; values outside become missing."
     )
+    dates: tuple[datetime.date, datetime.date] | None = Field(
+        None, description="Plausible range of a date, both ends included; dates outside become missing."
+    )
+    date_format: str = Field("%Y-%m-%d", description="How a date is written, in the codes of strptime.")
     levels: dict[str, str] = Field(
         default_factory=dict,
         description="Value in the table -> level. A binary variable has two levels, the second is the event; "
@@ -94,17 +122,24 @@ class Variable(_Model):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.kind == "numeric" and self.levels:
-            raise ValueError("a numeric variable has no levels")
+        self._check_levels()
         if self.kind != "numeric" and self.range:
             raise ValueError(f"a {self.kind} variable has no range")
+        if self.kind != "date" and self.dates:
+            raise ValueError(f"a {self.kind} variable has no dates")
+        if self.range and self.range[0] >= self.range[1]:
+            raise ValueError("the range must be [low, high] with low < high")
+        if self.dates and self.dates[0] >= self.dates[1]:
+            raise ValueError("the dates must be [first, last] with first < last")
+        return self
+
+    def _check_levels(self) -> None:
+        if self.kind in ("numeric", "date") and self.levels:
+            raise ValueError(f"a {self.kind} variable has no levels")
         if self.kind == "categorical" and not self.levels:
             raise ValueError("a categorical variable needs its levels")
         if self.kind == "binary" and self.levels and len(dict.fromkeys(self.levels.values())) != 2:
             raise ValueError("a binary variable has exactly two levels")
-        if self.range and self.range[0] >= self.range[1]:
-            raise ValueError("the range must be [low, high] with low < high")
-        return self
 
     @property
     def level_names(self) -> list[str]:
@@ -115,12 +150,26 @@ class Variable(_Model):
 class ClinicalTable(_Model):
     """The clinical table: one row a patient."""
 
-    file: str = Field(description="Path under `root`.")
+    file: str = Field(
+        description="Path under `root`: .csv, .tsv, .xlsx, .parquet, .sas7bdat, .xpt (SAS), .dta (Stata), .sav (SPSS)."
+    )
     patient_column: str
+    sheet: str | None = Field(None, description="Sheet of a workbook; the first by default.")
+    where: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Column -> the values that a row must have there to be used, such as the REDCap event of a visit.",
+    )
     delimiter: str = ","
     decimal: Literal[".", ","] = "."
     missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "nan", "."], description="Marks of missing.")
     variables: dict[str, Variable] = Field(min_length=1)
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _where_is_text(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: [str(item) for item in (one if isinstance(one, list) else [one])] for key, one in value.items()}
 
     @model_validator(mode="after")
     def _defines_known(self) -> Self:
@@ -146,6 +195,25 @@ class Segmentation(_Model):
     segment_s: float = Field(10.0, gt=0, le=3600)
     step_s: float = Field(5.0, gt=0, le=3600)
     min_sqi: float = Field(0.5, ge=0, le=1, description="Signal quality index from which a segment is accepted.")
+    accept: Literal["sqi", "device", "device-any"] = Field(
+        "sqi",
+        description="What decides: `sqi`, our index; `device`, the median of the device's SQI over the segment; "
+        "`device-any`, whether any second of it reaches `min_device_sqi` (the published rule).",
+    )
+    min_device_sqi: float = Field(50.0, ge=0, description="The device's SQI from which a segment is accepted.")
+
+
+class Vitals(_Model):
+    """Vital signs of each segment, from its signals."""
+
+    enabled: bool = Field(True, description="False leaves all vital signs but the device's missing, and saves time.")
+    spo2_calibration: list[float] = Field(
+        default_factory=lambda: [110.0, -25.0],
+        min_length=1,
+        max_length=5,
+        description="SpO2 in percent as a polynomial of the ratio of ratios R, the constant first: 110 - 25 R unless "
+        "your device's curve is known.",
+    )
 
 
 class Cohort(_Model):
@@ -162,6 +230,19 @@ class Cohort(_Model):
     clinical: ClinicalTable | None = None
     signal: SignalProcessing = SignalProcessing()
     segments: Segmentation = Segmentation()
+    quality: bool = Field(
+        True, description="False judges neither samples (saturated, flat, jumping) nor segments (SQI): only gaps count."
+    )
+    vitals: Vitals = Vitals()
+
+    @model_validator(mode="after")
+    def _judged_by_something(self) -> Self:
+        trends = self.signals.trends
+        if self.segments.accept == "sqi" and not self.quality:
+            raise ValueError("without `quality` there is no SQI: set `segments.accept` to `device` or `device-any`")
+        if self.segments.accept != "sqi" and (trends is None or "sqi" not in trends.columns):
+            raise ValueError(f"`segments.accept: {self.segments.accept}` needs `sqi` in `signals.trends.columns`")
+        return self
 
 
 # --- study.yaml ------------------------------------------------------------------------------------------------

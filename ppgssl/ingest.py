@@ -223,12 +223,13 @@ def _read(source: SourceFile, cohort: Cohort) -> Iterator[Recording]:
     files = cohort.signals
     reader = get_reader(files.reader)
     columns = [channel.column for channel in files.channels.values()]
-    pieces = reader.read(source.path, columns, files.fs_hz, reader.parse_options(files.options))
+    pieces = reader.open(source.path, columns, files.fs_hz, reader.parse_options(files.options))
     for number, piece in enumerate(pieces):
+        signals = piece.whole()
         yield Recording(
             recording_id=source.recording_id if len(pieces) == 1 else f"{source.recording_id}#{number}",
             patient_id=source.patient_id,
-            signals={name: piece[channel.column] for name, channel in files.channels.items()},
+            signals={name: signals[channel.column] for name, channel in files.channels.items()},
             source=source.relative,
             visit=source.visit,
         )
@@ -282,7 +283,7 @@ def _store_recording(recording: Recording, cohort: Cohort, source_sha256: str) -
 def _process(name: str, signal: Signal, cohort: Cohort) -> Processed:
     band_hz = _band_hz(name, cohort)
     processed = preprocess(signal.samples, fs_hz=signal.fs_hz, fs_out_hz=cohort.signal.fs_hz, band_hz=band_hz)
-    if not cohort.signals.channels[name].inverted:
+    if cohort.signals.channels[name].inverted is not True:
         return processed
     return Processed(-processed.samples, processed.flags, processed.baseline)
 

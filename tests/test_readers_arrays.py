@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppgssl.errors import ConfigError, ReadError
-from ppgssl.readers.arrays import ArrayOptions, read_arrays
+from ppgssl.readers.arrays import ArrayOptions, open_arrays
 
 quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 STACK = np.arange(12).reshape(3, 4)
 
 
 def read(path, *columns, **options):
-    pieces = read_arrays(path, columns, 100.0, ArrayOptions(**options))
+    pieces = [piece.whole() for piece in open_arrays(path, columns, 100.0, ArrayOptions(**options))]
     assert all(piece[column].fs_hz == 100.0 for piece in pieces for column in columns)
     assert all(piece[column].samples.dtype == np.float64 for piece in pieces for column in columns)
     return [[piece[column].samples.tolist() for column in columns] for piece in pieces]
@@ -176,7 +176,7 @@ def test_files_that_are_no_array_files_say_what_was_expected(tmp_path, name, con
 
 def test_a_missing_sampling_rate_is_asked_for(tmp_path):
     with pytest.raises(ConfigError, match=r"signals\.fs_hz"):
-        read_arrays(tmp_path / "a.npz", ["ppg"], None, ArrayOptions())
+        open_arrays(tmp_path / "a.npz", ["ppg"], None, ArrayOptions())
 
 
 def test_a_zip_with_other_content_is_refused(tmp_path):
@@ -220,12 +220,12 @@ def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data):
 
 def test_all_pieces_of_the_arrhythmia_pool_are_read(test_data):
     files = sorted((test_data / "arrhythmia_pool").glob("*.npz"))
-    pieces = [piece for path in files for piece in read_arrays(path, ["ppg"], 100.0, ArrayOptions())]
+    pieces = [piece.whole() for path in files for piece in open_arrays(path, ["ppg"], 100.0, ArrayOptions())]
     assert len(files) == 26
     assert len(pieces) == 9205
     assert {piece["ppg"].duration_s for piece in pieces} == {10.0}
 
 
 def test_a_matlab_4_file_of_physionet_is_read(test_data):
-    (recording,) = read_arrays(test_data / "wfdb_samples" / "a103l.mat", ["val"], 250.0, ArrayOptions())[:1]
-    assert recording["val"].duration_s == 330.0
+    (recording,) = open_arrays(test_data / "wfdb_samples" / "a103l.mat", ["val"], 250.0, ArrayOptions())[:1]
+    assert recording.duration_s == 330.0

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppgssl.errors import ConfigError, ReadError
-from ppgssl.readers.delimited import DelimitedOptions, read_delimited
+from ppgssl.readers.delimited import DelimitedOptions, open_delimited
 
 # tmp_path is shared by the examples of one test; each overwrites the file.
 quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
@@ -23,7 +23,7 @@ def read(tmp_path):
     def _read(content: bytes | str, *columns: str | int, **options) -> list[list[float]]:
         path = tmp_path / "recording.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        recordings = read_delimited(path, columns, 100.0, DelimitedOptions(**options))
+        recordings = [raw.whole() for raw in open_delimited(path, columns, 100.0, DelimitedOptions(**options))]
         assert len(recordings) == 1
         assert all(recordings[0][column].fs_hz == 100.0 for column in columns)
         assert all(recordings[0][column].samples.dtype == np.float64 for column in columns)
@@ -167,7 +167,7 @@ def test_a_header_in_another_encoding_does_not_matter_where_its_names_are_not_us
 
 def test_a_missing_sampling_rate_is_asked_for(tmp_path):
     with pytest.raises(ConfigError, match=r"signals\.fs_hz"):
-        read_delimited(tmp_path / "a.csv", [0], None, DelimitedOptions())
+        open_delimited(tmp_path / "a.csv", [0], None, DelimitedOptions())
 
 
 def test_two_megabytes_are_read_in_a_fifth_of_a_second(read, tmp_path):
@@ -177,7 +177,7 @@ def test_two_megabytes_are_read_in_a_fifth_of_a_second(read, tmp_path):
     seconds = []
     for _ in range(5):
         start = time.perf_counter()
-        read_delimited(tmp_path / "long.csv", ["red", "ir", "green"], 200.0, DelimitedOptions())
+        open_delimited(tmp_path / "long.csv", ["red", "ir", "green"], 200.0, DelimitedOptions())
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.2
 
@@ -238,7 +238,7 @@ def test_nothing_but_a_read_error_escapes_from_damaged_samples(read, data):
 def test_all_recordings_of_ppg_bp_are_read(test_data):
     files = sorted((test_data / "ppg_bp" / "signals").glob("*.txt"))
     options = DelimitedOptions(layout="line")
-    lengths = [len(read_delimited(path, [0], 1000.0, options)[0][0].samples) for path in files]
+    lengths = [len(open_delimited(path, [0], 1000.0, options)[0].whole()[0].samples) for path in files]
     assert len(files) == 438
     assert sorted(set(lengths)) == [2100, 4200]
     assert lengths.count(4200) == 2
@@ -249,6 +249,7 @@ def test_all_recordings_of_mw_ppg_are_read(test_data):
     columns = ["green_channel", "red_channel", "ir_channel"]
     assert len(files) == 78
     for path in files:
-        (recording,) = read_delimited(path, columns, 200.0, DelimitedOptions())
+        (raw,) = open_delimited(path, columns, 200.0, DelimitedOptions())
+        recording = raw.whole()
         assert all(recording[column].duration_s == 60.0 for column in columns)
         assert recording["green_channel"].samples.max() <= 65535

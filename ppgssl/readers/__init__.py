@@ -11,11 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from ppgssl.config import problems, suggest
 from ppgssl.errors import ConfigError
-from ppgssl.readers.arrays import ArrayOptions, read_arrays
-from ppgssl.readers.delimited import DelimitedOptions, read_delimited
-from ppgssl.records import Signal
+from ppgssl.readers.arrays import ArrayOptions, open_arrays
+from ppgssl.readers.delimited import DelimitedOptions, open_delimited
+from ppgssl.readers.raw_recordings import Column, RawRecording
 
-Recordings = list[dict[str | int, Signal]]
+
+def _only(path: Path) -> list[Path]:
+    return [path]
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,19 @@ class Reader:
 
     Attributes
     ----------
-    read : callable
-        ``read(path, columns, fs_hz, options)`` -> one dict of column to Signal for each recording in the file; raises
-        ReadError for every file that is not what it expects.
+    open : callable
+        ``open(path, columns, fs_hz, options)`` -> the recordings in the file, each with a Signal for every column;
+        raises ReadError for every file that is not what it expects.
     options_model : type
         The options that a ``cohort.yaml`` may give this reader.
+    files : callable
+        ``files(path)`` -> all files that the recording consists of, ``path`` first: those whose change makes it another
+        recording. Never raises; files that are named and absent may be among them.
     """
 
-    read: Callable[[Path, Sequence[str | int], float | None, Any], Recordings]
+    open: Callable[[Path, Sequence[Column], float | None, Any], list[RawRecording]]
     options_model: type[BaseModel]
+    files: Callable[[Path], list[Path]] = _only
 
     def parse_options(self, options: Mapping[str, Any]) -> BaseModel:
         """Check the options of a description.
@@ -49,8 +55,8 @@ class Reader:
 
 
 READERS: dict[str, Reader] = {
-    "arrays": Reader(read_arrays, ArrayOptions),
-    "delimited": Reader(read_delimited, DelimitedOptions),
+    "arrays": Reader(open_arrays, ArrayOptions),
+    "delimited": Reader(open_delimited, DelimitedOptions),
 }
 
 

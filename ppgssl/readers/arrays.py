@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ppgssl.errors import ReadError
 from ppgssl.readers.matlab import MatlabError, is_version_7_3, matlab_variables
 from ppgssl.readers.raw_files import MAX_BYTES, check_rate, check_samples, check_size, position, read_bytes
+from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory
 from ppgssl.records import FloatArray, Signal
 
 Result = TypeVar("Result")
@@ -45,9 +46,9 @@ class _Arrays:
     load: Callable[[str], np.ndarray]
 
 
-def read_arrays(
-    path: Path, columns: Sequence[str | int], fs_hz: float | None, options: ArrayOptions
-) -> list[dict[str | int, Signal]]:
+def open_arrays(
+    path: Path, columns: Sequence[Column], fs_hz: float | None, options: ArrayOptions
+) -> list[RawRecording]:
     """Read channels that are named arrays of one file.
 
     A one-dimensional array is one recording, and so is a two-dimensional one with a single row or column. Any other
@@ -65,7 +66,7 @@ def read_arrays(
 
     Returns
     -------
-    list of dict of column to Signal, one for each piece
+    list of RawRecording, one for each piece
         float64 samples, NaN where missing.
 
     Raises
@@ -81,7 +82,9 @@ def read_arrays(
     stacks = {column: _stack(path, name, arrays.load(name), options) for column, name in names.items()}
     _check_same_shape(path, {names[column]: stack for column, stack in stacks.items()})
     n_pieces = len(next(iter(stacks.values())))
-    return [{column: Signal(stack[piece], rate) for column, stack in stacks.items()} for piece in range(n_pieces)]
+    return [
+        in_memory({column: Signal(stack[piece], rate) for column, stack in stacks.items()}) for piece in range(n_pieces)
+    ]
 
 
 # --- the formats -----------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ppgssl.errors import ReadError
 from ppgssl.readers.raw_files import check_rate, check_samples, position, read_bytes
+from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory
 from ppgssl.records import FloatArray, Signal
 
 _DELIMITERS = (b";", b"\t", b",", b"|")
@@ -50,9 +51,9 @@ class DelimitedOptions(BaseModel):
         return [str(mark) for mark in value] if isinstance(value, list) else value
 
 
-def read_delimited(
-    path: Path, columns: Sequence[str | int], fs_hz: float | None, options: DelimitedOptions
-) -> list[dict[str | int, Signal]]:
+def open_delimited(
+    path: Path, columns: Sequence[Column], fs_hz: float | None, options: DelimitedOptions
+) -> list[RawRecording]:
     """Read the channels of the one recording in a text file.
 
     Byte order marks, all kinds of line ends, quotes, white space around numbers, delimiters at the end of lines and
@@ -71,7 +72,7 @@ def read_delimited(
 
     Returns
     -------
-    list with one dict of column to Signal
+    list with one RawRecording
         float64 samples in the file's unit, NaN where missing.
 
     Raises
@@ -85,7 +86,7 @@ def read_delimited(
     lines = _lines(path, options)
     read = _read_columns if options.layout == "columns" else _read_line_channels
     samples = read(path, lines, columns, options)
-    return [{column: Signal(check_samples(path, column, samples[column]), rate) for column in columns}]
+    return [in_memory({column: Signal(check_samples(path, column, samples[column]), rate) for column in columns})]
 
 
 # --- the text --------------------------------------------------------------------------------------------------
@@ -149,8 +150,8 @@ def _cells(line: bytes, delimiter: bytes) -> list[str]:
 
 
 def _read_columns(
-    path: Path, lines: _Lines, columns: Sequence[str | int], options: DelimitedOptions
-) -> dict[str | int, FloatArray]:
+    path: Path, lines: _Lines, columns: Sequence[Column], options: DelimitedOptions
+) -> dict[Column, FloatArray]:
     head = lines.head(2)
     delimiter = _delimiter(head[-1], options)
     _check_width(path, head, delimiter)
@@ -187,7 +188,7 @@ def _without_loose_end(header: list[str], row: list[str]) -> list[str]:
 
 
 def _is_header(
-    path: Path, line: int, cells: Sequence[str], columns: Sequence[str | int], options: DelimitedOptions
+    path: Path, line: int, cells: Sequence[str], columns: Sequence[Column], options: DelimitedOptions
 ) -> bool:
     if any(isinstance(column, str) for column in columns):
         return True
@@ -204,8 +205,8 @@ def _is_header(
 
 
 def _read_line_channels(
-    path: Path, lines: _Lines, columns: Sequence[str | int], options: DelimitedOptions
-) -> dict[str | int, FloatArray]:
+    path: Path, lines: _Lines, columns: Sequence[Column], options: DelimitedOptions
+) -> dict[Column, FloatArray]:
     rows = lines.content.split(b"\n")
     delimiter = _delimiter(rows[0], options)
     rows = [_as_column(row, delimiter) for row in rows]
