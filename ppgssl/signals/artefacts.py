@@ -76,6 +76,35 @@ def find_defects(x: FloatArray, *, fs_hz: float) -> FlagArray:
     return flags
 
 
+def is_spotless(x: FloatArray, *, fs_hz: float) -> BoolArray:
+    """Which recordings :func:`find_defects` would find no defect in, many at a time and much faster.
+
+    Parameters
+    ----------
+    x : float array, shape (n_recordings, n_samples)
+    fs_hz : float
+
+    Returns
+    -------
+    bool array, shape (n_recordings,)
+        True only where there is none; False where one has to look, as in coarsely quantised recordings.
+    """
+    n_recordings, n_samples = x.shape
+    if n_samples < 3:
+        return np.zeros(n_recordings, dtype=bool)
+    is_finite = np.asarray(np.isfinite(x).all(axis=1))
+    steps = np.diff(np.where(is_finite[:, None], x, 0.0), axis=1)
+    is_repeated = steps == 0
+    # Flat and clipped stretches have three equal samples or more.
+    moves = ~(is_repeated[:, 1:] & is_repeated[:, :-1]).any(axis=1)
+    steps = np.abs(steps)
+    largest = steps.max(axis=1)
+    typical = _typical_steepest(steps, fs_hz)
+    is_smooth = largest <= JUMP_RATIO * typical
+    is_smooth[is_finite] &= largest[is_finite] <= WRAP_SHARE * np.ptp(x[is_finite], axis=1)
+    return np.asarray(is_finite & moves & is_smooth)
+
+
 def mark(mask: BoolArray, defect: Defect) -> FlagArray:
     """The bit of ``defect`` where ``mask`` is true, 0 elsewhere."""
     return np.where(mask, np.uint8(defect), np.uint8(0))
@@ -128,19 +157,26 @@ def _clipped(x: FloatArray, is_gap: BoolArray, fs_hz: float) -> BoolArray:
 def _jumping(x: FloatArray, fs_hz: float) -> BoolArray:
     steps = np.abs(np.diff(x))
     low, high = np.nanpercentile(x, [5, 95])
-    limit = max(JUMP_RATIO * _typical_steepest(steps, fs_hz), JUMP_SHARE * (high - low))
+    limit = max(JUMP_RATIO * float(_typical_steepest(steps[None], fs_hz)[0]), JUMP_SHARE * (high - low))
     is_jump = (steps > limit) | (steps > WRAP_SHARE * np.ptp(x[np.isfinite(x)]))  # False for NaN: a gap is no jump.
     at = np.flatnonzero(is_jump)
     margin = max(1, round(JUMP_MARGIN_S * fs_hz))
     return _paint(len(x), np.maximum(at + 1 - margin, 0), np.minimum(at + 1 + margin, len(x)))
 
 
-def _typical_steepest(steps: FloatArray, fs_hz: float) -> float:
-    """Median over pieces (of about a second, at least three) of the steepest step in each that moves at all."""
-    n_pieces = max(3, round(len(steps) / fs_hz))
-    edges = np.linspace(0, len(steps), n_pieces + 1).astype(np.int64)[:-1]
-    if len(steps) < n_pieces:
-        return np.inf
-    steepest = np.maximum.reduceat(np.nan_to_num(steps, nan=0.0, posinf=0.0), edges)
-    moving = steepest[steepest > 0]
-    return float(np.median(moving)) if len(moving) else np.inf
+def _typical_steepest(steps: FloatArray, fs_hz: float) -> FloatArray:
+    """Median over pieces (of about a second, at least three) of the steepest step in each that moves at all.
+
+    Of each row of ``steps``; infinite where nothing can be said.
+    """
+    n_steps = steps.shape[1]
+    n_pieces = max(3, round(n_steps / fs_hz))
+    if n_steps < n_pieces:
+        return np.full(len(steps), np.inf)
+    edges = np.linspace(0, n_steps, n_pieces + 1).astype(np.int64)[:-1]
+    steepest = np.maximum.reduceat(np.nan_to_num(steps, nan=0.0, posinf=0.0), edges, axis=1)
+    is_moving = steepest > 0
+    typical = np.full(len(steps), np.inf)
+    some = is_moving.any(axis=1)
+    typical[some] = np.nanmedian(np.where(is_moving[some], steepest[some], np.nan), axis=1)
+    return typical

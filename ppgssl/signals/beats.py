@@ -12,7 +12,7 @@ from ppgssl.records import FloatArray, IntArray
 # Two beats are at least this far apart: somewhat less than a beat at 240 per minute.
 REFRACTORY_S = 0.2
 # A beat rises at least this share as steeply as a typical one; dicrotic waves stay below.
-_STEEPNESS_SHARE = 0.45
+STEEPNESS_SHARE = 0.45
 # A piece of this length holds a beat down to 30 per minute.
 _PIECE_S = 2.0
 # Where a beat is sampled for comparison, in beat intervals from its upstroke.
@@ -47,7 +47,7 @@ def find_beats(segments: FloatArray, *, fs_hz: float) -> Beats:
     edges = np.linspace(0, slope.shape[-1], n_pieces + 1).astype(np.int64)[:-1]
     typical = np.median(np.maximum.reduceat(slope, edges, axis=-1), axis=-1, keepdims=True)
     nearby = maximum_filter1d(slope, 2 * round(REFRACTORY_S * fs_hz) + 1, axis=-1, mode="nearest")
-    is_beat = (slope == nearby) & (slope >= _STEEPNESS_SHARE * typical) & (slope > 0)
+    is_beat = (slope == nearby) & (slope >= STEEPNESS_SHARE * typical) & (slope > 0)
     return Beats(*np.nonzero(is_beat))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ppgssl.records import BoolArray, FloatArray
-from ppgssl.signals.artefacts import Defect, FlagArray, find_defects, mark, runs
+from ppgssl.signals.artefacts import Defect, FlagArray, find_defects, is_spotless, mark, runs
 from ppgssl.signals.filters import bandpass, check_band
 from ppgssl.signals.resampling import check_rates, resample, resampled_length
 
@@ -39,7 +40,9 @@ class Processed:
     baseline: FloatArray
 
 
-def preprocess(x: FloatArray, *, fs_hz: float, fs_out_hz: float, band_hz: tuple[float, float]) -> Processed:
+def preprocess(
+    x: FloatArray, *, fs_hz: float, fs_out_hz: float, band_hz: tuple[float, float], judge: bool = True
+) -> Processed:
     """Find defects, band-pass each good stretch on its own, and resample.
 
     Parameters
@@ -51,6 +54,8 @@ def preprocess(x: FloatArray, *, fs_hz: float, fs_out_hz: float, band_hz: tuple[
         Sampling rates of ``x`` and of the result.
     band_hz : (low, high)
         Edges of the pass band, below half of both rates.
+    judge : bool
+        False looks for missing samples only, and for no other defect.
 
     Returns
     -------
@@ -63,21 +68,76 @@ def preprocess(x: FloatArray, *, fs_hz: float, fs_out_hz: float, band_hz: tuple[
     SignalError
         If the band or a rate is impossible.
     """
+    return preprocess_all([x], fs_hz=fs_hz, fs_out_hz=fs_out_hz, band_hz=band_hz, judge=judge)[0]
+
+
+def preprocess_all(
+    signals: Sequence[FloatArray],
+    *,
+    fs_hz: float,
+    fs_out_hz: float,
+    band_hz: tuple[float, float],
+    judge: bool = True,
+) -> list[Processed]:
+    """:func:`preprocess` for many signals of one rate: those of equal length without a defect go in one call."""
     check_rates(fs_hz, fs_out_hz)
     for rate in (fs_hz, fs_out_hz):
         check_band(fs_hz=rate, low_hz=band_hz[0], high_hz=band_hz[1])
-    x = np.asarray(x, dtype=np.float64)
-    flags = find_defects(x, fs_hz=fs_hz)
-    baseline = _baseline(np.where(flags == 0, x, np.nan), fs_hz)
-    is_bridged = _bridgeable(x, flags, fs_hz)
-    is_usable = _long_enough((flags == 0) | is_bridged, fs_hz)
-    flags = _explain(flags, is_usable)
-    filtered = _filter_stretches(_interpolate(x, flags != 0), is_usable, fs_hz, band_hz)
-    samples = resample(_interpolate(filtered, ~is_usable), fs_in_hz=fs_hz, fs_out_hz=fs_out_hz)
-    flags_out = _resample_bits(flags, fs_hz, fs_out_hz)
-    is_lost = _resample_bits((~is_usable).astype(np.uint8), fs_hz, fs_out_hz) > 0
-    flags_out |= mark((flags_out != 0) & ~is_lost, Defect.BRIDGED)
-    return Processed(np.where(is_lost, np.nan, samples).astype(np.float32), flags_out, baseline.astype(np.float32))
+    work = _Work(fs_hz, fs_out_hz, band_hz, judge)
+    numbers_of: dict[int, list[int]] = {}
+    for number, x in enumerate(signals):
+        numbers_of.setdefault(len(x), []).append(number)
+    done: dict[int, Processed] = {}
+    for numbers in numbers_of.values():
+        stack = np.stack([np.asarray(signals[number], dtype=np.float64) for number in numbers])
+        clean = work.spotless(stack)
+        done |= zip(
+            [number for number, is_clean in zip(numbers, clean, strict=True) if is_clean],
+            work.of_spotless(stack[clean]),
+            strict=True,
+        )
+        done |= {number: work.of_one(x) for number, x in zip(numbers, stack, strict=True) if number not in done}
+    return [done[number] for number in range(len(signals))]
+
+
+@dataclass(frozen=True)
+class _Work:
+    fs_hz: float
+    fs_out_hz: float
+    band_hz: tuple[float, float]
+    judge: bool
+
+    def spotless(self, stack: FloatArray) -> BoolArray:
+        """Which rows need nothing but the filter."""
+        if stack.shape[1] < SHORTEST_STRETCH_S * self.fs_hz:
+            return np.zeros(len(stack), dtype=bool)
+        return is_spotless(stack, fs_hz=self.fs_hz) if self.judge else np.asarray(np.isfinite(stack).all(axis=1))
+
+    def of_spotless(self, stack: FloatArray) -> list[Processed]:
+        if not len(stack):
+            return []
+        filtered = bandpass(stack, fs_hz=self.fs_hz, low_hz=self.band_hz[0], high_hz=self.band_hz[1])
+        samples = resample(filtered, fs_in_hz=self.fs_hz, fs_out_hz=self.fs_out_hz).astype(np.float32)
+        baseline = _baseline(stack, self.fs_hz).astype(np.float32)
+        return [Processed(*row, level) for row, level in zip(_with_flags(samples), baseline, strict=True)]
+
+    def of_one(self, x: FloatArray) -> Processed:
+        flags = find_defects(x, fs_hz=self.fs_hz) if self.judge else mark(~np.isfinite(x), Defect.GAP)
+        baseline = _baseline(np.where(flags == 0, x, np.nan)[None], self.fs_hz)[0]
+        is_bridged = _bridgeable(x, flags, self.fs_hz)
+        is_usable = _long_enough((flags == 0) | is_bridged, self.fs_hz)
+        flags = _explain(flags, is_usable)
+        filtered = _filter_stretches(_interpolate(x, flags != 0), is_usable, self.fs_hz, self.band_hz)
+        filled = _interpolate(filtered, ~is_usable)
+        samples = resample(filled, fs_in_hz=self.fs_hz, fs_out_hz=self.fs_out_hz)
+        flags_out = _resample_bits(flags, self.fs_hz, self.fs_out_hz)
+        is_lost = _resample_bits((~is_usable).astype(np.uint8), self.fs_hz, self.fs_out_hz) > 0
+        flags_out |= mark((flags_out != 0) & ~is_lost, Defect.BRIDGED)
+        return Processed(np.where(is_lost, np.nan, samples).astype(np.float32), flags_out, baseline.astype(np.float32))
+
+
+def _with_flags(samples: FloatArray) -> list[tuple[FloatArray, FlagArray]]:
+    return [(row, np.zeros(len(row), dtype=np.uint8)) for row in samples]
 
 
 def _bridgeable(x: FloatArray, flags: FlagArray, fs_hz: float) -> BoolArray:
@@ -138,15 +198,17 @@ def _resample_bits(flags: FlagArray, fs_in_hz: float, fs_out_hz: float) -> FlagA
     return np.bitwise_or.reduceat(flags, first).astype(np.uint8)
 
 
-def _baseline(x: FloatArray, fs_hz: float) -> FloatArray:
-    """Median of the finite samples of each second; NaN without any."""
-    n_seconds = int(np.ceil(len(x) / fs_hz))
-    edges = np.minimum(np.round(np.arange(n_seconds + 1) * fs_hz), len(x)).astype(np.int64)
+def _baseline(stack: FloatArray, fs_hz: float) -> FloatArray:
+    """Median of the finite samples of each second of each row; NaN without any."""
+    n_rows, n_samples = stack.shape
+    n_seconds = int(np.ceil(n_samples / fs_hz))
+    edges = np.minimum(np.round(np.arange(n_seconds + 1) * fs_hz), n_samples).astype(np.int64)
     within = np.arange(np.diff(edges).max(initial=0))
     at = edges[:-1, None] + within
-    seconds = np.where(at < edges[1:, None], x[np.minimum(at, len(x) - 1)], np.nan)
-    seconds.sort(axis=1)  # NaN goes last.
-    n_good = np.isfinite(seconds).sum(axis=1)
+    padded = np.concatenate([stack, np.full((n_rows, 1), np.nan)], axis=1)
+    seconds = padded[:, np.where(at < edges[1:, None], at, n_samples)]
+    seconds.sort(axis=2)  # NaN goes last.
+    n_good = np.isfinite(seconds).sum(axis=2)
     low, high = ((np.maximum(n_good - 1, 0) + shift) // 2 for shift in (0, 1))
-    rows = np.arange(n_seconds)
-    return (seconds[rows, low] + seconds[rows, high]) / 2
+    middle = [np.take_along_axis(seconds, at[..., None], axis=2)[..., 0] for at in (low, high)]
+    return np.asarray((middle[0] + middle[1]) / 2)
