@@ -57,12 +57,12 @@ class Recording:
     visit: str = ""
 
     def sha256(self) -> str:
-        """Hash of the sample values alone: equal for identical signals, whatever the file or patient is called."""
-        digest = hashlib.sha256()
-        for name in sorted(self.signals):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self.signals[name].samples, dtype="<f4").tobytes())
-        return digest.hexdigest()
+        """Hash of the samples alone: equal for identical signals, whatever file, patient and channels are called."""
+        digests = [
+            hashlib.sha256(np.ascontiguousarray(signal.samples, dtype="<f4").tobytes()).digest()
+            for signal in self.signals.values()
+        ]
+        return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
 def modality(channel: str) -> str:

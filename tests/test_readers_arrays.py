@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import os
 import pickle
 import zipfile
 from datetime import datetime
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from ppgssl.errors import ConfigError, ReadError
+from ppgssl.readers import arrays
 from ppgssl.readers.arrays import ArrayOptions, open_arrays
 
 quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
@@ -47,6 +53,51 @@ def test_two_dimensions_are_a_stack_of_pieces(tmp_path):
 def test_a_single_row_or_column_is_one_recording(tmp_path, shape, samples_axis):
     np.save(tmp_path / "a.npy", np.arange(4.0).reshape(shape))
     assert read(tmp_path / "a.npy", 0, samples_axis=samples_axis) == [[[0, 1, 2, 3]]]
+
+
+def test_marks_of_missing_samples_are_compared_as_numbers_of_the_file(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([1, -999.9], dtype="f4"))  # -999.9 has no 32-bit float of its own.
+    np.testing.assert_array_equal(read(tmp_path / "a.npy", 0, missing=[-999.9])[0][0], [1, np.nan])
+
+
+@quick
+@given(
+    hnp.arrays("i2", hnp.array_shapes(min_dims=1, max_dims=2, max_side=9)),
+    st.booleans(),
+    st.sampled_from([-1, 0]),
+    st.sampled_from([".npy", ".npz", ".mat"]),
+    st.lists(st.floats(0, 0.1), max_size=4),
+)
+def test_stretches_that_meet_are_the_whole(tmp_path, array, is_fortran, samples_axis, suffix, edges):
+    path = tmp_path / f"a{suffix}"
+    array = np.asfortranarray(array) if is_fortran else array
+    if suffix == ".mat":
+        save_7_3(path, {"array": array})
+    else:
+        np.save(path, array) if suffix == ".npy" else np.savez(path, array=array)
+    is_turned = samples_axis == 0 and array.ndim == 2
+    expected = array.reshape(1, -1) if 1 in (array.ndim, *array.shape) else array.T if is_turned else array
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays, "_SHORT_BYTES", 0)
+        pieces = open_arrays(path, ["array"], 100.0, ArrayOptions(samples_axis=samples_axis))
+        steps = list(itertools.pairwise([0.0, *sorted(edges), 1.0]))
+        found = [np.concatenate([piece.read(*step)["array"].samples for step in steps]) for piece in pieces]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_only_what_is_asked_for_is_read_of_a_long_npy_file(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.arange(3_000_000).reshape(3, -1))
+    lengths = []
+    read_range = arrays.read_range
+    monkeypatch.setattr(
+        arrays, "read_range", lambda path, start, n_bytes: lengths.append(n_bytes) or read_range(path, start, n_bytes)
+    )
+    recording = open_arrays(tmp_path / "a.npy", [0], 100.0, ArrayOptions())[1]
+    assert recording.read(10.0, 10.02)[0].samples.tolist() == [1_001_000, 1_001_001]
+    assert lengths == [12_000, 16]
+    os.truncate(tmp_path / "a.npy", 5000)
+    with pytest.raises(ReadError, match="became shorter"):
+        recording.whole()
 
 
 def test_channels_are_arrays_of_one_file(tmp_path):
@@ -138,11 +189,57 @@ def test_matlab_files_that_hold_no_plain_numbers_are_refused(tmp_path):
         read(tmp_path / "b.mat", "sparse")
 
 
-def test_matlab_7_3_says_how_to_save_it_otherwise(tmp_path):
-    header = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512) + b"\x89HDF\r\n\x1a\n"
-    (tmp_path / "a.mat").write_bytes(header + bytes(100))
-    with pytest.raises(ReadError, match=r"7\.3 .HDF5., which this reader does not read yet.*-v7"):
+def save_7_3(path, variables):
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, array in variables.items():
+            file.create_dataset(name, data=np.atleast_2d(array).T, chunks=True, compression="gzip")
+            file[name].attrs["MATLAB_class"] = np.bytes_("double")
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
+
+
+@pytest.mark.parametrize("short_bytes", [0, 10**9])
+def test_matlab_7_3_files_are_read_like_the_others(tmp_path, monkeypatch, short_bytes):
+    monkeypatch.setattr(arrays, "_SHORT_BYTES", short_bytes)
+    save_7_3(tmp_path / "a.mat", {"stack": STACK, "s/ppg": np.arange(4.0), "column": np.arange(4.0)[:, np.newaxis]})
+    for name in ("s.ppg", "s/ppg", "/s/ppg", "column", 0, 1):
+        assert read(tmp_path / "a.mat", name) == [[[0, 1, 2, 3]]]
+    assert read(tmp_path / "a.mat", "stack") == [[row.tolist()] for row in STACK]
+    assert read(tmp_path / "a.mat", 2, samples_axis=0) == [[column.tolist()] for column in STACK.T]
+    with pytest.raises(ReadError, match=r"did you mean 's\.ppg'\?\): the file has 3 arrays: column, s\.ppg, stack"):
+        read(tmp_path / "a.mat", "s.pgp")
+
+
+def test_matlab_7_3_variables_that_are_no_samples_are_refused(tmp_path):
+    save_7_3(tmp_path / "a.mat", {"ppg": np.arange(4.0)})
+    with h5py.File(tmp_path / "a.mat", "r+") as file:
+        file["ppg"].attrs["MATLAB_class"] = np.bytes_("char")
+        file["cube"] = np.zeros((2, 3, 4))
+    with pytest.raises(ReadError, match=r"a\.mat: variable 'ppg' has the class char; expected real numbers\. Save"):
         read(tmp_path / "a.mat", "ppg")
+    with pytest.raises(ReadError, match=r"has shape \(4, 3, 2\); expected one dimension"):
+        read(tmp_path / "a.mat", "cube")
+    (tmp_path / "b.mat").write_bytes((tmp_path / "a.mat").read_bytes()[:1000])
+    with pytest.raises(ReadError, match=r"damaged, or not a \.mat file"):
+        read(tmp_path / "b.mat", "ppg")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".mat"])
+def test_a_file_that_vanishes_while_it_is_read_is_named(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(arrays, "_SHORT_BYTES", 0)
+    path = tmp_path / f"a{suffix}"
+    np.save(path, STACK) if suffix == ".npy" else save_7_3(path, {"ppg": STACK})
+    recording = open_arrays(path, [0], 100.0, ArrayOptions())[0]
+    path.unlink()
+    with pytest.raises(ReadError, match=rf"a\{suffix}: there is no such file .any more"):
+        recording.whole()
+
+
+def test_a_file_that_matlab_wrote_as_hdf5_is_read():
+    path = Path(scipy.io.__file__).parent / "matlab" / "tests" / "data" / "testhdf5_7.4_GLNX86.mat"
+    if not path.exists():
+        pytest.skip("SciPy is installed without its test data")
+    np.testing.assert_allclose(read(path, "testdouble")[0][0], np.arange(9) * np.pi / 4)
 
 
 def test_an_array_that_promises_more_than_the_file_has_is_not_allocated(tmp_path):
@@ -203,7 +300,9 @@ def test_nothing_but_a_read_error_escapes_from_arbitrary_bytes(tmp_path, content
 def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data):
     suffix = data.draw(st.sampled_from([".npy", ".npz", ".mat"]))
     path = tmp_path / f"a{suffix}"
-    if suffix == ".npy":
+    if suffix == ".mat" and data.draw(st.booleans()):
+        save_7_3(path, {"ppg": STACK})
+    elif suffix == ".npy":
         np.save(path, STACK)
     elif suffix == ".npz":
         np.savez_compressed(path, ppg=STACK)

@@ -27,5 +27,8 @@ def test_all_wrong_options_are_listed_at_once():
 
 
 def test_an_unknown_reader_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"'delimitted' \(did you mean 'delimited'\?\); known: arrays, delimited"):
+    with pytest.raises(
+        ConfigError,
+        match=r"'delimitted' \(did you mean 'delimited'\?\); known: arrays, .*wfdb",
+    ):
         get_reader("delimitted")

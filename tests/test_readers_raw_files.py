@@ -10,7 +10,16 @@ import pytest
 
 from ppgssl.errors import ConfigError, ReadError
 from ppgssl.readers import raw_files
-from ppgssl.readers.raw_files import check_rate, check_samples, position, read_bytes
+from ppgssl.readers.raw_files import (
+    as_samples,
+    check_rate,
+    check_samples,
+    file_size,
+    in_words,
+    position,
+    read_bytes,
+    read_range,
+)
 
 
 def test_a_plain_file_is_read(tmp_path):
@@ -35,10 +44,10 @@ def test_a_file_that_vanished_a_folder_a_pipe_and_an_empty_file_are_told_apart(t
 def test_errors_of_the_system_are_put_into_words(tmp_path, monkeypatch, error, words):
     (tmp_path / "a").write_bytes(b"1")
 
-    def fail(_: Path) -> bytes:
+    def fail(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(ReadError, match=words):
         read_bytes(tmp_path / "a")
 
@@ -91,3 +100,43 @@ def test_a_message_lists_at_most_twenty_names():
         position(Path("a"), "x", [f"channel {number}" for number in range(1000)], "column")
     assert "and 980 more" in str(caught.value)
     assert len(str(caught.value)) < 600
+
+
+def test_a_stretch_of_a_file(tmp_path):
+    (tmp_path / "a").write_bytes(b"0123456789")
+    assert file_size(tmp_path / "a") == 10
+    assert read_range(tmp_path / "a", 3, 4) == b"3456"
+    assert read_range(tmp_path / "a", 10, 0) == b""
+    with pytest.raises(ReadError, match="a: became shorter while it was read"):
+        read_range(tmp_path / "a", 8, 3)
+
+
+def test_what_is_no_plain_file_with_content_is_told_apart(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    words = {"gone": "no such file", "link": "no such file", "folder": "found a folder", "pipe": "not a plain file"}
+    for name, expected in {**words, "empty": "is empty", "a\0b": "cannot be read"}.items():
+        with pytest.raises(ReadError, match=expected):
+            file_size(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(PermissionError(13, "denied"), "no permission"), (OSError(5, "I/O error"), "cannot be read")]
+)
+def test_errors_while_a_stretch_is_read_are_put_into_words(error, words):
+    with pytest.raises(ReadError, match=words), in_words(Path("a")):
+        raise error
+
+
+def test_numbers_become_samples():
+    signalling = np.array([0x7F800001, 0x3F800000], dtype="u4").view("f4")
+    np.testing.assert_array_equal(as_samples(Path("a"), 0, signalling, []), [np.nan, 1])
+    for kind in ("f4", "f8", "i8"):
+        samples = as_samples(Path("a"), 0, np.array([7, 1], dtype=kind), [7.0, 0.5, -999.9])
+        assert samples.dtype == np.float64
+        np.testing.assert_array_equal(samples, [np.nan, 1])
+    assert as_samples(Path("a"), 0, np.array([], dtype="i2"), [1.0]).size == 0
+    with pytest.raises(ReadError, match=r"'ppg, from sample 30' has 1 infinite .* at sample 1"):
+        as_samples(Path("a"), "ppg", np.array([1, np.inf]), [], first=30)

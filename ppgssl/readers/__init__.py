@@ -12,8 +12,12 @@ from pydantic import BaseModel, ValidationError
 from ppgssl.config import problems, suggest
 from ppgssl.errors import ConfigError
 from ppgssl.readers.arrays import ArrayOptions, open_arrays
+from ppgssl.readers.binary import BinaryOptions, open_binary
 from ppgssl.readers.delimited import DelimitedOptions, open_delimited
+from ppgssl.readers.edf import EdfOptions, open_edf
+from ppgssl.readers.parquet import ParquetOptions, open_parquet
 from ppgssl.readers.raw_recordings import Column, RawRecording
+from ppgssl.readers.wfdb_records import WfdbOptions, open_wfdb, wfdb_files
 
 
 def _only(path: Path) -> list[Path]:
@@ -56,7 +60,11 @@ class Reader:
 
 READERS: dict[str, Reader] = {
     "arrays": Reader(open_arrays, ArrayOptions),
+    "binary": Reader(open_binary, BinaryOptions),
     "delimited": Reader(open_delimited, DelimitedOptions),
+    "edf": Reader(open_edf, EdfOptions),
+    "parquet": Reader(open_parquet, ParquetOptions),
+    "wfdb": Reader(open_wfdb, WfdbOptions, wfdb_files),
 }
 
 

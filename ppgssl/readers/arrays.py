@@ -1,4 +1,4 @@
-"""Arrays of numbers: NumPy (.npy, .npz) and MATLAB up to version 7 (.mat). Nothing in a file is ever executed."""
+"""Arrays of numbers: NumPy (.npy, .npz) and MATLAB (.mat, all versions). Nothing in a file is ever executed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,28 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ppgssl.errors import ReadError
 from ppgssl.readers.matlab import MatlabError, is_version_7_3, matlab_variables
-from ppgssl.readers.raw_files import MAX_BYTES, check_rate, check_samples, check_size, position, read_bytes
-from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory
-from ppgssl.records import FloatArray, Signal
+from ppgssl.readers.matlab_hdf5 import Index, StoredArray, hdf5_array, hdf5_names
+from ppgssl.readers.raw_files import (
+    MAX_BYTES,
+    as_samples,
+    check_rate,
+    check_size,
+    file_size,
+    in_words,
+    position,
+    read_bytes,
+    read_range,
+)
+from ppgssl.readers.raw_recordings import Column, RawRecording, span
+from ppgssl.records import Signal
 
 Result = TypeVar("Result")
 
 _MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK"}
+# No header is longer: NumPy's own limit, and that of MATLAB.
+_HEAD_BYTES = 12_000
+# An array of MATLAB 7.3 of up to so many bytes is unpacked when the file is opened, and not anew for each stretch.
+_SHORT_BYTES = 50_000_000
 
 
 class ArrayOptions(BaseModel):
@@ -40,10 +55,20 @@ class ArrayOptions(BaseModel):
 
 @dataclass(frozen=True)
 class _Arrays:
-    """The arrays in a file: their names, and how to load one."""
+    """The arrays in a file: their names, and how to load one, or parts of it."""
 
     names: list[str]
-    load: Callable[[str], np.ndarray]
+    load: Callable[[str], StoredArray]
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """Pieces of equal length; ``index`` says where samples of a piece stand in the array."""
+
+    array: StoredArray
+    n_pieces: int
+    n_samples: int
+    index: Callable[[int, slice], Index]
 
 
 def open_arrays(
@@ -57,9 +82,10 @@ def open_arrays(
     Parameters
     ----------
     path : Path
-        ``.npy`` (one array, named ``array``, number 0), ``.npz``, or ``.mat`` of MATLAB version 4 to 7.
+        ``.npy`` (one array, named ``array``, number 0), ``.npz``, or ``.mat`` of MATLAB version 4 to 7.3.
     columns : sequence of str or int
-        Names of arrays, or their 0-based numbers in the file.
+        Names of arrays, or their 0-based numbers in the file. In MATLAB 7.3, arrays in a structure are named
+        ``structure.field`` or ``structure/field``, and numbers count in alphabetical order.
     fs_hz : float
         Sampling rate.
     options : ArrayOptions
@@ -67,7 +93,7 @@ def open_arrays(
     Returns
     -------
     list of RawRecording, one for each piece
-        float64 samples, NaN where missing.
+        float64 samples, NaN where missing. Long arrays of ``.npy`` and of MATLAB 7.3 are never held whole.
 
     Raises
     ------
@@ -77,72 +103,120 @@ def open_arrays(
         If ``fs_hz`` is missing.
     """
     rate = check_rate(fs_hz)
-    arrays = _open(path, read_bytes(path))
-    names = {column: arrays.names[position(path, column, arrays.names, "array")] for column in columns}
+    arrays = _open(path)
+    names = {column: arrays.names[_position(path, column, arrays.names)] for column in columns}
     stacks = {column: _stack(path, name, arrays.load(name), options) for column, name in names.items()}
     _check_same_shape(path, {names[column]: stack for column, stack in stacks.items()})
-    n_pieces = len(next(iter(stacks.values())))
-    return [
-        in_memory({column: Signal(stack[piece], rate) for column, stack in stacks.items()}) for piece in range(n_pieces)
-    ]
+    n_pieces = next(iter(stacks.values())).n_pieces
+    return [_recording(path, stacks, piece, rate, options) for piece in range(n_pieces)]
+
+
+def _position(path: Path, column: Column, names: Sequence[str]) -> int:
+    if isinstance(column, str) and column not in names:
+        dotted = column.strip("/").replace("/", ".")
+        column = dotted if dotted in names else column
+    return position(path, column, names, "array")
 
 
 # --- the formats -----------------------------------------------------------------------------------------------
 
 
-def _open(path: Path, content: bytes) -> _Arrays:
+def _open(path: Path) -> _Arrays:
     suffix = path.suffix.lower()
+    n_bytes = file_size(path)
     if suffix not in _FORMATS:
         raise ReadError(
             f"{path}: the reader `arrays` reads {', '.join(_FORMATS)}, and not {suffix or 'files without a suffix'}. "
             "Name the right reader in `signals.reader`."
         )
-    if not content.startswith(_MAGIC.get(suffix, b"")):
+    head = read_range(path, 0, min(n_bytes, _HEAD_BYTES))
+    if not head.startswith(_MAGIC.get(suffix, b"")):
         raise ReadError(
             f"{path}: the content is not that of a {suffix} file. Was it renamed, or cut off in a transfer?"
         )
-    return _guarded(path, lambda: _FORMATS[suffix](path, content))
+    return _guarded(path, lambda: _FORMATS[suffix](path, head))
 
 
-def _open_npy(path: Path, content: bytes) -> _Arrays:
+def _open_npy(path: Path, head: bytes) -> _Arrays:
     # The file does not name it.
-    return _Arrays(["array"], lambda _: _guarded(path, lambda: _load_npy(path, io.BytesIO(content), len(content))))
+    return _Arrays(["array"], lambda _: _guarded(path, lambda: _stored_npy(path, head)))
 
 
-def _open_npz(path: Path, content: bytes) -> _Arrays:
-    archive = zipfile.ZipFile(io.BytesIO(content))
+def _stored_npy(path: Path, head: bytes) -> StoredArray:
+    shape, is_fortran, dtype, start = _npy_header(path, io.BytesIO(head), file_size(path))
+    # Columns side by side are rows, once all dimensions are reversed.
+    stored_shape = shape[::-1] if is_fortran else shape
+
+    def take(index: Index) -> np.ndarray:
+        taken = _take_rows(path, start, dtype, stored_shape, index[::-1] if is_fortran else index)
+        return taken.T if is_fortran else taken
+
+    return StoredArray(dtype, shape, take)
+
+
+def _take_rows(path: Path, start: int, dtype: np.dtype, shape: tuple[int, ...], index: Index) -> np.ndarray:
+    """Part of an array whose rows lie one behind the other: only the rows that are asked for are read."""
+    row_shape, rows = shape[1:], index[0]
+    first, stop = (rows.start, rows.stop) if isinstance(rows, slice) else (rows, rows + 1)
+    if row_shape and not isinstance(rows, slice) and isinstance(index[1], slice):
+        # Of a single row, only the part.
+        first, stop = first * row_shape[0] + index[1].start, first * row_shape[0] + index[1].stop
+        row_shape, index = (), (slice(0, stop - first),)
+    row_bytes = math.prod(row_shape) * dtype.itemsize
+    numbers = np.frombuffer(read_range(path, start + first * row_bytes, (stop - first) * row_bytes), dtype)
+    block = numbers.reshape(stop - first, *row_shape)
+    return block[(slice(None) if isinstance(index[0], slice) else 0, *index[1:])]
+
+
+def _open_npz(path: Path, _: bytes) -> _Arrays:
+    archive = zipfile.ZipFile(io.BytesIO(read_bytes(path)))
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
 
-    def load(name: str) -> np.ndarray:
+    def load(name: str) -> StoredArray:
         check_size(path, members[name].file_size, f"array {name!r}")
         with archive.open(members[name]) as member:
-            return _load_npy(path, io.BytesIO(member.read()), members[name].file_size)
+            return _loaded(_load_npy(path, io.BytesIO(member.read()), members[name].file_size))
 
     return _Arrays(list(members), lambda name: _guarded(path, lambda: load(name)))
 
 
 def _load_npy(path: Path, file: io.BytesIO, n_bytes: int) -> np.ndarray:
-    # NumPy allocates what the header promises: compare that with what there is.
-    version = npy_format.read_magic(file)
-    read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    _check_kind(path, dtype)
-    if math.prod(shape) * dtype.itemsize > n_bytes:
-        raise ReadError(
-            f"{path}: cut off: an array of shape {shape} needs more bytes than the file has. Copy it again."
-        )
+    _npy_header(path, file, n_bytes)
     file.seek(0)
     return np.asarray(npy_format.read_array(file, allow_pickle=False))
 
 
-def _open_mat(path: Path, content: bytes) -> _Arrays:
-    if is_version_7_3(content):
+def _npy_header(path: Path, file: io.BytesIO, n_bytes: int) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Shape, whether columns lie side by side, type, and where the numbers begin."""
+    # NumPy allocates what the header promises: compare that with what there is.
+    version = npy_format.read_magic(file)
+    read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+    shape, is_fortran, dtype = read_header(file)
+    _check_kind(path, dtype)
+    if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize > n_bytes:
         raise ReadError(
-            f"{path}: a MATLAB file of version 7.3 (HDF5), which this reader does not read yet. "
-            "Save it in MATLAB with save(..., '-v7')."
+            f"{path}: cut off: an array of shape {shape} needs more bytes than the file has. Copy it again."
         )
-    variables = matlab_variables(content, max_bytes=MAX_BYTES)
-    return _Arrays(list(variables), lambda name: _guarded(path, variables[name]))
+    return shape or (1,), is_fortran, dtype, file.tell()
+
+
+def _open_mat(path: Path, head: bytes) -> _Arrays:
+    if is_version_7_3(head):
+        return _Arrays(hdf5_names(path), lambda name: _guarded(path, lambda: _stored_hdf5(path, name)))
+    variables = matlab_variables(read_bytes(path), max_bytes=MAX_BYTES)
+    return _Arrays(list(variables), lambda name: _loaded(_guarded(path, variables[name])))
+
+
+def _stored_hdf5(path: Path, name: str) -> StoredArray:
+    array = hdf5_array(path, name)
+    if math.prod(array.shape) * array.dtype.itemsize > _SHORT_BYTES:
+        return array
+    return _loaded(array.take(tuple(slice(0, length) for length in array.shape)))
+
+
+def _loaded(array: np.ndarray) -> StoredArray:
+    array = np.atleast_1d(array)
+    return StoredArray(array.dtype, array.shape, array.__getitem__)
 
 
 _FORMATS = {".npy": _open_npy, ".npz": _open_npz, ".mat": _open_mat}
@@ -156,6 +230,9 @@ def _guarded(path: Path, function: Callable[[], Result]) -> Result:
             return function()
     except ReadError:
         raise
+    except (FileNotFoundError, PermissionError):
+        with in_words(path):
+            raise
     except MatlabError as error:
         raise ReadError(f"{path}: {error}. Save the samples of each channel anew, as an array of numbers.") from None
     except Exception as error:
@@ -178,30 +255,45 @@ def _check_kind(path: Path, dtype: np.dtype) -> None:
         raise ReadError(f"{path}: an array has the type {dtype.name}; expected real numbers. Save the samples as such.")
 
 
-def _stack(path: Path, name: str, array: np.ndarray, options: ArrayOptions) -> FloatArray:
-    """Samples as float64, shape (n_pieces, n_samples)."""
+def _stack(path: Path, name: str, array: StoredArray, options: ArrayOptions) -> _Stack:
     _check_kind(path, array.dtype)
-    if array.ndim > 2:
+    if len(array.shape) > 2:
         raise ReadError(
             f"{path}: array {name!r} has shape {array.shape}; expected one dimension (samples) or two (pieces and "
             "samples). Save each channel as an array of its own."
         )
-    if array.ndim < 2 or 1 in array.shape:
-        array = array.reshape(1, -1)
-    elif options.samples_axis == 0:
-        array = array.T
-    # Casts warn of extended floats that are too large, which the last line refuses, and of NaN of the signalling kind.
-    with np.errstate(over="ignore", invalid="ignore"):
-        samples = np.array(array, dtype=np.float64, order="C")
-    samples[np.isin(samples, options.missing)] = np.nan
-    return check_samples(path, name, samples)
+    if not math.prod(array.shape):
+        raise ReadError(f"{path}: channel {name!r} has no samples. Was the recording interrupted before it began?")
+    if len(array.shape) == 1:
+        return _Stack(array, 1, array.shape[0], lambda _, samples: (samples,))
+    samples_axis = options.samples_axis if 1 not in array.shape else int(np.argmax(array.shape))
+    if samples_axis == 0:
+        return _Stack(array, array.shape[1], array.shape[0], lambda piece, samples: (samples, piece))
+    return _Stack(array, array.shape[0], array.shape[1], lambda piece, samples: (piece, samples))
 
 
-def _check_same_shape(path: Path, stacks: dict[str, FloatArray]) -> None:
-    shapes = {name: stack.shape for name, stack in stacks.items()}
+def _check_same_shape(path: Path, stacks: dict[str, _Stack]) -> None:
+    shapes = {name: (stack.n_pieces, stack.n_samples) for name, stack in stacks.items()}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name!r} {shape[0]} of {shape[1]} samples" for name, shape in shapes.items())
         raise ReadError(
             f"{path}: the channels differ in pieces or in length ({listed}), and share one sampling rate. "
             "Read those that differ as another cohort."
         )
+
+
+def _recording(
+    path: Path, stacks: dict[Column, _Stack], piece: int, rate: float, options: ArrayOptions
+) -> RawRecording:
+    n_samples = {column: stack.n_samples for column, stack in stacks.items()}
+
+    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
+        signals = {}
+        for column, stack in stacks.items():
+            place = span(rate, stack.n_samples, start_s, stop_s)
+            index = stack.index(piece, place)
+            numbers = _guarded(path, lambda stack=stack, index=index: stack.array.take(index))  # type: ignore[misc]
+            signals[column] = Signal(as_samples(path, column, numbers, options.missing, first=place.start), rate)
+        return signals
+
+    return RawRecording(dict.fromkeys(stacks, rate), n_samples, read)

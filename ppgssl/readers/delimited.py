@@ -16,12 +16,16 @@ import pyarrow.csv as pacsv
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ppgssl.errors import ReadError
-from ppgssl.readers.raw_files import check_rate, check_samples, position, read_bytes
-from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory
+from ppgssl.readers.long_text import index_lines
+from ppgssl.readers.raw_files import check_rate, check_samples, file_size, position, read_bytes
+from ppgssl.readers.raw_recordings import Column, RawRecording, Signals, in_memory, span
 from ppgssl.records import FloatArray, Signal
 
 _DELIMITERS = (b";", b"\t", b",", b"|")
 _NAMES = {b";": "semicolon", b"\t": "tab", b",": "comma", b"|": "|", b" ": "white space"}
+# Longer text is read in stretches; its first lines tell the layout.
+_LONG_BYTES = 16_000_000
+_HEAD_LINES = 100
 # A table with more columns is one whose samples stand side by side.
 _MAX_COLUMNS = 1000
 
@@ -83,7 +87,9 @@ def open_delimited(
         If ``fs_hz`` is missing.
     """
     rate = check_rate(fs_hz)
-    lines = _lines(path, options)
+    if options.layout == "columns" and file_size(path) > _LONG_BYTES:
+        return [_open_long(path, columns, rate, options)]
+    lines = _lines(path, read_bytes(path), options)
     read = _read_columns if options.layout == "columns" else _read_line_channels
     samples = read(path, lines, columns, options)
     return [in_memory({column: Signal(check_samples(path, column, samples[column]), rate) for column in columns})]
@@ -107,8 +113,7 @@ class _Lines:
         return _Lines(rest[n] if len(rest) > n else b"", self.first + n)
 
 
-def _lines(path: Path, options: DelimitedOptions) -> _Lines:
-    content = read_bytes(path)
+def _lines(path: Path, content: bytes, options: DelimitedOptions) -> _Lines:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ReadError(f"{path}: the text is UTF-16. Save it as UTF-8, or as CSV.")
     if b"\0" in content:
@@ -149,9 +154,49 @@ def _cells(line: bytes, delimiter: bytes) -> list[str]:
 # --- a column for each channel ---------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """How a table is to be read: its delimiter, how many columns it has, and which of them are wanted."""
+
+    delimiter: bytes
+    n_columns: int
+    places: dict[Column, int]
+
+    def read(self, path: Path, lines: _Lines, options: DelimitedOptions) -> dict[Column, FloatArray]:
+        table = _Table(lines.content, self.delimiter, self.n_columns, lambda row: f"line {lines.first + row}")
+        samples = _numbers(path, table, sorted(set(self.places.values())), options)
+        return {column: samples[place] for column, place in self.places.items()}
+
+
 def _read_columns(
     path: Path, lines: _Lines, columns: Sequence[Column], options: DelimitedOptions
 ) -> dict[Column, FloatArray]:
+    layout, lines = _layout(path, lines, columns, options)
+    return layout.read(path, lines, options)
+
+
+def _open_long(path: Path, columns: Sequence[Column], rate: float, options: DelimitedOptions) -> RawRecording:
+    """A recording of which only the stretch that is asked for is parsed."""
+    index = index_lines(path)
+    head = _lines(path, index.read(0, min(index.n_lines, options.skip_rows + _HEAD_LINES)), options)
+    layout, first_samples = _layout(path, head, columns, options)
+    first_line = first_samples.first - 1
+
+    def read(start_s: float, stop_s: float) -> Signals:
+        within = span(rate, index.n_lines - first_line, start_s, stop_s)
+        first, stop = first_line + within.start, first_line + within.stop
+        if first == stop:
+            return {column: Signal(np.zeros(0), rate) for column in columns}
+        content = index.read(first, stop).replace(b"\r", b"")
+        samples = layout.read(path, _Lines(content, first + 1), options)
+        return {column: Signal(check_samples(path, column, samples[column]), rate) for column in columns}
+
+    n_samples = index.n_lines - first_line
+    return RawRecording(dict.fromkeys(columns, rate), dict.fromkeys(columns, n_samples), read)
+
+
+def _layout(path: Path, lines: _Lines, columns: Sequence[Column], options: DelimitedOptions) -> tuple[_Layout, _Lines]:
+    """The layout, and the lines below a header."""
     head = lines.head(2)
     delimiter = _delimiter(head[-1], options)
     _check_width(path, head, delimiter)
@@ -164,9 +209,7 @@ def _read_columns(
         raise ReadError(
             f"{path}: there are no samples below the header line. Was the recording interrupted at its start?"
         )
-    table = _Table(lines.content, delimiter, len(names), lambda row: f"line {lines.first + row}")
-    samples = _numbers(path, table, sorted(set(places.values())), options)
-    return {column: samples[place] for column, place in places.items()}
+    return _Layout(delimiter, len(names), places), lines
 
 
 def _check_width(path: Path, head: Sequence[bytes], delimiter: bytes) -> None:

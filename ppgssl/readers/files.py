@@ -6,8 +6,8 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ppgssl.config import Cohort, suggest
@@ -32,6 +32,8 @@ class SourceFile:
         What its name says; ``visit`` and ``recording`` are empty where the pattern has no such field.
     recording_id : str
         Patient, visit and recording joined by underscores: unique in the cohort.
+    companions : mapping of path pattern to Path
+        Files of the same recording: those of channels that have their own, and the device's trends, where they exist.
     """
 
     path: Path
@@ -40,6 +42,12 @@ class SourceFile:
     recording_id: str
     recording: str = ""
     visit: str = ""
+    companions: Mapping[str, Path] = field(default_factory=dict)
+
+    def fields(self, names: Iterable[str]) -> tuple[str, ...]:
+        """What the file name says of these fields."""
+        said = {"patient": self.patient_id, "visit": self.visit, "recording": self.recording}
+        return tuple(said[name] for name in names)
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class _Pattern:
 
 
 def find_files(cohort: Cohort, root: Path) -> tuple[list[SourceFile], list[Reject]]:
-    """Find the files that match ``signals.files``, in natural order (2 before 10).
+    """Find the files that match ``signals.files``, in natural order (2 before 10), each with its companions.
 
     Hidden files and folders, whose names begin with a dot, are passed over, as are files that do not match.
 
@@ -62,7 +70,8 @@ def find_files(cohort: Cohort, root: Path) -> tuple[list[SourceFile], list[Rejec
     cohort : Cohort
         ``signals.files`` is a path with the fields ``{patient}``, ``{visit}``, ``{recording}``. A field stands for
         anything but a slash, or for its own regular expression: ``{patient:[0-9]{3}}``. A field that occurs twice
-        must have the same text both times.
+        must have the same text both times. The patterns of ``channels.*.file`` and ``trends.file`` are read likewise;
+        a companion belongs to the recording that has the same text in all fields of the companion's pattern.
     root : Path
         Folder of the raw files.
 
@@ -71,15 +80,34 @@ def find_files(cohort: Cohort, root: Path) -> tuple[list[SourceFile], list[Rejec
     sources : list of SourceFile
     rejects : list of Reject
         Files and folders whose real place is outside ``root``; names that match only if letter case or white space is
-        ignored; names that can be read in two ways; names that are no valid text; folders that cannot be listed.
+        ignored; names that can be read in two ways; names that are no valid text; folders that cannot be listed;
+        companions without a recording.
 
     Raises
     ------
     ConfigError
         If the pattern leaves the root, has an unknown field, or a broken regular expression.
     """
-    pattern = _parse(cohort.signals.files)
     root = root.resolve()
+    sources, rejects = _matching(cohort.signals.files, "signals.files", root)
+    sources = _with_unique_ids(sorted(sources, key=_natural))
+    for pattern, key in companion_patterns(cohort).items():
+        _check_companion(pattern, key, cohort.signals.files)
+        found, more = _matching(pattern, key, root)
+        sources, lonely = _joined(sources, pattern, found)
+        rejects += [*more, *lonely]
+    return sources, sorted(dict.fromkeys(rejects), key=lambda reject: reject.subject)
+
+
+def companion_patterns(cohort: Cohort) -> dict[str, str]:
+    """Pattern of each kind of companion file, and the key of ``cohort.yaml`` that gives it."""
+    signals = cohort.signals
+    keys = {source.file: f"signals.channels.{name}.file" for name, source in signals.channels.items() if source.file}
+    return keys | ({signals.trends.file: "signals.trends.file"} if signals.trends else {})
+
+
+def _matching(files: str, key: str, root: Path) -> tuple[list[SourceFile], list[Reject]]:
+    pattern = _parse(files, key)
     sources: list[SourceFile] = []
     rejects: list[Reject] = []
     for found in _walk(root, root / pattern.folder):
@@ -88,21 +116,56 @@ def find_files(cohort: Cohort, root: Path) -> tuple[list[SourceFile], list[Rejec
             sources.append(item)
         elif item is not None:
             rejects.append(item)
-    return _with_unique_ids(sorted(sources, key=_natural)), sorted(rejects, key=lambda reject: reject.subject)
+    return sources, rejects
+
+
+def _field_names(files: str) -> list[str]:
+    return list(dict.fromkeys(name for name, _ in _FIELD.findall(files)))
+
+
+def _check_companion(files: str, key: str, main: str) -> None:
+    unknown = [name for name in _field_names(files) if name not in _field_names(main)]
+    if unknown:
+        raise ConfigError(
+            f"`{key}` is {files!r}: the field {{{unknown[0]}}} is not one of `signals.files` ({main!r}), so nothing "
+            "says which recording the file belongs to"
+        )
+
+
+def _joined(
+    sources: Sequence[SourceFile], pattern: str, found: Sequence[SourceFile]
+) -> tuple[list[SourceFile], list[Reject]]:
+    """The sources, each with its file of ``found``; and a reject for each file of ``found`` that belongs to none."""
+    names = _field_names(pattern)
+    path_of = {file.fields(names): file.path for file in found}
+    known = {source.fields(names) for source in sources}
+    joined = [
+        replace(source, companions={**source.companions, pattern: path_of[source.fields(names)]})
+        if source.fields(names) in path_of
+        else source
+        for source in sources
+    ]
+    detail = "no file of `signals.files` has the same patient, visit and recording: was one not copied, or renamed?"
+    lonely = [
+        Reject("file", file.relative, "file without its recording", detail)
+        for file in found
+        if file.fields(names) not in known
+    ]
+    return joined, lonely
 
 
 # --- the pattern -----------------------------------------------------------------------------------------------
 
 
-def _parse(files: str) -> _Pattern:
-    _check(files)
-    shortest, longest = (_compiled(files, anything) for anything in ("[^/]+?", "[^/]+"))
+def _parse(files: str, key: str) -> _Pattern:
+    _check(files, key)
+    shortest, longest = (_compiled(files, key, anything) for anything in ("[^/]+?", "[^/]+"))
     literal = _FIELD.split(files)[0]
     return _Pattern(shortest, longest, re.compile(shortest.pattern, re.IGNORECASE), literal.rpartition("/")[0])
 
 
-def _check(files: str) -> None:
-    start = f"`signals.files` is {files!r}:"
+def _check(files: str, key: str) -> None:
+    start = f"`{key}` is {files!r}:"
     names = [name for name, _ in _FIELD.findall(files)]
     literal = _FIELD.sub("", files)
     unknown = [name for name in names if name not in FIELDS]
@@ -120,22 +183,22 @@ def _check(files: str) -> None:
         )
 
 
-def _compiled(files: str, anything: str) -> re.Pattern[str]:
+def _compiled(files: str, key: str, anything: str) -> re.Pattern[str]:
     parts: list[str] = []
     end = 0
     seen: set[str] = set()
-    for field in _FIELD.finditer(files):
-        name, expression = field[1], field[2] or anything
+    for found in _FIELD.finditer(files):
+        name, expression = found[1], found[2] or anything
         parts += [
-            re.escape(files[end : field.start()]),
+            re.escape(files[end : found.start()]),
             f"(?P={name})" if name in seen else f"(?P<{name}>{expression})",
         ]
         seen.add(name)
-        end = field.end()
+        end = found.end()
     try:
         return re.compile("".join([*parts, re.escape(files[end:])]))
     except re.error as error:
-        raise ConfigError(f"`signals.files` is {files!r}: a field's regular expression is wrong: {error}") from None
+        raise ConfigError(f"`{key}` is {files!r}: a field's regular expression is wrong: {error}") from None
 
 
 def _match(root: Path, path: Path, pattern: _Pattern) -> SourceFile | Reject | None:

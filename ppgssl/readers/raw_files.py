@@ -1,9 +1,14 @@
-"""Bytes of a raw file, with every way in which a file can fail to be read put into words; checks of its samples."""
+"""Bytes of a raw file, with every way in which a file can fail to be read put into words; checks of its samples.
+
+Files are read and not mapped into memory: a mapped file that becomes shorter meanwhile, or whose network drive goes
+away, ends the whole process.
+"""
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +17,9 @@ from ppgssl.config import suggest
 from ppgssl.errors import ConfigError, ReadError
 from ppgssl.records import FloatArray
 
-# Files are parsed whole, several at a time: this bounds memory. The longest text in mind, a day of three channels
-# at 200 Hz, has 0.3 GB.
-MAX_BYTES = 1_000_000_000
+# What cannot be read in stretches is parsed whole, several files at a time, at several times its size in memory. A day
+# of two channels at 125 Hz has 0.17 GB as float64.
+MAX_BYTES = 300_000_000
 # Samples are stored as 32-bit floats.
 _LARGEST = float(np.finfo(np.float32).max)
 _MAX_NAMES = 20
@@ -28,34 +33,66 @@ def read_bytes(path: Path) -> bytes:
     ReadError
         If the file is absent, no plain file, not allowed to be read, empty, or longer than ``MAX_BYTES``.
     """
+    n_bytes = file_size(path)
+    check_size(path, n_bytes)
+    return read_range(path, 0, n_bytes)
+
+
+@contextmanager
+def in_words(path: Path) -> Iterator[None]:
+    """Turn every way in which the system can fail to read a file into a ReadError."""
     try:
-        _check_plain(path)
-        content = path.read_bytes()
+        yield
     except FileNotFoundError:
         raise ReadError(f"{path}: there is no such file (any more). Was it moved or renamed meanwhile?") from None
     except PermissionError:
         raise ReadError(f"{path}: no permission to read this file. Ask its owner, or copy it.") from None
     except (OSError, ValueError) as error:
         raise ReadError(f"{path}: the file cannot be read ({error}). Check the disk or the network drive.") from None
-    if not content:
-        raise ReadError(f"{path}: the file is empty. Copy it again from its source, or remove it.")
-    return content
 
 
-def _check_plain(path: Path) -> None:
-    status = path.stat()
+def file_size(path: Path) -> int:
+    """Bytes of a plain file that holds at least one.
+
+    Raises
+    ------
+    ReadError
+        If the file is absent, no plain file, or empty.
+    """
+    with in_words(path):
+        status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise ReadError(f"{path}: expected a file and found a folder. Correct `signals.files` or `clinical.file`.")
     if not stat.S_ISREG(status.st_mode):
         raise ReadError(f"{path}: not a plain file (a pipe, socket or device). Copy its content into a file.")
-    check_size(path, status.st_size)
+    if not status.st_size:
+        raise ReadError(f"{path}: the file is empty. Copy it again from its source, or remove it.")
+    return status.st_size
+
+
+def read_range(path: Path, start: int, n_bytes: int) -> bytes:
+    """Bytes ``start`` to ``start + n_bytes`` of a plain file.
+
+    Raises
+    ------
+    ReadError
+        If they cannot be read, or the file ends before.
+    """
+    with in_words(path), path.open("rb") as file:
+        file.seek(start)
+        content = file.read(n_bytes)
+    if len(content) < n_bytes:
+        raise ReadError(
+            f"{path}: became shorter while it was read. Is it still being copied? Try again when it is done."
+        )
+    return content
 
 
 def check_size(path: Path, n_bytes: int, what: str = "the file") -> None:
     """ReadError if ``what`` has more than ``MAX_BYTES``."""
     if n_bytes > MAX_BYTES:
         raise ReadError(
-            f"{path}: {what} has {n_bytes / 1e9:.1f} GB, and up to {MAX_BYTES / 1e9:.0f} GB can be read in one piece. "
+            f"{path}: {what} has {n_bytes / 1e9:.1f} GB; of this format, up to {MAX_BYTES / 1e9:.1g} GB can be read. "
             "Split the recording into several files."
         )
 
@@ -117,3 +154,26 @@ def _found(names: Sequence[str], what: str) -> str:
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
     listed = ", ".join(name[:60] or "(no name)" for name in names[:_MAX_NAMES])
     return f"the file has {len(names)} {what}{'s' if len(names) != 1 else ''}: {listed or 'none'}{more}"
+
+
+def as_samples(
+    path: Path, column: str | int, numbers: np.ndarray, missing: list[float], *, first: int = 0
+) -> FloatArray:
+    """A stretch of numbers as they stand in a file -> float64, NaN where one is a mark of a missing sample.
+
+    A mark is compared as a number of the file's type: -999.9 marks the 32-bit float next to it. ``first`` is the
+    place of the stretch in its recording, which messages name.
+
+    Raises
+    ------
+    ReadError
+        If a number is infinite or too large.
+    """
+    # Casts warn of NaN of the signalling kind, and of numbers too large for a float, which are refused below.
+    with np.errstate(over="ignore", invalid="ignore"):
+        samples = numbers.astype(np.float64, order="C")
+        if missing:
+            marks = np.array(missing)
+            samples[np.isin(samples, marks.astype(numbers.dtype) if numbers.dtype.kind == "f" else marks)] = np.nan
+    name = f"{column}, from sample {first}" if first else column
+    return check_samples(path, name, samples) if samples.size else samples

@@ -1,0 +1,109 @@
+"""Raw binary samples: nothing but numbers of one type, with or without a header of fixed length to pass over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from ppgssl.errors import ReadError
+from ppgssl.readers.raw_files import as_samples, check_rate, file_size, position, read_range
+from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory, span
+from ppgssl.records import Signal
+
+# A file of up to so many bytes is read whole when it is opened: half an hour of eight channels at 80 Hz.
+_SHORT_BYTES = 4_000_000
+
+
+class BinaryOptions(BaseModel):
+    """Options of the reader ``binary``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dtype: Literal["float32", "float64", "int8", "int16", "int32", "uint8", "uint16", "uint32"] = "float32"
+    byte_order: Literal["little", "big"] = "little"
+    n_channels: int = Field(
+        1, ge=1, le=1024, description="Channels whose samples alternate; `column` is then the channel's 0-based number."
+    )
+    header_bytes: int = Field(0, ge=0, description="Bytes before the first sample.")
+    missing: list[float] = Field(default_factory=list, description="Values that mark a missing sample, beside NaN.")
+
+    @property
+    def number_type(self) -> np.dtype:
+        return np.dtype(self.dtype).newbyteorder("<" if self.byte_order == "little" else ">")
+
+
+def open_binary(
+    path: Path, columns: Sequence[Column], fs_hz: float | None, options: BinaryOptions
+) -> list[RawRecording]:
+    """Read channels of the one recording in a file of raw numbers.
+
+    Such a file says nothing about itself, so a wrong ``dtype`` or ``byte_order`` shows only in the values.
+
+    Parameters
+    ----------
+    path : Path
+    columns : sequence of int
+        0-based numbers of channels.
+    fs_hz : float
+        Sampling rate.
+    options : BinaryOptions
+
+    Returns
+    -------
+    list with one RawRecording
+        float64 samples, NaN where missing. A long file is never held whole.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read or holds no whole number of frames (one sample of every channel), or a sample is
+        infinite.
+    ConfigError
+        If ``fs_hz`` is missing.
+    """
+    rate = check_rate(fs_hz)
+    names = [str(number) for number in range(options.n_channels)]
+    places = {column: position(path, column, names, "channel") for column in columns}
+    n_bytes = file_size(path)
+    n_frames = _n_frames(path, n_bytes, options)
+    if n_bytes <= _SHORT_BYTES:
+        return [in_memory(_signals(path, places, rate, options, slice(0, n_frames)))]
+
+    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
+        return _signals(path, places, rate, options, span(rate, n_frames, start_s, stop_s))
+
+    return [RawRecording(dict.fromkeys(places, rate), dict.fromkeys(places, n_frames), read)]
+
+
+def _n_frames(path: Path, n_bytes: int, options: BinaryOptions) -> int:
+    frame_bytes = options.number_type.itemsize * options.n_channels
+    n_frames, n_left = divmod(n_bytes - options.header_bytes, frame_bytes)
+    if n_frames < 1:
+        raise ReadError(
+            f"{path}: the file has {n_bytes} bytes, too few for a header of {options.header_bytes} and one frame of "
+            f"{frame_bytes}. Was the recording interrupted before it began?"
+        )
+    if n_left:
+        raise ReadError(
+            f"{path}: {n_bytes - options.header_bytes} bytes of samples are no whole number of frames of {frame_bytes} "
+            f"bytes ({options.n_channels} x {options.dtype}): the file is cut off, or `dtype`, `n_channels` or "
+            "`header_bytes` in the reader's options are not those of this file."
+        )
+    return n_frames
+
+
+def _signals(
+    path: Path, places: Mapping[Column, int], rate: float, options: BinaryOptions, frames: slice
+) -> dict[Column, Signal]:
+    dtype, n_channels = options.number_type, options.n_channels
+    frame_bytes = dtype.itemsize * n_channels
+    start = options.header_bytes + frames.start * frame_bytes
+    numbers = np.frombuffer(read_range(path, start, (frames.stop - frames.start) * frame_bytes), dtype)
+    return {
+        column: Signal(as_samples(path, column, numbers[place::n_channels], options.missing, first=frames.start), rate)
+        for column, place in places.items()
+    }

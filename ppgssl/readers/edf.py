@@ -1,0 +1,377 @@
+"""European Data Format: EDF, and EDF+ with (EDF+D) or without (EDF+C) gaps.
+
+The package edfio understands the headers of channels and turns records into physical units. Where the records of a
+file lie is found here, because edfio believes the header: a file that was cut off is taken as it is with a warning,
+gaps of EDF+D are closed, and its lazy loading maps the file into memory, where a file that becomes shorter meanwhile
+ends the whole process. Format: Kemp & Olivan, European data format 'plus', Clin Neurophysiol 114:1755, 2003,
+10.1016/S1388-2457(03)00123-8, and https://www.edfplus.info/specs.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import edfio
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from ppgssl.errors import ReadError
+from ppgssl.readers.raw_files import check_size, file_size, in_words, position, read_range
+from ppgssl.readers.raw_recordings import Column, RawRecording, span
+from ppgssl.records import FloatArray, IntArray, Signal
+
+Result = TypeVar("Result")
+
+_ANNOTATIONS = "EDF Annotations"
+_BDF = b"\xffBIOSEMI"
+# Bytes of records that are held at once, unless one record is longer.
+_BLOCK_BYTES = 8_000_000
+# Gaps have no bytes in the file: these bound what a damaged one can ask for. Five weeks of records of one second.
+_MAX_GAPS_S = 7 * 86_400.0
+_MAX_RECORDS_WITH_ONSET = 3_000_000
+_MAX_RATE_HZ = 1e6
+_LARGEST = float(np.finfo(np.float32).max)
+# The first entry of a record of EDF+ is when it began: a number with its sign, and no text.
+_ONSET = re.compile(rb"([+-]\d+(?:\.\d*)?)\x14\x14")
+
+
+class EdfOptions(BaseModel):
+    """Options of the reader ``edf``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    missing: list[int] = Field(
+        default_factory=list,
+        description="Values that mark a missing sample, as they stand in the file before scaling, such as -32768.",
+    )
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What a file says of itself; ``n_records`` is -1 if the recording was not finished properly."""
+
+    content: bytes
+    n_records: int
+    record_s: float
+    labels: list[str]
+    lengths: list[int]
+    has_gaps: bool
+
+    @property
+    def record_bytes(self) -> int:
+        return 2 * sum(self.lengths)
+
+    @property
+    def ordinary(self) -> list[int]:
+        """Places of the channels that are no annotations."""
+        return [place for place, label in enumerate(self.labels) if label != _ANNOTATIONS]
+
+    def rate(self, place: int) -> float:
+        return self.lengths[place] / self.record_s
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """One wanted channel: where it stands, and at which sample each run of records without a gap begins."""
+
+    place: int
+    fs_hz: float
+    record_samples: int
+    run_starts: IntArray
+    n_samples: int
+
+
+@dataclass(frozen=True)
+class _Edf:
+    """A file that holds what it promises. ``run_records``: first record of each run, and the number of records."""
+
+    path: Path
+    header: _Header
+    run_records: IntArray
+    channels: Mapping[Column, _Channel]
+    missing: Sequence[int]
+
+
+def open_edf(path: Path, columns: Sequence[Column], fs_hz: float | None, options: EdfOptions) -> list[RawRecording]:
+    """Read channels of the one recording in an EDF or EDF+ file.
+
+    Time begins with the first record. Between the records of an EDF+D file there can be gaps, whose samples are NaN;
+    distances up to one sample of the file's fastest channel are taken as inaccurate clocks. Patient, dates and units
+    are not read, and may be wrong.
+
+    Parameters
+    ----------
+    path : Path
+    columns : sequence of str or int
+        Labels of channels, or their 0-based numbers, annotations not counted.
+    fs_hz : float or None
+        The file says the rate of each channel. If given, all channels must have this one.
+    options : EdfOptions
+
+    Returns
+    -------
+    list with one RawRecording
+        float64 samples in the file's physical unit, NaN where missing. A long file is never held whole.
+
+    Raises
+    ------
+    ReadError
+        If the file is no EDF or damaged, has more or fewer records than its header says, holds annotations only, or a
+        channel cannot be converted to its unit. A header without a number of records, as devices leave it that were
+        switched off, is no error: all whole records are taken.
+    """
+    header = _checked(path, _header(path))
+    names = [header.labels[place] for place in header.ordinary]
+    places = {column: header.ordinary[position(path, column, names, "channel")] for column in columns}
+    _check_rates(path, header, places, fs_hz)
+    _check_scales(path, header, places)
+    run_records, onsets = _runs(path, header)
+    channels = {column: _channel(header, place, run_records, onsets) for column, place in places.items()}
+    file = _Edf(path, header, run_records, channels, options.missing)
+    return [
+        RawRecording(
+            fs_hz={column: channel.fs_hz for column, channel in channels.items()},
+            n_samples={column: channel.n_samples for column, channel in channels.items()},
+            read=lambda start_s, stop_s: _read(file, start_s, stop_s),
+        )
+    ]
+
+
+# --- the header ------------------------------------------------------------------------------------------------
+
+
+def _header(path: Path) -> _Header:
+    n_bytes = file_size(path)
+    start = read_range(path, 0, min(n_bytes, 256))
+    if start.startswith(_BDF):
+        raise ReadError(f"{path}: a BDF file (24 bits a sample), which is not read. Export it as EDF+.")
+    if not start.startswith(b"0       ") or len(start) < 256:
+        raise ReadError(f"{path}: does not begin as an EDF file does. Is it another format, renamed or cut off?")
+    n_channels = _number(path, start[252:256], "number of channels", int)
+    header_bytes = _number(path, start[184:192], "number of bytes in the header", int)
+    if n_channels < 1 or header_bytes != 256 * (1 + n_channels) or header_bytes > n_bytes:
+        raise ReadError(
+            f"{path}: damaged: a header of {header_bytes} bytes for {n_channels} channels, in a file of {n_bytes}. "
+            "Copy it again from its source."
+        )
+    content = read_range(path, 0, header_bytes)
+    lengths = _fields(content, 216, 8, n_channels)
+    return _Header(
+        content=content,
+        n_records=_number(path, start[236:244], "number of records", int),
+        record_s=_number(path, start[244:252], "duration of a record", float),
+        labels=[_text(label) for label in _fields(content, 0, 16, n_channels)],
+        lengths=[_number(path, length, "number of samples in a record", int) for length in lengths],
+        has_gaps=start[192:197] == b"EDF+D",
+    )
+
+
+def _fields(header: bytes, offset: int, width: int, n_channels: int) -> list[bytes]:
+    """One field of all channels; ``offset`` is the width of the fields before it."""
+    start = 256 + offset * n_channels
+    return [header[start + width * number : start + width * (number + 1)] for number in range(n_channels)]
+
+
+def _text(field: bytes) -> str:
+    # ASCII by the standard; devices write letters of their language.
+    try:
+        return field.decode().strip(" \0")
+    except UnicodeDecodeError:
+        return field.decode("latin-1").strip(" \0")
+
+
+def _number(path: Path, field: bytes, what: str, kind: Callable[[str], Result]) -> Result:
+    try:
+        return kind(field.decode("ascii"))
+    except ValueError:
+        raise ReadError(
+            f"{path}: damaged header: the {what} is {field.decode('latin-1')!r}. Copy the file again from its source."
+        ) from None
+
+
+def _checked(path: Path, header: _Header) -> _Header:
+    """The header, with the number of records that there are if it says none."""
+    if not header.ordinary:
+        raise ReadError(f"{path}: holds annotations only, and no signal. Leave it out of `signals.files`.")
+    if not 0 < header.record_s < math.inf or min(header.lengths) < 1:
+        raise ReadError(
+            f"{path}: damaged header: records of {header.record_s:g} s with {min(header.lengths)} samples of a "
+            "channel. Copy the file again from its source."
+        )
+    check_size(path, header.record_bytes, "one data record")
+    found, n_left = divmod(file_size(path) - len(header.content), header.record_bytes)
+    if header.n_records == -1:
+        header = replace(header, n_records=found)
+    elif (header.n_records, 0) != (found, n_left):
+        part = f" and {n_left} bytes" if n_left else ""
+        raise ReadError(
+            f"{path}: the header promises {header.n_records} records of {header.record_s:g} s, and the file holds "
+            f"{found}{part}. Was it cut off, or is it still being copied? Copy it again from its source."
+        )
+    if not header.n_records:
+        raise ReadError(f"{path}: has no data records. Was the recording interrupted before it began?")
+    return header
+
+
+def _check_rates(path: Path, header: _Header, places: Mapping[Column, int], fs_hz: float | None) -> None:
+    for column, place in places.items():
+        rate = header.rate(place)
+        if not 0 < rate <= _MAX_RATE_HZ:
+            raise ReadError(f"{path}: damaged header: channel {column!r} has {rate:g} samples a second. Copy it again.")
+        if fs_hz is not None and not math.isclose(rate, fs_hz, rel_tol=1e-6):
+            raise ReadError(
+                f"{path}: channel {column!r} has {rate:g} samples a second, and `signals.fs_hz` says {fs_hz:g}. Leave "
+                "`fs_hz` away: EDF files say it."
+            )
+
+
+def _check_scales(path: Path, header: _Header, places: Mapping[Column, int]) -> None:
+    signals = _decoded(path, header, b"", 0)
+    wanted = {column: signals[header.ordinary.index(place)] for column, place in places.items()}
+    ranges = _guarded(
+        path, lambda: {column: (each.physical_range, each.digital_range) for column, each in wanted.items()}
+    )
+    for column, (physical, digital) in ranges.items():
+        if digital[0] >= digital[1] or physical[0] == physical[1] or not _fits(physical, digital):
+            raise ReadError(
+                f"{path}: channel {column!r} cannot be converted to its unit: digital {digital[0]} to {digital[1]} "
+                f"stands for {physical[0]:g} to {physical[1]:g}. Was it connected? Have the header repaired."
+            )
+
+
+def _fits(physical: tuple[float, float], digital: tuple[int, int]) -> bool:
+    """Whether every 16-bit number stands for one that is finite and within 32-bit floats, in which samples are kept."""
+    gain = (physical[1] - physical[0]) / (digital[1] - digital[0])
+    return all(abs(physical[0] + gain * (number - digital[0])) < _LARGEST for number in (-32768, 32767))
+
+
+def _guarded(path: Path, function: Callable[[], Result]) -> Result:
+    try:
+        return function()
+    except Exception as error:
+        raise ReadError(
+            f"{path}: damaged header ({type(error).__name__}: {str(error)[:200]}). Copy the file again from its source."
+        ) from None
+
+
+def _decoded(path: Path, header: _Header, records: bytes, n_records: int) -> tuple[edfio.EdfSignal, ...]:
+    """The ordinary channels of some records, by edfio, to which they are shown as a short file."""
+    count = str(n_records).encode().ljust(8)
+    content = header.content[:236] + count + header.content[244:] + records
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _guarded(path, lambda: edfio.read_edf(content).signals)
+
+
+# --- time ------------------------------------------------------------------------------------------------------
+
+
+def _runs(path: Path, header: _Header) -> tuple[IntArray, FloatArray]:
+    """First record of each run without a gap, and the number of records; when each run begins, in s from the first."""
+    if not header.has_gaps:
+        return np.array([0, header.n_records]), np.zeros(1)
+    onsets = _onsets(path, header)
+    extra_s = np.diff(onsets) - header.record_s
+    tolerance_s = header.record_s / max(header.lengths[place] for place in header.ordinary)
+    if extra_s.size and extra_s.min() < -tolerance_s:
+        raise ReadError(
+            f"{path}: record {int(np.argmin(extra_s)) + 1}, counted from 0, begins before the one before it ends. "
+            "The file is damaged, or its records are not in order."
+        )
+    if extra_s.sum() > _MAX_GAPS_S:
+        raise ReadError(
+            f"{path}: has gaps of {extra_s.sum() / 86_400:.1f} days, and up to {_MAX_GAPS_S / 86_400:g} can be read. "
+            "Split the recording into several files."
+        )
+    firsts = np.concatenate([[0], np.flatnonzero(extra_s > tolerance_s) + 1])
+    return np.append(firsts, header.n_records), onsets[firsts] - onsets[0]
+
+
+def _onsets(path: Path, header: _Header) -> FloatArray:
+    """When each record of an EDF+D file begins, in s."""
+    if _ANNOTATIONS not in header.labels or header.n_records > _MAX_RECORDS_WITH_ONSET:
+        raise ReadError(
+            f"{path}: an EDF+D file must say when each of its records begins, in a channel {_ANNOTATIONS!r}, and "
+            f"can have up to {_MAX_RECORDS_WITH_ONSET} records; this one has {header.n_records}. Export it as EDF+C."
+        )
+    place = header.labels.index(_ANNOTATIONS)
+    start = len(header.content) + 2 * sum(header.lengths[:place])
+    onsets = np.empty(header.n_records)
+    with in_words(path), path.open("rb", buffering=0) as file:
+        for record in range(header.n_records):
+            entry = os.pread(file.fileno(), min(2 * header.lengths[place], 64), start + record * header.record_bytes)
+            found = _ONSET.match(entry)
+            if found is None:
+                raise ReadError(
+                    f"{path}: record {record}, counted from 0, does not say when it begins, as EDF+D must. Copy the "
+                    "file again from its source."
+                )
+            onsets[record] = float(found[1])
+    return onsets
+
+
+def _channel(header: _Header, place: int, run_records: IntArray, onsets: FloatArray) -> _Channel:
+    length, rate = header.lengths[place], header.rate(place)
+    starts = np.rint(onsets * rate).astype(np.int64)
+    run_samples = np.diff(run_records) * length
+    # Rounding, and clocks that are slow, can let a run begin where the one before has not yet ended.
+    before = np.concatenate([[0], np.cumsum(run_samples)[:-1]])
+    starts = np.maximum.accumulate(starts - before) + before
+    return _Channel(place, rate, length, starts, int(starts[-1] + run_samples[-1]))
+
+
+# --- the samples -----------------------------------------------------------------------------------------------
+
+
+def _read(file: _Edf, start_s: float, stop_s: float) -> dict[Column, Signal]:
+    spans = {
+        column: span(channel.fs_hz, channel.n_samples, start_s, stop_s) for column, channel in file.channels.items()
+    }
+    samples = {column: np.full(place.stop - place.start, np.nan) for column, place in spans.items()}
+    for run, first, n_records in _blocks(file, spans):
+        start = len(file.header.content) + first * file.header.record_bytes
+        block = read_range(file.path, start, n_records * file.header.record_bytes)
+        signals = _decoded(file.path, file.header, block, n_records)
+        for column, channel in file.channels.items():
+            values = _values(file, signals[file.header.ordinary.index(channel.place)])
+            offset = channel.run_starts[run] + (first - file.run_records[run]) * channel.record_samples
+            _lay(samples[column], values, int(offset) - spans[column].start)
+    return {column: Signal(values, file.channels[column].fs_hz) for column, values in samples.items()}
+
+
+def _blocks(file: _Edf, spans: Mapping[Column, slice]) -> Iterator[tuple[int, int, int]]:
+    """Run, first record and number of records of each block that holds samples of the spans."""
+    wanted = [(file.channels[column], place) for column, place in spans.items() if place.stop > place.start]
+    if not wanted:
+        return
+    first_run = min(int(np.searchsorted(channel.run_starts, place.start, "right")) - 1 for channel, place in wanted)
+    last_run = max(int(np.searchsorted(channel.run_starts, place.stop, "left")) for channel, place in wanted)
+    step = max(_BLOCK_BYTES // file.header.record_bytes, 1)
+    for run in range(first_run, last_run):
+        begin, end = (int(edge) for edge in file.run_records[run : run + 2])
+        firsts = [(place.start - channel.run_starts[run]) // channel.record_samples for channel, place in wanted]
+        lasts = [-((channel.run_starts[run] - place.stop) // channel.record_samples) for channel, place in wanted]
+        stop = min(begin + int(max(lasts)), end)
+        for first in range(begin + max(int(min(firsts)), 0), stop, step):
+            yield run, first, min(step, stop - first)
+
+
+def _values(file: _Edf, signal: edfio.EdfSignal) -> FloatArray:
+    values = np.array(signal.data)
+    if file.missing:
+        values[np.isin(signal.digital, file.missing)] = np.nan
+    return values
+
+
+def _lay(target: FloatArray, values: FloatArray, offset: int) -> None:
+    """Put ``values`` at ``offset``, of which both ends may lie outside."""
+    first, last = max(offset, 0), min(offset + len(values), len(target))
+    if first < last:
+        target[first:last] = values[first - offset : last - offset]

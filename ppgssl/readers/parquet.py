@@ -1,0 +1,250 @@
+"""Parquet: a table of samples with a column for each channel, or a table of recordings with a list for each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
+
+from ppgssl.errors import ReadError
+from ppgssl.readers.raw_files import as_samples, check_rate, check_size, file_size, in_words, position
+from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory, span
+from ppgssl.records import IntArray, Signal
+
+Result = TypeVar("Result")
+
+# Rows that are decoded at once, so that a long file is never held whole.
+_BATCH_ROWS = 65_536
+_BATCH_LISTS = 256
+# A table of up to so many samples is read whole when it is opened.
+_SHORT_ROWS = 1_000_000
+# A row that repeats another has next to no bytes, so a small damaged file can promise any number of them. Two months at
+# 400 Hz have fewer.
+_MAX_ROWS = 2_000_000_000
+
+
+class ParquetOptions(BaseModel):
+    """Options of the reader ``parquet``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    missing: list[float] = Field(
+        default_factory=list, description="Values that mark a missing sample, beside null and NaN."
+    )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A file, the names of the wanted columns, and the first row of each row group, with the number of rows."""
+
+    path: Path
+    names: Mapping[Column, str]
+    group_rows: IntArray
+    missing: list[float]
+
+    @property
+    def wanted(self) -> list[str]:
+        return sorted(set(self.names.values()))
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.group_rows[-1])
+
+    def numbers(self, batch: pa.RecordBatch, convert: Callable[[pa.Array], Result]) -> dict[str, Result]:
+        """The wanted columns of a batch; it has them in any order."""
+        return {name: convert(batch.column(name)) for name in self.wanted}
+
+
+def open_parquet(
+    path: Path, columns: Sequence[Column], fs_hz: float | None, options: ParquetOptions
+) -> list[RawRecording]:
+    """Read channels that are columns of a Parquet file.
+
+    Columns of numbers hold a sample in each row, and the file is one recording. Columns of lists of numbers hold a
+    whole recording in each row.
+
+    Parameters
+    ----------
+    path : Path
+    columns : sequence of str or int
+        Names of columns, or their 0-based numbers.
+    fs_hz : float
+        Sampling rate.
+    options : ParquetOptions
+
+    Returns
+    -------
+    list of RawRecording
+        float64 samples, NaN where missing. A long table of samples is never held whole; lists are.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read or is damaged, or a column holds anything else than real numbers.
+    ConfigError
+        If ``fs_hz`` is missing.
+    """
+    rate = check_rate(fs_hz)
+    file_size(path)
+    with _opened(path) as file:
+        table, is_list = _guarded(path, lambda: _table(path, file, columns, options))
+        if is_list:
+            return _guarded(path, lambda: _rows(table, file, rate))
+    if table.n_rows <= _SHORT_ROWS:
+        return [in_memory(_signals(table, rate, slice(0, table.n_rows)))]
+
+    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
+        return _signals(table, rate, span(rate, table.n_rows, start_s, stop_s))
+
+    return [RawRecording(dict.fromkeys(table.names, rate), dict.fromkeys(table.names, table.n_rows), read)]
+
+
+# --- the file --------------------------------------------------------------------------------------------------
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    # Read in small stretches rather than mapped into memory: see raw_files.py.
+    return _guarded(path, lambda: pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False, memory_map=False))
+
+
+def _guarded(path: Path, function: Callable[[], Result]) -> Result:
+    """Result of a parser, with all that a damaged file can make it raise turned into a ReadError."""
+    try:
+        return function()
+    except ReadError:
+        raise
+    except (FileNotFoundError, PermissionError):
+        with in_words(path):
+            raise
+    except Exception as error:
+        raise ReadError(
+            f"{path}: damaged, or not a Parquet file ({type(error).__name__}: {str(error)[:200]}). "
+            "Copy it again from its source."
+        ) from None
+
+
+def _table(path: Path, file: pq.ParquetFile, columns: Sequence[Column], options: ParquetOptions) -> tuple[_Table, bool]:
+    """What is wanted of the file, and whether its columns are lists."""
+    schema = file.schema_arrow
+    wanted = {column: position(path, column, schema.names, "column") for column in columns}
+    kinds = {column: _is_list(path, schema.field(place)) for column, place in wanted.items()}
+    if len(set(kinds.values())) > 1:
+        listed = ", ".join(f"{column!r} {'lists' if is_list else 'numbers'}" for column, is_list in kinds.items())
+        raise ReadError(f"{path}: all channels must be columns of numbers, or all of lists of numbers: {listed}.")
+    names = {column: schema.names[place] for column, place in wanted.items()}
+    for name in names.values():
+        if schema.names.count(name) > 1:
+            raise ReadError(f"{path}: {schema.names.count(name)} columns are named {name!r}. Rename them.")
+    return _Table(path, names, _group_rows(path, file), options.missing), next(iter(kinds.values()))
+
+
+def _is_list(path: Path, field: pa.Field) -> bool:
+    kind = field.type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    number = kind.value_type if is_list else kind
+    if not (pa.types.is_integer(number) or pa.types.is_floating(number)):
+        raise ReadError(
+            f"{path}: column {field.name!r} has the type {str(kind)[:60]}; expected real numbers, or lists of them. "
+            "Correct `column` in `signals.channels`, or save the samples as numbers."
+        )
+    return is_list
+
+
+def _group_rows(path: Path, file: pq.ParquetFile) -> IntArray:
+    metadata = file.metadata
+    counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
+        raise ReadError(f"{path}: damaged: it says two different numbers of rows. Copy it again from its source.")
+    if not 0 < metadata.num_rows <= _MAX_ROWS:
+        raise ReadError(
+            f"{path}: has {metadata.num_rows} rows, and 1 to {_MAX_ROWS} can be read. Split a longer recording into "
+            "several files."
+        )
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+# --- a row is a sample -----------------------------------------------------------------------------------------
+
+
+def _signals(table: _Table, rate: float, rows: slice) -> dict[Column, Signal]:
+    with _opened(table.path) as file:
+        pieces = _guarded(table.path, lambda: list(_pieces(table, file, rows)))
+    if sum(len(next(iter(piece.values()))) for piece in pieces) != rows.stop - rows.start:
+        raise ReadError(f"{table.path}: damaged: it holds fewer rows than it says. Copy it again from its source.")
+    signals = {}
+    for column, name in table.names.items():
+        numbers = np.concatenate([piece[name] for piece in pieces]) if pieces else np.zeros(0)
+        signals[column] = Signal(as_samples(table.path, column, numbers, table.missing, first=rows.start), rate)
+    return signals
+
+
+def _pieces(table: _Table, file: pq.ParquetFile, rows: slice) -> Iterator[dict[str, np.ndarray]]:
+    """The numbers of every column, batch by batch."""
+    if rows.stop <= rows.start:
+        return
+    first = int(np.searchsorted(table.group_rows, rows.start, "right")) - 1
+    last = int(np.searchsorted(table.group_rows, rows.stop, "left"))
+    begin = int(table.group_rows[first])
+    for batch in file.iter_batches(
+        batch_size=_BATCH_ROWS, row_groups=range(first, last), columns=table.wanted, use_threads=False
+    ):
+        part = batch.slice(max(rows.start - begin, 0), max(rows.stop - max(begin, rows.start), 0))
+        if part.num_rows:
+            # A null becomes NaN.
+            yield table.numbers(part, lambda column: column.to_numpy(zero_copy_only=False))
+        begin += batch.num_rows
+        if begin >= rows.stop:
+            return
+
+
+# --- a row is a recording --------------------------------------------------------------------------------------
+
+
+def _rows(table: _Table, file: pq.ParquetFile, rate: float) -> list[RawRecording]:
+    recordings: list[RawRecording] = []
+    n_bytes = 0
+    # What the metadata say of sizes is not asked for: they may lie, and in pyarrow 26 a damaged entry ends the
+    # process.
+    for batch in file.iter_batches(batch_size=_BATCH_LISTS, columns=table.wanted, use_threads=False):
+        n_bytes += batch.nbytes
+        check_size(table.path, n_bytes, "the content of the wanted columns")
+        lists = table.numbers(batch, _cells)
+        for row in range(batch.num_rows):
+            numbers = {column: lists[name][row] for column, name in table.names.items()}
+            recordings.append(_row(table, len(recordings), numbers, rate))
+    if len(recordings) != table.n_rows:
+        raise ReadError(f"{table.path}: damaged: it holds fewer rows than it says. Copy it again from its source.")
+    return recordings
+
+
+def _cells(column: pa.Array) -> list[np.ndarray]:
+    """The numbers in each row of a column of lists; none where the list is null."""
+    lengths = pc.list_value_length(column).fill_null(0).to_numpy()
+    return np.split(column.flatten().to_numpy(zero_copy_only=False), np.cumsum(lengths)[:-1])
+
+
+def _row(table: _Table, row: int, numbers: Mapping[Column, np.ndarray], rate: float) -> RawRecording:
+    sizes = {column: len(cell) for column, cell in numbers.items()}
+    if len(set(sizes.values())) > 1 or not min(sizes.values()):
+        listed = ", ".join(f"{column!r} {size}" for column, size in sizes.items())
+        raise ReadError(
+            f"{table.path}: row {row}, counted from 0, does not hold as many samples of each channel, at least one: "
+            f"{listed}. Correct the row, or leave it out."
+        )
+
+    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
+        signals = {}
+        for column, cell in numbers.items():
+            place = span(rate, len(cell), start_s, stop_s)
+            samples = as_samples(table.path, f"{column}, row {row}", cell[place], table.missing, first=place.start)
+            signals[column] = Signal(samples, rate)
+        return signals
+
+    return RawRecording(dict.fromkeys(numbers, rate), sizes, read)

@@ -1,0 +1,142 @@
+"""The recordings of one source: its channels, whichever files they lie in, and the device's trends."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ppgssl.config import Cohort, TrendName
+from ppgssl.errors import ReadError
+from ppgssl.provenance import file_sha256
+from ppgssl.readers import get_reader
+from ppgssl.readers.files import SourceFile
+from ppgssl.readers.raw_recordings import Column, RawRecording
+from ppgssl.readers.trends import read_trends
+from ppgssl.records import FloatArray, Recording, Signal
+
+
+@dataclass(frozen=True)
+class OpenRecording:
+    """One recording of a source, of which any stretch can be read.
+
+    Attributes
+    ----------
+    recording_id : str
+    channels : mapping of channel to (RawRecording, column)
+    trends : mapping of trend to float array, shape (n_intervals,)
+        What the device displayed, every ``interval_s``.
+    """
+
+    source: SourceFile
+    recording_id: str
+    channels: Mapping[str, tuple[RawRecording, Column]]
+    trends: Mapping[TrendName, FloatArray] = field(default_factory=dict)
+    interval_s: float = 1.0
+
+    @property
+    def duration_s(self) -> float:
+        return max(raw.n_samples[column] / raw.fs_hz[column] for raw, column in self.channels.values())
+
+    @property
+    def n_samples(self) -> int:
+        """Of all channels together."""
+        return sum(raw.n_samples[column] for raw, column in self.channels.values())
+
+    def trends_between(self, start_s: float, stop_s: float) -> dict[TrendName, FloatArray]:
+        """The device's trends in a stretch."""
+        first, last = (round(time_s / self.interval_s) for time_s in (start_s, np.ceil(stop_s)))
+        return {name: values[first:last] for name, values in self.trends.items()}
+
+    def read(self, start_s: float = 0.0, stop_s: float | None = None) -> Recording:
+        """The stretch from ``start_s`` up to ``stop_s``, or to the end, of all channels."""
+        stop_s = self.duration_s if stop_s is None else stop_s
+        pieces = {id(raw): raw.read(start_s, stop_s) for raw, _ in self.channels.values()}
+        signals: dict[str, Signal] = {name: pieces[id(raw)][column] for name, (raw, column) in self.channels.items()}
+        return Recording(
+            recording_id=self.recording_id,
+            patient_id=self.source.patient_id,
+            signals=signals,
+            source=self.source.relative,
+            visit=self.source.visit,
+        )
+
+
+def open_source(source: SourceFile, cohort: Cohort) -> list[OpenRecording]:
+    """Open all recordings of a source.
+
+    Raises
+    ------
+    ReadError
+        If a file cannot be read or is absent, or if files of one recording hold different numbers of recordings.
+    """
+    by_file = {pattern: _open_file(source, cohort, pattern) for pattern in _patterns(cohort)}
+    counts = {pattern: len(found) for pattern, found in by_file.items()}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{count} in {pattern or 'the main file'}" for pattern, count in counts.items())
+        raise ReadError(f"{source.path}: the files of its channels hold different numbers of recordings: {listed}.")
+    n_recordings = counts[next(iter(counts))]
+    trends = _trends(source, cohort)
+    if trends and n_recordings > 1:
+        raise ReadError(f"{source.path}: holds {n_recordings} recordings, and one file of trends cannot describe all.")
+    return [
+        OpenRecording(
+            source=source,
+            recording_id=source.recording_id if n_recordings == 1 else f"{source.recording_id}#{number}",
+            channels={
+                name: (by_file[channel.file or ""][number], channel.column)
+                for name, channel in cohort.signals.channels.items()
+            },
+            trends=trends,
+            interval_s=cohort.signals.trends.interval_s if cohort.signals.trends else 1.0,
+        )
+        for number in range(n_recordings)
+    ]
+
+
+def lacks_trends(source: SourceFile, cohort: Cohort) -> bool:
+    """Whether the cohort describes trends, and this source has none."""
+    return cohort.signals.trends is not None and cohort.signals.trends.file not in source.companions
+
+
+def source_sha256(source: SourceFile, cohort: Cohort) -> str:
+    """Hash of all files of a source, of those that can be read: another hash, another recording."""
+    parts = get_reader(cohort.signals.reader).files
+    paths = [*parts(source.path), *(path for first in source.companions.values() for path in parts(first))]
+    hashes = [_file_sha256(path) for path in paths]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return ""  # It vanished or may not be read: the reader says so in its own words.
+
+
+def _patterns(cohort: Cohort) -> list[str]:
+    """Of the files that hold channels; "" is the source's own."""
+    return list(dict.fromkeys(channel.file or "" for channel in cohort.signals.channels.values()))
+
+
+def _open_file(source: SourceFile, cohort: Cohort, pattern: str) -> list[RawRecording]:
+    files = cohort.signals
+    channels = {name: channel for name, channel in files.channels.items() if (channel.file or "") == pattern}
+    path = source.companions.get(pattern) if pattern else source.path
+    if path is None:
+        raise ReadError(
+            f"{source.path}: there is no file beside it for {', '.join(channels)}: expected {pattern} with the same "
+            "patient, visit and recording. Copy it, or move what cannot be completed out of the folder."
+        )
+    reader = get_reader(files.reader)
+    columns = [channel.column for channel in channels.values()]
+    return reader.open(path, columns, files.fs_hz, reader.parse_options(files.options))
+
+
+def _trends(source: SourceFile, cohort: Cohort) -> Mapping[TrendName, FloatArray]:
+    trends = cohort.signals.trends
+    path = source.companions.get(trends.file) if trends else None
+    return read_trends(path, trends) if trends is not None and path is not None else {}

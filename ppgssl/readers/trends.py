@@ -1,0 +1,75 @@
+"""What a pulse oximeter displayed: its own SQI, heart rate, saturation and perfusion, a row at every interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ppgssl.config import DeviceTrends, TrendName
+from ppgssl.errors import ReadError
+from ppgssl.readers.raw_files import position, read_bytes
+from ppgssl.records import FloatArray
+
+
+def read_trends(path: Path, trends: DeviceTrends) -> dict[TrendName, FloatArray]:
+    """Read a table of trends.
+
+    Parameters
+    ----------
+    path : Path
+        Delimited text with a header line, after ``trends.skip_rows`` lines that are passed over.
+    trends : DeviceTrends
+        Its description.
+
+    Returns
+    -------
+    dict of trend to float64 array, shape (n_rows,)
+        In the device's units, NaN where missing.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read, a column is absent, or a cell is neither a number nor a mark of missing; the message
+        says the line.
+    """
+    lines = read_bytes(path).decode("utf-8-sig", errors="replace").rstrip().splitlines()[trends.skip_rows :]
+    if not lines:
+        raise ReadError(f"{path}: no header line after the {trends.skip_rows} lines of `signals.trends.skip_rows`.")
+    header = [name.strip() for name in lines[0].split(trends.delimiter)]
+    places = {name: position(path, column.strip(), header, "column") for name, column in trends.columns.items()}
+    rows = [line.split(trends.delimiter) for line in lines[1:]]
+    try:
+        return {name: np.array([float(row[place]) for row in rows]) for name, place in places.items()}
+    except (ValueError, IndexError):
+        # Something is missing or wrong, and is looked at cell by cell: most files have nothing of the kind.
+        return _carefully(path, rows, places, trends)
+
+
+def _carefully(
+    path: Path, rows: Sequence[Sequence[str]], places: Mapping[TrendName, int], trends: DeviceTrends
+) -> dict[TrendName, FloatArray]:
+    values: dict[TrendName, FloatArray] = {name: np.full(len(rows), np.nan) for name in places}
+    for number, row in enumerate(rows):
+        line = trends.skip_rows + 2 + number
+        if len(row) <= max(places.values()):
+            raise ReadError(
+                f"{path}: line {line} has {len(row)} cells and {max(places.values()) + 1} are needed. The file may be "
+                "cut off there; if not, correct `signals.trends`."
+            )
+        for name, place in places.items():
+            cell = row[place].strip()
+            values[name][number] = math.nan if cell in trends.missing else _number(path, line, name, cell)
+    return values
+
+
+def _number(path: Path, line: int, name: str, cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise ReadError(
+            f"{path}: line {line}, {name}: expected a number and found {cell[:40]!r}. If that marks a missing value, "
+            "list it in `signals.trends.missing`."
+        ) from None

@@ -1,0 +1,711 @@
+"""WFDB records (PhysioNet): a text header, the signal files it names and, of a divided record, a header per segment.
+
+Samples are decoded by the package wfdb (4.3), which trusts what a header says and opens whatever it names. Here headers
+are read strictly, files are looked for beside the header only, and what a header promises is compared with the bytes
+there are before the first sample is asked for. Formats: header(5) and signal(5) of the *WFDB Applications Guide*,
+https://physionet.org/physiotools/wag; Moody, Mark and Goldberger, PhysioNet, IEEE Eng Med Biol Mag 20(3), 2001.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
+import soundfile  # type: ignore[import-untyped]
+from pydantic import BaseModel, ConfigDict, Field
+
+# Not public. The public functions cannot read a stretch of a record whose header states no length, end at dates that do
+# not exist, and fail on differing skews, on skewed FLAC and on digital samples of format 61. They all call this one.
+from wfdb.io._signal import _rd_segment  # type: ignore[import-untyped]
+
+from ppgssl.errors import ReadError
+from ppgssl.readers.raw_files import check_samples, position, read_bytes
+from ppgssl.readers.raw_recordings import Column, RawRecording, Signals, span
+from ppgssl.records import FloatArray, Signal
+
+Result = TypeVar("Result")
+
+_SUFFIX = ".hea"
+# A header of a thousand segments has 30 KB.
+_MAX_HEADER_BYTES = 1_000_000
+_MAX_LINE = 1000
+_MAX_SIGNALS = 500
+_MAX_SEGMENTS = 20_000
+_MAX_FRAME_SAMPLES = 1_000_000
+# A gap costs a header nothing, and whoever goes through the record time. 100 days at 231 Hz; 1000 days at lower rates.
+_MAX_SAMPLES = 2_000_000_000
+_MAX_S = 1000 * 86_400.0
+_FS_HZ = (1e-6, 1e6)
+_SAME_RATE = 1e-6
+_MAX_READ_BYTES = 1_000_000_000
+# Samples of a signal file that are decoded at a time.
+_BLOCK_SAMPLES = 1_000_000
+# For headers that state none, or 0.
+_DEFAULT_GAIN = 200.0
+
+_GAP = "~"
+_NO_FILE = "~"
+_NULL_FORMAT = "0"
+_DIFFERENCES = "8"
+# So many samples stand in so many bytes.
+_PACKING = {
+    "8": (1, 1),
+    "16": (1, 2),
+    "24": (1, 3),
+    "32": (1, 4),
+    "61": (1, 2),
+    "80": (1, 1),
+    "160": (1, 2),
+    "212": (2, 3),
+    "310": (3, 4),
+    "311": (3, 4),
+}
+_FLAC_BITS = {"508": 8, "516": 16, "524": 24}
+# The lowest number that these bits can hold marks a missing sample; format 8 has no such mark.
+_BITS = {"16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 10, "311": 10, **_FLAC_BITS}
+
+_REAL = r"[-+]?(?:\d{1,20}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?"
+_RECORD = re.compile(
+    rf"[^\s/]+(?:/(?P<n_segments>\d{{1,9}}))?\s+(?P<n_signals>\d{{1,9}})"
+    rf"(?:\s+(?P<frame_hz>{_REAL})(?:[/(]\S*)?(?:\s+(?P<n_frames>\d{{1,15}})(?:\s.*)?)?)?",
+    re.ASCII,
+)
+_SIGNAL = re.compile(
+    r"(?P<file>\S+)\s+(?P<format>\d{1,9})(?:x(?P<per_frame>\d{1,9}))?(?::(?P<skew>\d{1,15}))?(?:\+(?P<offset>\d{1,15}))?"
+    rf"(?:\s+(?=[-+.\d(/])(?P<gain>{_REAL})?(?:\((?P<baseline>-?\d{{1,15}})\))?(?:/\S*)?"
+    r"(?:\s+\d{1,9})?(?:\s+(?P<zero>-?\d{1,15}))?(?:\s+(?P<initial>-?\d{1,10}))?(?:\s+-?\d{1,15})?(?:\s+\d{1,9})?"
+    r"(?:\s+(?P<name>.*))?)?",
+    re.ASCII,
+)
+_SEGMENT = re.compile(r"(?P<name>\S+)\s+(?P<n_frames>\d{1,15})", re.ASCII)
+_FILE_NAME = re.compile(r"(?!\.)[^/\\:\x00-\x1f\x7f]{1,200}")
+
+
+class WfdbOptions(BaseModel):
+    """Options of the reader ``wfdb``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    missing_segments: Literal["error", "gap"] = Field(
+        "error",
+        description="A segment of which a file is absent: refuse the record, or take its samples as missing.",
+    )
+
+
+class _SignalLine(NamedTuple):
+    """What a header says of one signal; ``per_frame`` samples of it stand in each frame of the record."""
+
+    file: str
+    format: str
+    per_frame: int
+    skew: int
+    offset: int
+    gain: float
+    baseline: int
+    initial: int
+    name: str
+
+
+class _Group(NamedTuple):
+    """Neighbouring signals of a header that share a file; ``first`` is the number of the first."""
+
+    file: str
+    first: int
+    signals: tuple[_SignalLine, ...]
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the signals have one storage format, a known one, and one offset, which some may leave out."""
+        formats = {signal.format for signal in self.signals}
+        offsets = {signal.offset for signal in self.signals} - {0}
+        return formats <= {_NULL_FORMAT, *_PACKING, *_FLAC_BITS} and len(formats) == 1 and len(offsets) <= 1
+
+    @property
+    def is_null(self) -> bool:
+        return self.file == _NO_FILE or self.signals[0].format == _NULL_FORMAT
+
+
+@dataclass(frozen=True)
+class _Header:
+    """A header: of signals, or of a divided record with the names and lengths (in frames) of its segments."""
+
+    path: Path
+    frame_hz: float | None
+    n_frames: int | None
+    signals: tuple[_SignalLine, ...] = ()
+    groups: tuple[_Group, ...] = ()
+    segments: tuple[tuple[str, int], ...] = ()
+
+
+class _Stretch(NamedTuple):
+    """Consecutive frames of a record and the header that describes them, None in a gap."""
+
+    start: int
+    n_frames: int
+    header: _Header | None
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A record laid out in time. ``reference`` says its signals; in a variable layout, each segment has its own."""
+
+    path: Path
+    frame_hz: float | None
+    n_frames: int
+    reference: _Header
+    stretches: tuple[_Stretch, ...]
+    layout: Literal["single", "fixed", "variable"] = "single"
+
+
+@dataclass(frozen=True)
+class _SignalFile:
+    """A signal file, the frames it holds, all its signals, and for each column the place of its signal among them."""
+
+    path: Path
+    n_frames: int
+    signals: tuple[_SignalLine, ...]
+    columns: Mapping[Column, int]
+
+
+class _Part(NamedTuple):
+    """Consecutive frames of a record and the files to read them from."""
+
+    start: int
+    n_frames: int
+    files: Sequence[_SignalFile]
+
+
+def open_wfdb(path: Path, columns: Sequence[Column], fs_hz: float | None, options: WfdbOptions) -> list[RawRecording]:
+    """Open a WFDB record of one or several segments; its samples are read stretch by stretch.
+
+    Parameters
+    ----------
+    path : Path
+        The header (``.hea``). Signal files, and headers of segments, must lie in its folder.
+    columns : sequence of str or int
+        Names of signals, or their 0-based numbers; where segments have different signals (variable layout), those of
+        the layout header. Signals of one name are told apart by number.
+    fs_hz : float or None
+        Not needed where the header states the rate: if given, it must be the rate of every signal that is read. A
+        header without a rate takes it as the rate of its frames.
+    options : WfdbOptions
+
+    Returns
+    -------
+    list of one RawRecording
+        float64 samples in the header's units, (number - baseline) / gain, each signal at its own rate, a skewed signal
+        moved to its true time. NaN where a sample is marked as missing, in gaps, in segments that lack the signal, and
+        after the end of a skewed signal.
+
+    Raises
+    ------
+    ReadError
+        If a header is damaged, a file is absent, outside the folder or shorter than promised, a signal is not there, or
+        the rate is another one. What is damaged inside a signal file shows when its samples are read.
+    """
+    record = _lay_out(path, options)
+    names = [signal.name for signal in record.reference.signals]
+    places = {column: position(path, column, names, "signal") for column in columns}
+    per_frame = {column: record.reference.signals[place].per_frame for column, place in places.items()}
+    rates = _rates(record, per_frame, fs_hz)
+    n_samples = {column: record.n_frames * count for column, count in per_frame.items()}
+    _check_length(path, n_samples, rates)
+    parts = _parts(record, places, options)
+
+    def read(start_s: float, stop_s: float) -> Signals:
+        spans = {column: span(rate, n_samples[column], start_s, stop_s) for column, rate in rates.items()}
+        samples = _read(path, parts, spans, per_frame)
+        return {column: Signal(samples[column], rate) for column, rate in rates.items()}
+
+    return [RawRecording(fs_hz=rates, n_samples=n_samples, read=read)]
+
+
+def wfdb_files(path: Path) -> list[Path]:
+    """The header and all files that it names, ``path`` first: headers of segments and signal files, existing or not.
+
+    Files outside the header's folder, and whatever is no plain file, are left out: the reader refuses to open them.
+    """
+    header = _readable_header(path)
+    if header is None:
+        return [path]
+    segments = dict.fromkeys(name + _SUFFIX for name, _ in header.segments if name != _GAP)
+    inner = [file for name in segments if (file := _readable(path, name))]
+    headers = [header, *(found for file in inner if (found := _readable_header(file)))]
+    names = dict.fromkeys(signal.file for each in headers for signal in each.signals if signal.file != _NO_FILE)
+    return list(dict.fromkeys([path, *inner, *(file for name in names if (file := _readable(path, name)))]))
+
+
+def _readable_header(path: Path) -> _Header | None:
+    try:
+        return _header(path)
+    except ReadError:
+        return None
+
+
+def _readable(path: Path, name: str) -> Path | None:
+    try:
+        return _beside(path, name)
+    except ReadError:
+        return None
+
+
+# --- headers ---------------------------------------------------------------------------------------------------
+
+
+def _header(path: Path) -> _Header:
+    """Parse a header.
+
+    Messages number its lines and never quote them: comments, also those that lost their ``#``, are about patients.
+    """
+    lines = _lines(path)
+    if not lines:
+        raise ReadError(f"{path}: the header holds no record line. Copy it again from its source.")
+    match = _matched(path, lines[0], _RECORD, "a record line (name, number of signals, rate, length)")
+    frame_hz = float(match["frame_hz"]) if match["frame_hz"] else None
+    if frame_hz is not None and not _FS_HZ[0] <= frame_hz <= _FS_HZ[1]:
+        raise ReadError(f"{path}: the header states a rate of {frame_hz:g} Hz, which cannot be. Correct it.")
+    # By the standard, a length of 0 says as much as none.
+    header = _Header(path, frame_hz, int(match["n_frames"] or 0) or None)
+    if match["n_segments"] is None:
+        _check_count(path, "signals", int(match["n_signals"]), len(lines) - 1, _MAX_SIGNALS)
+        signals = tuple(_signal(path, line) for line in lines[1:])
+        return replace(header, signals=signals, groups=_by_file(path, signals))
+    _check_count(path, "segments", max(int(match["n_segments"]), 1), len(lines) - 1, _MAX_SEGMENTS)
+    segments = [_matched(path, line, _SEGMENT, "a segment (name, length)") for line in lines[1:]]
+    return replace(header, segments=tuple((found["name"], int(found["n_frames"])) for found in segments))
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Lines that are neither empty nor comments, with their numbers counted from 1."""
+    n_bytes = _n_bytes(path, path)
+    if n_bytes is not None and n_bytes > _MAX_HEADER_BYTES:
+        raise ReadError(f"{path}: {n_bytes} bytes are no WFDB header, which is a short text. Correct `signals.files`.")
+    content = read_bytes(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # Old programs wrote units such as the degree sign as one byte.
+        text = content.decode("latin-1")
+    # str.splitlines would also divide at characters that stand in old units and names.
+    stripped = [(number, line.strip()) for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1)]
+    return [(number, line) for number, line in stripped if line and not line.startswith("#")]
+
+
+def _matched(path: Path, line: tuple[int, str], pattern: re.Pattern[str], what: str) -> re.Match[str]:
+    number, text = line
+    match = pattern.fullmatch(text) if len(text) <= _MAX_LINE else None
+    if not match:
+        raise ReadError(
+            f"{path}: line {number} of the header is not {what} as WFDB writes it. Is it a WFDB header, and whole? "
+            "Copy it again from its source, or correct the line; comments begin with #."
+        )
+    return match
+
+
+def _check_count(path: Path, what: str, promised: int, found: int, most: int) -> None:
+    if promised != found:
+        raise ReadError(
+            f"{path}: the header promises {promised} {what}, and {found} lines follow. Was it cut off? Copy it again."
+        )
+    if promised > most:
+        raise ReadError(f"{path}: the header promises {promised} {what}, and up to {most} are read. Split the record.")
+
+
+def _signal(path: Path, line: tuple[int, str]) -> _SignalLine:
+    match = _matched(path, line, _SIGNAL, "a signal (file, format, gain, ..., name)")
+    gain = float(match["gain"] or 0) or _DEFAULT_GAIN
+    per_frame = int(match["per_frame"] or 1)
+    if not math.isfinite(gain) or not 0 < per_frame <= _MAX_FRAME_SAMPLES:
+        raise ReadError(
+            f"{path}: line {line[0]} of the header states a gain of {gain:g} and {per_frame} samples per frame, which "
+            "cannot be. Correct it."
+        )
+    return _SignalLine(
+        file=match["file"],
+        format=match["format"],
+        per_frame=per_frame,
+        skew=int(match["skew"] or 0),
+        offset=int(match["offset"] or 0),
+        gain=gain,
+        baseline=int(match["baseline"] or match["zero"] or 0),
+        initial=int(match["initial"] or 0),
+        name=match["name"] or "",
+    )
+
+
+def _by_file(path: Path, signals: Sequence[_SignalLine]) -> tuple[_Group, ...]:
+    groups = []
+    for name, items in groupby(enumerate(signals), key=lambda item: item[1].file):
+        numbered = list(items)
+        groups.append(_Group(name, numbered[0][0], tuple(signal for _, signal in numbered)))
+    names = Counter(group.file for group in groups)
+    for group in groups:
+        if group.file != _NO_FILE and (names[group.file] > 1 or not group.is_uniform):
+            raise ReadError(
+                f"{path}: the signals of file {group.file[:60]!r} must stand together, with one offset and one of the "
+                f"storage formats {', '.join([*_PACKING, *_FLAC_BITS])}. Correct the header."
+            )
+    return tuple(groups)
+
+
+# --- files -----------------------------------------------------------------------------------------------------
+
+
+def _beside(path: Path, name: str) -> Path:
+    """Where a file lies that the header ``path`` names: in the header's folder."""
+    if not _FILE_NAME.fullmatch(name) or os.path.dirname(_real(path.parent / name)) != _real(path.parent):
+        raise ReadError(
+            f"{path}: the header names a file outside its folder, or one with a name that no file should have "
+            f"({name[:60]!r}), which is never opened. Copy the record's files into one folder."
+        )
+    _n_bytes(path, path.parent / name)
+    return path.parent / name
+
+
+def _real(path: Path) -> str:
+    return os.path.realpath(path)
+
+
+def _n_bytes(path: Path, file: Path) -> int | None:
+    """Size of a plain file, None if it is absent."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ReadError(f"{path}: {file.name[:60]!r} cannot be read ({error}). Check names and permissions.") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ReadError(f"{path}: {file.name[:60]!r} is a folder, a pipe or a device. Copy its content into a file.")
+    return status.st_size
+
+
+def _absent(path: Path, file: Path) -> ReadError:
+    return ReadError(
+        f"{path}: the record needs {file.name!r}, which is not there. Copy it into the folder; segments that are "
+        "missing for good are read as gaps with the option `missing_segments: gap`."
+    )
+
+
+# --- the record in time ----------------------------------------------------------------------------------------
+
+
+def _lay_out(path: Path, options: WfdbOptions) -> _Record:
+    if path.suffix != _SUFFIX:
+        raise ReadError(
+            f"{path}: the reader `wfdb` opens headers, files that end in {_SUFFIX}, and finds the files they name. "
+            "Correct `signals.files`."
+        )
+    if "::" in str(path.absolute()):
+        # fsspec, through which wfdb opens files, would open another one.
+        raise ReadError(f"{path}: WFDB records cannot be read from a folder with :: in its name. Rename it.")
+    header = _header(path)
+    if header.segments:
+        return _divided(header, options)
+    n_frames = header.n_frames or _n_frames_held(header)
+    return _Record(path, header.frame_hz, n_frames, header, (_Stretch(0, n_frames, header),))
+
+
+def _n_frames_held(header: _Header) -> int:
+    """Length of a record whose header states none: that of its first signal file."""
+    for group in header.groups:
+        if not group.is_null:
+            return _held(header.path, _beside(header.path, group.file), group.signals)
+    return 0
+
+
+def _divided(master: _Header, options: WfdbOptions) -> _Record:
+    path, segments = master.path, master.segments
+    lengths = [n_frames for _, n_frames in segments]
+    if master.n_frames not in (None, sum(lengths)):
+        raise ReadError(
+            f"{path}: the header promises {master.n_frames} frames, and its segments {sum(lengths)}. Copy it again."
+        )
+    # Of a variable layout, the first segment has no samples, and says which signals there are.
+    layout: Literal["fixed", "variable"] = "fixed" if lengths[0] else "variable"
+    needed = dict.fromkeys([segments[0][0], *(name for name, n_frames in segments if n_frames)])
+    headers = {name: _segment(master, name, options) for name in needed}
+    stretches = tuple(
+        _Stretch(start, n_frames, headers[name])
+        for (name, n_frames), start in zip(segments, accumulate(lengths, initial=0), strict=False)
+        if n_frames
+    )
+    present = (stretch.header for stretch in stretches if stretch.header)
+    reference = headers[segments[0][0]] if layout == "variable" else next(present, None)
+    if reference is None:
+        raise ReadError(f"{path}: no header of a segment says which signals there are. Copy the files that it names.")
+    frame_hz = master.frame_hz or reference.frame_hz
+    for stretch in stretches:
+        _check_segment(path, frame_hz, stretch)
+    return _Record(path, frame_hz, sum(lengths), reference, stretches, layout)
+
+
+def _segment(master: _Header, name: str, options: WfdbOptions) -> _Header | None:
+    """Header of a segment; None of a gap, and of a segment that is absent and may be."""
+    if name == _GAP:
+        return None
+    file = _beside(master.path, name + _SUFFIX)
+    if _n_bytes(master.path, file) is None:
+        if options.missing_segments == "gap":
+            return None
+        raise _absent(master.path, file)
+    header = _header(file)
+    if header.segments:
+        raise ReadError(f"{file}: a segment of {master.path.name}, and divided into segments itself. Copy both again.")
+    return header
+
+
+def _check_segment(path: Path, frame_hz: float | None, stretch: _Stretch) -> None:
+    header = stretch.header
+    if header is None:
+        return
+    if header.n_frames not in (None, stretch.n_frames):
+        raise ReadError(
+            f"{header.path}: a segment of {header.n_frames} frames, and {path.name} promises {stretch.n_frames}. Copy "
+            "both again."
+        )
+    if header.frame_hz and frame_hz and not math.isclose(header.frame_hz, frame_hz, rel_tol=_SAME_RATE):
+        raise ReadError(
+            f"{header.path}: a segment at {header.frame_hz:g} Hz of a record at {frame_hz:g} Hz. Correct the headers."
+        )
+
+
+def _rates(record: _Record, per_frame: Mapping[Column, int], fs_hz: float | None) -> dict[Column, float]:
+    frame_hz = record.frame_hz or fs_hz
+    if frame_hz is None:
+        raise ReadError(f"{record.path}: the header states no sampling rate. Give it as `signals.fs_hz`, in Hz.")
+    rates = {column: frame_hz * count for column, count in per_frame.items()}
+    for column, rate in rates.items():
+        if record.frame_hz and fs_hz and not math.isclose(rate, fs_hz, rel_tol=_SAME_RATE):
+            raise ReadError(
+                f"{record.path}: by its header, signal {column!r} has {rate:g} Hz, and `signals.fs_hz` says {fs_hz:g}. "
+                "Remove `signals.fs_hz`, which is for files that do not state their rate, or correct the header."
+            )
+    return rates
+
+
+def _check_length(path: Path, n_samples: Mapping[Column, int], rates: Mapping[Column, float]) -> None:
+    for column, count in n_samples.items():
+        if not count:
+            raise ReadError(f"{path}: signal {column!r} has no samples. Was the recording interrupted before it began?")
+        if count > _MAX_SAMPLES or count / rates[column] > _MAX_S:
+            raise ReadError(
+                f"{path}: the header promises {count} samples of signal {column!r} at {rates[column]:g} Hz; up to "
+                f"{_MAX_SAMPLES} are read, and {_MAX_S / 86_400:.0f} days. Correct the header, or split the record."
+            )
+
+
+# --- which file holds what -------------------------------------------------------------------------------------
+
+
+def _parts(record: _Record, places: Mapping[Column, int], options: WfdbOptions) -> list[_Part]:
+    files: dict[tuple[Path, int], list[_SignalFile]] = {}
+    parts = []
+    for start, n_frames, header in record.stretches:
+        if header:
+            key = header.path, n_frames
+            if key not in files:
+                files[key] = _signal_files(record, header, n_frames, places, options)
+            parts.append(_Part(start, n_frames, files[key]))
+    return parts
+
+
+def _signal_files(
+    record: _Record, header: _Header, n_frames: int, places: Mapping[Column, int], options: WfdbOptions
+) -> list[_SignalFile]:
+    """The files that hold the signals asked for, without those that are absent and may be."""
+    own = _own_places(record, header, places)
+    may_be_absent = record.layout != "single" and options.missing_segments == "gap"
+    files = []
+    for group in header.groups:
+        columns = {c: place - group.first for c, place in own.items() if 0 <= place - group.first < len(group.signals)}
+        if not columns or group.is_null:
+            continue
+        file = _beside(header.path, group.file)
+        if may_be_absent and _n_bytes(header.path, file) is None:
+            continue
+        held = _held(header.path, file, group.signals)
+        if held < n_frames:
+            raise ReadError(
+                f"{header.path}: the header promises {n_frames} frames, and {file.name!r} holds {held}. It was cut "
+                "off, or belongs to another record: copy both again."
+            )
+        files.append(_SignalFile(file, held, group.signals, columns))
+    return files
+
+
+def _own_places(record: _Record, header: _Header, places: Mapping[Column, int]) -> dict[Column, int]:
+    """Where the signals stand in the header of a segment; those that it lacks are left out."""
+    own = dict(places)
+    if record.layout == "variable":
+        known = {key: place for place, key in enumerate(_numbered(header.signals))}
+        keys = _numbered(record.reference.signals)
+        own = {column: known[keys[place]] for column, place in places.items() if keys[place] in known}
+    elif len(header.signals) != len(record.reference.signals):
+        raise ReadError(
+            f"{header.path}: a segment of {len(header.signals)} signals beside one of {len(record.reference.signals)}. "
+            "Only after a layout header, a first segment of length 0, may segments have different signals."
+        )
+    for column, place in own.items():
+        expected, found = record.reference.signals[places[column]].per_frame, header.signals[place].per_frame
+        if expected != found:
+            raise ReadError(
+                f"{header.path}: signal {column!r} has {found} samples per frame, and {expected} in "
+                f"{record.reference.path.name}. One record cannot have both: split it."
+            )
+    return own
+
+
+def _numbered(signals: Sequence[_SignalLine]) -> list[tuple[str, int]]:
+    """Names of signals, each with a number that tells those of one name apart."""
+    seen: dict[str, int] = {}
+    numbered = []
+    for signal in signals:
+        seen[signal.name] = seen.get(signal.name, -1) + 1
+        numbered.append((signal.name, seen[signal.name]))
+    return numbered
+
+
+def _held(path: Path, file: Path, signals: Sequence[_SignalLine]) -> int:
+    """Number of whole frames in a signal file."""
+    n_bytes = _n_bytes(path, file)
+    if n_bytes is None:
+        raise _absent(path, file)
+    per_frame = sum(signal.per_frame for signal in signals)
+    if per_frame > _MAX_FRAME_SAMPLES:
+        raise ReadError(f"{path}: {per_frame} samples per frame of {file.name!r} cannot be. Correct the header.")
+    offset = max(signal.offset for signal in signals)
+    if signals[0].format in _FLAC_BITS:
+        return max(0, _flac_length(path, file, signals) - offset) // signals[0].per_frame
+    n_samples, n_packed = _PACKING[signals[0].format]
+    n_bytes = max(0, n_bytes - offset)
+    # The second of three samples ends in the fourth byte of format 310, and in the third of format 311.
+    n_bytes -= signals[0].format == "310" and n_bytes % n_packed == n_packed - 1
+    return n_bytes * n_samples // n_packed // per_frame
+
+
+def _flac_length(path: Path, file: Path, signals: Sequence[_SignalLine]) -> int:
+    def look() -> tuple[int, int]:
+        with file.open("rb") as opened:
+            # The library would recognise many other formats.
+            if opened.read(4) != b"fLaC":
+                raise ValueError("it does not begin as a FLAC file does")
+        with soundfile.SoundFile(str(file)) as sound:
+            return sound.channels, sound.frames
+
+    n_channels, n_samples = _guarded(file, look)
+    if n_channels != len(signals) or len({signal.per_frame for signal in signals}) > 1:
+        raise ReadError(
+            f"{path}: the header promises {len(signals)} signals in {file.name!r}, which has {n_channels}, all of one "
+            "rate. It is another record's, or the header is wrong: copy both again."
+        )
+    return n_samples
+
+
+# --- samples ---------------------------------------------------------------------------------------------------
+
+
+def _read(
+    path: Path, parts: Sequence[_Part], spans: Mapping[Column, slice], per_frame: Mapping[Column, int]
+) -> dict[Column, FloatArray]:
+    lengths = {column: wanted.stop - wanted.start for column, wanted in spans.items()}
+    n_bytes = 8 * sum(lengths.values())
+    if n_bytes > _MAX_READ_BYTES:
+        raise ReadError(f"{path}: {n_bytes / 1e9:.1f} GB of samples are asked for at once. Read shorter stretches.")
+    samples: dict[Column, FloatArray] = {column: np.full(length, np.nan) for column, length in lengths.items()}
+    first = min((wanted.start // per_frame[column] for column, wanted in spans.items()), default=0)
+    last = max((-(-wanted.stop // per_frame[column]) for column, wanted in spans.items()), default=0)
+    for part in parts:
+        if part.start < last and first < part.start + part.n_frames:
+            for column, start, values in _pieces(part, first, last):
+                _copy(values, start, samples[column], spans[column].start)
+    return {column: check_samples(path, column, found) if len(found) else found for column, found in samples.items()}
+
+
+def _copy(values: FloatArray, start: int, into: FloatArray, into_start: int) -> None:
+    """Copy samples, of which the first is number ``start``, into an array of which the first is ``into_start``."""
+    begin, end = max(start, into_start), min(start + len(values), into_start + len(into))
+    if begin < end:
+        into[begin - into_start : end - into_start] = values[begin - start : end - start]
+
+
+def _pieces(part: _Part, first: int, last: int) -> Iterator[tuple[Column, int, FloatArray]]:
+    """Samples of ``part`` between two frames of the record (and some beyond), and the number of the first of them."""
+    begin, end = max(first - part.start, 0), min(last - part.start, part.n_frames)
+    for file in part.files:
+        # A skewed signal stands so many frames further back in the file than in time.
+        skews = [file.signals[place].skew for place in file.columns.values()]
+        for block, digital in _blocks(file, begin + min(skews), min(end + max(skews), part.n_frames)):
+            for column, place in file.columns.items():
+                signal = file.signals[place]
+                # The frames before those of time 0 would fall into the part before.
+                n_before = max(0, signal.skew - block) * signal.per_frame
+                start = (part.start + block - signal.skew) * signal.per_frame + n_before
+                yield column, start, _physical(signal, digital[place][n_before:])
+
+
+def _blocks(file: _SignalFile, first: int, last: int) -> Iterator[tuple[int, dict[int, np.ndarray]]]:
+    """Digital samples of the wanted signals by their places, a bounded number at a time, and their first frame."""
+    step = max(1, _BLOCK_SAMPLES // sum(signal.per_frame for signal in file.signals))
+    initial = [signal.initial for signal in file.signals]
+    is_differences = file.signals[0].format == _DIFFERENCES
+    # Differences add up from the beginning of the file.
+    for start in range(0 if is_differences else first, last, step):
+        digital = _decoded(file, start, min(start + step, last), initial)
+        if is_differences:
+            initial = [int(digital[place][-1]) if place in digital else 0 for place in range(len(initial))]
+        yield start, digital
+
+
+def _decoded(file: _SignalFile, start: int, stop: int, initial: list[int]) -> dict[int, np.ndarray]:
+    n_signals = len(file.signals)
+    places = sorted(set(file.columns.values()))
+    decoded = _guarded(
+        file.path,
+        lambda: _rd_segment(
+            file_name=[file.path.name] * n_signals,
+            dir_name=str(file.path.parent.absolute()),
+            pn_dir=None,
+            fmt=[file.signals[0].format] * n_signals,
+            n_sig=n_signals,
+            sig_len=file.n_frames,
+            byte_offset=[max(signal.offset for signal in file.signals)] * n_signals,
+            samps_per_frame=[signal.per_frame for signal in file.signals],
+            skew=[0] * n_signals,
+            init_value=initial,
+            sampfrom=start,
+            sampto=stop,
+            channels=places,
+            ignore_skew=True,
+        ),
+    )
+    if file.signals[0].format == "311":
+        # wfdb 4.3.1 takes one of two unused bits for a part of the number.
+        decoded = [(values.astype(np.int32) + 512) % 1024 - 512 for values in decoded]
+    return dict(zip(places, decoded, strict=True))
+
+
+def _physical(signal: _SignalLine, digital: np.ndarray) -> FloatArray:
+    with np.errstate(over="ignore"):  # Too large samples are refused later.
+        samples = (digital.astype(np.float64) - signal.baseline) / signal.gain
+    if signal.format in _BITS:
+        samples[digital == -(2 ** (_BITS[signal.format] - 1))] = np.nan
+    return samples
+
+
+def _guarded(file: Path, function: Callable[[], Result]) -> Result:
+    """Result of a decoder, with all that a damaged file can make it raise turned into a ReadError."""
+    try:
+        return function()
+    except Exception as error:
+        raise ReadError(
+            f"{file}: damaged, changed while it was read, or not of the format that its header says "
+            f"({type(error).__name__}: {str(error)[:200]}). Copy it again from its source."
+        ) from None
