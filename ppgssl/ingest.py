@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 
 from ppgssl.config import Cohort, cohort_root, load_cohort
-from ppgssl.errors import ConfigError, ReadError, SignalError
-from ppgssl.provenance import Stopwatch, file_sha256, fingerprint, read_run
+from ppgssl.errors import ConfigError, ReadError
+from ppgssl.file_tasks import (
+    SIGNAL_COLUMNS,
+    FileRows,
+    FileTask,
+    LongSource,
+    do_task,
+    file_reject,
+    look,
+    n_bytes,
+    plan,
+    plan_long,
+)
+from ppgssl.parallel import Died, Workers, workers
+from ppgssl.provenance import Stopwatch, fingerprint, read_run
 from ppgssl.readers import get_reader
-from ppgssl.readers.clinical import Clinical, id_hint, read_clinical
+from ppgssl.readers.clinical import read_clinical
 from ppgssl.readers.files import SourceFile, find_files
-from ppgssl.records import Recording, Reject, Signal, modality
-from ppgssl.signals.artefacts import Defect
-from ppgssl.signals.filters import BANDS_HZ, check_band
-from ppgssl.signals.preprocessing import Processed, preprocess
-from ppgssl.store.segmenting import concatenate, ensure_grid, segment_rows
-from ppgssl.store.tables import JOINED, CohortStore, StoredChannel, StoredRecording, rejects_frame
+from ppgssl.readers.sources import source_sha256
+from ppgssl.records import Reject
+from ppgssl.store.segmenting import concatenate, ensure_grid
+from ppgssl.store.tables import CohortStore, rejects_frame, sourced_rejects_frame
+from ppgssl.store.whole_cohort import clinical_rejects, find_duplicates, find_joined, joined_reject
 
 # A commit holds about this many bytes of samples, so that memory stays bounded and commits stay few.
-_COMMIT_BYTES = 64_000_000
-# Of recordings with the cohort's usual length, from which a length that is a multiple of it is suspicious.
-_USUAL_SHARE = 0.8
+_COMMIT_BYTES = 24_000_000
+# Fewer and smaller files are read right here: starting processes would cost more than it saves.
+_FEW_FILES, _FEW_BYTES = 8, 16_000_000
 
-# What one bad file may raise without stopping the others.
-_BAD_FILE = (ReadError, SignalError, OSError)
-_SIGNAL_COLUMNS = ("recording_id", "patient_id", "source", "signal_sha256", "duration_s")
-
-Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 
 
@@ -53,24 +56,14 @@ class IngestSummary:
     rejects: pd.DataFrame = field(repr=False)
 
 
-@dataclass(frozen=True)
-class _FileResult:
-    source: SourceFile
-    sha256: str
-    recordings: list[StoredRecording]
-    segments: pd.DataFrame
-    rejects: list[Reject]
-
-    @property
-    def n_bytes(self) -> int:
-        return sum(
-            channel.samples.nbytes + channel.flags.nbytes
-            for recording in self.recordings
-            for channel in recording.channels.values()
-        )
-
-
-def ingest(cohort_file: Path, folder: Path, *, n_jobs: int = -1, progress: Progress | None = None) -> IngestSummary:
+def ingest(
+    cohort_file: Path,
+    folder: Path,
+    *,
+    n_jobs: int = -1,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> IngestSummary:
     """Bring the store in ``folder`` up to date with a cohort's files.
 
     What is new or changed is read, and the rest is left as it is. Recordings whose files are gone stay in the store, so
@@ -81,9 +74,11 @@ def ingest(cohort_file: Path, folder: Path, *, n_jobs: int = -1, progress: Progr
     cohort_file
         ``cohort.yaml``.
     folder
-        The store; made if absent. After an interruption the same call goes on where it stopped.
+        The store; made if absent. After an interruption, of whatever kind, the same call goes on where it stopped.
     n_jobs
         Processes; -1 is one a core.
+    scheduler
+        Address of a Dask scheduler (``tcp://host:port``) whose workers do the work.
     progress
         Called with the number of files done and the number to do.
 
@@ -99,12 +94,15 @@ def ingest(cohort_file: Path, folder: Path, *, n_jobs: int = -1, progress: Progr
     cohort, root, sources, escaped = _described(cohort_file)
     clinical = read_clinical(cohort.clinical, root) if cohort.clinical else None
     store = CohortStore.create(folder, cohort)
+    store.forget_sources(store.incomplete_sources())
     store.drop_orphans()
     to_do, gone = _new_and_gone(store, sources)
-    _add_files(store, cohort, to_do, n_jobs, progress)
+    if to_do:
+        with workers(_n_jobs(to_do, n_jobs), scheduler=scheduler, shared_folder=root) as crew:
+            _add_files(store, cohort, to_do, crew, progress)
     _split_joined(store, cohort, {source.relative: source for source in sources})
     store.replace_rejects("folder", [*escaped, *map(_gone_note, gone)])
-    store.replace_rejects("duplicates", find_duplicates(store.recordings(_SIGNAL_COLUMNS)))
+    store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
     patients = {source.patient_id for source in sources} | set(store.recordings(["patient_id"])["patient_id"])
     store.replace_rejects("clinical", clinical_rejects(clinical, patients))
     if clinical is not None:
@@ -136,7 +134,11 @@ def _new_and_gone(store: CohortStore, sources: Sequence[SourceFile]) -> tuple[li
     seen = dict(zip(known["source"], known["source_sha256"], strict=True))
     seen |= dict(zip(failed["subject"], failed["source_sha256"], strict=True))
     # Only files that the store knows are hashed here; new ones are hashed where they are read.
-    to_do = [source for source in sources if source.relative not in seen or seen[source.relative] != _sha256(source)]
+    to_do = [
+        source
+        for source in sources
+        if source.relative not in seen or seen[source.relative] != source_sha256(source, store.cohort)
+    ]
     present, unread = ({source.relative for source in group} for group in (sources, to_do))
     held = {*seen, *noted["subject"]}
     gone_unread = (held - set(known["source"])) - present
@@ -148,161 +150,88 @@ def _gone_note(name: str) -> Reject:
     return Reject("source", name, "file no longer in the folder", "its recordings are kept in the store")
 
 
+def _n_jobs(sources: Sequence[SourceFile], n_jobs: int) -> int:
+    files = [path for source in sources for path in (source.path, *source.companions.values())]
+    is_little = len(sources) < _FEW_FILES and sum(map(n_bytes, files)) < _FEW_BYTES
+    return 1 if is_little else n_jobs
+
+
 def _add_files(
-    store: CohortStore, cohort: Cohort, to_do: Sequence[SourceFile], n_jobs: int, progress: Progress | None
+    store: CohortStore, cohort: Cohort, to_do: Sequence[SourceFile], crew: Workers, progress: Progress | None
 ) -> None:
-    batch: list[_FileResult] = []
-    n_bytes = 0
+    batch: list[FileRows] = []
+    held = n_done = 0
     try:
-        for number, result in enumerate(_in_parallel(process_file, to_do, cohort, n_jobs), start=1):
-            batch.append(result)
-            n_bytes += result.n_bytes
-            if n_bytes >= _COMMIT_BYTES:
+        for n_sources, rows in _rows(cohort, to_do, crew):
+            batch.append(rows)
+            held += rows.n_bytes
+            n_done += n_sources
+            if held >= _COMMIT_BYTES:
                 # Emptied first: interrupted half way, a batch is read anew, where committing it again would double it.
-                full, batch, n_bytes = batch, [], 0
+                full, batch, held = batch, [], 0
                 _commit(store, full)
             if progress:
-                progress(number, len(to_do))
+                progress(n_done, len(to_do))
     finally:  # After Ctrl-C too: what was read is kept, and the next run goes on from there.
         _commit(store, batch)
 
 
-def _in_parallel(
-    function: Callable[[SourceFile, Cohort], Result], sources: Sequence[SourceFile], cohort: Cohort, n_jobs: int
-) -> Iterator[Result]:
-    if len(sources) < 8:  # Starting processes would cost more than it saves.
-        yield from (function(source, cohort) for source in sources)
-        return
-    with warnings.catch_warnings():
-        # After Ctrl-C joblib would talk of work that was done in vain.
-        warnings.filterwarnings("ignore", module="joblib")
-        run = Parallel(n_jobs=n_jobs, return_as="generator")
-        yield from run(delayed(function)(source, cohort) for source in sources)
+def _rows(cohort: Cohort, to_do: Sequence[SourceFile], crew: Workers) -> Iterator[tuple[int, FileRows]]:
+    """Rows of all sources, and how many of them are finished with these: long ones and killers come last."""
+    tasks = plan(to_do, cohort, n_workers=crew.n_workers)
+    long: list[LongSource] = []
+    suspects: list[SourceFile] = []
+    for task, rows in zip(tasks, crew.run(do_task, tasks), strict=True):
+        if isinstance(rows, Died):
+            suspects += task.sources
+            continue
+        long += rows.long
+        yield len(task.sources) - len(rows.long), rows
+    yield from _rows_of_suspects(cohort, suspects, crew)
+    for source in long:
+        yield from _rows_of_long(source, cohort, crew)
 
 
-def _commit(store: CohortStore, batch: Sequence[_FileResult]) -> None:
-    if not batch:
-        return
+def _rows_of_suspects(cohort: Cohort, suspects: Sequence[SourceFile], crew: Workers) -> Iterator[tuple[int, FileRows]]:
+    """Of sources that were read together when their process was killed, each alone: one of them is to blame."""
+    tasks = [FileTask(cohort, (source,)) for source in suspects]
+    for source, rows in zip(suspects, crew.run_alone(do_task, tasks), strict=True):
+        if isinstance(rows, Died):
+            yield 1, _killer_rows(source, cohort)
+        elif rows.long:
+            yield from _rows_of_long(rows.long[0], cohort, crew)
+        else:
+            yield 1, rows
+
+
+def _rows_of_long(long: LongSource, cohort: Cohort, crew: Workers) -> Iterator[tuple[int, FileRows]]:
+    tasks = plan_long(long, cohort)
+    for number, rows in enumerate(crew.run(do_task, tasks), start=1):
+        done = int(number == len(tasks))
+        yield done, _killer_rows(long.source, cohort) if isinstance(rows, Died) else rows
+
+
+def _killer(source: SourceFile) -> Reject:
+    return file_reject(
+        source,
+        ReadError(
+            f"{source.path}: the process that read this file was killed, by a fault that the file sets off in a "
+            "library or for want of memory. Copy the file again from its source; if it is sound, give the machine more "
+            "memory, or ingest with fewer --jobs."
+        ),
+    )
+
+
+def _killer_rows(source: SourceFile, cohort: Cohort) -> FileRows:
+    return FileRows(rejects=[(_killer(source), source_sha256(source, cohort))])
+
+
+def _commit(store: CohortStore, batch: Sequence[FileRows]) -> None:
     store.append(
-        [recording for result in batch for recording in result.recordings],
-        concatenate(result.segments for result in batch),
-        pd.concat([rejects_frame("files", result.rejects, result.sha256) for result in batch], ignore_index=True),
+        [recording for rows in batch for recording in rows.recordings],
+        concatenate(rows.segments for rows in batch),
+        sourced_rejects_frame("files", (reject for rows in batch for reject in rows.rejects)),
     )
-
-
-def process_file(source: SourceFile, cohort: Cohort, *, split_s: float | None = None) -> _FileResult:
-    """Read one raw file, and make of each recording in it what the store keeps.
-
-    ``split_s`` cuts recordings into pieces of that length, for files that hold several recordings joined.
-    """
-    sha256 = _sha256(source)
-    try:
-        recordings = list(_read(source, cohort))
-        if split_s is not None:
-            recordings = [piece for recording in recordings for piece in _split(recording, split_s)]
-        stored = [_store_recording(recording, cohort, sha256) for recording in recordings]
-    except _BAD_FILE as error:
-        return _FileResult(source, sha256, [], pd.DataFrame(), [_file_reject(source, error)])
-    segments = segment_rows(stored, cohort.segments)
-    return _FileResult(source, sha256, stored, segments, [])
-
-
-def _file_reject(source: SourceFile, error: Exception) -> Reject:
-    reason = "signal cannot be processed" if isinstance(error, SignalError) else "file cannot be read"
-    return Reject("file", source.relative, reason, str(error))
-
-
-def _sha256(source: SourceFile) -> str:
-    try:
-        return file_sha256(source.path)
-    except OSError:
-        return ""  # It vanished or may not be read: the reader says so in its own words.
-
-
-def _read(source: SourceFile, cohort: Cohort) -> Iterator[Recording]:
-    files = cohort.signals
-    reader = get_reader(files.reader)
-    columns = [channel.column for channel in files.channels.values()]
-    pieces = reader.open(source.path, columns, files.fs_hz, reader.parse_options(files.options))
-    for number, piece in enumerate(pieces):
-        signals = piece.whole()
-        yield Recording(
-            recording_id=source.recording_id if len(pieces) == 1 else f"{source.recording_id}#{number}",
-            patient_id=source.patient_id,
-            signals={name: signals[channel.column] for name, channel in files.channels.items()},
-            source=source.relative,
-            visit=source.visit,
-        )
-
-
-def _split(recording: Recording, split_s: float) -> list[Recording]:
-    n_pieces = round(max(signal.duration_s for signal in recording.signals.values()) / split_s)
-    return [
-        Recording(
-            recording_id=f"{recording.recording_id}#{number}",
-            patient_id=recording.patient_id,
-            signals={name: _piece(signal, number, split_s) for name, signal in recording.signals.items()},
-            source=recording.source,
-            visit=recording.visit,
-        )
-        for number in range(n_pieces)
-    ]
-
-
-def _piece(signal: Signal, number: int, split_s: float) -> Signal:
-    edges = [round((number + end) * split_s * signal.fs_hz) for end in (0, 1)]
-    return Signal(signal.samples[edges[0] : edges[1]], signal.fs_hz)
-
-
-def _store_recording(recording: Recording, cohort: Cohort, source_sha256: str) -> StoredRecording:
-    processed = {name: _process(name, signal, cohort) for name, signal in recording.signals.items()}
-    n_samples = max(len(item.samples) for item in processed.values())
-    n_baseline = max(len(item.baseline) for item in processed.values())
-    return StoredRecording(
-        recording_id=recording.recording_id,
-        patient_id=recording.patient_id,
-        visit=recording.visit,
-        source=recording.source,
-        source_sha256=source_sha256,
-        signal_sha256=recording.sha256(),
-        source_fs_hz=max(signal.fs_hz for signal in recording.signals.values()),
-        duration_s=max(signal.duration_s for signal in recording.signals.values()),
-        fs_hz=cohort.signal.fs_hz,
-        channels={
-            name: StoredChannel(
-                samples=_padded(item.samples, n_samples, np.nan),
-                flags=_padded(item.flags, n_samples, int(Defect.GAP)),
-                baseline=_padded(item.baseline, n_baseline, np.nan),
-                amplitude=_amplitude(item.samples),
-            )
-            for name, item in processed.items()
-        },
-    )
-
-
-def _process(name: str, signal: Signal, cohort: Cohort) -> Processed:
-    band_hz = _band_hz(name, cohort)
-    processed = preprocess(signal.samples, fs_hz=signal.fs_hz, fs_out_hz=cohort.signal.fs_hz, band_hz=band_hz)
-    if cohort.signals.channels[name].inverted is not True:
-        return processed
-    return Processed(-processed.samples, processed.flags, processed.baseline)
-
-
-def _band_hz(name: str, cohort: Cohort) -> tuple[float, float]:
-    kind = modality(name)
-    return cohort.signal.band_hz.get(kind, BANDS_HZ[kind])  # type: ignore[call-overload]
-
-
-def _padded(values: np.ndarray, n: int, fill: float) -> np.ndarray:
-    return values if len(values) == n else np.pad(values, (0, n - len(values)), constant_values=fill)
-
-
-def _amplitude(samples: np.ndarray) -> float:
-    finite = samples[np.isfinite(samples)]
-    if not len(finite):
-        return float("nan")
-    low, high = np.percentile(finite, [5, 95])
-    return float(high - low)
 
 
 # --- after all files: what only the whole cohort shows ---------------------------------------------------------
@@ -310,69 +239,16 @@ def _amplitude(samples: np.ndarray) -> float:
 
 def _split_joined(store: CohortStore, cohort: Cohort, sources: dict[str, SourceFile]) -> None:
     """Split recordings that are a whole multiple of the length that nearly all others have."""
-    recordings = store.recordings(_SIGNAL_COLUMNS)
+    recordings = store.recordings(SIGNAL_COLUMNS)
     joined = find_joined(recordings)
     names = [name for name in dict.fromkeys(joined["source"]) if name in sources]
     if not names:
         return
     usual_s = float(recordings["duration_s"].mode().iloc[0])
-    results = [process_file(sources[name], cohort, split_s=usual_s) for name in names]
-    for result in results:
-        result.rejects.append(_joined_reject(result.source.relative))
+    rows = do_task(FileTask(cohort, tuple(sources[name] for name in names), split_s=usual_s))
+    noted = [(joined_reject(name), source_sha256(sources[name], cohort)) for name in names]
     store.forget_sources(names)
-    _commit(store, results)
-
-
-def _joined_reject(source: str) -> Reject:
-    detail = "a whole number of times as long as nearly all other recordings: split at that length"
-    return Reject("recording", source, JOINED, detail)
-
-
-def find_joined(recordings: pd.DataFrame) -> pd.DataFrame:
-    """Recordings whose length is a multiple (2 or more) of the length that at least 80 % of the cohort has."""
-    lengths = recordings["duration_s"].astype(float).round(6)
-    usual = lengths.mode()
-    if usual.empty or (lengths == usual.iloc[0]).mean() < _USUAL_SHARE:
-        return recordings.iloc[:0]
-    ratio = lengths / usual.iloc[0]
-    return recordings[(ratio >= 2) & np.isclose(ratio, ratio.round(), atol=1e-6)]
-
-
-def find_duplicates(recordings: pd.DataFrame) -> list[Reject]:
-    """Recordings with identical signals: all but the first of one patient; all of them if the patients differ."""
-    repeated = recordings[recordings.duplicated("signal_sha256", keep=False)]
-    rejects: list[Reject] = []
-    for _, group in repeated.groupby("signal_sha256"):
-        names = ", ".join(group["recording_id"])
-        if len(set(group["patient_id"])) == 1:
-            reason, excluded = "identical to another recording of the patient", group["recording_id"].iloc[1:]
-        else:
-            reason, excluded = "identical signals under two patients", group["recording_id"]
-        rejects.extend(Reject("recording", name, reason, f"identical signals: {names}") for name in excluded)
-    return rejects
-
-
-def clinical_rejects(clinical: Clinical | None, patients_with_signals: set[str]) -> list[Reject]:
-    """What is wrong with the clinical table, and the patients that only the table or only the files know."""
-    if clinical is None:
-        return []
-    kept = set(clinical.patients.index)
-    in_table = kept | set(clinical.rejected_ids)
-    hint = id_hint(in_table, patients_with_signals)
-    hint = f" ({hint})" if hint else ""
-    no_signals = sorted(kept - patients_with_signals)
-    no_row = sorted(patients_with_signals - in_table)
-    return [
-        *clinical.problems,
-        *(
-            Reject("patient", name, "patient without signals", f"no signal file names this patient{hint}")
-            for name in no_signals
-        ),
-        *(
-            Reject("patient", name, "signals without a patient", f"no row in the clinical table{hint}")
-            for name in no_row
-        ),
-    ]
+    _commit(store, [rows, FileRows(rejects=noted)])
 
 
 # --- check: the same complaints, without filtering, judging or storing a signal --------------------------------
@@ -398,16 +274,24 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     """
     cohort, root, sources, escaped = _described(cohort_file)
     clinical = read_clinical(cohort.clinical, root) if cohort.clinical else None
-    looks = []
-    for number, look in enumerate(_in_parallel(_look, sources, cohort, n_jobs), start=1):
-        looks.append(look)
-        if progress:
-            progress(number, len(sources))
-    recordings = pd.DataFrame([row for rows, _ in looks for row in rows], columns=list(_SIGNAL_COLUMNS))
+    rows: list[dict[str, object]] = []
+    complaints: list[Reject] = []
+    n_done = 0
+    with workers(_n_jobs(sources, n_jobs)) as crew:
+        tasks = plan(sources, cohort, n_workers=crew.n_workers)
+        for task, found in zip(tasks, crew.run(look, tasks), strict=True):
+            if isinstance(found, Died):
+                found = _look_alone(task, crew)
+            rows += found[0]
+            complaints += found[1]
+            n_done += len(task.sources)
+            if progress:
+                progress(n_done, len(sources))
+    recordings = pd.DataFrame(rows, columns=list(SIGNAL_COLUMNS))
     stages = {
         "folder": escaped,
-        "files": [reject for _, rejects in looks for reject in rejects],
-        "joined": [_joined_reject(source) for source in dict.fromkeys(find_joined(recordings)["source"])],
+        "files": complaints,
+        "joined": [joined_reject(source) for source in dict.fromkeys(find_joined(recordings)["source"])],
         "duplicates": find_duplicates(recordings),
         "clinical": clinical_rejects(clinical, {source.patient_id for source in sources}),
     }
@@ -419,31 +303,18 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     )
 
 
-def _look(source: SourceFile, cohort: Cohort) -> tuple[list[dict[str, object]], list[Reject]]:
-    try:
-        recordings = list(_read(source, cohort))
-        for recording in recordings:
-            _check_bands(recording, cohort)
-    except _BAD_FILE as error:
-        return [], [_file_reject(source, error)]
-    rows = [
-        {
-            "recording_id": recording.recording_id,
-            "patient_id": recording.patient_id,
-            "source": recording.source,
-            "signal_sha256": recording.sha256(),
-            "duration_s": max(signal.duration_s for signal in recording.signals.values()),
-        }
-        for recording in recordings
-    ]
-    return rows, []
-
-
-def _check_bands(recording: Recording, cohort: Cohort) -> None:
-    for name, signal in recording.signals.items():
-        low_hz, high_hz = _band_hz(name, cohort)
-        for fs_hz in (signal.fs_hz, cohort.signal.fs_hz):
-            check_band(fs_hz=fs_hz, low_hz=low_hz, high_hz=high_hz)
+def _look_alone(task: FileTask, crew: Workers) -> tuple[list[dict[str, object]], list[Reject]]:
+    """What :func:`look` says of each source of a task whose process was killed."""
+    rows: list[dict[str, object]] = []
+    complaints: list[Reject] = []
+    single = [FileTask(task.cohort, (source,)) for source in task.sources]
+    for source, found in zip(task.sources, crew.run_alone(look, single), strict=True):
+        if isinstance(found, Died):
+            complaints.append(_killer(source))
+        else:
+            rows += found[0]
+            complaints += found[1]
+    return rows, complaints
 
 
 def _record_run(store: CohortStore, watch: Stopwatch, *, n_files: int) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from distributed import Client
 
 from ppgssl.config import Study, load_cohort
 from ppgssl.ingest import ingest
@@ -35,6 +40,41 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recordings at {folder}: set PPGSSL_TEST_DATA to the folder that holds ppg_bp, mw_ppg, ...")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def dask_cluster(tmp_path_factory) -> Iterator[str]:
+    """Address of a Dask scheduler on loopback with two workers, processes of their own."""
+    folder = tmp_path_factory.mktemp("dask")
+    file = folder / "scheduler.json"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    dask = [sys.executable, "-m", "dask"]
+    started = []
+    with (folder / "log").open("w") as log:
+        try:
+            for command in (
+                ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)],
+                ["worker", "--nworkers", "2", "--nthreads", "1", "--no-dashboard", "--scheduler-file", str(file)],
+            ):
+                started.append(subprocess.Popen([*dask, *command], stdout=log, stderr=log, env=environment, cwd=folder))
+            yield _address(file, folder / "log")
+        finally:
+            for process in reversed(started):
+                process.terminate()
+            for process in reversed(started):
+                process.wait(30)
+
+
+def _address(file: Path, log: Path) -> str:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if file.is_file() and (text := file.read_text()):
+            address = str(json.loads(text)["address"])
+            with Client(address, set_as_default=False) as client:
+                client.wait_for_workers(2, timeout=60)
+            return address
+        time.sleep(0.05)
+    raise TimeoutError(f"no Dask scheduler came up: {log.read_text()}")
 
 
 @dataclass(frozen=True)

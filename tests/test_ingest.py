@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+from itertools import pairwise
 from pathlib import Path
+from signal import SIGKILL
 
 import numpy as np
 import pandas as pd
@@ -9,13 +12,20 @@ import pytest
 import yaml
 from deltalake import DeltaTable
 
+from ppgssl import file_tasks
 from ppgssl import ingest as ingest_module
 from ppgssl.errors import ConfigError, StoreError
-from ppgssl.ingest import check_cohort, find_duplicates, find_joined, process_file
+from ppgssl.file_tasks import FileRows, FileTask, do_task
+from ppgssl.ingest import check_cohort
 from ppgssl.provenance import RUN_FILE
 from ppgssl.readers.files import SourceFile
+from ppgssl.readers.raw_recordings import RawRecording, in_memory
+from ppgssl.readers.sources import OpenRecording
+from ppgssl.signals.preprocessing import preprocess
 from ppgssl.store import tables
 from ppgssl.store.tables import JOINED, CohortStore
+from ppgssl.store.whole_cohort import find_duplicates, find_joined
+from tests import oximeter
 from tests.conftest import REPOSITORY
 from tests.small_cohorts import (
     FS_HZ,
@@ -391,7 +401,14 @@ def test_a_joined_file_that_is_replaced_is_no_longer_called_joined(tmp_path):
     ],
 )
 def test_a_recording_is_joined_if_it_is_a_multiple_of_what_nearly_all_others_last(durations, found):
-    assert list(find_joined(pd.DataFrame({"duration_s": durations})).index) == found
+    assert (
+        list(
+            find_joined(
+                pd.DataFrame({"source": map(str, range(len(durations))), "start_s": 0.0, "duration_s": durations})
+            ).index
+        )
+        == found
+    )
 
 
 def test_a_recording_shorter_than_a_segment_is_kept_without_segments(tmp_path):
@@ -466,8 +483,8 @@ def test_a_file_that_vanishes_between_listing_and_reading_is_a_reject(tmp_path):
     make_ward(tmp_path, 1)
     cohort = ingest_module.load_cohort(tmp_path / "cohort.yaml")
     gone = SourceFile(tmp_path / "gone.csv", "gone.csv", "p9", "p9_1")
-    (reject,) = process_file(gone, cohort).rejects
-    assert (reject.unit, reject.subject, reject.reason) == ("file", "gone.csv", "file cannot be read")
+    ((reject, sha256),) = do_task(FileTask(cohort, (gone,))).rejects
+    assert (reject.unit, reject.subject, reject.reason, sha256) == ("file", "gone.csv", "file cannot be read", "")
 
 
 # --- real recordings ---------------------------------------------------------------------------------------------
@@ -519,3 +536,162 @@ def test_files_of_mw_ppg_hold_three_channels_of_one_minute(test_data, tmp_path):
     for row in CohortStore(tmp_path / "store").iterate(["ppg_green", "ppg_red", "ppg_ir"]):
         assert row.duration_s == pytest.approx(60, abs=0.1)
         assert {len(channel.samples) for channel in row.channels.values()} == {round(row.duration_s * 100)}
+
+
+# --- the layouts of the published study --------------------------------------------------------------------------
+
+
+def test_binary_channels_with_device_trends(tmp_path):
+    for patient in (1, 2, 3):
+        oximeter.write_binary(tmp_path / "signals", f"{patient}", seed=patient, seconds=30)
+    (tmp_path / "signals" / "2_spo2trends.csv").unlink()
+    (tmp_path / "signals" / "3_spo2infra.ts").unlink()
+    summary = ingest(oximeter.describe(tmp_path, "oximeter_binary"), tmp_path / "store")
+    assert summary.n_recordings == 2
+    assert reasons(summary.rejects) == {"2": "no file of device trends", "signals/3_spo2red.ts": "file cannot be read"}
+    store = CohortStore(tmp_path / "store")
+    segments = store.segments(10.0, 2.0).set_index("recording_id")
+    assert segments["accepted"].all()
+    assert segments.loc["1", "device_sqi"].tolist() == [90.0] * 11
+    assert segments.loc["2", "device_sqi"].isna().all()
+    # The ratio of ratios is 0.6, so the default curve says 95 %.
+    assert segments["spo2_percent"].to_numpy() == pytest.approx(95, abs=1)
+    assert segments["ratio_of_ratios"].to_numpy() == pytest.approx(0.6, abs=0.04)
+    for row in store.iterate(["ppg_red", "ppg_ir"]):
+        assert all(channel.inverted for channel in row.channels.values())  # light, not volume: systole points down
+        assert (len(row.trends["sqi"]) == 30) == (row.recording_id == "1")
+
+
+def test_text_channels_with_visits_readings_and_the_published_rule(tmp_path):
+    oximeter.write_text(tmp_path, "31", 1, "adm", seed=1, seconds=20)
+    oximeter.write_text(tmp_path, "31", 2, "adm", seed=2, seconds=20)
+    oximeter.write_text(tmp_path, "31", 1, "dis", seed=3, seconds=20)
+    bad = tmp_path / "31_hospitalization_an_arm_1_spo2trends1_oxi_dis.csv"
+    bad.write_text(oximeter.trends(20, sqi=49))
+    summary = ingest(oximeter.describe(tmp_path, "oximeter_text"), tmp_path / "store")
+    assert (summary.n_recordings, summary.n_patients, len(summary.rejects)) == (3, 1, 0)
+    store = CohortStore(tmp_path / "store")
+    visits = store.recordings(["recording_id", "visit"]).set_index("recording_id")["visit"]
+    assert visits.to_dict() == {"31_adm_1": "adm", "31_adm_2": "adm", "31_dis_1": "dis"}
+    accepted = store.segments(10.0, 2.0).groupby("recording_id")["accepted"].all()
+    assert accepted.to_dict() == {"31_adm_1": True, "31_adm_2": True, "31_dis_1": False}
+
+
+def test_a_changed_companion_is_read_again(tmp_path):
+    for patient in (1, 2):
+        oximeter.write_binary(tmp_path / "signals", f"{patient}", seed=patient, seconds=20)
+    cohort_file = oximeter.describe(tmp_path, "oximeter_binary")
+    ingest(cohort_file, tmp_path / "store")
+    (tmp_path / "signals" / "2_spo2trends.csv").write_text(oximeter.trends(20, sqi=30))
+    assert ingest(cohort_file, tmp_path / "store").n_files_new == 1
+    segments = CohortStore(tmp_path / "store").segments(10.0, 2.0)
+    assert set(segments.loc[segments["recording_id"] == "2", "device_sqi"]) == {30.0}
+
+
+# --- long recordings ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Recordings of more than two minutes are long, and a task reads two parts."""
+    monkeypatch.setattr(file_tasks, "PART_S", 120.0)
+    monkeypatch.setattr(file_tasks, "TASK_SAMPLES", 2 * 2 * 120 * oximeter.FS_HZ)
+
+
+def long_ward(folder: Path) -> Path:
+    oximeter.write_binary(folder / "signals", "1", seed=1, seconds=700)
+    oximeter.write_binary(folder / "signals", "2", seed=2, seconds=60)
+    return oximeter.describe(folder, "oximeter_binary")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_long_recording_is_stored_in_parts_as_if_it_were_one(tmp_path):
+    cohort_file = long_ward(tmp_path)
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert summary.rejects.empty
+    store = CohortStore(tmp_path / "store")
+    parts = store.recordings(["recording_id", "start_s", "duration_s", "n_of_source"])
+    assert parts["recording_id"].tolist() == ["1@0", "1@120", "1@240", "1@360", "1@480", "1@600", "2"]
+    assert parts["start_s"].tolist() == [0, 120, 240, 360, 480, 600, 0]
+    assert parts["duration_s"].tolist() == [120] * 5 + [100, 60]
+    rows = {row.recording_id: row for row in store.iterate(["ppg_ir"])}
+    joined = np.concatenate([rows[f"1@{start}"].channels["ppg_ir"].samples for start in range(0, 700, 120)])
+    whole = preprocess(oximeter.oximetry(1, 700)[1], fs_hz=80, fs_out_hz=80, band_hz=(0.5, 8)).samples
+    assert len(joined) == len(whole) == 700 * 80
+    # The neighbourhood that a part is filtered with is long enough that no seam can be seen.
+    np.testing.assert_allclose(joined, -whole, atol=1e-3 * np.nanstd(whole))
+    baseline = np.concatenate([rows[f"1@{start}"].channels["ppg_ir"].baseline for start in range(0, 700, 120)])
+    assert len(baseline) == 700
+    assert [len(rows[f"1@{start}"].trends["sqi"]) for start in range(0, 700, 120)] == [120] * 5 + [100]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_parts_that_are_missing_after_an_interruption_are_made_again(tmp_path, monkeypatch):
+    cohort_file = long_ward(tmp_path)
+    ingest(cohort_file, tmp_path / "fresh")
+    monkeypatch.setattr(ingest_module, "_COMMIT_BYTES", 1)
+    power = _Power(monkeypatch)
+    ingest(cohort_file, tmp_path / "counted")
+    for fail_at in range(1, power.n_writes + 1):
+        folder = tmp_path / f"store{fail_at}"
+        power.n_writes, power.fail_at = 0, fail_at
+        with pytest.raises(KeyboardInterrupt):
+            ingest(cohort_file, folder)
+        power.fail_at = -1
+        ingest(cohort_file, folder)
+        assert_same_store(folder, tmp_path / "fresh")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_check_reads_long_recordings_in_parts_too(tmp_path):
+    summary = check_cohort(long_ward(tmp_path), n_jobs=1)
+    assert (summary.n_files, summary.n_recordings, summary.n_patients) == (2, 7, 2)
+    assert summary.rejects.empty
+
+
+def test_parts_are_whole_minutes_and_hold_no_more_than_a_task_reads():
+    for channels, fs_hz in ((2, 80.0), (15, 1000.0), (3, 249.89)):
+        n_samples = round(86_400 * fs_hz)
+        raw = RawRecording(dict.fromkeys(range(channels), fs_hz), dict.fromkeys(range(channels), n_samples), in_memory)
+        source = SourceFile(Path("p1.hea"), "p1.hea", "p1", "p1")
+        opened = OpenRecording(source, "p1", {f"ecg_{number}": (raw, number) for number in range(channels)})
+        parts = file_tasks.stretches_of([opened])
+        assert parts[0].start_s == 0
+        assert parts[-1].stop_s == opened.duration_s
+        assert all(one.stop_s == other.start_s and one.stop_s % 60 == 0 for one, other in pairwise(parts))
+        assert max(part.n_samples for part in parts) <= file_tasks.TASK_SAMPLES
+
+
+# --- elsewhere, and under fire -----------------------------------------------------------------------------------
+
+
+def test_a_dask_cluster_makes_the_same_store(tmp_path, dask_cluster):
+    cohort_file = mixed_ward(tmp_path)
+    for number in range(10, 20):
+        write_signal(tmp_path, f"p{number}_1", signal(number))
+    ingest(cohort_file, tmp_path / "here")
+    ingest_module.ingest(cohort_file, tmp_path / "there", scheduler=dask_cluster)
+    assert_same_store(tmp_path / "here", tmp_path / "there")
+
+
+def test_a_file_that_kills_its_process_is_a_reject_and_costs_no_other(tmp_path, monkeypatch):
+    cohort_file = make_ward(tmp_path, 12)
+    monkeypatch.setattr(ingest_module, "do_task", dies_of_p5)
+    summary = ingest_module.ingest(cohort_file, tmp_path / "store", n_jobs=2)
+    assert summary.n_recordings == 11
+    assert reasons(summary.rejects.query("stage == 'files'")) == {"signals/p5_1.csv": "file cannot be read"}
+    assert "the process that read this file was killed" in summary.rejects.query("stage == 'files'")["detail"].iloc[0]
+
+
+def dies_of_p5(task: FileTask) -> FileRows:
+    if any(source.patient_id == "p5" for source in task.sources):
+        os.kill(os.getpid(), SIGKILL)
+    return do_task(task)
+
+
+def test_a_store_of_another_version_is_refused(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    ingest(cohort_file, tmp_path / "store")
+    (tmp_path / "store" / tables.FORMAT_FILE).unlink()
+    with pytest.raises(StoreError, match="another version of ppgssl"):
+        ingest(cohort_file, tmp_path / "store")

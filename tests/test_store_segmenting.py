@@ -6,15 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ppgssl.config import Segmentation
+from ppgssl.config import Cohort, Segmentation
 from ppgssl.ingest import ingest
 from ppgssl.signals.artefacts import Defect
+from ppgssl.signals.vitals import VITALS
 from ppgssl.store.segmenting import ensure_grid, is_accepted, segment_rows
 from ppgssl.store.tables import CohortStore, StoredChannel, StoredRecording
 from tests.small_cohorts import FS_HZ, make_ward
 from tests.synthetic import make_ppg
 
 GRID = Segmentation(segment_s=4.0, step_s=2.0, min_sqi=0.5)
+TRENDS = {"file": "{patient}_trends.csv", "columns": {"sqi": "SQI", "spo2_percent": "Saturation"}}
+
+
+def cohort(*channels: str, **keys) -> Cohort:
+    signals = {"files": "{patient}.csv", "reader": "delimited", "trends": keys.pop("trends", None)}
+    signals["channels"] = {name: {"column": 0} for name in channels}
+    return Cohort.model_validate(
+        {"name": "ward", "signals": signals, "segments": GRID.model_dump() | keys.pop("segments", {}), **keys}
+    )
 
 
 def channel(seconds: float, heart_rate_bpm: float = 75.0, *, noise: float = 0.0, seed: int = 0) -> StoredChannel:
@@ -44,7 +54,7 @@ def recording(name: str, **channels: StoredChannel) -> StoredRecording:
 
 
 def test_a_recording_is_cut_wherever_a_segment_fits_whole():
-    rows = segment_rows([recording("p1_1", ppg=channel(11.0))], GRID)
+    rows = segment_rows([recording("p1_1", ppg=channel(11.0))], cohort("ppg"))
     assert rows["start_s"].tolist() == [0, 2, 4, 6]
     assert set(rows["recording_id"]) == {"p1_1"}
     assert set(rows["patient_id"]) == {"p1"}
@@ -52,8 +62,8 @@ def test_a_recording_is_cut_wherever_a_segment_fits_whole():
 
 
 def test_a_recording_shorter_than_a_segment_has_no_row():
-    assert segment_rows([recording("p1_1", ppg=channel(3.9))], GRID).empty
-    assert segment_rows([], GRID).empty
+    assert segment_rows([recording("p1_1", ppg=channel(3.9))], cohort("ppg")).empty
+    assert segment_rows([], cohort("ppg")).empty
 
 
 def test_recordings_judged_together_are_judged_as_if_alone():
@@ -61,13 +71,13 @@ def test_recordings_judged_together_are_judged_as_if_alone():
         recording(f"p{seed}_1", ppg=channel(seconds, 60 + 7 * seed, noise=0.05 * seed, seed=seed))
         for seed, seconds in enumerate([12.0, 3.0, 9.0, 4.0])
     ]
-    alone = pd.concat([segment_rows([one], GRID) for one in recordings], ignore_index=True)
-    pd.testing.assert_frame_equal(segment_rows(recordings, GRID), alone)
+    alone = pd.concat([segment_rows([one], cohort("ppg")) for one in recordings], ignore_index=True)
+    pd.testing.assert_frame_equal(segment_rows(recordings, cohort("ppg")), alone)
 
 
 def test_the_heart_rate_is_that_of_the_better_channel():
     good, bad = channel(8.0, 90), channel(8.0, 60, noise=0.6, seed=3)
-    rows = segment_rows([recording("p1_1", ppg_red=bad, ppg_ir=good)], GRID)
+    rows = segment_rows([recording("p1_1", ppg_red=bad, ppg_ir=good)], cohort("ppg_red", "ppg_ir"))
     assert (rows["sqi_ppg_ir"] > rows["sqi_ppg_red"]).all()
     assert rows["heart_rate_bpm"].to_numpy() == pytest.approx(90, abs=2)
 
@@ -75,17 +85,17 @@ def test_the_heart_rate_is_that_of_the_better_channel():
 def test_a_segment_is_accepted_if_one_channel_is_good():
     good = channel(8.0)
     flagged = replace(good, flags=np.full(len(good.flags), Defect.FLAT, dtype=np.uint8))
-    rows = segment_rows([recording("p1_1", ppg_red=flagged, ppg_ir=good)], GRID)
+    rows = segment_rows([recording("p1_1", ppg_red=flagged, ppg_ir=good)], cohort("ppg_red", "ppg_ir"))
     assert rows["accepted"].all()
     assert set(rows["defect_ppg_red"]) == {"flat"}
-    rows = segment_rows([recording("p1_1", ppg_red=flagged, ppg_ir=flagged)], GRID)
+    rows = segment_rows([recording("p1_1", ppg_red=flagged, ppg_ir=flagged)], cohort("ppg_red", "ppg_ir"))
     assert not rows["accepted"].any()
 
 
-def test_a_segment_of_constant_samples_has_no_quality_and_is_not_accepted():
+def test_a_segment_of_constant_samples_has_the_lowest_quality_no_vitals_and_is_not_accepted():
     constant = replace(channel(8.0), samples=np.zeros(8 * FS_HZ, dtype=np.float32))
-    rows = segment_rows([recording("p1_1", ppg=constant)], GRID)
-    assert rows["sqi_ppg"].isna().all()
+    rows = segment_rows([recording("p1_1", ppg=constant)], cohort("ppg"))
+    assert (rows["sqi_ppg"] == 0).all()
     assert rows["heart_rate_bpm"].isna().all()
     assert not rows["accepted"].any()
 
@@ -96,7 +106,7 @@ def test_a_segment_of_constant_samples_has_no_quality_and_is_not_accepted():
 )
 def test_a_channel_is_accepted_without_defect_and_from_the_least_quality_on(quality, defect, accepted):
     rows = pd.DataFrame({"sqi_ppg": [quality], "defect_ppg": [defect]})
-    assert is_accepted(rows, ["ppg"], 0.5)["ppg"].tolist() == [accepted]
+    assert is_accepted(rows, ["ppg"], GRID)["ppg"].tolist() == [accepted]
 
 
 def test_another_grid_is_cut_once_and_then_kept(tmp_path):
@@ -107,3 +117,48 @@ def test_another_grid_is_cut_once_and_then_kept(tmp_path):
     assert store.segments(6.0, 3.0)["start_s"].tolist() == [0, 3, 6] * 2
     assert ensure_grid(store, other) == 0
     assert len(store.segments(4.0, 2.0)) == 2 * 5  # the first grid is as it was
+
+
+def with_trends(sqi: list[float], **keys) -> pd.DataFrame:
+    one = replace(
+        recording("p1_1", ppg=channel(8.0)),
+        trends={"sqi": np.array(sqi, dtype=float), "spo2_percent": np.arange(90.0, 98.0)},
+    )
+    return segment_rows([one], cohort("ppg", trends=TRENDS, **keys))
+
+
+def test_what_the_device_displayed_is_kept_as_the_median_of_each_segment():
+    rows = with_trends([10, 20, 30, 40, 90, 90, 90, np.nan])
+    assert rows["start_s"].tolist() == [0, 2, 4]
+    assert rows["device_sqi"].tolist() == [25, 65, 90]
+    assert rows["device_sqi_max"].tolist() == [40, 90, 90]
+    assert rows["device_spo2_percent"].tolist() == [91.5, 93.5, 95.5]
+
+
+@pytest.mark.parametrize(
+    ("accept", "accepted"), [("device", [False, True, True]), ("device-any", [False, True, True]), ("sqi", [True] * 3)]
+)
+def test_the_device_can_decide_what_is_accepted(accept, accepted):
+    rows = with_trends([10, 20, 30, 40, 90, 90, 90, 90], segments={"accept": accept, "min_device_sqi": 50})
+    assert rows["accepted"].tolist() == accepted
+
+
+def test_the_published_rule_takes_a_segment_with_one_good_second():
+    sqi = [0, 0, 0, 50, 0, 0, 0, 0]
+    by_any = with_trends(sqi, segments={"accept": "device-any"})
+    assert by_any["accepted"].tolist() == [True, True, False]
+    by_median = with_trends(sqi, segments={"accept": "device"})
+    assert not by_median["accepted"].any()
+
+
+def test_where_the_device_says_nothing_it_accepts_nothing():
+    rows = with_trends([90, 90, 90], segments={"accept": "device"})
+    assert rows["device_sqi"].isna().tolist() == [False, False, True]
+    assert rows["accepted"].tolist() == [True, True, False]
+
+
+def test_quality_and_vitals_can_be_left_out():
+    rows = with_trends([90] * 8, segments={"accept": "device"}, quality=False, vitals={"enabled": False})
+    assert rows["sqi_ppg"].isna().all()
+    assert rows[list(VITALS)].isna().all(axis=None)
+    assert rows["accepted"].all()

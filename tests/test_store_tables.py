@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from ppgssl.config import Cohort
 from ppgssl.errors import StoreError
 from ppgssl.records import Reject
-from ppgssl.store.tables import CohortStore, StoredChannel, StoredRecording, rejects_frame
+from ppgssl.signals.vitals import VITALS
+from ppgssl.store.tables import CohortStore, StoredChannel, StoredRecording, rejects_frame, sourced_rejects_frame
 
 COHORT = Cohort.model_validate(
     {
@@ -59,7 +60,7 @@ def segments(name: str, starts: list[float]) -> pd.DataFrame:
             "sqi_ppg_ir": 0.2,
             "defect_ppg_ir": "flat",
             "accepted": True,
-            "heart_rate_bpm": 80.0,
+            **dict.fromkeys(VITALS, 80.0),
         }
     )
 
@@ -96,7 +97,7 @@ def test_segments_without_a_recording_are_dropped(store):
 
 
 def test_a_forgotten_source_takes_its_recordings_segments_and_rejects_along(store):
-    failed = rejects_frame("files", [Reject("file", "b.csv", "file cannot be read", "empty")], "1" * 64)
+    failed = sourced_rejects_frame("files", [(Reject("file", "b.csv", "file cannot be read", "empty"), "1" * 64)])
     store.append([recording("p1_1")], segments("p1_1", [0.0]), failed)
     store.append([recording("p2_1", source="c.csv")], segments("p2_1", [0.0]), NO_REJECTS)
     store.forget_sources(["a.csv", "b.csv"])

@@ -128,13 +128,16 @@ def shared_recordings(stores: Sequence[CohortStore]) -> dict[str, set[str]]:
 def _assemble_one(store: CohortStore, inputs: Inputs, shared: set[str]) -> StudySegments:
     cohort = store.cohort.name
     channels = choose_channels(store, inputs.channels)
-    ensure_grid(store, Segmentation(segment_s=inputs.segment_s, step_s=inputs.step_s, min_sqi=inputs.min_sqi))
+    grid = store.cohort.segments.model_copy(
+        update={"segment_s": inputs.segment_s, "step_s": inputs.step_s, "min_sqi": inputs.min_sqi}
+    )
+    ensure_grid(store, grid)
     excluded = shared | set(store.rejects().query("stage == 'duplicates'")["subject"])
     stored = [row for row in store.iterate(list(dict.fromkeys(channels))) if row.recording_id not in excluded]
     recordings = {row.recording_id: row for row in sorted(stored, key=lambda row: row.recording_id)}
     signals = {name: _signals(row, channels, inputs.fs_hz) for name, row in recordings.items()}
     segments = _fitting(store.segments(inputs.segment_s, inputs.step_s), signals, inputs)
-    verdicts = _verdicts(segments, channels, inputs.min_sqi, cohort)
+    verdicts = _verdicts(segments, channels, grid, cohort)
     kept = verdicts["accepted"].to_numpy()
     table = verdicts.loc[kept, ["cohort", "patient", "recording_id"]].assign(
         start=segments.loc[kept, "start"], heart_rate_bpm=segments.loc[kept, "heart_rate_bpm"]
@@ -171,8 +174,8 @@ def _fitting(segments: pd.DataFrame, signals: Mapping[str, FloatArray], inputs: 
     return segments.assign(start=start)[fits].reset_index(drop=True)
 
 
-def _verdicts(segments: pd.DataFrame, channels: Sequence[str], min_sqi: float, cohort: str) -> pd.DataFrame:
-    accepted = is_accepted(segments, list(dict.fromkeys(channels)), min_sqi).all(axis=1)
+def _verdicts(segments: pd.DataFrame, channels: Sequence[str], rule: Segmentation, cohort: str) -> pd.DataFrame:
+    accepted = is_accepted(segments, list(dict.fromkeys(channels)), rule).all(axis=1)
     quality = segments[[f"sqi_{name}" for name in channels]].min(axis=1, skipna=False)
     defect = pd.Series("", index=segments.index, dtype=object)
     for name in channels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from ppgssl.config import Segmentation
 from ppgssl.records import FloatArray
 from ppgssl.results import ChannelQuality, ExampleWaveform, SegmentMark
 from ppgssl.store.segmenting import LOW_SQI, is_accepted
@@ -21,12 +22,13 @@ def channel_quality(data: StudyData, store: CohortStore) -> list[ChannelQuality]
     inputs = data.study.inputs
     segments = store.segments(inputs.segment_s, inputs.step_s)
     channels = dict.fromkeys(data.segments.channel_of[store.cohort.name])
-    return [_quality(segments, store.cohort.name, name, inputs.min_sqi) for name in channels]
+    rule = store.cohort.segments.model_copy(update={"min_sqi": inputs.min_sqi})
+    return [_quality(segments, store.cohort.name, name, rule) for name in channels]
 
 
-def _quality(segments: pd.DataFrame, cohort: str, channel: str, min_sqi: float) -> ChannelQuality:
-    sqi = segments[f"sqi_{channel}"].to_numpy(dtype=float)
-    accepted = is_accepted(segments, [channel], min_sqi)[channel].to_numpy()
+def _quality(segments: pd.DataFrame, cohort: str, channel: str, rule: Segmentation) -> ChannelQuality:
+    sqi = segments.loc[segments[f"defect_{channel}"] == "", f"sqi_{channel}"].to_numpy(dtype=float)
+    accepted = is_accepted(segments, [channel], rule)[channel].to_numpy()
     defects = segments[f"defect_{channel}"].where(segments[f"defect_{channel}"] != "", LOW_SQI)
     rates = segments.loc[accepted, "heart_rate_bpm"].dropna()
     return ChannelQuality(

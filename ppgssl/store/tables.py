@@ -6,23 +6,31 @@ interruption between two commits, are dropped when the store is next opened for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import yaml
-from deltalake import DeltaTable, write_deltalake
+from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import DeltaError
 from numpy.typing import DTypeLike, NDArray
 
-from ppgssl.config import Cohort, load_cohort, save_description
+from ppgssl.config import Cohort, TrendName, load_cohort, save_description
 from ppgssl.errors import StoreError
-from ppgssl.provenance import fingerprint
+from ppgssl.provenance import fingerprint, write_atomically
 from ppgssl.records import FloatArray, Reject
+from ppgssl.signals.vitals import VITALS
 
 COHORT_FILE = "cohort.yaml"
+FORMAT_FILE = "format.json"
+FORMAT = 2
+"""Of the tables; a store of another format has to be made anew."""
 JOINED = "joined recordings, split"
 """Reason of the one kind of reject that takes nothing out: its subject is the raw file, which is held in pieces."""
 
@@ -41,17 +49,28 @@ class StoredChannel:
         Raw level, one value a second.
     amplitude : float
         Range between the 5th and the 95th percentile of the usable samples, in the raw unit.
+    polarity : float
+        Score of :func:`ppgssl.signals.polarity.polarity` before any inversion; NaN where it was not asked for.
+    inverted : bool
+        Whether the samples were turned over.
     """
 
     samples: FloatArray
     flags: NDArray[np.uint8]
     baseline: FloatArray
     amplitude: float
+    polarity: float = float("nan")
+    inverted: bool = False
 
 
 @dataclass(frozen=True)
 class StoredRecording:
-    """A row of ``recordings``."""
+    """A row of ``recordings``: a recording, or a part of a long one.
+
+    ``start_s`` is where the part begins in its recording; ``n_of_source`` is how many rows the raw file makes in all,
+    so that a file of which some are missing can be told from a complete one. ``trends`` are the device's, from the
+    start of the part on.
+    """
 
     recording_id: str
     patient_id: str
@@ -63,9 +82,12 @@ class StoredRecording:
     duration_s: float
     fs_hz: float
     channels: dict[str, StoredChannel] = field(repr=False)
+    trends: Mapping[TrendName, FloatArray] = field(default_factory=dict, repr=False)
+    start_s: float = 0.0
+    n_of_source: int = 1
 
 
-_IDENTITY = [item.name for item in fields(StoredRecording) if item.name != "channels"]
+_IDENTITY = [item.name for item in fields(StoredRecording) if item.name not in ("channels", "trends")]
 _REJECTS = pa.schema(
     [(name, pa.string()) for name in ("stage", "unit", "subject", "reason", "detail", "source_sha256")]
 )
@@ -89,8 +111,11 @@ class CohortStore:
         self.folder = folder
         if not (folder / COHORT_FILE).is_file():
             raise StoreError(f"{folder} is not a store: run `ppgssl ingest COHORT.yaml --out {folder}` first")
+        _check_format(folder)
         self.cohort = load_cohort(folder / COHORT_FILE)
         self.channels = list(self.cohort.signals.channels)
+        trends = self.cohort.signals.trends
+        self.trends: list[TrendName] = list(trends.columns) if trends else []
 
     @classmethod
     def create(cls, folder: Path, cohort: Cohort) -> CohortStore:
@@ -108,6 +133,7 @@ class CohortStore:
             raise StoreError(f"{folder} holds other files and no store: give another folder with --out")
         else:
             folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(folder / FORMAT_FILE, json.dumps({"format": FORMAT}))
         save_description(cohort, folder / COHORT_FILE)
         return cls(folder)
 
@@ -138,6 +164,12 @@ class CohortStore:
     def append_segments(self, segments: pd.DataFrame) -> None:
         self._write("segments", pa.Table.from_pandas(segments, self._segments_schema(), preserve_index=False))
 
+    def incomplete_sources(self) -> list[str]:
+        """Raw files of which an interruption left only some rows."""
+        held = self.recordings(["source", "n_of_source"])
+        counts = held.groupby("source")["n_of_source"].agg(["size", "max"])
+        return [str(source) for source in counts.index[counts["size"] < counts["max"]]]
+
     def replace_rejects(self, stage: str, rejects: Iterable[Reject]) -> bool:
         """Let ``rejects`` be all that this stage rejects; True if that changed anything."""
         now = rejects_frame(stage, rejects)
@@ -159,7 +191,8 @@ class CohortStore:
         table = pa.table(dict(zip(table.column_names, columns, strict=True)))
         if self._exists("patients") and self._read("patients").equals(table):
             return False
-        write_deltalake(str(self.folder / "patients"), table, mode="overwrite", schema_mode="overwrite")
+        with self._writing("patients") as folder:
+            write_deltalake(folder, table, mode="overwrite", schema_mode="overwrite")
         return True
 
     def forget_sources(self, sources: Sequence[str]) -> None:
@@ -199,10 +232,11 @@ class CohortStore:
         if not self._exists("recordings"):
             return
         wanted = [*_IDENTITY, *(f"{kind}_{name}" for name in channels for kind in _CHANNEL_COLUMNS)]
+        wanted += [f"trend_{name}" for name in self.trends]
         dataset = DeltaTable(str(self.folder / "recordings")).to_pyarrow_dataset()
-        for batch in dataset.to_batches(columns=wanted, batch_size=256, batch_readahead=1, fragment_readahead=1):
+        for batch in dataset.to_batches(columns=wanted, batch_size=32, batch_readahead=1, fragment_readahead=1):
             for number in range(batch.num_rows):
-                yield _stored_recording(batch, number, channels)
+                yield _stored_recording(batch, number, channels, self.trends)
 
     def segments(self, segment_s: float, step_s: float) -> pd.DataFrame:
         """Segments of one length and step, sorted by recording and start; empty if that grid was never cut.
@@ -253,25 +287,85 @@ class CohortStore:
         return DeltaTable(str(self.folder / table)).to_pyarrow_table(columns=list(columns) if columns else None)
 
     def _write(self, name: str, table: pa.Table) -> None:
-        write_deltalake(str(self.folder / name), table, mode="append")
+        with self._writing(name) as folder:
+            write_deltalake(folder, table, mode="append", writer_properties=_writer_properties(table.schema))
 
     def _delete(self, name: str, predicate: str) -> None:
-        DeltaTable(str(self.folder / name)).delete(predicate)
+        with self._writing(name) as folder:
+            DeltaTable(folder).delete(predicate)
+
+    @contextmanager
+    def _writing(self, table: str) -> Iterator[str]:
+        try:
+            yield str(self.folder / table)
+        except (OSError, DeltaError) as error:
+            raise StoreError(
+                f"cannot write the table {table!r} of the store {self.folder}: {str(error)[:300]}. Is there room on "
+                "the disk, and may you write there? What was finished is kept; run the same command again to go on."
+            ) from None
 
     def _segments_schema(self) -> pa.Schema:
         columns = [("recording_id", pa.string()), ("patient_id", pa.string())]
         columns += [(name, pa.float64()) for name in ("segment_s", "step_s", "start_s")]
         for channel in self.channels:
             columns += [(f"sqi_{channel}", pa.float32()), (f"defect_{channel}", pa.string())]
-        return pa.schema([*columns, ("accepted", pa.bool_()), ("heart_rate_bpm", pa.float32())])
+        columns += [("accepted", pa.bool_())]
+        columns += [(name, pa.float32()) for name in VITALS]
+        columns += [(name, pa.float32()) for name in device_columns(self.trends)]
+        return pa.schema(columns)
 
     def _recordings_table(self, recordings: Sequence[StoredRecording]) -> pa.Table:
         columns = {name: pa.array([getattr(row, name) for row in recordings]) for name in _IDENTITY}
         for channel in self.channels:
             for kind, arrow_type in _CHANNEL_COLUMNS.items():
-                values = [getattr(row.channels.get(channel), kind, None) for row in recordings]
-                columns[f"{kind}_{channel}"] = pa.array(values, type=arrow_type)
+                values = [getattr(row.channels[channel], kind) for row in recordings]
+                columns[f"{kind}_{channel}"] = _column(values, arrow_type)
+        for name in self.trends:
+            missing = np.zeros(0, dtype=np.float32)
+            values = [np.asarray(row.trends.get(name, missing), dtype=np.float32) for row in recordings]
+            columns[f"trend_{name}"] = _column(values, pa.list_(pa.float32()))
         return pa.table(columns)
+
+
+def device_columns(trends: Sequence[str]) -> list[str]:
+    """Columns of ``segments`` that tell what the device displayed: medians, and the largest SQI."""
+    largest = ["device_sqi_max"] if "sqi" in trends else []
+    return [*(f"device_{name}" for name in trends), *largest]
+
+
+def _check_format(folder: Path) -> None:
+    try:
+        found = json.loads((folder / FORMAT_FILE).read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, TypeError, KeyError):
+        found = None
+    if found != FORMAT:
+        raise StoreError(
+            f"the store {folder} was made by another version of ppgssl, whose tables this version does not read. "
+            "Delete it, or give another folder, and run ingest again."
+        )
+
+
+def _writer_properties(schema: pa.Schema) -> WriterProperties:
+    """Samples without dictionaries and statistics, which cost time and space and serve no query."""
+    lists = {
+        f"{field.name}.list.element": ColumnProperties(
+            dictionary_enabled=False,
+            statistics_enabled="NONE",
+            encoding="BYTE_STREAM_SPLIT" if pa.types.is_floating(field.type.value_type) else "PLAIN",
+        )
+        for field in schema
+        if pa.types.is_list(field.type)
+    }
+    return WriterProperties(compression="ZSTD", compression_level=1, column_properties=lists or None)
+
+
+def _column(values: Sequence[object], arrow_type: pa.DataType) -> pa.Array:
+    if not pa.types.is_list(arrow_type):
+        return pa.array(values, type=arrow_type)
+    arrays = [np.asarray(array) for array in values]
+    offsets = np.concatenate([[0], np.cumsum([len(array) for array in arrays])]).astype(np.int32)
+    flat = np.concatenate(arrays).view(np.int8) if arrow_type.value_type == pa.int8() else np.concatenate(arrays)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, type=arrow_type.value_type))
 
 
 _CHANNEL_COLUMNS = {
@@ -279,35 +373,48 @@ _CHANNEL_COLUMNS = {
     "flags": pa.list_(pa.int8()),
     "baseline": pa.list_(pa.float32()),
     "amplitude": pa.float64(),
+    "polarity": pa.float32(),
+    "inverted": pa.bool_(),
 }
 
 
-def _stored_recording(batch: pa.RecordBatch, number: int, channels: Sequence[str]) -> StoredRecording:
-    held = {}
-    for channel in channels:
-        if batch.column(f"samples_{channel}")[number].is_valid:
-            held[channel] = StoredChannel(
-                samples=_values(batch, f"samples_{channel}", number, np.float32),
-                flags=_values(batch, f"flags_{channel}", number, np.uint8),
-                baseline=_values(batch, f"baseline_{channel}", number, np.float32),
-                amplitude=batch.column(f"amplitude_{channel}")[number].as_py(),
-            )
+def _stored_recording(
+    batch: pa.RecordBatch, number: int, channels: Sequence[str], trends: Sequence[TrendName]
+) -> StoredRecording:
+    held = {
+        channel: StoredChannel(
+            samples=_values(batch, f"samples_{channel}", number, np.float32),
+            flags=_values(batch, f"flags_{channel}", number, np.uint8),
+            baseline=_values(batch, f"baseline_{channel}", number, np.float32),
+            **{kind: batch.column(f"{kind}_{channel}")[number].as_py() for kind in _SCALARS},
+        )
+        for channel in channels
+    }
     identity = {name: batch.column(name)[number].as_py() for name in _IDENTITY}
-    return StoredRecording(**identity, channels=held)
+    device = {name: _values(batch, f"trend_{name}", number, np.float32) for name in trends}
+    return StoredRecording(**identity, channels=held, trends=device)
 
 
-def _values(batch: pa.RecordBatch, column: str, number: int, dtype: DTypeLike) -> np.ndarray:
+_SCALARS = ("amplitude", "polarity", "inverted")
+
+
+def _values(batch: pa.RecordBatch, column: str, number: int, dtype: DTypeLike) -> Any:
     values: pa.Array = batch.column(column)[number].values  # noqa: PD011 - a list of Arrow, not of pandas
     return np.asarray(values, dtype=dtype)
 
 
 def _signal_settings(cohort: Cohort) -> dict[str, object]:
     dump = cohort.model_dump(mode="json")
-    return {"signals": dump["signals"], "signal": dump["signal"], "segments": dump["segments"]}
+    return {key: dump[key] for key in ("signals", "signal", "segments", "quality", "vitals")}
 
 
-def rejects_frame(stage: str, rejects: Iterable[Reject], source_sha256: str = "") -> pd.DataFrame:
+def rejects_frame(stage: str, rejects: Iterable[Reject]) -> pd.DataFrame:
     """Rows of ``rejects``, sorted."""
-    rows = [{"stage": stage, **asdict(reject), "source_sha256": source_sha256} for reject in rejects]
+    return sourced_rejects_frame(stage, ((reject, "") for reject in rejects))
+
+
+def sourced_rejects_frame(stage: str, rejects: Iterable[tuple[Reject, str]]) -> pd.DataFrame:
+    """As :func:`rejects_frame`, of pairs of a reject and the hash of the raw file that it speaks of."""
+    rows = [{"stage": stage, **asdict(reject), "source_sha256": sha256} for reject, sha256 in rejects]
     frame = pd.DataFrame(rows, columns=_REJECTS.names).astype(str)
     return frame.sort_values(["stage", "unit", "subject", "reason"], kind="stable", ignore_index=True)

@@ -1,0 +1,155 @@
+"""The same function over many tasks: in this process, in processes side by side, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+
+from ppgssl.errors import ConfigError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+# Tasks that are handed out at a time, for each process: results wait for their reader, and so are bounded in number.
+_ROUND_TASKS = 8
+_CONNECT_S = 20
+
+
+@dataclass(frozen=True)
+class Died:
+    """In place of a result: the process that worked on the task was killed, by a library's fault or by the system."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Where tasks are worked on; made by :func:`workers`."""
+
+    n_jobs: int
+    is_cluster: bool = False
+
+    @property
+    def n_workers(self) -> int:
+        return int(effective_n_jobs(self.n_jobs))
+
+    def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
+        """Results in the order of the tasks, a bounded number of them in memory.
+
+        Work starts when the first result is asked for. A single process, and a single task, are worked on right here.
+        """
+        n_workers = self.n_workers
+        if not self.is_cluster and (n_workers == 1 or len(tasks) < 2):
+            yield from map(function, tasks)
+            return
+        for first in range(0, len(tasks), n_workers * _ROUND_TASKS):
+            yield from self._round(function, tasks[first : first + n_workers * _ROUND_TASKS])
+
+    def run_alone(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
+        """As :meth:`run`, each task in a process of its own on this machine."""
+        for task in tasks:
+            yield _alone(function, task)
+
+    def _round(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
+        # Only processes of this machine hand out results while others are still worked on.
+        how = "list" if self.is_cluster else "generator"
+        n_done = 0
+        try:
+            with warnings.catch_warnings():
+                # After Ctrl-C joblib would talk of work that was done in vain.
+                warnings.filterwarnings("ignore", module="joblib")
+                run = Parallel(n_jobs=self.n_jobs, batch_size=1, return_as=how)
+                for result in run(delayed(function)(task) for task in tasks):
+                    yield result
+                    n_done += 1
+        except BrokenProcessPool:
+            # Nobody says which task it was: each is worked on again in a process of its own.
+            yield from self.run_alone(function, tasks[n_done:])
+
+
+@contextmanager
+def workers(n_jobs: int, *, scheduler: str | None = None, shared_folder: Path | None = None) -> Iterator[Workers]:
+    """Processes of this machine, or the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Processes; -1 is one a core, or all workers of the cluster.
+    scheduler : str, optional
+        Address of a Dask scheduler, ``tcp://host:port``.
+    shared_folder : Path, optional
+        A folder that all workers of a cluster must see under the same path.
+
+    Raises
+    ------
+    ConfigError
+        If the cluster cannot be reached, has no workers, or a worker has another version of ppgssl or does not see the
+        folder.
+    """
+    if scheduler is None:
+        with parallel_config(backend="loky"):
+            yield Workers(n_jobs)
+        return
+    client = _connect(scheduler)
+    try:
+        _check_workers(client, scheduler, shared_folder)
+        with parallel_config(backend="dask", client=client, wait_for_workers_timeout=_CONNECT_S):
+            yield Workers(n_jobs, is_cluster=True)
+    finally:
+        client.close()
+
+
+def _connect(scheduler: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ConfigError("--scheduler needs the package `distributed`: pip install 'ppgssl[dask]'") from None
+    try:
+        client = Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
+        client.wait_for_workers(1, timeout=_CONNECT_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise ConfigError(
+            f"--scheduler {scheduler}: no Dask cluster with workers answers there ({type(error).__name__}). Start one, "
+            "for example: dask scheduler, and on each machine: dask worker tcp://HOST:8786"
+        ) from None
+    return client
+
+
+def _check_workers(client: Any, scheduler: str, shared_folder: Path | None) -> None:
+    versions = client.run(_own_version)
+    others = {name: found for name, found in versions.items() if found != _own_version()}
+    if others:
+        name, found = next(iter(others.items()))
+        raise ConfigError(
+            f"--scheduler {scheduler}: worker {name} has ppgssl {found}, and here it is {_own_version()}. "
+            "Install the same version on all machines."
+        )
+    if shared_folder is not None:
+        sees = client.run(os.path.isdir, str(shared_folder))
+        blind = [name for name, found in sees.items() if not found]
+        if blind:
+            raise ConfigError(
+                f"--scheduler {scheduler}: worker {blind[0]} has no folder {shared_folder}. All workers must see the "
+                "raw files under the same path, for example on a network drive."
+            )
+
+
+def _own_version() -> str:
+    return version("ppgssl")
+
+
+def _alone(function: Callable[[Task], Result], task: Task) -> Result | Died:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        try:
+            return executor.submit(function, task).result()
+        except BrokenProcessPool:
+            return Died()
