@@ -5,21 +5,24 @@ from __future__ import annotations
 import sys
 
 import typer
-from ppgssl.cli import check, evaluate, ingest, pretrain, run, simulate
+from ppgssl.cli import check, evaluate, ingest, init, inspect, pretrain, run, simulate
 
 from ppgssl.errors import PpgsslError
 
 app = typer.Typer(
     name="ppgssl",
     help="Learn from pulse-oximeter recordings, and test honestly whether they predict an outcome.",
-    epilog="A cohort: check, ingest. A study: run, or pretrain and then evaluate. To try it without data: simulate.",
+    epilog="A cohort: init, check, ingest, inspect. A study: run, or pretrain and then evaluate. "
+    "To try it without data: simulate.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(init.init)
 app.command()(check.check)
 app.command()(ingest.ingest)
+app.command()(inspect.inspect)
 app.command()(pretrain.pretrain)
 app.command()(evaluate.evaluate)
 app.command()(run.run)

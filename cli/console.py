@@ -61,6 +61,7 @@ def progress_bar(title: str) -> Iterator[Advance]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _rate_column(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
@@ -73,6 +74,17 @@ def progress_bar(title: str) -> Iterator[Advance]:
             bar.update(task, completed=done, total=total, text=text)
 
         yield advance
+
+
+def _rate_column() -> Any:
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.3g}/s" if task.speed else "")
+
+    return RateColumn()
 
 
 class _LogLines:
@@ -92,7 +104,10 @@ class _LogLines:
         left = elapsed * (total - done) / max(done, 1)
         note = f"  {text}" if text else ""
         print(
-            f"{self.title}: {done}/{total}, {elapsed:.0f} s, about {left:.0f} s left{note}", file=sys.stderr, flush=True
+            f"{self.title}: {done}/{total}, {done / max(elapsed, 1e-9):.3g}/s, {elapsed:.0f} s, "
+            f"about {left:.0f} s left{note}",
+            file=sys.stderr,
+            flush=True,
         )
 
 

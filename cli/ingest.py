@@ -23,6 +23,12 @@ def ingest(
     out: Annotated[Path, typer.Option("--out", help="Folder of the store; made, or brought up to date.")],
     data: DataOption = None,
     jobs: JobsOption = -1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler", help="Dask scheduler whose workers do the work: tcp://HOST:8786.", show_default=False
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Read a cohort's raw files into a store; only what is new or changed is read."""
@@ -30,7 +36,7 @@ def ingest(
 
     set_data_folder(data)
     with progress_bar(f"ingest {cohort.stem}") as advance:
-        summary = run_ingest(cohort, out, n_jobs=jobs, progress=advance)
+        summary = run_ingest(cohort, out, n_jobs=jobs, scheduler=scheduler, progress=advance)
     if not json:
         print_rejects(summary.rejects)
     print_summary(

@@ -1,1 +1,1 @@
-"""Templates of the report."""
+"""Templates of the report and of the page of `ppgssl inspect`."""

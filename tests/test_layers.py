@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-BASE = ["errors", "arms", "records", "provenance", "config", "results"]
+BASE = ["errors", "parallel", "arms", "records", "provenance", "config", "results"]
 ROOMS = [
     "readers",
     "signals",
@@ -20,7 +20,7 @@ ROOMS = [
     "report",
     "simulate",
 ]
-STAGES = ["ingest", "pretrain", "arm_fitting", "evaluate"]
+STAGES = ["file_tasks", "ingest", "inspection", "cohort_draft", "pretrain", "arm_fitting", "evaluate"]
 ORDER = [*BASE, *ROOMS, *STAGES, "reports", "data_schemas", "cli"]
 # A library that is slow to import, or belongs to one task, stays where that task is.
 CONFINED = {
@@ -28,6 +28,13 @@ CONFINED = {
     "lightning": {"selfsupervised"},
     "lightning_fabric": {"selfsupervised"},
     "matplotlib": {"report"},
+    "jinja2": {"report"},
+    "wfdb": {"readers"},
+    "edfio": {"readers"},
+    "h5py": {"readers"},
+    "pyreadstat": {"readers"},
+    "joblib": {"parallel", "pretrain", "arm_fitting"},
+    "distributed": {"parallel"},
     "typst": {"report"},
     "typer": {"cli"},
     "rich": {"cli"},

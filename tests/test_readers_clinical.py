@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import numpy as np
 import openpyxl
 import pandas as pd
+import pyreadstat
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -198,6 +200,133 @@ def test_equal_rows_under_two_ids_are_reported_where_chance_cannot_explain_them(
 def test_equal_rows_of_few_coarse_variables_are_no_news(read):
     rows = "".join(f"{number},{number % 5},F,{number % 2}\n" for number in range(40))
     assert read(f"id,age,sex,died\n{rows}").problems == []
+
+
+# --- dates -----------------------------------------------------------------------------------------------------
+
+ADMISSION = {"kind": "date", "dates": ["2019-01-01", "2021-12-31"], "date_format": "%d/%m/%Y"}
+
+
+def test_dates_are_stored_in_iso_and_bad_ones_are_named_without_their_value(read):
+    table = described({"admitted": ADMISSION})
+    clinical = read("id,admitted\na,29/02/2020\nb,\nc,31/02/2020\nd,01/01/2018\ne,2020-02-29\n", table)
+    assert clinical.patients["admitted"].tolist() == ["2020-02-29", None, None, None, None]
+    assert clinical.patients["admitted"].dtype == object
+    expected = "expected a date from 2019-01-01 to 2021-12-31, written as %d/%m/%Y; taken as missing"
+    assert [(item.subject, item.reason, item.detail) for item in clinical.problems] == [
+        ("c/admitted", "not a date", f"t.csv, row 4, column admitted: {expected}"),
+        ("d/admitted", "outside the plausible range", f"t.csv, row 5, column admitted: {expected}"),
+        ("e/admitted", "not a date", f"t.csv, row 6, column admitted: {expected}"),
+    ]
+
+
+def test_the_time_of_a_date_is_dropped(read):
+    table = described({"seen": {"kind": "date", "date_format": "%Y-%m-%d %H:%M"}})
+    assert read("id,seen\na,2020-02-29 23:59\n", table).patients["seen"].tolist() == ["2020-02-29"]
+
+
+def test_dates_in_another_format_are_a_mistake_of_the_description_that_names_the_right_one(read):
+    rows = "".join(f"{number},{number + 10:02d}/03/2020\n" for number in range(5))
+    with pytest.raises(ConfigError) as caught:
+        read(f"id,seen\n{rows}", described({"seen": {"kind": "date"}}))
+    assert caught.value.problems == (
+        "`clinical.variables.seen`: none of the 5 values in column 'seen' is a date as '%Y-%m-%d' says. "
+        "All fit '%d/%m/%Y'.",
+    )
+
+
+def test_a_format_that_gives_no_date_is_a_mistake_of_the_description(read):
+    with pytest.raises(ConfigError, match=r"`clinical.variables.seen.date_format`: '%d/%m' does not give day, month"):
+        read("id,seen\na,29/02\n", described({"seen": {"kind": "date", "date_format": "%d/%m"}}))
+
+
+def test_real_dates_of_excel_are_understood_whatever_the_format_says(tmp_path):
+    book = openpyxl.Workbook()
+    for row in (["id", "admitted"], ["a", datetime.date(2020, 2, 29)], ["b", "29/02/2020"], ["c", "2/29/2020"]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    clinical = read_clinical(described({"admitted": ADMISSION}, file="t.xlsx"), tmp_path)
+    assert clinical.patients["admitted"].tolist() == ["2020-02-29", "2020-02-29", None]
+    assert [item.subject for item in clinical.problems] == ["c/admitted"]
+
+
+# --- rows to choose --------------------------------------------------------------------------------------------
+
+EVENTS = "id,event,repeat,age,sex,died\na,adm,,1,F,\na,dis,,,,1\na,adm,lab,,,\nb,adm,,2,M,\n"
+
+
+def test_where_leaves_out_the_other_rows_without_complaint(read):
+    clinical = read(EVENTS, described(where={"event": ["adm"], "repeat": ""}))
+    assert clinical.patients["age"].to_dict() == {"a": 1.0, "b": 2.0}
+    assert clinical.problems == []
+    assert (clinical.n_rows, clinical.n_left_out) == (2, 2)
+
+
+def test_where_takes_several_values_and_compares_numbers_as_numbers(read):
+    table = described({"age": {"kind": "numeric"}}, where={"visit": [1, 2]})
+    assert list(read("id,visit,age\na,1.0,5\nb,02,6\nc,3,7\n", table).patients.index) == ["a", "b"]
+
+
+def test_where_that_fits_no_row_names_the_values_there_are(read):
+    with pytest.raises(ConfigError) as caught:
+        read(EVENTS, described(where={"event": ["admission", "baseline"]}))
+    assert str(caught.value) == (
+        "`clinical.where.event`: no row of t.csv has 'admission' or 'baseline' there, but 'adm', 'dis'. "
+        "An empty cell is ''."
+    )
+
+
+def test_where_in_a_column_of_many_values_tells_none_of_them(read):
+    rows = "".join(f"{number},{number},F,1\n" for number in range(61, 81))
+    with pytest.raises(ConfigError, match="but 20 different values") as caught:
+        read(f"id,age,sex,died\n{rows}", described(where={"age": ["x"]}))
+    assert "61" not in str(caught.value)
+
+
+def test_where_in_a_column_that_is_absent_is_a_mistake_of_the_description(read):
+    with pytest.raises(ConfigError, match=r"`clinical\.where`: no column is named 'evnt' \(did you mean 'event'\?\)"):
+        read(EVENTS, described(where={"evnt": ["adm"]}))
+
+
+# --- formats ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "xlsx", "parquet", "dta", "sav", "zsav", "xpt"])
+def test_the_same_table_is_the_same_in_every_format(tmp_path, suffix):
+    frame = pd.DataFrame(
+        {
+            "id": ["007", "b", "c"],
+            "age": [30.5, np.nan, 41.0],
+            "sex": ["F", "M", ""],
+            "died": [1.0, 0.0, 1.0],
+            "admitted": [datetime.date(2020, 2, 29), None, datetime.date(2021, 1, 2)],
+        }
+    )
+    write = {
+        "csv": lambda path: frame.to_csv(path, index=False),
+        "tsv": lambda path: frame.to_csv(path, index=False, sep="\t"),
+        "xlsx": lambda path: frame.to_excel(path, index=False, sheet_name="Patients"),
+        "parquet": frame.to_parquet,
+        "dta": lambda path: pyreadstat.write_dta(frame, path),
+        "sav": lambda path: pyreadstat.write_sav(frame, path),
+        "zsav": lambda path: pyreadstat.write_sav(frame, path, compress=True),
+        "xpt": lambda path: pyreadstat.write_xport(frame, path),
+    }
+    write[suffix](tmp_path / f"t.{suffix}")
+    variables = VARIABLES | {"admitted": {"kind": "date"}}
+    sheet = {"sheet": "Patients"} if suffix == "xlsx" else {}
+    clinical = read_clinical(described(variables, file=f"t.{suffix}", **sheet), tmp_path)
+    expected = pd.DataFrame(
+        {
+            "age": [30.5, np.nan, 41.0],
+            "sex": ["female", "male", None],
+            "died": [1.0, 0.0, 1.0],
+            "admitted": ["2020-02-29", None, "2021-01-02"],
+        },
+        index=pd.Index(["007", "b", "c"], name="patient_id"),
+    )
+    pd.testing.assert_frame_equal(clinical.patients, expected)
+    assert clinical.problems == []
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppgssl.errors import ReadError
+from ppgssl.readers import raw_files
 from ppgssl.readers.text_tables import read_text_table
 
 quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -49,9 +50,39 @@ def test_excel_cells_become_the_text_that_the_user_sees(tmp_path):
     row = ["007", 12, 12.0, 36.5, True, None, datetime.date(2020, 1, 2), "x"]
     path = workbook(tmp_path / "a.xlsx", list("abcdefgh"), row, [None] * 8, [1])
     table = read_text_table(path)
-    assert table.rows[0] == (2, ["007", "12", "12", "36.5", "TRUE", "", "2020-01-02T00:00:00", "x"])
+    assert table.rows[0] == (2, ["007", "12", "12", "36.5", "TRUE", "", "2020-01-02", "x"])
     assert table.rows[1] == (4, ["1"] + [""] * 7)
     assert read_text_table(path, decimal=",").rows[0][1][3] == "36,5"
+
+
+def test_a_sheet_is_chosen_by_its_name(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["a"])
+    book.create_sheet("Data 2020").append(["id"])
+    book.save(tmp_path / "a.xlsx")
+    assert read_text_table(tmp_path / "a.xlsx").columns == ["a"]
+    assert read_text_table(tmp_path / "a.xlsx", sheet="Data 2020").columns == ["id"]
+    with pytest.raises(
+        ReadError, match=r"no sheet is named 'data 2020' \(did you mean 'Data 2020'\?\); there are: Sheet"
+    ):
+        read_text_table(tmp_path / "a.xlsx", sheet="data 2020")
+    with pytest.raises(ReadError, match=r"only \.xlsx and \.xlsm files have sheets"):
+        read_text_table(written(tmp_path / "a.csv", "id\n1\n"), sheet="data")
+
+
+def test_a_cell_at_the_far_end_of_a_sheet_does_not_fill_the_memory(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["id", "x"])
+    book.active["XFD1048576"] = " "
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(ReadError, match="reaches to row 1048576 and column 16384"):
+        read_text_table(tmp_path / "a.xlsx")
+
+
+def test_a_workbook_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(raw_files, "MAX_BYTES", 40_000)
+    with pytest.raises(ReadError, match="the unpacked workbook has"):
+        read_text_table(workbook(tmp_path / "a.xlsx", *([["id", number] for number in range(2000)])))
 
 
 def test_a_formula_without_a_result_is_not_taken_for_an_empty_cell(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import butter, detrend, sosfiltfilt
 
 from ppgssl.errors import SignalError
 from ppgssl.signals.filters import BANDS_HZ, bandpass
@@ -74,6 +75,33 @@ def test_bandpass_is_linear(seed, scale, n):
     x = np.random.default_rng(seed).standard_normal(n)
     out = bandpass(x, fs_hz=80, low_hz=0.5, high_hz=8.0)
     np.testing.assert_allclose(bandpass(scale * x, fs_hz=80, low_hz=0.5, high_hz=8.0), scale * out, atol=1e-9 * scale)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    seed=st.integers(0, 2**31),
+    shape=st.sampled_from([(2,), (3,), (160,), (700,), (4800,), (3, 500), (2, 3, 250), (0, 100)]),
+    baseline=st.sampled_from([0.0, 1.0, 1e6]),
+    band_hz=st.sampled_from([(0.5, 8.0), (0.5, 39.0), (2.0, 20.0)]),
+)
+def test_bandpass_is_scipys_filter_of_the_detrended_mirrored_signal(seed, shape, baseline, band_hz):
+    x = baseline + np.random.default_rng(seed).standard_normal(shape).cumsum(axis=-1)
+    out = bandpass(x, fs_hz=80, low_hz=band_hz[0], high_hz=band_hz[1])
+    if not x.size:
+        assert out.shape == shape
+        return
+    sections = butter(2, band_hz, btype="bandpass", fs=80, output="sos")
+    n_padding = min(shape[-1] - 1, round(1.5 * 80 / band_hz[0]))
+    expected = sosfiltfilt(sections, detrend(x, axis=-1), axis=-1, padtype="even", padlen=n_padding)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-9 * max(1, baseline * 1e-3))
+
+
+@pytest.mark.parametrize(("rate_bpm", "likeness"), [(80, 0.999), (120, 0.995), (160, 0.98), (220, 0.95)])
+def test_the_default_band_keeps_the_pulse_of_a_child(rate_bpm, likeness):
+    low_hz, high_hz = BANDS_HZ["ppg"]
+    pulse = make_ppg(30, 100, rate_bpm)
+    filtered = bandpass(pulse, fs_hz=100, low_hz=low_hz, high_hz=high_hz)
+    assert np.corrcoef(pulse[500:-500], filtered[500:-500])[0, 1] > likeness
 
 
 @pytest.mark.parametrize(("low_hz", "high_hz"), [(0.0, 8.0), (8.0, 0.5), (0.5, 40.0), (-1.0, 8.0), (float("nan"), 8.0)])

@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+import wfdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -11,7 +12,17 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from ppgssl.signals.artefacts import Defect
 from ppgssl.signals.filters import bandpass
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.quality import QUALITY, segment_defects, sqi
+from ppgssl.signals.quality import (
+    ECG_QUALITY,
+    QUALITY,
+    Block,
+    ecg_structure_index,
+    kurtosis_index,
+    pause_index,
+    segment_defects,
+    sqi,
+    structure_index,
+)
 from ppgssl.signals.segments import cut, segment_starts
 from tests.synthetic import make_ecg, make_ppg
 
@@ -43,7 +54,56 @@ def test_clean_ppg_is_accepted_at_every_rate(rate_bpm, seconds):
 def test_clean_ecg_is_accepted_whatever_its_polarity(rate_bpm, polarity, seconds):
     rng = np.random.default_rng(0)
     beats = np.stack([band(make_ecg(seconds, 250, rate_bpm, noise=0.02, rng=rng), 250, 40.0) for _ in range(20)])
-    assert np.mean(sqi(polarity * beats, fs_hz=250) >= 0.5) > 0.9
+    assert np.mean(sqi(polarity * beats, fs_hz=250, modality="ecg") >= 0.5) > 0.9
+
+
+def test_complexes_as_deep_as_high_have_the_structure_of_an_ecg():
+    rng = np.random.default_rng(0)
+    leads = np.stack([make_ecg(2, 250, rate, rng=rng) for rate in (75, 90, 100, 110, 120)])
+    biphasic = band(np.gradient(leads, axis=-1), 250, 40.0)
+    as_ecg, as_ppg = (ecg_structure_index(Block(biphasic, 250.0)), structure_index(Block(biphasic, 250.0)))
+    assert (as_ecg > 0.9).all()
+    assert (as_ppg < 0.7).any()
+
+
+def test_kurtosis_tells_narrow_peaks_from_noise_and_from_mains():
+    noise_like = np.random.default_rng(0).standard_normal(100_000)
+    mains = np.sin(np.arange(1000) * 0.3)
+    narrow = band(make_ecg(10, 100, 75), 100, 40.0)
+    found = [kurtosis_index(Block(x[None], 100.0))[0] for x in (noise_like, mains, narrow)]
+    assert found == pytest.approx([0, 0, 1], abs=0.03)
+
+
+@pytest.mark.parametrize("lost_s", [1, 2, 3, 4, 5, 6])
+def test_a_pulse_that_is_lost_for_over_3_s_is_rejected(lost_s):
+    rng = np.random.default_rng(0)
+    for start in range(0, 1001 - 100 * lost_s, 50):
+        pulse = make_ppg(10, 100, 90, noise=0.02, rng=rng)
+        pulse[start : start + 100 * lost_s] = 0.5 + 0.02 * rng.standard_normal(100 * lost_s)
+        quality = sqi(band(pulse)[None], fs_hz=100)[0]
+        assert quality >= 0.5 if lost_s <= 2 else quality < 0.5 or lost_s == 3
+
+
+def test_the_longest_pause_counts_wherever_it_lies():
+    upstroke = np.array([0.0, 0.0, 1.0, 1.0, 0.0])
+
+    def with_beats(*seconds):
+        x = np.zeros(1000)
+        for second in seconds:
+            x[round(second * 100) : round(second * 100) + 5] = upstroke
+        return x
+
+    every_second = range(10)
+    segments = np.stack(
+        [
+            with_beats(*every_second),
+            with_beats(*(s for s in every_second if s < 7)),
+            with_beats(*(s for s in every_second if s > 3)),
+            with_beats(*(s for s in every_second if not 3 < s < 6)),
+        ]
+    )
+    # No pause; 3.98 s at the end; 4.01 s at the start; 3 s in the middle, which is the published limit.
+    assert pause_index(Block(segments, 100.0)) == pytest.approx([1, 0, 0, 0.5], abs=0.02)
 
 
 def test_an_irregular_rhythm_is_accepted():
@@ -78,10 +138,19 @@ def test_every_index_lies_in_0_to_1_and_thinks_well_of_a_clean_pulse(name):
     rng = np.random.default_rng(0)
     pulses = np.stack([band(make_ppg(10, 100, rate, noise=0.02, rng=rng)) for rate in (50, 80, 120, 180)])
     for segments in (pulses, noise(10), noise(2)):
-        index = QUALITY[name](segments, 100.0)
+        index = QUALITY[name](Block(segments, 100.0))
         assert index.shape == (len(segments),)
         assert np.all(np.isnan(index) | ((index >= 0) & (index <= 1)))
-    assert (QUALITY[name](pulses, 100.0) > 0.7).all()
+    assert (QUALITY[name](Block(pulses, 100.0)) > 0.7).all()
+
+
+@pytest.mark.parametrize("name", ECG_QUALITY)
+def test_every_index_of_an_ecg_lies_in_0_to_1_and_thinks_well_of_clean_beats(name):
+    rng = np.random.default_rng(0)
+    beats = np.stack([band(make_ecg(10, 100, rate, noise=0.02, rng=rng), 100, 40.0) for rate in (50, 80, 120, 180)])
+    index = ECG_QUALITY[name](Block(noise(10), 100.0))
+    assert np.all(np.isnan(index) | ((index >= 0) & (index <= 1)))
+    assert (ECG_QUALITY[name](Block(beats, 100.0)) > 0.7).all()
 
 
 def test_constant_segments_and_segments_with_nan_have_no_quality():
@@ -98,9 +167,10 @@ def test_constant_segments_and_segments_with_nan_have_no_quality():
         elements=st.floats(-1e6, 1e6, width=32) | st.just(np.nan),
     ),
     fs_hz=st.sampled_from([5.0, 20.0, 100.0]),
+    modality=st.sampled_from(["ppg", "ecg"]),
 )
-def test_any_segments_get_a_quality_in_0_to_1_or_nan(segments, fs_hz):
-    quality = sqi(segments, fs_hz=fs_hz)
+def test_any_segments_get_a_quality_in_0_to_1_or_nan(segments, fs_hz, modality):
+    quality = sqi(segments, fs_hz=fs_hz, modality=modality)
     assert quality.shape == (len(segments),)
     assert np.all(np.isnan(quality) | ((quality >= 0) & (quality <= 1)))
 
@@ -188,3 +258,25 @@ def test_arrhythmias_are_accepted(test_data, rhythm):
     rows = np.concatenate([pool["ppg"][pool["rhythm"] == number][:30] for pool in pools])
     quality = sqi(np.stack([band(row) for row in rows]), fs_hz=100)
     assert np.mean(quality >= 0.5) > 0.9
+
+
+ECG_LEADS = {"03700181": ["MCL1"], "100": ["MLII", "V5"], "a103l": ["II", "V"], "s0010_re": ["i", "v1", "avr"]}
+
+
+@pytest.mark.parametrize("record", ECG_LEADS)
+def test_real_ecg_is_accepted_and_the_same_with_noise_as_strong_is_not(test_data, record):
+    header = wfdb.rdrecord(str(test_data / "wfdb_samples" / record), smooth_frames=False)
+    clean, noisy = [], []
+    for name in ECG_LEADS[record]:
+        number = header.sig_name.index(name)
+        fs_hz = header.fs * header.samps_per_frame[number]
+        x = header.e_p_signal[number][: 60 * fs_hz]
+        x = x[np.isfinite(x)]
+        white = np.random.default_rng(0).standard_normal(len(x))
+        white *= np.std(band(x, fs_hz, 40.0)) / np.std(band(white, fs_hz, 40.0))
+        for found, raw in ((clean, x), (noisy, x + white)):
+            out = preprocess(raw, fs_hz=fs_hz, fs_out_hz=100, band_hz=(0.5, 40.0))
+            starts = segment_starts(len(out.samples), fs_hz=100, segment_s=10, step_s=10)
+            found.extend(sqi(cut(out.samples, starts, 1000), fs_hz=100, modality="ecg"))
+    assert np.mean(np.array(clean) >= 0.5) > 0.9
+    assert np.mean(np.array(noisy) >= 0.5) < 0.1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,18 +14,21 @@ import pandas as pd
 
 from ppgssl.config import ClinicalTable, Variable, suggest
 from ppgssl.errors import ConfigError, ReadError
+from ppgssl.readers.dates import fitting_formats, is_date_format, read_date, read_iso_date
 from ppgssl.readers.patient_ids import id_hint
-from ppgssl.readers.text_tables import TextTable, read_text_table
+from ppgssl.readers.text_tables import TextTable, canonical_text, plain_number, read_text_table
 from ppgssl.readers.unit_suspects import unit_suspects
 from ppgssl.records import Reject
 
 __all__ = ["Clinical", "id_hint", "read_clinical", "unit_suspects"]
 
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 # From so many values on, none of them fitting is a mistake in the description, and no accident of the data.
 _MIN_VALUES = 5
+_WRONG_KINDS = ("not a number", "not a date", "unknown level")
 # Of pairs of different patients that agree in every variable by chance; fewer expected, and a pair is worth a word.
 _MAX_EXPECTED_PAIRS = 0.05
+# A column that names events or visits holds few different values; of another one none is told.
+_MAX_VALUES_TOLD = 12
 
 
 @dataclass(frozen=True)
@@ -35,21 +38,24 @@ class Clinical:
     Attributes
     ----------
     patients : DataFrame, index ``patient_id`` (str, as written in the table)
-        A column for each variable: float for numeric; 0.0 or 1.0 (the event) for binary; the level for categorical.
-        NaN, or None of a level, where missing.
+        A column for each variable: float for numeric; 0.0 or 1.0 (the event) for binary; the level for categorical;
+        'YYYY-MM-DD' for a date. NaN, or None of a level or date, where missing.
     problems : list of Reject
         ``unit`` "cell": became missing; "patient": left out; "row" and "variable": suspicious, and kept as it is.
         Details name file, row and column, and never a clinical value.
     rejected_ids : frozenset of str
         Patients of the table that are left out.
     n_rows : int
-        Rows below the header, without empty ones.
+        Rows below the header, without empty ones and without those that ``where`` leaves out.
+    n_left_out : int
+        Rows that ``where`` leaves out: no complaint, since the description asks for it.
     """
 
     patients: pd.DataFrame
     problems: list[Reject] = field(default_factory=list)
     rejected_ids: frozenset[str] = frozenset()
     n_rows: int = 0
+    n_left_out: int = 0
 
 
 class _Cell(NamedTuple):
@@ -69,9 +75,10 @@ class _Row(NamedTuple):
 def read_clinical(table: ClinicalTable, root: Path) -> Clinical:
     """Read and check the clinical table.
 
-    A cell that is not what the dictionary says becomes missing and is listed. Numbers that are equal are the same
-    level, however they are written (``1``, ``1.0``, `` 1``). Of a patient's rows with the same values one is kept; a
-    patient whose rows contradict each other is left out. Ids are texts and are compared exactly.
+    Rows that do not have the values that ``where`` asks for are left out first. A cell that is not what the dictionary
+    says becomes missing and is listed. Numbers that are equal are the same level, however they are written (``1``,
+    ``1.0``, `` 1``). Of a patient's rows with the same values one is kept; a patient whose rows contradict each other
+    is left out. Ids are texts and are compared exactly.
 
     Parameters
     ----------
@@ -83,11 +90,14 @@ def read_clinical(table: ClinicalTable, root: Path) -> Clinical:
     Raises
     ------
     ConfigError
-        If the file is absent or no table, if it lacks a column that the dictionary names, or if all values of a
-        variable (five or more) are of another kind than the dictionary says; every such mistake is listed.
+        If the file is absent or no table, if it lacks a column that the dictionary names, if ``where`` fits no row, if
+        a date format gives no date, or if all values of a variable (five or more) are of another kind than the
+        dictionary says; every such mistake is listed.
     """
-    text = _read_text(table, root)
-    places = _places(text, table)
+    _check_date_formats(table)
+    whole = _read_text(table, root)
+    places = _places(whole, table)
+    text = _chosen_rows(whole, table)
     rows = _rows(text, table, places)
     _check_kinds(text, table, rows)
     kept, problems, rejected = _one_row_each(text, table, rows)
@@ -103,15 +113,27 @@ def read_clinical(table: ClinicalTable, root: Path) -> Clinical:
         problems=[*problems, *cell_problems, *_identical_patients(patients), *unit_suspects(patients, table)],
         rejected_ids=frozenset(rejected),
         n_rows=len(text.rows) + len(text.misshapen),
+        n_left_out=len(whole.rows) - len(text.rows),
     )
 
 
 # --- file -> rows ----------------------------------------------------------------------------------------------
 
 
+def _check_date_formats(table: ClinicalTable) -> None:
+    problems = [
+        f"`clinical.variables.{name}.date_format`: {variable.date_format!r} does not give day, month and year. "
+        f"03/04/2020 is '%d/%m/%Y' or '%m/%d/%Y', 3-Apr-20 is '%d-%b-%y', 2020-04-03 13:45 is '%Y-%m-%d %H:%M'"
+        for name, variable in table.variables.items()
+        if variable.kind == "date" and not is_date_format(variable.date_format)
+    ]
+    if problems:
+        raise ConfigError("the dates of the clinical table are not described:", tuple(problems))
+
+
 def _read_text(table: ClinicalTable, root: Path) -> TextTable:
     try:
-        return read_text_table(root / table.file, delimiter=table.delimiter, decimal=table.decimal)
+        return read_text_table(root / table.file, delimiter=table.delimiter, decimal=table.decimal, sheet=table.sheet)
     except ReadError as error:
         raise ConfigError(f"`clinical.file`: {error}") from None
 
@@ -122,6 +144,7 @@ def _places(text: TextTable, table: ClinicalTable) -> dict[str, int]:
     wanted |= {
         name: (f"clinical.variables.{name}", variable.column or name) for name, variable in table.variables.items()
     }
+    wanted |= {f"where {column}": ("clinical.where", column) for column in table.where}
     known = [] if _is_headless(text) else text.columns
     problems = [
         f"`{key}`: {'more than one column' if column.strip() in text.columns else 'no column'} is named {column!r}"
@@ -138,7 +161,7 @@ def _places(text: TextTable, table: ClinicalTable) -> dict[str, int]:
 def _is_headless(text: TextTable) -> bool:
     """Whether row 1 seems to hold the values of a patient, which no message may show."""
     cells = (cell for column in text.columns for cell in re.split(r"[;,\t|]", column))
-    return any(_NUMBER.fullmatch(cell.strip()) for cell in cells)
+    return any(plain_number(cell, ".") is not None for cell in cells)
 
 
 def _about_columns(text: TextTable) -> str:
@@ -149,76 +172,109 @@ def _about_columns(text: TextTable) -> str:
     return f"Its columns are: {', '.join(text.columns)}.{hint}"
 
 
+def _chosen_rows(text: TextTable, table: ClinicalTable) -> TextTable:
+    """The rows that ``where`` asks for."""
+    chosen = text.rows
+    for column, values in table.where.items():
+        place = text.columns.index(column.strip())
+        wanted = {canonical_text(value, ".") for value in values}
+        # What the column holds, once the conditions before it hold: a patient's id is not repeated in all of them.
+        found = dict.fromkeys(canonical_text(cells[place], table.decimal) for _, cells in chosen)
+        fitting = [row for row in chosen if canonical_text(row[1][place], table.decimal) in wanted]
+        if chosen and not fitting:
+            raise ConfigError(_nothing_chosen(text.name, column, values, list(found)))
+        chosen = fitting
+    return replace(text, rows=chosen)
+
+
+def _nothing_chosen(name: str, column: str, wanted: Sequence[str], found: Sequence[str]) -> str:
+    start = f"`clinical.where.{column}`: no row of {name} has {' or '.join(map(repr, wanted))} there"
+    if len(found) > _MAX_VALUES_TOLD:
+        return f"{start}, but {len(found)} different values. Is it the right column?"
+    return f"{start}, but {', '.join(map(repr, found))}. An empty cell is ''."
+
+
 def _rows(text: TextTable, table: ClinicalTable, places: dict[str, int]) -> list[_Row]:
-    marks = {_canonical(mark, ".") for mark in table.missing}
-    levels = {name: _levels(variable) for name, variable in table.variables.items()}
+    marks = {canonical_text(mark, ".") for mark in table.missing}
+    readers = {name: _cell_reader(variable, table.decimal, text.is_typed) for name, variable in table.variables.items()}
     return [
         _Row(
             number,
             cells[places[""]],
             {
-                name: _read_cell(cells[places[name]], variable, levels[name], marks, table.decimal)
-                for name, variable in table.variables.items()
+                name: _Cell(None)
+                if canonical_text(cells[places[name]], table.decimal) in marks
+                else read(cells[places[name]])
+                for name, read in readers.items()
             },
         )
         for number, cells in text.rows
     ]
 
 
-def _levels(variable: Variable) -> dict[str, float | str]:
-    """Text in the table -> value: the level, or of a binary variable whether it is the event."""
+def _cell_reader(variable: Variable, decimal: str, is_typed: bool) -> Callable[[str], _Cell]:
+    """From the text of a cell that is not missing to its value, or to what is wrong with it."""
     if variable.kind == "numeric":
-        return {}
-    keys = variable.levels or {"0": "0", "1": "1"}
-    if variable.kind == "categorical":
-        return {_canonical(key, "."): level for key, level in keys.items()}
-    return {_canonical(key, "."): float(level == variable.level_names[-1]) for key, level in keys.items()}
+        return lambda text: _read_number(text, variable, decimal)
+    if variable.kind == "date":
+        return lambda text: _read_date(text, variable, is_typed)
+    levels = _levels(variable)
 
-
-def _read_cell(text: str, variable: Variable, levels: dict[str, float | str], marks: set[str], decimal: str) -> _Cell:
-    canonical = _canonical(text, decimal)
-    if canonical in marks:
-        return _Cell(None)
-    if variable.kind != "numeric":
+    def read_level(text: str) -> _Cell:
+        canonical = canonical_text(text, decimal)
         return _Cell(levels[canonical]) if canonical in levels else _Cell(None, "unknown level")
-    value = _number(text, decimal)
+
+    return read_level
+
+
+def _read_number(text: str, variable: Variable, decimal: str) -> _Cell:
+    value = plain_number(text, decimal)
     if value is None:
         return _Cell(None, "not a number")
     low, high = variable.range or (-math.inf, math.inf)
     return _Cell(value) if low <= value <= high and math.isfinite(value) else _Cell(None, "outside the plausible range")
 
 
-def _canonical(text: str, decimal: str) -> str:
-    """The text without blanks around it; of numbers, one spelling for all that are equal."""
-    value = _number(text, decimal)
-    return text.strip() if value is None else repr(value + 0.0)  # -0.0 + 0.0 is 0.0
+def _read_date(text: str, variable: Variable, is_typed: bool) -> _Cell:
+    # A typed table has its dates in ISO, and may have texts that look like dates in the same column.
+    date = (read_iso_date(text) if is_typed else None) or read_date(text, variable.date_format)
+    if date is None:
+        return _Cell(None, "not a date")
+    first, last = variable.dates or (date, date)
+    return _Cell(date.isoformat()) if first <= date <= last else _Cell(None, "outside the plausible range")
 
 
-def _number(text: str, decimal: str) -> float | None:
-    text = text.strip()
-    if decimal == ",":
-        text = text.replace(".", "?").replace(",", ".")
-    return float(text) if _NUMBER.fullmatch(text) else None
+def _levels(variable: Variable) -> dict[str, float | str]:
+    """Text in the table -> value: the level, or of a binary variable whether it is the event."""
+    keys = variable.levels or {"0": "0", "1": "1"}
+    if variable.kind == "categorical":
+        return {canonical_text(key, "."): level for key, level in keys.items()}
+    return {canonical_text(key, "."): float(level == variable.level_names[-1]) for key, level in keys.items()}
 
 
 def _check_kinds(text: TextTable, table: ClinicalTable, rows: Sequence[_Row]) -> None:
     problems = [
-        problem
-        for name, variable in table.variables.items()
-        if (problem := _wrong_kind(name, variable, [row.cells[name] for row in rows], table.decimal))
+        problem for name, variable in table.variables.items() if (problem := _wrong_kind(text, table, name, rows))
     ]
     if problems:
         raise ConfigError(f"the clinical table {text.name} does not fit its description:", tuple(problems))
 
 
-def _wrong_kind(name: str, variable: Variable, cells: Sequence[_Cell], decimal: str) -> str:
+def _wrong_kind(text: TextTable, table: ClinicalTable, name: str, rows: Sequence[_Row]) -> str:
+    variable = table.variables[name]
+    cells = [row.cells[name] for row in rows]
     filled = [cell for cell in cells if cell.value is not None or cell.problem]
-    if len(filled) < _MIN_VALUES or any(cell.problem not in ("not a number", "unknown level") for cell in filled):
+    if len(filled) < _MIN_VALUES or any(cell.problem not in _WRONG_KINDS for cell in filled):
         return ""
-    start = f"`clinical.variables.{name}`: none of the {len(filled)} values in column {variable.column or name!r} is "
+    column = variable.column or name
+    start = f"`clinical.variables.{name}`: none of the {len(filled)} values in column {column!r} is "
     if variable.kind == "numeric":
-        other = "point" if decimal == "," else "comma"
+        other = "point" if table.decimal == "," else "comma"
         return f"{start}a number. Is it another column, or do its numbers have a decimal {other} (`clinical.decimal`)?"
+    if variable.kind == "date":
+        written = [value for value, cell in zip(text.cells(column.strip()), cells, strict=True) if cell.problem]
+        fitting = " or ".join(map(repr, fitting_formats(written)))
+        return f"{start}a date as {variable.date_format!r} says.{f' All fit {fitting}.' if fitting else ''}"
     known = ", ".join(variable.levels or ["0", "1"])
     return f"{start}one of the levels {known}. Give `levels`, with quotes around yes, no, on, off, true and false."
 
@@ -272,7 +328,7 @@ def _frame(rows: Sequence[_Row], table: ClinicalTable) -> pd.DataFrame:
         name: pd.Series(
             [row.cells[name].value for row in rows],
             index=index,
-            dtype=object if variable.kind == "categorical" else float,
+            dtype=object if variable.kind in ("categorical", "date") else float,
         )
         for name, variable in table.variables.items()
     }
@@ -286,6 +342,9 @@ def _bad_cell(text: TextTable, row: _Row, name: str, variable: Variable, problem
 
 
 def _expected(variable: Variable) -> str:
+    if variable.kind == "date":
+        between = f" from {variable.dates[0]} to {variable.dates[1]}" if variable.dates else ""
+        return f"a date{between}, written as {variable.date_format}"
     if variable.kind != "numeric":
         return f"one of {', '.join(variable.levels or ['0', '1'])}"
     if variable.range is None:
