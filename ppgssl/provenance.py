@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 RUN_FILE = "run.json"
+_SMALL_BYTES = 100_000
 _PACKAGES = (
     "ppgssl",
     "numpy",
@@ -36,6 +37,10 @@ _PACKAGES = (
 
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
+        head = file.read(_SMALL_BYTES)
+        if len(head) < _SMALL_BYTES:  # as nearly all are: a digest of a file would set up a large buffer for each
+            return hashlib.sha256(head).hexdigest()
+        file.seek(0)
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

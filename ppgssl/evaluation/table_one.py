@@ -71,6 +71,8 @@ def _check(patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variables
                 f"{name!r} is not a variable of the clinical table{suggest(name, table.variables)}; "
                 f"it has {', '.join(table.variables)}"
             )
+        if table.variables[name].kind == "date":
+            raise EvaluationError(f"{name!r} is a date: Table 1 describes numbers and levels")
     absent = y.index.difference(patients.index)
     if len(absent):
         raise EvaluationError(f"{len(absent)} patient(s) have an outcome but no clinical row, for example {absent[0]}")

@@ -202,7 +202,7 @@ def _compiled(files: str, key: str, anything: str) -> re.Pattern[str]:
 
 
 def _match(root: Path, path: Path, pattern: _Pattern) -> SourceFile | Reject | None:
-    relative = path.relative_to(root).as_posix()
+    relative = str(path)[len(str(root)) :].lstrip("/")
     short, long = pattern.shortest.fullmatch(relative), pattern.longest.fullmatch(relative)
     if not short or not long:
         return _near_match(relative, pattern)
@@ -279,7 +279,7 @@ def _walk(root: Path, folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Pa
         if entry.name.startswith("."):
             continue
         path = folder / entry.name
-        if not os.path.isdir(path):
+        if not entry.is_dir():
             yield path
         elif _real(path) not in (*above, real):
             yield from _walk(root, path, (*above, real))

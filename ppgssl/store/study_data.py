@@ -144,6 +144,8 @@ def check_variables(study: Study, store: CohortStore) -> None:
             )
         elif name != study.outcome and study.outcome in table.variables[name].defines:
             problems.append(f"{name!r} defines the outcome {study.outcome!r}, so it may not predict it")
+        elif name != study.outcome and table.variables[name].kind == "date":
+            problems.append(f"{name!r} is a date, which cannot be a covariate: compute an age or a duration from it")
     if study.outcome in table.variables and table.variables[study.outcome].kind != "binary":
         problems.append(f"the outcome {study.outcome!r} must be a binary variable")
     if problems:

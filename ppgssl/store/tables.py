@@ -6,6 +6,7 @@ interruption between two commits, are dropped when the store is next opened for 
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ COHORT_FILE = "cohort.yaml"
 FORMAT_FILE = "format.json"
 FORMAT = 2
 """Of the tables; a store of another format has to be made anew."""
+LOCK_FILE = ".lock"
 JOINED = "joined recordings, split"
 """Reason of the one kind of reject that takes nothing out: its subject is the raw file, which is held in pieces."""
 
@@ -127,14 +129,15 @@ class CohortStore:
             If the store was made from a description that treats signals otherwise; the message names the keys.
         """
         if (folder / COHORT_FILE).is_file():
-            store = cls(folder)
-            store._check_same_signals(cohort)
-        elif folder.is_dir() and any(not item.name.startswith(".") for item in folder.iterdir()):
-            raise StoreError(f"{folder} holds other files and no store: give another folder with --out")
+            cls(folder)._check_same_signals(cohort)
         else:
+            _check_usable(folder)
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / FORMAT_FILE, json.dumps({"format": FORMAT}))
-        save_description(cohort, folder / COHORT_FILE)
+            with _in_words(f"the store {folder}"):
+                write_atomically(folder / FORMAT_FILE, json.dumps({"format": FORMAT}))
+        # Last, because it is what makes the folder a store.
+        with _in_words(f"the store {folder}"):
+            save_description(cohort, folder / COHORT_FILE)
         return cls(folder)
 
     def _check_same_signals(self, cohort: Cohort) -> None:
@@ -296,13 +299,8 @@ class CohortStore:
 
     @contextmanager
     def _writing(self, table: str) -> Iterator[str]:
-        try:
+        with _in_words(f"the table {table!r} of the store {self.folder}"):
             yield str(self.folder / table)
-        except (OSError, DeltaError) as error:
-            raise StoreError(
-                f"cannot write the table {table!r} of the store {self.folder}: {str(error)[:300]}. Is there room on "
-                "the disk, and may you write there? What was finished is kept; run the same command again to go on."
-            ) from None
 
     def _segments_schema(self) -> pa.Schema:
         columns = [("recording_id", pa.string()), ("patient_id", pa.string())]
@@ -333,6 +331,55 @@ def device_columns(trends: Sequence[str]) -> list[str]:
     return [*(f"device_{name}" for name in trends), *largest]
 
 
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Be the only process that writes into the store in ``folder``, which is made if absent.
+
+    The system lets go of the lock when the process ends, however it ends.
+
+    Raises
+    ------
+    StoreError
+        If another process is writing there, or the folder holds other files and no store.
+    """
+    _check_usable(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"another process is writing into the store {folder}. Wait until it is done, or stop it; then run the "
+                "same command again."
+            ) from None
+        except OSError:
+            pass  # Some network drives have no locks: users must see to it themselves there.
+        yield
+
+
+def _check_usable(folder: Path) -> None:
+    """StoreError if the folder is neither a store, nor about to become one, nor empty, nor absent."""
+    if (folder / COHORT_FILE).is_file():
+        return
+    names = {item.name for item in folder.iterdir()} if folder.exists() else set()
+    if any(not name.startswith(".") for name in names - {FORMAT_FILE}):
+        raise StoreError(f"{folder} holds other files and no store: give another folder with --out")
+    if FORMAT_FILE in names:  # An ingest was stopped before it could say what the store is of.
+        _check_format(folder)
+
+
+@contextmanager
+def _in_words(what: str) -> Iterator[None]:
+    """Turn every way in which writing can fail into a StoreError."""
+    try:
+        yield
+    except (OSError, DeltaError) as error:
+        raise StoreError(
+            f"cannot write {what}: {str(error)[:300]}. Is there room on the disk, and may you write there? What was "
+            "finished is kept; run the same command again to go on."
+        ) from None
+
+
 def _check_format(folder: Path) -> None:
     try:
         found = json.loads((folder / FORMAT_FILE).read_text(encoding="utf-8"))["format"]
@@ -346,17 +393,19 @@ def _check_format(folder: Path) -> None:
 
 
 def _writer_properties(schema: pa.Schema) -> WriterProperties:
-    """Samples without dictionaries and statistics, which cost time and space and serve no query."""
-    lists = {
-        f"{field.name}.list.element": ColumnProperties(
-            dictionary_enabled=False,
-            statistics_enabled="NONE",
-            encoding="BYTE_STREAM_SPLIT" if pa.types.is_floating(field.type.value_type) else "PLAIN",
-        )
+    """Samples, which no dictionary shortens and no query selects by, have their bytes transposed: they pack better."""
+    if not any(pa.types.is_list(field.type) for field in schema):
+        return WriterProperties(compression="ZSTD", compression_level=1)
+    # Nested columns can be addressed by default alone, so the others are named.
+    other = {
+        field.name: ColumnProperties(dictionary_enabled=False, encoding="PLAIN")
         for field in schema
-        if pa.types.is_list(field.type)
+        if not pa.types.is_list(field.type)
     }
-    return WriterProperties(compression="ZSTD", compression_level=1, column_properties=lists or None)
+    samples = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE", encoding="BYTE_STREAM_SPLIT")
+    return WriterProperties(
+        compression="ZSTD", compression_level=1, default_column_properties=samples, column_properties=other
+    )
 
 
 def _column(values: Sequence[object], arrow_type: pa.DataType) -> pa.Array:
