@@ -151,7 +151,7 @@ class ClinicalTable(_Model):
     """The clinical table: one row a patient."""
 
     file: str = Field(
-        description="Path under `root`: .csv, .tsv, .xlsx, .parquet, .sas7bdat or .xpt (SAS), .dta (Stata), .sav (SPSS)."
+        description="Path under `root`: .csv, .tsv, .xlsx, .parquet, .sas7bdat, .xpt (SAS), .dta (Stata) or .sav (SPSS)"
     )
     patient_column: str
     sheet: str | None = Field(None, description="Sheet of a workbook; the first by default.")

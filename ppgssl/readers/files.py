@@ -279,7 +279,8 @@ def _walk(root: Path, folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Pa
         if entry.name.startswith("."):
             continue
         path = folder / entry.name
-        if not entry.is_dir():
+        # Links may lead in a circle, of which only the first of these complains.
+        if not (entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(path))):
             yield path
         elif _real(path) not in (*above, real):
             yield from _walk(root, path, (*above, real))

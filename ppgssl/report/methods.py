@@ -103,9 +103,12 @@ def _signals(config: Configuration) -> list[Text]:
 def _source(cohort: Cohort) -> str:
     rate = f" sampled at {cohort.signals.fs_hz:g} Hz" if cohort.signals.fs_hz else ""
     kinds = list(dict.fromkeys(modality(name) for name in cohort.signals.channels))
+    turned = [name for name, channel in cohort.signals.channels.items() if channel.inverted is not False]
+    upright = ", turned upright where the pulse pointed down" if "ppg" in map(modality, turned) else ""
     bands = enumeration(f"{_band(cohort, kind)} for {_MODALITY_LABELS[kind]}" for kind in kinds)
+    stored = f"stored at {cohort.signal.fs_hz:g} Hz{upright}"
     names = enumeration(cohort.signals.channels)
-    return f"{cohort.title or cohort.name}: {names}{rate}; pass band {bands}; stored at {cohort.signal.fs_hz:g} Hz."
+    return f"{cohort.title or cohort.name}: {names}{rate}; pass band {bands}; {stored}."
 
 
 def _band(cohort: Cohort, kind: str) -> str:
@@ -127,9 +130,23 @@ def _segments(config: Configuration) -> list[Text]:
             f"least {inputs.min_sqi:g}. That index, between 0 and 1, is the worst of {len(QUALITY)} after published "
             f"ones ({enumeration(QUALITY)})",
             Cite(("orphanidou2015", "elgendi2016", "sukor2011")),
-            f". Before the encoder, {_NORMALISATION[inputs.normalisation]}.",
+            f".{_device_rules(config)} Before the encoder, {_NORMALISATION[inputs.normalisation]}.",
         )
     ]
+
+
+def _device_rules(config: Configuration) -> str:
+    """Of cohorts that the device's own index decides about, not ours."""
+    rules = {
+        "device": "the median of the device's own index was at least",
+        "device-any": "the device's own index was, in any second, at least",
+    }
+    return "".join(
+        f" In {cohort.title or cohort.name}, a segment was accepted if {rules[cohort.segments.accept]} "
+        f"{cohort.segments.min_device_sqi:g} instead."
+        for cohort in config.cohorts
+        if cohort.segments.accept != "sqi"
+    )
 
 
 # --- pretraining -----------------------------------------------------------------------------------------------
