@@ -41,7 +41,7 @@ def _print(summary: dict[str, Any]) -> None:
             "cohort": summary["cohort"],
             "recordings": summary["recordings"],
             "patients": summary["patients"],
-            "visits": summary["visits"],
+            **({"visits": summary["visits"]} if summary["visits"] else {}),
             "hours": f"{summary['hours']:.1f}",
             "patients_in_the_table": summary["patients_in_table"],
             "stored_at": f"{summary['fs_hz']:g} Hz",

@@ -183,7 +183,8 @@ def _summarise(store: CohortStore, recordings: pd.DataFrame, segments: _Segments
         "ingested_utc": (read_run(store.folder) or {}).get("started_utc"),
         "recordings": len(recordings),
         "patients": int(recordings["patient_id"].nunique()),
-        "visits": len(recordings[["patient_id", "visit"]].drop_duplicates()),
+        # None where the file names tell of no visits.
+        "visits": len(recordings[["patient_id", "visit"]].drop_duplicates()) if recordings["visit"].any() else None,
         "hours": float(recordings["duration_s"].sum() / 3600),
         "patients_in_table": len(store.patients()),
         "fs_hz": store.cohort.signal.fs_hz,

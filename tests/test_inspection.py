@@ -27,6 +27,7 @@ from ppgssl.report.browser_page import PageContent
 from ppgssl.store.processing import Piece, process
 from ppgssl.store.segmenting import ensure_grid, segment_rows
 from ppgssl.store.tables import CohortStore, rejects_frame
+from tests import oximeter
 from tests.small_cohorts import FS_HZ, N_SEGMENTS, SECONDS, describe, make_ward, signal
 
 
@@ -91,7 +92,7 @@ def messy(tmp_path_factory) -> Path:
 def test_the_summary_counts_what_the_store_holds(messy, tmp_path):
     found = inspect_store(messy, tmp_path / "page.html")
     summary = found.summary
-    assert (summary["recordings"], summary["patients"], summary["visits"]) == (4, 3, 3)
+    assert (summary["recordings"], summary["patients"], summary["visits"]) == (4, 3, None)
     assert summary["hours"] == pytest.approx(4 * SECONDS / 3600)
     assert summary["source_fs_hz"] == [{"fs_hz": FS_HZ, "recordings": 4}]
     assert summary["rejects"] == [{"unit": "file", "reason": "file cannot be read", "n": 2}]
@@ -341,3 +342,10 @@ def test_parts_of_a_long_recording_say_where_they_begin(tmp_path, monkeypatch):
     stored = process([Piece(part, "0" * 64, start_s=12.0 * n, n_of_source=2) for n, part in enumerate(parts)], cohort)
     store.append(stored, segment_rows(stored, cohort), rejects_frame("files", []))
     assert contents(monkeypatch, tmp_path / "store").table["start_s"] == [0.0, 12.0]
+
+
+def test_visits_are_counted_where_file_names_tell_of_them(tmp_path):
+    for reading, visit in ((1, "adm"), (2, "adm"), (1, "dis")):
+        oximeter.write_text(tmp_path, "31", reading, visit, seed=reading, seconds=12)
+    ingest(oximeter.describe(tmp_path, "oximeter_text"), tmp_path / "store", n_jobs=1)
+    assert inspect_store(tmp_path / "store", tmp_path / "page.html").summary["visits"] == 2

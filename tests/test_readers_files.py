@@ -192,3 +192,21 @@ def test_all_recordings_of_the_public_data_belong_to_a_patient(test_data):
         assert len(sources) == n_files
         assert len({source.patient_id for source in sources}) == n_patients
         assert rejects == []
+
+
+def test_a_companion_is_not_called_a_misspelt_recording(tmp_path):
+    for name in ("1_red.ts", "1_RED.ts", "1_Infra.ts"):
+        (tmp_path / name).touch()
+    channels = {"ppg_red": {"column": 0}, "ppg_ir": {"column": 0, "file": "{patient}_RED.ts"}}
+    signals = {"files": "{patient}_red.ts", "reader": "binary", "channels": channels}
+    sources, rejects = find_files(Cohort.model_validate({"name": "ward", "signals": signals}), tmp_path)
+    assert [source.relative for source in sources] == ["1_red.ts"]
+    assert sources[0].companions == {"{patient}_RED.ts": tmp_path / "1_RED.ts"}
+    assert rejects == []
+
+
+def test_a_companion_may_not_have_a_field_that_its_recording_lacks(tmp_path):
+    channels = {"ppg_red": {"column": 0, "file": "{patient}_{visit}.ts"}}
+    signals = {"files": "{patient}.ts", "reader": "binary", "channels": channels}
+    with pytest.raises(ConfigError, match=r"`signals.channels.ppg_red.file` .* the field \{visit\} is not one of"):
+        find_files(Cohort.model_validate({"name": "ward", "signals": signals}), tmp_path)

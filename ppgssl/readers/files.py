@@ -89,14 +89,17 @@ def find_files(cohort: Cohort, root: Path) -> tuple[list[SourceFile], list[Rejec
         If the pattern leaves the root, has an unknown field, or a broken regular expression.
     """
     root = root.resolve()
-    sources, rejects = _matching(cohort.signals.files, "signals.files", root)
-    sources = _with_unique_ids(sorted(sources, key=_natural))
-    for pattern, key in companion_patterns(cohort).items():
-        _check_companion(pattern, key, cohort.signals.files)
-        found, more = _matching(pattern, key, root)
-        sources, lonely = _joined(sources, pattern, found)
-        rejects += [*more, *lonely]
-    return sources, sorted(dict.fromkeys(rejects), key=lambda reject: reject.subject)
+    main = cohort.signals.files
+    companions = companion_patterns(cohort)
+    parsed = {files: _parse(files, key) for files, key in {main: "signals.files", **companions}.items()}
+    for files, key in companions.items():
+        _check_companion(files, key, main)
+    matched = _matched(root, parsed)
+    sources = _with_unique_ids(sorted(matched.sources[main], key=_natural))
+    for files in companions:
+        sources, lonely = _joined(sources, files, matched.sources[files])
+        matched.rejects.extend(lonely)
+    return sources, sorted(dict.fromkeys(matched.rejects), key=lambda reject: reject.subject)
 
 
 def companion_patterns(cohort: Cohort) -> dict[str, str]:
@@ -106,17 +109,36 @@ def companion_patterns(cohort: Cohort) -> dict[str, str]:
     return keys | ({signals.trends.file: "signals.trends.file"} if signals.trends else {})
 
 
-def _matching(files: str, key: str, root: Path) -> tuple[list[SourceFile], list[Reject]]:
-    pattern = _parse(files, key)
-    sources: list[SourceFile] = []
-    rejects: list[Reject] = []
-    for found in _walk(root, root / pattern.folder):
-        item = found if isinstance(found, Reject) else _match(root, found, pattern)
+@dataclass(frozen=True)
+class _Matched:
+    """Files that match each pattern, and what is wrong with others."""
+
+    sources: dict[str, list[SourceFile]]
+    rejects: list[Reject]
+
+
+def _matched(root: Path, patterns: Mapping[str, _Pattern]) -> _Matched:
+    matched = _Matched({files: [] for files in patterns}, [])
+    for folder in dict.fromkeys(pattern.folder for pattern in patterns.values()):
+        of_folder = {files: pattern for files, pattern in patterns.items() if pattern.folder == folder}
+        for found in _walk(root, root / folder):
+            if isinstance(found, Reject):
+                matched.rejects.append(found)
+            else:
+                _sort_in(root, found, of_folder, matched)
+    return matched
+
+
+def _sort_in(root: Path, path: Path, patterns: Mapping[str, _Pattern], matched: _Matched) -> None:
+    relative = str(path)[len(str(root)) :].lstrip("/")
+    found = {files: item for files, pattern in patterns.items() if (item := _match(root, path, relative, pattern))}
+    for files, item in found.items():
         if isinstance(item, SourceFile):
-            sources.append(item)
-        elif item is not None:
-            rejects.append(item)
-    return sources, rejects
+            matched.sources[files].append(item)
+        else:
+            matched.rejects.append(item)
+    if not found:
+        matched.rejects.extend(near for pattern in patterns.values() if (near := _near_match(relative, pattern)))
 
 
 def _field_names(files: str) -> list[str]:
@@ -201,11 +223,10 @@ def _compiled(files: str, key: str, anything: str) -> re.Pattern[str]:
         raise ConfigError(f"`{key}` is {files!r}: a field's regular expression is wrong: {error}") from None
 
 
-def _match(root: Path, path: Path, pattern: _Pattern) -> SourceFile | Reject | None:
-    relative = str(path)[len(str(root)) :].lstrip("/")
+def _match(root: Path, path: Path, relative: str, pattern: _Pattern) -> SourceFile | Reject | None:
     short, long = pattern.shortest.fullmatch(relative), pattern.longest.fullmatch(relative)
     if not short or not long:
-        return _near_match(relative, pattern)
+        return None
     if any(short[name] != long[name] for name in short.groupdict()):
         return _ambiguous(relative, short, long)
     if path.is_symlink() and not _real(path).is_relative_to(root):
