@@ -273,6 +273,10 @@ def _drafts(sources: _Sources, patient: str, missing: Sequence[str]) -> list[Var
             label, levels = sources.table.labels.get(column, ""), sources.table.levels.get(column)
             drafts[column] = draft_of_column(column, cells, label, levels)
     drafts.pop(patient, None)
+    if _repeated(sources, patient):
+        drafts |= {
+            name: LeftOut(name, "tells rows of a patient apart") for name in _event_columns(sources) if name in drafts
+        }
     return [_with_events(sources, draft) for draft in drafts.values()] + _nameless(sources)
 
 
@@ -286,6 +290,12 @@ def _of_field(sources: _Sources, one: Field, missing: Sequence[str]) -> dict[str
         elif one.kind != "descriptive":
             drafts[raw] = LeftOut(raw, "not in the table")
     return drafts
+
+
+def _repeated(sources: _Sources, patient: str) -> list[str]:
+    """The ids of all rows, if some have more than one row."""
+    ids = [cell for cell in sources.whole(patient) if cell.strip()] if sources.table else []
+    return ids if len(set(ids)) < len(ids) else []
 
 
 def _with_events(sources: _Sources, draft: VariableDraft | LeftOut) -> VariableDraft | LeftOut:
@@ -378,9 +388,8 @@ def _where_lines(sources: _Sources, patient: str) -> list[str]:
             "  # In a longitudinal project, choose the rows of one event:",
             '  # where: {redcap_event_name: [EVENT], redcap_repeat_instrument: [""]}',
         ]
-    ids = [cell for cell in sources.whole(patient) if cell.strip()]
-    n_repeated = len(ids) - len(set(ids))
-    if not n_repeated:
+    ids = _repeated(sources, patient)
+    if not ids:
         return []
     patients = f"{len(set(ids))} patient{'s' if len(set(ids)) > 1 else ''}"
     lines = [f"  # ? {len(ids)} rows belong to {patients}: one row of each is needed, of the same visit."]

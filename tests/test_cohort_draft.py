@@ -274,7 +274,9 @@ def test_a_table_without_the_record_id_of_its_dictionary_needs_another_id(projec
 def test_dates_of_visits_are_not_told_as_visits(tmp_path):
     rows = [f"p{number // 2},2020-03-{number % 3 + 1:02d},{number % 2},{number}.5" for number in range(30)]
     (tmp_path / "t.csv").write_text("\n".join(["id,visit,visitnum,x", *rows]) + "\n")
-    _, text = drafted(tmp_path, "t.csv")
+    cohort, text = drafted(tmp_path, "t.csv")
+    assert cohort.clinical is not None
+    assert set(cohort.clinical.variables) == {"visit", "x"}
     assert '#   visitnum: ["0"]  # or: 1\n' in text
     assert "2020-03" not in text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
 import shutil
 import tracemalloc
 from itertools import pairwise
@@ -12,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ppgssl.errors import ReadError
@@ -164,13 +163,6 @@ def test_signals_are_named_or_numbered(tmp_path):
         open_wfdb(path, [4], None, WfdbOptions())
 
 
-def test_names_and_units_beyond_ascii_are_kept(tmp_path):
-    np.arange(4, dtype="<i2").tofile(tmp_path / "a.dat")
-    for encoding in ("utf-8", "utf-8-sig", "latin-1"):
-        (tmp_path / "a.hea").write_bytes("a 1 100 4\na.dat 16 2/°C 12 0 0 0 0 Température\n".encode(encoding))
-        assert whole(tmp_path / "a.hea", "Température")[0].tolist() == [0, 0.5, 1, 1.5]
-
-
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -300,10 +292,8 @@ def test_a_file_that_nothing_asked_for_may_be_absent(tmp_path):
         ("~ 2", "a/1 2 10", "no header of a segment says which signals there are"),
         ("~ 0\nb 2", "a/2 2 10", "no header of a segment says which signals there are"),
         ("layout 0", "a/1 2 10", "has no samples"),
-        ("", "a/0 2 10", "promises 1 segments, and 0 lines follow"),
         ("layout 0\n../b 2", "a/2 2 10", "a file outside its folder"),
         ("layout 0\n~ 99999999999", "a/2 2 10", "up to 2000000000 are read, and 1000 days"),
-        ("layout 0\nb -2", "a/2 2 10", "line 3 of the header is not a segment"),
     ],
 )
 def test_divided_records_that_contradict_themselves_are_refused(tmp_path, lines, line, message):
@@ -323,31 +313,12 @@ def test_a_segment_with_another_number_of_samples_per_frame_is_refused(tmp_path)
     assert np.isnan(whole(path, "ppg")[0][:5]).all()
 
 
-# --- headers and files that are refused ------------------------------------------------------------------------
+# --- headers and files that do not agree -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the file is empty"),
-        ("\n# a comment\n", "no record line"),
-        ("a\n", "line 1 of the header is not a record line"),
-        ("a x 100\n", "line 1 of the header is not a record line"),
-        ("a 1 1OO 4\na.dat 16\n", "line 1 of the header is not a record line"),
-        ("a 1 100 4x\na.dat 16\n", "line 1 of the header is not a record line"),
-        ("a 1 100 4\n", "promises 1 signals, and 0 lines follow"),
-        ("a 1 100 4\na.dat 16\nAge 55\n", "promises 1 signals, and 2 lines follow"),
-        ("a 1 0 4\na.dat 16\n", "a rate of 0 Hz"),
-        ("a 1 1e300 4\na.dat 16\n", r"a rate of 1e\+300 Hz"),
-        ("a 1 100 4\na.dat\n", "line 2 of the header is not a signal"),
-        ("a 1 100 4\na.dat 16 200abc\n", "line 2 of the header is not a signal"),
-        (f"a 1 100 4\na.dat 16 1 {'9' * 2000}\n", "line 2 of the header is not a signal"),
-        ("a 1 100 4\na.dat 16 1e999\n", "a gain of inf"),
-        ("a 1 100 4\na.dat 16x0\n", "0 samples per frame"),
-        ("a 1 100 4\na.dat 17\n", "storage formats 8, 16"),
-        ("a 2 100 2\na.dat 16\na.dat 8\n", "one of the storage formats"),
-        ("a 2 100 2\na.dat 16+2\na.dat 16+4\n", "with one offset"),
-        ("a 3 100 1\na.dat 16\nb.dat 16\na.dat 16\n", "'a.dat' must stand together"),
         ("a 1 100 5\na.dat 16\n", r"promises 5 frames, and 'a\.dat' holds 4"),
         ("a 1 100 999999999999\na.dat 16\n", "promises 999999999999 samples"),
         ("a 1 100 4\na.dat 16+9\n", r"promises 4 frames, and 'a\.dat' holds 0"),
@@ -359,55 +330,20 @@ def test_a_segment_with_another_number_of_samples_per_frame_is_refused(tmp_path)
         ("a 0 100 4\n", "there is no signal number 0"),
     ],
 )
-def test_headers_that_cannot_be_are_refused(tmp_path, text, message):
+def test_what_a_header_promises_is_compared_with_the_files(tmp_path, text, message):
     write_record(tmp_path)
     with pytest.raises(ReadError, match=message):
         whole(write_header(tmp_path, text), 0)
 
 
-def test_headers_beyond_all_measure_are_refused_unread(tmp_path):
-    with (tmp_path / "a.hea").open("wb") as file:
-        file.truncate(3_000_000_000)
-    with pytest.raises(ReadError, match="3000000000 bytes are no WFDB header"):
-        record(tmp_path / "a.hea", 0)
-    assert wfdb_files(tmp_path / "a.hea") == [tmp_path / "a.hea"]
-    for text, message in [
-        ("a 501 100 1\n" + "a.dat 16\n" * 501, "promises 501 signals, and up to 500"),
-        ("a/20001 1 100\n" + "b 1\n" * 20001, "promises 20001 segments, and up to 20000"),
-    ]:
-        with pytest.raises(ReadError, match=message):
-            record(write_header(tmp_path, text), 0)
-
-
-@pytest.mark.parametrize(
-    "name", ["../b.dat", "/etc/hostname", "sub/b.dat", "..", "link.dat", "C:\\b.dat", "http://b/c"]
-)
-def test_files_outside_the_folder_are_never_opened(tmp_path, name):
+@pytest.mark.parametrize("name", ["../b.dat", "link.dat", "folder"])
+def test_what_a_header_must_not_name_is_neither_opened_nor_listed(tmp_path, name):
     inside = tmp_path / "in"
-    (inside / "sub").mkdir(parents=True)
-    for file in (tmp_path / "b.dat", inside / "sub/b.dat"):
-        np.arange(4, dtype="<i2").tofile(file)
+    (inside / "folder").mkdir(parents=True)
+    np.arange(4, dtype="<i2").tofile(tmp_path / "b.dat")
     (inside / "link.dat").symlink_to(tmp_path / "b.dat")
     path = write_header(inside, f"a 1 100 4\n{name} 16 1 16 0 0 0 0 ppg\n")
-    with pytest.raises(ReadError, match="names a file outside its folder"):
-        record(path, "ppg")
-    assert wfdb_files(path) == [path]
-
-
-def test_links_inside_the_folder_and_to_the_folder_are_followed(tmp_path):
-    (tmp_path / "in").mkdir()
-    write_record(tmp_path / "in", signal="b.dat 16 1 16 0 0 0 0 ppg")
-    (tmp_path / "in/b.dat").symlink_to("a.dat")
-    (tmp_path / "folder").symlink_to("in")
-    assert whole(tmp_path / "folder/a.hea", "ppg")[0].tolist() == [1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("kind", ["folder", "pipe", "circle"])
-def test_what_is_no_plain_file_is_never_opened(tmp_path, kind):
-    path = write_header(tmp_path, "a 1 100 4\nb.dat 16 1 16 0 0 0 0 ppg\n")
-    make = {"folder": os.mkdir, "pipe": os.mkfifo, "circle": lambda link: os.symlink("b.dat", link)}
-    make[kind](tmp_path / "b.dat")
-    with pytest.raises(ReadError, match=r"'b\.dat' (is a folder, a pipe or a device|cannot be read)"):
+    with pytest.raises(ReadError, match=r"outside its folder|is a folder, a pipe or a device"):
         record(path, "ppg")
     assert wfdb_files(path) == [path]
 
@@ -601,13 +537,3 @@ def test_nothing_but_a_read_error_escapes_from_damaged_records(test_data, tmp_pa
     with contextlib.suppress(ReadError):
         found = record(path, 0, options=data.draw(st.sampled_from([WfdbOptions(), GAPS])))
         assert len(found.read(0, 5)[0].samples) == min(round(5 * found.fs_hz[0]), found.n_samples[0])
-
-
-@quick
-@given(st.binary(max_size=300))
-def test_nothing_but_a_read_error_escapes_from_arbitrary_headers(tmp_path, content):
-    assume(content)
-    (tmp_path / "a.hea").write_bytes(content)
-    wfdb_files(tmp_path / "a.hea")
-    with contextlib.suppress(ReadError):
-        record(tmp_path / "a.hea", 0).read(0, 1)

@@ -1,21 +1,16 @@
 """WFDB records (PhysioNet): a text header, the signal files it names and, of a divided record, a header per segment.
 
 Samples are decoded by the package wfdb (4.3), which trusts what a header says and opens whatever it names. Here headers
-are read strictly, files are looked for beside the header only, and what a header promises is compared with the bytes
-there are before the first sample is asked for. Formats: header(5) and signal(5) of the *WFDB Applications Guide*,
-https://physionet.org/physiotools/wag; Moody, Mark and Goldberger, PhysioNet, IEEE Eng Med Biol Mag 20(3), 2001.
+are read strictly (wfdb_headers.py), and what they promise is compared with the bytes there are before the first sample
+is asked for. Storage formats: signal(5) of the *WFDB Applications Guide*, https://physionet.org/physiotools/wag.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import re
-import stat
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate, groupby
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
@@ -28,66 +23,35 @@ from pydantic import BaseModel, ConfigDict, Field
 from wfdb.io._signal import _rd_segment  # type: ignore[import-untyped]
 
 from ppgssl.errors import ReadError
-from ppgssl.readers.raw_files import check_samples, position, read_bytes
+from ppgssl.readers.raw_files import check_samples, position
 from ppgssl.readers.raw_recordings import Column, RawRecording, Signals, span
+from ppgssl.readers.wfdb_headers import (
+    FLAC_BITS,
+    MAX_FRAME_SAMPLES,
+    NOTHING,
+    PACKING,
+    SUFFIX,
+    Header,
+    SignalLine,
+    absent_file,
+    beside,
+    read_header,
+    size_of,
+)
 from ppgssl.records import FloatArray, Signal
 
 Result = TypeVar("Result")
 
-_SUFFIX = ".hea"
-# A header of a thousand segments has 30 KB.
-_MAX_HEADER_BYTES = 1_000_000
-_MAX_LINE = 1000
-_MAX_SIGNALS = 500
-_MAX_SEGMENTS = 20_000
-_MAX_FRAME_SAMPLES = 1_000_000
 # A gap costs a header nothing, and whoever goes through the record time. 100 days at 231 Hz; 1000 days at lower rates.
 _MAX_SAMPLES = 2_000_000_000
 _MAX_S = 1000 * 86_400.0
-_FS_HZ = (1e-6, 1e6)
 _SAME_RATE = 1e-6
 _MAX_READ_BYTES = 1_000_000_000
 # Samples of a signal file that are decoded at a time.
 _BLOCK_SAMPLES = 1_000_000
-# For headers that state none, or 0.
-_DEFAULT_GAIN = 200.0
-
-_GAP = "~"
-_NO_FILE = "~"
-_NULL_FORMAT = "0"
 _DIFFERENCES = "8"
-# So many samples stand in so many bytes.
-_PACKING = {
-    "8": (1, 1),
-    "16": (1, 2),
-    "24": (1, 3),
-    "32": (1, 4),
-    "61": (1, 2),
-    "80": (1, 1),
-    "160": (1, 2),
-    "212": (2, 3),
-    "310": (3, 4),
-    "311": (3, 4),
-}
-_FLAC_BITS = {"508": 8, "516": 16, "524": 24}
 # The lowest number that these bits can hold marks a missing sample; format 8 has no such mark.
-_BITS = {"16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 10, "311": 10, **_FLAC_BITS}
-
-_REAL = r"[-+]?(?:\d{1,20}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?"
-_RECORD = re.compile(
-    rf"[^\s/]+(?:/(?P<n_segments>\d{{1,9}}))?\s+(?P<n_signals>\d{{1,9}})"
-    rf"(?:\s+(?P<frame_hz>{_REAL})(?:[/(]\S*)?(?:\s+(?P<n_frames>\d{{1,15}})(?:\s.*)?)?)?",
-    re.ASCII,
-)
-_SIGNAL = re.compile(
-    r"(?P<file>\S+)\s+(?P<format>\d{1,9})(?:x(?P<per_frame>\d{1,9}))?(?::(?P<skew>\d{1,15}))?(?:\+(?P<offset>\d{1,15}))?"
-    rf"(?:\s+(?=[-+.\d(/])(?P<gain>{_REAL})?(?:\((?P<baseline>-?\d{{1,15}})\))?(?:/\S*)?"
-    r"(?:\s+\d{1,9})?(?:\s+(?P<zero>-?\d{1,15}))?(?:\s+(?P<initial>-?\d{1,10}))?(?:\s+-?\d{1,15})?(?:\s+\d{1,9})?"
-    r"(?:\s+(?P<name>.*))?)?",
-    re.ASCII,
-)
-_SEGMENT = re.compile(r"(?P<name>\S+)\s+(?P<n_frames>\d{1,15})", re.ASCII)
-_FILE_NAME = re.compile(r"(?!\.)[^/\\:\x00-\x1f\x7f]{1,200}")
+_BITS = {"16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 10, "311": 10, **FLAC_BITS}
 
 
 class WfdbOptions(BaseModel):
@@ -101,57 +65,12 @@ class WfdbOptions(BaseModel):
     )
 
 
-class _SignalLine(NamedTuple):
-    """What a header says of one signal; ``per_frame`` samples of it stand in each frame of the record."""
-
-    file: str
-    format: str
-    per_frame: int
-    skew: int
-    offset: int
-    gain: float
-    baseline: int
-    initial: int
-    name: str
-
-
-class _Group(NamedTuple):
-    """Neighbouring signals of a header that share a file; ``first`` is the number of the first."""
-
-    file: str
-    first: int
-    signals: tuple[_SignalLine, ...]
-
-    @property
-    def is_uniform(self) -> bool:
-        """Whether the signals have one storage format, a known one, and one offset, which some may leave out."""
-        formats = {signal.format for signal in self.signals}
-        offsets = {signal.offset for signal in self.signals} - {0}
-        return formats <= {_NULL_FORMAT, *_PACKING, *_FLAC_BITS} and len(formats) == 1 and len(offsets) <= 1
-
-    @property
-    def is_null(self) -> bool:
-        return self.file == _NO_FILE or self.signals[0].format == _NULL_FORMAT
-
-
-@dataclass(frozen=True)
-class _Header:
-    """A header: of signals, or of a divided record with the names and lengths (in frames) of its segments."""
-
-    path: Path
-    frame_hz: float | None
-    n_frames: int | None
-    signals: tuple[_SignalLine, ...] = ()
-    groups: tuple[_Group, ...] = ()
-    segments: tuple[tuple[str, int], ...] = ()
-
-
 class _Stretch(NamedTuple):
     """Consecutive frames of a record and the header that describes them, None in a gap."""
 
     start: int
     n_frames: int
-    header: _Header | None
+    header: Header | None
 
 
 @dataclass(frozen=True)
@@ -161,7 +80,7 @@ class _Record:
     path: Path
     frame_hz: float | None
     n_frames: int
-    reference: _Header
+    reference: Header
     stretches: tuple[_Stretch, ...]
     layout: Literal["single", "fixed", "variable"] = "single"
 
@@ -172,7 +91,7 @@ class _SignalFile:
 
     path: Path
     n_frames: int
-    signals: tuple[_SignalLine, ...]
+    signals: tuple[SignalLine, ...]
     columns: Mapping[Column, int]
 
 
@@ -234,194 +153,52 @@ def wfdb_files(path: Path) -> list[Path]:
 
     Files outside the header's folder, and whatever is no plain file, are left out: the reader refuses to open them.
     """
-    header = _readable_header(path)
+    header = _unless_refused(read_header, path)
     if header is None:
         return [path]
-    segments = dict.fromkeys(name + _SUFFIX for name, _ in header.segments if name != _GAP)
-    inner = [file for name in segments if (file := _readable(path, name))]
-    headers = [header, *(found for file in inner if (found := _readable_header(file)))]
-    names = dict.fromkeys(signal.file for each in headers for signal in each.signals if signal.file != _NO_FILE)
-    return list(dict.fromkeys([path, *inner, *(file for name in names if (file := _readable(path, name)))]))
+    segments = dict.fromkeys(name + SUFFIX for name, _ in header.segments if name != NOTHING)
+    inner = [file for name in segments if (file := _unless_refused(beside, path, name))]
+    headers = [header, *(found for file in inner if (found := _unless_refused(read_header, file)))]
+    names = dict.fromkeys(group.file for each in headers for group in each.groups if group.file != NOTHING)
+    signal_files = [file for name in names if (file := _unless_refused(beside, path, name))]
+    return list(dict.fromkeys([path, *inner, *signal_files]))
 
 
-def _readable_header(path: Path) -> _Header | None:
+def _unless_refused(function: Callable[..., Result], *arguments: object) -> Result | None:
     try:
-        return _header(path)
+        return function(*arguments)
     except ReadError:
         return None
-
-
-def _readable(path: Path, name: str) -> Path | None:
-    try:
-        return _beside(path, name)
-    except ReadError:
-        return None
-
-
-# --- headers ---------------------------------------------------------------------------------------------------
-
-
-def _header(path: Path) -> _Header:
-    """Parse a header.
-
-    Messages number its lines and never quote them: comments, also those that lost their ``#``, are about patients.
-    """
-    lines = _lines(path)
-    if not lines:
-        raise ReadError(f"{path}: the header holds no record line. Copy it again from its source.")
-    match = _matched(path, lines[0], _RECORD, "a record line (name, number of signals, rate, length)")
-    frame_hz = float(match["frame_hz"]) if match["frame_hz"] else None
-    if frame_hz is not None and not _FS_HZ[0] <= frame_hz <= _FS_HZ[1]:
-        raise ReadError(f"{path}: the header states a rate of {frame_hz:g} Hz, which cannot be. Correct it.")
-    # By the standard, a length of 0 says as much as none.
-    header = _Header(path, frame_hz, int(match["n_frames"] or 0) or None)
-    if match["n_segments"] is None:
-        _check_count(path, "signals", int(match["n_signals"]), len(lines) - 1, _MAX_SIGNALS)
-        signals = tuple(_signal(path, line) for line in lines[1:])
-        return replace(header, signals=signals, groups=_by_file(path, signals))
-    _check_count(path, "segments", max(int(match["n_segments"]), 1), len(lines) - 1, _MAX_SEGMENTS)
-    segments = [_matched(path, line, _SEGMENT, "a segment (name, length)") for line in lines[1:]]
-    return replace(header, segments=tuple((found["name"], int(found["n_frames"])) for found in segments))
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Lines that are neither empty nor comments, with their numbers counted from 1."""
-    n_bytes = _n_bytes(path, path)
-    if n_bytes is not None and n_bytes > _MAX_HEADER_BYTES:
-        raise ReadError(f"{path}: {n_bytes} bytes are no WFDB header, which is a short text. Correct `signals.files`.")
-    content = read_bytes(path)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:  # Old programs wrote units such as the degree sign as one byte.
-        text = content.decode("latin-1")
-    # str.splitlines would also divide at characters that stand in old units and names.
-    stripped = [(number, line.strip()) for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1)]
-    return [(number, line) for number, line in stripped if line and not line.startswith("#")]
-
-
-def _matched(path: Path, line: tuple[int, str], pattern: re.Pattern[str], what: str) -> re.Match[str]:
-    number, text = line
-    match = pattern.fullmatch(text) if len(text) <= _MAX_LINE else None
-    if not match:
-        raise ReadError(
-            f"{path}: line {number} of the header is not {what} as WFDB writes it. Is it a WFDB header, and whole? "
-            "Copy it again from its source, or correct the line; comments begin with #."
-        )
-    return match
-
-
-def _check_count(path: Path, what: str, promised: int, found: int, most: int) -> None:
-    if promised != found:
-        raise ReadError(
-            f"{path}: the header promises {promised} {what}, and {found} lines follow. Was it cut off? Copy it again."
-        )
-    if promised > most:
-        raise ReadError(f"{path}: the header promises {promised} {what}, and up to {most} are read. Split the record.")
-
-
-def _signal(path: Path, line: tuple[int, str]) -> _SignalLine:
-    match = _matched(path, line, _SIGNAL, "a signal (file, format, gain, ..., name)")
-    gain = float(match["gain"] or 0) or _DEFAULT_GAIN
-    per_frame = int(match["per_frame"] or 1)
-    if not math.isfinite(gain) or not 0 < per_frame <= _MAX_FRAME_SAMPLES:
-        raise ReadError(
-            f"{path}: line {line[0]} of the header states a gain of {gain:g} and {per_frame} samples per frame, which "
-            "cannot be. Correct it."
-        )
-    return _SignalLine(
-        file=match["file"],
-        format=match["format"],
-        per_frame=per_frame,
-        skew=int(match["skew"] or 0),
-        offset=int(match["offset"] or 0),
-        gain=gain,
-        baseline=int(match["baseline"] or match["zero"] or 0),
-        initial=int(match["initial"] or 0),
-        name=match["name"] or "",
-    )
-
-
-def _by_file(path: Path, signals: Sequence[_SignalLine]) -> tuple[_Group, ...]:
-    groups = []
-    for name, items in groupby(enumerate(signals), key=lambda item: item[1].file):
-        numbered = list(items)
-        groups.append(_Group(name, numbered[0][0], tuple(signal for _, signal in numbered)))
-    names = Counter(group.file for group in groups)
-    for group in groups:
-        if group.file != _NO_FILE and (names[group.file] > 1 or not group.is_uniform):
-            raise ReadError(
-                f"{path}: the signals of file {group.file[:60]!r} must stand together, with one offset and one of the "
-                f"storage formats {', '.join([*_PACKING, *_FLAC_BITS])}. Correct the header."
-            )
-    return tuple(groups)
-
-
-# --- files -----------------------------------------------------------------------------------------------------
-
-
-def _beside(path: Path, name: str) -> Path:
-    """Where a file lies that the header ``path`` names: in the header's folder."""
-    if not _FILE_NAME.fullmatch(name) or os.path.dirname(_real(path.parent / name)) != _real(path.parent):
-        raise ReadError(
-            f"{path}: the header names a file outside its folder, or one with a name that no file should have "
-            f"({name[:60]!r}), which is never opened. Copy the record's files into one folder."
-        )
-    _n_bytes(path, path.parent / name)
-    return path.parent / name
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)
-
-
-def _n_bytes(path: Path, file: Path) -> int | None:
-    """Size of a plain file, None if it is absent."""
-    try:
-        status = file.stat()
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise ReadError(f"{path}: {file.name[:60]!r} cannot be read ({error}). Check names and permissions.") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise ReadError(f"{path}: {file.name[:60]!r} is a folder, a pipe or a device. Copy its content into a file.")
-    return status.st_size
-
-
-def _absent(path: Path, file: Path) -> ReadError:
-    return ReadError(
-        f"{path}: the record needs {file.name!r}, which is not there. Copy it into the folder; segments that are "
-        "missing for good are read as gaps with the option `missing_segments: gap`."
-    )
 
 
 # --- the record in time ----------------------------------------------------------------------------------------
 
 
 def _lay_out(path: Path, options: WfdbOptions) -> _Record:
-    if path.suffix != _SUFFIX:
+    if path.suffix != SUFFIX:
         raise ReadError(
-            f"{path}: the reader `wfdb` opens headers, files that end in {_SUFFIX}, and finds the files they name. "
+            f"{path}: the reader `wfdb` opens headers, files that end in {SUFFIX}, and finds the files they name. "
             "Correct `signals.files`."
         )
     if "::" in str(path.absolute()):
         # fsspec, through which wfdb opens files, would open another one.
         raise ReadError(f"{path}: WFDB records cannot be read from a folder with :: in its name. Rename it.")
-    header = _header(path)
+    header = read_header(path)
     if header.segments:
         return _divided(header, options)
     n_frames = header.n_frames or _n_frames_held(header)
     return _Record(path, header.frame_hz, n_frames, header, (_Stretch(0, n_frames, header),))
 
 
-def _n_frames_held(header: _Header) -> int:
+def _n_frames_held(header: Header) -> int:
     """Length of a record whose header states none: that of its first signal file."""
     for group in header.groups:
         if not group.is_null:
-            return _held(header.path, _beside(header.path, group.file), group.signals)
+            return _held(header.path, beside(header.path, group.file), group.signals)
     return 0
 
 
-def _divided(master: _Header, options: WfdbOptions) -> _Record:
+def _divided(master: Header, options: WfdbOptions) -> _Record:
     path, segments = master.path, master.segments
     lengths = [n_frames for _, n_frames in segments]
     if master.n_frames not in (None, sum(lengths)):
@@ -447,16 +224,16 @@ def _divided(master: _Header, options: WfdbOptions) -> _Record:
     return _Record(path, frame_hz, sum(lengths), reference, stretches, layout)
 
 
-def _segment(master: _Header, name: str, options: WfdbOptions) -> _Header | None:
+def _segment(master: Header, name: str, options: WfdbOptions) -> Header | None:
     """Header of a segment; None of a gap, and of a segment that is absent and may be."""
-    if name == _GAP:
+    if name == NOTHING:
         return None
-    file = _beside(master.path, name + _SUFFIX)
-    if _n_bytes(master.path, file) is None:
+    file = beside(master.path, name + SUFFIX)
+    if size_of(master.path, file) is None:
         if options.missing_segments == "gap":
             return None
-        raise _absent(master.path, file)
-    header = _header(file)
+        raise absent_file(master.path, file)
+    header = read_header(file)
     if header.segments:
         raise ReadError(f"{file}: a segment of {master.path.name}, and divided into segments itself. Copy both again.")
     return header
@@ -518,7 +295,7 @@ def _parts(record: _Record, places: Mapping[Column, int], options: WfdbOptions) 
 
 
 def _signal_files(
-    record: _Record, header: _Header, n_frames: int, places: Mapping[Column, int], options: WfdbOptions
+    record: _Record, header: Header, n_frames: int, places: Mapping[Column, int], options: WfdbOptions
 ) -> list[_SignalFile]:
     """The files that hold the signals asked for, without those that are absent and may be."""
     own = _own_places(record, header, places)
@@ -528,8 +305,8 @@ def _signal_files(
         columns = {c: place - group.first for c, place in own.items() if 0 <= place - group.first < len(group.signals)}
         if not columns or group.is_null:
             continue
-        file = _beside(header.path, group.file)
-        if may_be_absent and _n_bytes(header.path, file) is None:
+        file = beside(header.path, group.file)
+        if may_be_absent and size_of(header.path, file) is None:
             continue
         held = _held(header.path, file, group.signals)
         if held < n_frames:
@@ -541,7 +318,7 @@ def _signal_files(
     return files
 
 
-def _own_places(record: _Record, header: _Header, places: Mapping[Column, int]) -> dict[Column, int]:
+def _own_places(record: _Record, header: Header, places: Mapping[Column, int]) -> dict[Column, int]:
     """Where the signals stand in the header of a segment; those that it lacks are left out."""
     own = dict(places)
     if record.layout == "variable":
@@ -563,7 +340,7 @@ def _own_places(record: _Record, header: _Header, places: Mapping[Column, int]) 
     return own
 
 
-def _numbered(signals: Sequence[_SignalLine]) -> list[tuple[str, int]]:
+def _numbered(signals: Sequence[SignalLine]) -> list[tuple[str, int]]:
     """Names of signals, each with a number that tells those of one name apart."""
     seen: dict[str, int] = {}
     numbered = []
@@ -573,25 +350,25 @@ def _numbered(signals: Sequence[_SignalLine]) -> list[tuple[str, int]]:
     return numbered
 
 
-def _held(path: Path, file: Path, signals: Sequence[_SignalLine]) -> int:
+def _held(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
     """Number of whole frames in a signal file."""
-    n_bytes = _n_bytes(path, file)
+    n_bytes = size_of(path, file)
     if n_bytes is None:
-        raise _absent(path, file)
+        raise absent_file(path, file)
     per_frame = sum(signal.per_frame for signal in signals)
-    if per_frame > _MAX_FRAME_SAMPLES:
+    if per_frame > MAX_FRAME_SAMPLES:
         raise ReadError(f"{path}: {per_frame} samples per frame of {file.name!r} cannot be. Correct the header.")
     offset = max(signal.offset for signal in signals)
-    if signals[0].format in _FLAC_BITS:
+    if signals[0].format in FLAC_BITS:
         return max(0, _flac_length(path, file, signals) - offset) // signals[0].per_frame
-    n_samples, n_packed = _PACKING[signals[0].format]
+    n_samples, n_packed = PACKING[signals[0].format]
     n_bytes = max(0, n_bytes - offset)
     # The second of three samples ends in the fourth byte of format 310, and in the third of format 311.
     n_bytes -= signals[0].format == "310" and n_bytes % n_packed == n_packed - 1
     return n_bytes * n_samples // n_packed // per_frame
 
 
-def _flac_length(path: Path, file: Path, signals: Sequence[_SignalLine]) -> int:
+def _flac_length(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
     def look() -> tuple[int, int]:
         with file.open("rb") as opened:
             # The library would recognise many other formats.
@@ -692,7 +469,7 @@ def _decoded(file: _SignalFile, start: int, stop: int, initial: list[int]) -> di
     return dict(zip(places, decoded, strict=True))
 
 
-def _physical(signal: _SignalLine, digital: np.ndarray) -> FloatArray:
+def _physical(signal: SignalLine, digital: np.ndarray) -> FloatArray:
     with np.errstate(over="ignore"):  # Too large samples are refused later.
         samples = (digital.astype(np.float64) - signal.baseline) / signal.gain
     if signal.format in _BITS:

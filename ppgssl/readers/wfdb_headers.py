@@ -1,0 +1,253 @@
+"""Headers of WFDB records, parsed strictly, and the files that they name, looked for beside the header only.
+
+Format: header(5) of the *WFDB Applications Guide*, https://physionet.org/physiotools/wag; Moody, Mark and Goldberger,
+PhysioNet, IEEE Eng Med Biol Mag 20(3), 2001.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from ppgssl.errors import ReadError
+from ppgssl.readers.raw_files import read_bytes
+
+SUFFIX = ".hea"
+# The name of a segment that is a gap, and of the file of a signal that has no samples.
+NOTHING = "~"
+MAX_FRAME_SAMPLES = 1_000_000
+# Storage formats. Of each, so many samples stand in so many bytes; or bits that a compressed sample has.
+PACKING = {
+    "8": (1, 1),
+    "16": (1, 2),
+    "24": (1, 3),
+    "32": (1, 4),
+    "61": (1, 2),
+    "80": (1, 1),
+    "160": (1, 2),
+    "212": (2, 3),
+    "310": (3, 4),
+    "311": (3, 4),
+}
+FLAC_BITS = {"508": 8, "516": 16, "524": 24}
+
+# A header of a thousand segments has 30 KB.
+_MAX_HEADER_BYTES = 1_000_000
+_MAX_LINE = 1000
+_MAX_SIGNALS = 500
+_MAX_SEGMENTS = 20_000
+_FS_HZ = (1e-6, 1e6)
+# For headers that state none, or 0.
+_DEFAULT_GAIN = 200.0
+_NULL_FORMAT = "0"
+
+_REAL = r"[-+]?(?:\d{1,20}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?"
+_RECORD = re.compile(
+    rf"[^\s/]+(?:/(?P<n_segments>\d{{1,9}}))?\s+(?P<n_signals>\d{{1,9}})"
+    rf"(?:\s+(?P<frame_hz>{_REAL})(?:[/(]\S*)?(?:\s+(?P<n_frames>\d{{1,15}})(?:\s.*)?)?)?",
+    re.ASCII,
+)
+_SIGNAL = re.compile(
+    r"(?P<file>\S+)\s+(?P<format>\d{1,9})(?:x(?P<per_frame>\d{1,9}))?(?::(?P<skew>\d{1,15}))?(?:\+(?P<offset>\d{1,15}))?"
+    rf"(?:\s+(?=[-+.\d(/])(?P<gain>{_REAL})?(?:\((?P<baseline>-?\d{{1,15}})\))?(?:/\S*)?"
+    r"(?:\s+\d{1,9})?(?:\s+(?P<zero>-?\d{1,15}))?(?:\s+(?P<initial>-?\d{1,10}))?(?:\s+-?\d{1,15})?(?:\s+\d{1,9})?"
+    r"(?:\s+(?P<name>.*))?)?",
+    re.ASCII,
+)
+_SEGMENT = re.compile(r"(?P<name>\S+)\s+(?P<n_frames>\d{1,15})", re.ASCII)
+_FILE_NAME = re.compile(r"(?!\.)[^/\\:\x00-\x1f\x7f]{1,200}")
+
+
+class SignalLine(NamedTuple):
+    """What a header says of one signal; ``per_frame`` samples of it stand in each frame of the record."""
+
+    file: str
+    format: str
+    per_frame: int
+    skew: int
+    offset: int
+    gain: float
+    baseline: int
+    initial: int
+    name: str
+
+
+class SignalGroup(NamedTuple):
+    """Neighbouring signals of a header that share a file; ``first`` is the number of the first of them."""
+
+    file: str
+    first: int
+    signals: tuple[SignalLine, ...]
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the signals have one storage format, a known one, and one offset, which some may leave out."""
+        formats = {signal.format for signal in self.signals}
+        offsets = {signal.offset for signal in self.signals} - {0}
+        return formats <= {_NULL_FORMAT, *PACKING, *FLAC_BITS} and len(formats) == 1 and len(offsets) <= 1
+
+    @property
+    def is_null(self) -> bool:
+        """Whether the signals have no samples."""
+        return self.file == NOTHING or self.signals[0].format == _NULL_FORMAT
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header: of signals, or of a divided record with the names and lengths (in frames) of its segments."""
+
+    path: Path
+    frame_hz: float | None
+    n_frames: int | None
+    signals: tuple[SignalLine, ...] = ()
+    groups: tuple[SignalGroup, ...] = ()
+    segments: tuple[tuple[str, int], ...] = ()
+
+
+def read_header(path: Path) -> Header:
+    """Parse a header.
+
+    Raises
+    ------
+    ReadError
+        If it cannot be read, or a line is not as WFDB writes it. Messages number lines and never quote them: comments,
+        also those that lost their ``#``, are about patients.
+    """
+    lines = _lines(path)
+    if not lines:
+        raise ReadError(f"{path}: the header holds no record line. Copy it again from its source.")
+    match = _matched(path, lines[0], _RECORD, "a record line (name, number of signals, rate, length)")
+    frame_hz = float(match["frame_hz"]) if match["frame_hz"] else None
+    if frame_hz is not None and not _FS_HZ[0] <= frame_hz <= _FS_HZ[1]:
+        raise ReadError(f"{path}: the header states a rate of {frame_hz:g} Hz, which cannot be. Correct it.")
+    # By the standard, a length of 0 says as much as none.
+    header = Header(path, frame_hz, int(match["n_frames"] or 0) or None)
+    if match["n_segments"] is None:
+        _check_count(path, "signals", int(match["n_signals"]), len(lines) - 1, _MAX_SIGNALS)
+        signals = tuple(_signal(path, line) for line in lines[1:])
+        return replace(header, signals=signals, groups=_by_file(path, signals))
+    _check_count(path, "segments", max(int(match["n_segments"]), 1), len(lines) - 1, _MAX_SEGMENTS)
+    segments = [_matched(path, line, _SEGMENT, "a segment (name, length)") for line in lines[1:]]
+    return replace(header, segments=tuple((found["name"], int(found["n_frames"])) for found in segments))
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Lines that are neither empty nor comments, with their numbers counted from 1."""
+    n_bytes = size_of(path, path)
+    if n_bytes is not None and n_bytes > _MAX_HEADER_BYTES:
+        raise ReadError(f"{path}: {n_bytes} bytes are no WFDB header, which is a short text. Correct `signals.files`.")
+    content = read_bytes(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # Old programs wrote units such as the degree sign as one byte.
+        text = content.decode("latin-1")
+    # str.splitlines would also divide at characters that stand in old units and names.
+    stripped = [(number, line.strip()) for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1)]
+    return [(number, line) for number, line in stripped if line and not line.startswith("#")]
+
+
+def _matched(path: Path, line: tuple[int, str], pattern: re.Pattern[str], what: str) -> re.Match[str]:
+    number, text = line
+    match = pattern.fullmatch(text) if len(text) <= _MAX_LINE else None
+    if not match:
+        raise ReadError(
+            f"{path}: line {number} of the header is not {what} as WFDB writes it. Is it a WFDB header, and whole? "
+            "Copy it again from its source, or correct the line; comments begin with #."
+        )
+    return match
+
+
+def _check_count(path: Path, what: str, promised: int, found: int, most: int) -> None:
+    if promised != found:
+        raise ReadError(
+            f"{path}: the header promises {promised} {what}, and {found} lines follow. Was it cut off? Copy it again."
+        )
+    if promised > most:
+        raise ReadError(f"{path}: the header promises {promised} {what}, and up to {most} are read. Split the record.")
+
+
+def _signal(path: Path, line: tuple[int, str]) -> SignalLine:
+    match = _matched(path, line, _SIGNAL, "a signal (file, format, gain, ..., name)")
+    gain = float(match["gain"] or 0) or _DEFAULT_GAIN
+    per_frame = int(match["per_frame"] or 1)
+    if not math.isfinite(gain) or not 0 < per_frame <= MAX_FRAME_SAMPLES:
+        raise ReadError(
+            f"{path}: line {line[0]} of the header states a gain of {gain:g} and {per_frame} samples per frame, which "
+            "cannot be. Correct it."
+        )
+    return SignalLine(
+        file=match["file"],
+        format=match["format"],
+        per_frame=per_frame,
+        skew=int(match["skew"] or 0),
+        offset=int(match["offset"] or 0),
+        gain=gain,
+        baseline=int(match["baseline"] or match["zero"] or 0),
+        initial=int(match["initial"] or 0),
+        name=match["name"] or "",
+    )
+
+
+def _by_file(path: Path, signals: Sequence[SignalLine]) -> tuple[SignalGroup, ...]:
+    groups = []
+    for name, items in groupby(enumerate(signals), key=lambda item: item[1].file):
+        numbered = list(items)
+        groups.append(SignalGroup(name, numbered[0][0], tuple(signal for _, signal in numbered)))
+    names = Counter(group.file for group in groups)
+    for group in groups:
+        if group.file != NOTHING and (names[group.file] > 1 or not group.is_uniform):
+            raise ReadError(
+                f"{path}: the signals of file {group.file[:60]!r} must stand together, with one offset and one of the "
+                f"storage formats {', '.join([*PACKING, *FLAC_BITS])}. Correct the header."
+            )
+    return tuple(groups)
+
+
+# --- files -----------------------------------------------------------------------------------------------------
+
+
+def beside(path: Path, name: str) -> Path:
+    """Where a file lies, or would lie, that the header ``path`` names: in the header's folder.
+
+    Raises
+    ------
+    ReadError
+        If that is another folder, or there is something that is no plain file.
+    """
+    file = path.parent / name
+    if not _FILE_NAME.fullmatch(name) or os.path.dirname(os.path.realpath(file)) != os.path.realpath(path.parent):
+        raise ReadError(
+            f"{path}: the header names a file outside its folder, or one with a name that no file should have "
+            f"({name[:60]!r}), which is never opened. Copy the record's files into one folder."
+        )
+    size_of(path, file)
+    return file
+
+
+def size_of(path: Path, file: Path) -> int | None:
+    """Bytes of a plain file, None if it is absent; ReadError, which names the header ``path``, if it is none."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ReadError(f"{path}: {file.name[:60]!r} cannot be read ({error}). Check names and permissions.") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ReadError(f"{path}: {file.name[:60]!r} is a folder, a pipe or a device. Copy its content into a file.")
+    return status.st_size
+
+
+def absent_file(path: Path, file: Path) -> ReadError:
+    """What to raise where a file is needed that the header ``path`` names."""
+    return ReadError(
+        f"{path}: the record needs {file.name!r}, which is not there. Copy it into the folder; segments that are "
+        "missing for good are read as gaps with the option `missing_segments: gap`."
+    )
