@@ -143,7 +143,7 @@ def do_task(task: FileTask) -> FileRows:
             rows.long.append(found)
         else:
             pieces += found
-            rows.rejects.extend((note, sha256) for note in _notes(source, task.cohort))
+        rows.rejects.extend((note, sha256) for note in _notes(source, task.cohort))
     if task.long is not None:
         try:
             pieces += _stretches(task.long, task)

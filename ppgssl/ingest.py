@@ -30,7 +30,7 @@ from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.sources import source_sha256
 from ppgssl.records import Reject
 from ppgssl.store.segmenting import concatenate, ensure_grid
-from ppgssl.store.tables import CohortStore, rejects_frame, sourced_rejects_frame
+from ppgssl.store.tables import JOINED, CohortStore, only_writer, rejects_frame, sourced_rejects_frame
 from ppgssl.store.whole_cohort import clinical_rejects, find_duplicates, find_joined, joined_reject
 
 # A commit holds about this many bytes of samples, so that memory stays bounded and commits stay few.
@@ -88,28 +88,30 @@ def ingest(
         If the description is wrong, or no file matches it. A bad file, row or cell is never an error but a row of
         ``rejects``.
     StoreError
-        If the store was made with other signal settings.
+        If the store was made with other signal settings, cannot be written, or is being written by another process.
     """
     watch = Stopwatch()
     cohort, root, sources, escaped = _described(cohort_file)
     clinical = read_clinical(cohort.clinical, root) if cohort.clinical else None
-    store = CohortStore.create(folder, cohort)
-    store.forget_sources(store.incomplete_sources())
-    store.drop_orphans()
-    to_do, gone = _new_and_gone(store, sources)
-    if to_do:
-        with workers(_n_jobs(to_do, n_jobs), scheduler=scheduler, shared_folder=root) as crew:
-            _add_files(store, cohort, to_do, crew, progress)
-    _split_joined(store, cohort, {source.relative: source for source in sources})
-    store.replace_rejects("folder", [*escaped, *map(_gone_note, gone)])
-    store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
-    patients = {source.patient_id for source in sources} | set(store.recordings(["patient_id"])["patient_id"])
-    store.replace_rejects("clinical", clinical_rejects(clinical, patients))
-    if clinical is not None:
-        store.replace_patients(clinical.patients)
-    ensure_grid(store, cohort.segments)
-    _record_run(store, watch, n_files=len(sources))
-    return _summary(store, n_files=len(sources), n_new=len(to_do), n_gone=len(gone))
+    with only_writer(folder):
+        store = CohortStore.create(folder, cohort)
+        store.forget_sources(store.incomplete_sources())
+        store.drop_orphans()
+        to_do, gone = _new_and_gone(store, sources)
+        if to_do:
+            with workers(_n_jobs(to_do, n_jobs), scheduler=scheduler, shared_folder=root) as crew:
+                _add_files(store, cohort, to_do, crew, progress)
+            store.drop_incomplete()
+        _split_joined(store, cohort, {source.relative: source for source in sources})
+        store.replace_rejects("folder", [*escaped, *map(_gone_note, gone)])
+        store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
+        patients = {source.patient_id for source in sources} | set(store.recordings(["patient_id"])["patient_id"])
+        store.replace_rejects("clinical", clinical_rejects(clinical, patients))
+        if clinical is not None:
+            store.replace_patients(clinical.patients)
+        ensure_grid(store, cohort.segments)
+        _record_run(store, watch, n_files=len(sources))
+        return _summary(store, n_files=len(sources), n_new=len(to_do), n_gone=len(gone))
 
 
 def _described(cohort_file: Path) -> tuple[Cohort, Path, list[SourceFile], list[Reject]]:
@@ -140,10 +142,21 @@ def _new_and_gone(store: CohortStore, sources: Sequence[SourceFile]) -> tuple[li
         if source.relative not in seen or seen[source.relative] != source_sha256(source, store.cohort)
     ]
     present, unread = ({source.relative for source in group} for group in (sources, to_do))
-    held = {*seen, *noted["subject"]}
+    is_note = (noted["unit"] == "recording") & (noted["reason"] != JOINED)
+    held = {*seen, *noted.loc[~is_note, "subject"]}
     gone_unread = (held - set(known["source"])) - present
     store.forget_sources(sorted(gone_unread | held & unread))
+    store.forget_notes(_old_notes(noted[is_note], sources, to_do, set(known["source_sha256"])))
     return to_do, sorted(set(known["source"]) - present)
+
+
+def _old_notes(
+    notes: pd.DataFrame, sources: Sequence[SourceFile], to_do: Sequence[SourceFile], held: set[str]
+) -> list[str]:
+    """Recordings of which something is noted, and whose source is read anew, or is gone and left nothing ``held``."""
+    present, unread = ({source.recording_id for source in group} for group in (sources, to_do))
+    is_gone = ~notes["subject"].isin(present) & ~notes["source_sha256"].isin(held)
+    return sorted(set(notes.loc[is_gone | notes["subject"].isin(unread), "subject"]))
 
 
 def _gone_note(name: str) -> Reject:
@@ -198,17 +211,20 @@ def _rows_of_suspects(cohort: Cohort, suspects: Sequence[SourceFile], crew: Work
     for source, rows in zip(suspects, crew.run_alone(do_task, tasks), strict=True):
         if isinstance(rows, Died):
             yield 1, _killer_rows(source, cohort)
-        elif rows.long:
-            yield from _rows_of_long(rows.long[0], cohort, crew)
-        else:
-            yield 1, rows
+            continue
+        yield 1 - len(rows.long), rows
+        for long in rows.long:
+            yield from _rows_of_long(long, cohort, crew)
 
 
 def _rows_of_long(long: LongSource, cohort: Cohort, crew: Workers) -> Iterator[tuple[int, FileRows]]:
+    """Rows of all stretches; or, where one cannot be read, of some of them, and why: the store drops such a source."""
     tasks = plan_long(long, cohort)
-    for number, rows in enumerate(crew.run(do_task, tasks), start=1):
-        done = int(number == len(tasks))
-        yield done, _killer_rows(long.source, cohort) if isinstance(rows, Died) else rows
+    has_failed = False
+    for number, found in enumerate(crew.run(do_task, tasks), start=1):
+        rows = _killer_rows(long.source, cohort) if isinstance(found, Died) else found
+        yield int(number == len(tasks)), FileRows() if has_failed else rows
+        has_failed = has_failed or bool(rows.rejects)
 
 
 def _killer(source: SourceFile) -> Reject:
@@ -248,6 +264,7 @@ def _split_joined(store: CohortStore, cohort: Cohort, sources: dict[str, SourceF
     rows = do_task(FileTask(cohort, tuple(sources[name] for name in names), split_s=usual_s))
     noted = [(joined_reject(name), source_sha256(sources[name], cohort)) for name in names]
     store.forget_sources(names)
+    store.forget_notes([sources[name].recording_id for name in names])
     _commit(store, [rows, FileRows(rejects=noted)])
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -17,10 +19,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 from numpy.typing import DTypeLike, NDArray
+from pyarrow.dataset import Dataset
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from ppgssl.config import Cohort, TrendName, load_cohort, save_description
 from ppgssl.errors import StoreError
@@ -33,6 +38,7 @@ FORMAT_FILE = "format.json"
 FORMAT = 2
 """Of the tables; a store of another format has to be made anew."""
 LOCK_FILE = ".lock"
+_SYSTEM_ERROR = re.compile(r"[^:]+ \(os error \d+\)")
 JOINED = "joined recordings, split"
 """Reason of the one kind of reject that takes nothing out: its subject is the raw file, which is held in pieces."""
 
@@ -202,12 +208,20 @@ class CohortStore:
         """Remove all that came from these raw files."""
         if not sources:
             return
-        quoted = ", ".join("'" + source.replace("'", "''") + "'" for source in sources)
-        if self._exists("recordings"):
-            self._delete("recordings", f"source IN ({quoted})")
-        if self._exists("rejects"):
-            self._delete("rejects", f"stage = 'files' AND subject IN ({quoted})")
+        self._delete_named("recordings", "source", sources)
+        self._delete_named("rejects", "stage = 'files' AND subject", sources)
         self.drop_orphans()
+
+    def forget_notes(self, recording_ids: Sequence[str]) -> None:
+        """Remove what was noted of these recordings when their files were read."""
+        self._delete_named("rejects", "stage = 'files' AND unit = 'recording' AND subject", recording_ids)
+
+    def drop_incomplete(self) -> None:
+        """Remove what there is of recordings of which a part could not be read; why it could not stays."""
+        sources = self.incomplete_sources()
+        if sources:
+            self._delete_named("recordings", "source", sources)
+            self.drop_orphans()
 
     def drop_orphans(self) -> None:
         """Remove segments without a recording: what an interruption between two commits leaves."""
@@ -215,10 +229,7 @@ class CohortStore:
             return
         known = set(self.recordings(["recording_id"])["recording_id"])
         held = self._read("segments", ["recording_id"]).column(0).unique().to_pylist()
-        orphans = sorted(set(held) - known)
-        for first in range(0, len(orphans), 500):
-            quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in orphans[first : first + 500])
-            self._delete("segments", f"recording_id IN ({quoted})")
+        self._delete_named("segments", "recording_id", sorted(set(held) - known))
 
     # --- reading
 
@@ -236,10 +247,10 @@ class CohortStore:
             return
         wanted = [*_IDENTITY, *(f"{kind}_{name}" for name in channels for kind in _CHANNEL_COLUMNS)]
         wanted += [f"trend_{name}" for name in self.trends]
-        dataset = DeltaTable(str(self.folder / "recordings")).to_pyarrow_dataset()
-        for batch in dataset.to_batches(columns=wanted, batch_size=32, batch_readahead=1, fragment_readahead=1):
-            for number in range(batch.num_rows):
-                yield _stored_recording(batch, number, channels, self.trends)
+        with self.reading("recordings") as held:
+            for batch in held.to_batches(columns=wanted, batch_size=32, batch_readahead=1, fragment_readahead=1):
+                for number in range(batch.num_rows):
+                    yield _stored_recording(batch, number, channels, self.trends)
 
     def segments(self, segment_s: float, step_s: float) -> pd.DataFrame:
         """Segments of one length and step, sorted by recording and start; empty if that grid was never cut.
@@ -248,9 +259,9 @@ class CohortStore:
         """
         if not self._exists("segments"):
             return self._segments_schema().empty_table().to_pandas()
-        grid = [("segment_s", "=", segment_s), ("step_s", "=", step_s)]
-        table = DeltaTable(str(self.folder / "segments")).to_pyarrow_table(filters=grid)
-        frame = table.to_pandas()
+        is_of_grid = (pc.field("segment_s") == segment_s) & (pc.field("step_s") == step_s)
+        with self.reading("segments") as held:
+            frame = held.to_table(filter=is_of_grid).to_pandas()
         frame = frame[frame["recording_id"].isin(self.recordings(["recording_id"])["recording_id"])]
         return frame.sort_values(["recording_id", "start_s"], ignore_index=True)
 
@@ -266,6 +277,28 @@ class CohortStore:
             return _REJECTS.empty_table().to_pandas().astype(str)
         frame = self._read("rejects").to_pandas()
         return frame.sort_values(["stage", "unit", "subject", "reason"], kind="stable", ignore_index=True)
+
+    @contextmanager
+    def reading(self, table: str) -> Iterator[Dataset]:
+        """One of the tables, which must be there.
+
+        Raises
+        ------
+        StoreError
+            If it is damaged or cannot be read, now or while it is used.
+        """
+        place = str(self.folder / table)
+        # With files opened through Python, as Delta Lake would, a process that ends soon after reading may abort:
+        # Arrow's threads still let go of them when Python is gone.
+        files = SubTreeFileSystem(os.path.abspath(place), LocalFileSystem())
+        try:
+            yield DeltaTable(place).to_pyarrow_dataset(filesystem=files)
+        except (OSError, DeltaError, pa.ArrowException) as error:
+            cause = str(error).split("\n")[0][:300].rstrip(".")
+            raise StoreError(
+                f"cannot read the table {table!r} of the store {self.folder}: {cause}. Is the disk or the network "
+                "drive at fault? If the store is damaged, delete it and run ingest again."
+            ) from None
 
     def fingerprint(self) -> str:
         """Hash of the content that studies build on: the same for one ingest and for an interrupted and resumed one."""
@@ -287,7 +320,8 @@ class CohortStore:
         return DeltaTable.is_deltatable(str(self.folder / table))
 
     def _read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
-        return DeltaTable(str(self.folder / table)).to_pyarrow_table(columns=list(columns) if columns else None)
+        with self.reading(table) as held:
+            return held.to_table(columns=list(columns) if columns else None)
 
     def _write(self, name: str, table: pa.Table) -> None:
         with self._writing(name) as folder:
@@ -296,6 +330,14 @@ class CohortStore:
     def _delete(self, name: str, predicate: str) -> None:
         with self._writing(name) as folder:
             DeltaTable(folder).delete(predicate)
+
+    def _delete_named(self, table: str, condition: str, names: Sequence[str]) -> None:
+        """Remove the rows of which what stands at the end of ``condition`` is one of ``names``."""
+        if not self._exists(table):
+            return
+        for first in range(0, len(names), 500):
+            quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names[first : first + 500])
+            self._delete(table, f"{condition} IN ({quoted})")
 
     @contextmanager
     def _writing(self, table: str) -> Iterator[str]:
@@ -374,9 +416,12 @@ def _in_words(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, DeltaError) as error:
+        # Delta Lake wraps what the system says in several layers, and one of its threads talks of a panic besides.
+        said = _SYSTEM_ERROR.findall(str(error))
+        panic = " If a line above says that a thread panicked: this is why." if said else ""
         raise StoreError(
-            f"cannot write {what}: {str(error)[:300]}. Is there room on the disk, and may you write there? What was "
-            "finished is kept; run the same command again to go on."
+            f"cannot write {what}: {said[-1].strip() if said else str(error)[:300]}. Is there room on the disk, and "
+            f"may you write there? What was finished is kept; run the same command again to go on.{panic}"
         ) from None
 
 
