@@ -57,12 +57,22 @@ class Recording:
     visit: str = ""
 
     def sha256(self) -> str:
-        """Hash of the samples alone: equal for identical signals, whatever file, patient and channels are called."""
+        """Hash of the samples alone: equal for identical signals, whatever file, patient and channels are called.
+
+        Empty where no channel varies: two hours without a sample, or of zeros, are not one recording under two names.
+        """
+        if not any(_varies(signal.samples) for signal in self.signals.values()):
+            return ""
         digests = [
             hashlib.sha256(np.ascontiguousarray(signal.samples, dtype="<f4").tobytes()).digest()
             for signal in self.signals.values()
         ]
         return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+
+
+def _varies(samples: FloatArray) -> bool:
+    # fmin and fmax pass over missing samples.
+    return bool(np.fmin.reduce(samples, initial=np.inf) < np.fmax.reduce(samples, initial=-np.inf))
 
 
 def modality(channel: str) -> str:

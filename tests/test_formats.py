@@ -401,8 +401,7 @@ def test_five_days_of_which_most_was_not_copied(test_data, tmp_path):
     options = {"missing_segments": "gap"}
     fast = {"signal": {"fs_hz": 25}, "vitals": {"enabled": False}}
     cohort_file = wfdb_cohort(test_data, tmp_path, files, {"ppg": "PLETH"}, options=options, **fast)
-    ingest(cohort_file, tmp_path / "store", n_jobs=1)
-    stored = opened(tmp_path / "store")
+    stored = ingested(cohort_file, tmp_path / "store")
     assert stored.recordings["duration_s"].sum() == 421_800
     assert len(stored.recordings) == 118  # hours
     samples = stored.samples("ppg", "p000878_p000878-2137-10-26-16-57@0")

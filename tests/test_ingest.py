@@ -695,3 +695,12 @@ def test_a_store_of_another_version_is_refused(tmp_path):
     (tmp_path / "store" / tables.FORMAT_FILE).unlink()
     with pytest.raises(StoreError, match="another version of ppgssl"):
         ingest(cohort_file, tmp_path / "store")
+
+
+def test_recordings_in_which_nothing_varies_are_not_called_identical(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    for patient in (1, 2):
+        write_signal(tmp_path, f"p{patient}_9", np.full((2, 600), np.nan))
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert summary.n_recordings == 4
+    assert summary.rejects.query("stage == 'duplicates'").empty

@@ -121,7 +121,7 @@ def shared_recordings(stores: Sequence[CohortStore]) -> dict[str, set[str]]:
     for store in stores:
         recordings = store.recordings(["recording_id", "signal_sha256"])
         shared[store.cohort.name] = set(recordings.loc[recordings["signal_sha256"].isin(seen), "recording_id"])
-        seen |= set(recordings["signal_sha256"])
+        seen |= set(recordings["signal_sha256"]) - {""}  # that of recordings in which nothing varies
     return shared
 
 

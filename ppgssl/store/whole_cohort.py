@@ -11,6 +11,7 @@ from ppgssl.store.tables import JOINED
 
 # Of recordings with the cohort's usual length, from which a length that is a multiple of it is suspicious.
 _USUAL_SHARE = 0.8
+_MAX_NAMES = 10
 
 
 def joined_reject(source: str) -> Reject:
@@ -34,11 +35,16 @@ def find_joined(recordings: pd.DataFrame) -> pd.DataFrame:
 
 
 def find_duplicates(recordings: pd.DataFrame) -> list[Reject]:
-    """Recordings with identical signals: all but the first of one patient; all of them if the patients differ."""
+    """Recordings with identical signals: all but the first of one patient; all of them if the patients differ.
+
+    Recordings in which nothing varies have no hash, and are not compared.
+    """
+    recordings = recordings[recordings["signal_sha256"] != ""]
     repeated = recordings[recordings.duplicated("signal_sha256", keep=False)]
     rejects: list[Reject] = []
     for _, group in repeated.groupby("signal_sha256"):
-        names = ", ".join(group["recording_id"])
+        names = ", ".join(group["recording_id"].head(_MAX_NAMES))
+        names += f" and {len(group) - _MAX_NAMES} more" if len(group) > _MAX_NAMES else ""
         if len(set(group["patient_id"])) == 1:
             reason, excluded = "identical to another recording of the patient", group["recording_id"].iloc[1:]
         else:
