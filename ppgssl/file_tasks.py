@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 from ppgssl.config import Cohort
 from ppgssl.errors import ReadError, SignalError
 from ppgssl.readers.files import SourceFile
-from ppgssl.readers.sources import OpenRecording, lacks_trends, open_source, source_sha256
+from ppgssl.readers.sources import OpenRecording, lacks_trends, open_source, source_bytes, source_sha256
 from ppgssl.records import Recording, Reject
 from ppgssl.store.processing import Piece, check_bands, process
 from ppgssl.store.segmenting import segment_rows
@@ -105,7 +104,7 @@ def plan(sources: Sequence[SourceFile], cohort: Cohort, *, n_workers: int) -> li
     group: list[SourceFile] = []
     held = 0
     for source in sources:
-        size = n_bytes(source.path)
+        size = source_bytes(source, cohort)
         if group and (len(group) == most or held + size > _TASK_BYTES):
             tasks.append(FileTask(cohort, tuple(group)))
             group, held = [], 0
@@ -182,14 +181,6 @@ def _notes(source: SourceFile, cohort: Cohort) -> list[Reject]:
     trends = cohort.signals.trends
     detail = f"expected {trends.file if trends else ''} with the same patient, visit and recording"
     return [Reject("recording", source.recording_id, "no file of device trends", detail)]
-
-
-def n_bytes(path: Path) -> int:
-    """Size of a file; 0 if it is not there."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0  # The reader will say so.
 
 
 # --- recordings -> pieces --------------------------------------------------------------------------------------

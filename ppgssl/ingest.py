@@ -18,7 +18,6 @@ from ppgssl.file_tasks import (
     do_task,
     file_reject,
     look,
-    n_bytes,
     plan,
     plan_long,
 )
@@ -27,7 +26,7 @@ from ppgssl.provenance import Stopwatch, fingerprint, read_run
 from ppgssl.readers import get_reader
 from ppgssl.readers.clinical import read_clinical
 from ppgssl.readers.files import SourceFile, find_files
-from ppgssl.readers.sources import source_sha256
+from ppgssl.readers.sources import source_bytes, source_sha256
 from ppgssl.records import Reject
 from ppgssl.store.segmenting import concatenate, ensure_grid
 from ppgssl.store.tables import JOINED, CohortStore, only_writer, rejects_frame, sourced_rejects_frame
@@ -99,7 +98,7 @@ def ingest(
         store.drop_orphans()
         to_do, gone = _new_and_gone(store, sources)
         if to_do:
-            with workers(_n_jobs(to_do, n_jobs), scheduler=scheduler, shared_folder=root) as crew:
+            with workers(_n_jobs(to_do, cohort, n_jobs), scheduler=scheduler, shared_folder=root) as crew:
                 _add_files(store, cohort, to_do, crew, progress)
             store.drop_incomplete()
         _split_joined(store, cohort, {source.relative: source for source in sources})
@@ -163,9 +162,8 @@ def _gone_note(name: str) -> Reject:
     return Reject("source", name, "file no longer in the folder", "its recordings are kept in the store")
 
 
-def _n_jobs(sources: Sequence[SourceFile], n_jobs: int) -> int:
-    files = [path for source in sources for path in (source.path, *source.companions.values())]
-    is_little = len(sources) < _FEW_FILES and sum(map(n_bytes, files)) < _FEW_BYTES
+def _n_jobs(sources: Sequence[SourceFile], cohort: Cohort, n_jobs: int) -> int:
+    is_little = len(sources) < _FEW_FILES and sum(source_bytes(source, cohort) for source in sources) < _FEW_BYTES
     return 1 if is_little else n_jobs
 
 
@@ -294,7 +292,7 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     rows: list[dict[str, object]] = []
     complaints: list[Reject] = []
     n_done = 0
-    with workers(_n_jobs(sources, n_jobs)) as crew:
+    with workers(_n_jobs(sources, cohort, n_jobs)) as crew:
         tasks = plan(sources, cohort, n_workers=crew.n_workers)
         for task, found in zip(tasks, crew.run(look, tasks), strict=True):
             if isinstance(found, Died):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +26,7 @@ Result = TypeVar("Result")
 # Tasks that are handed out at a time, for each process: results wait for their reader, and so are bounded in number.
 _ROUND_TASKS = 8
 _CONNECT_S = 20
+_WATCH_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def workers(n_jobs: int, *, scheduler: str | None = None, shared_folder: Path | 
         folder.
     """
     if scheduler is None:
-        with parallel_config(backend="loky"):
+        with parallel_config(backend="loky", initializer=_end_with, initargs=(os.getpid(),)):
             yield Workers(n_jobs)
         return
     client = _connect(scheduler)
@@ -147,8 +150,21 @@ def _own_version() -> str:
     return version("ppgssl")
 
 
+def _end_with(main: int) -> None:
+    """Let this process end when its ``main`` one has: killed, that one could not see to it, and the memory stayed."""
+
+    def watch() -> None:
+        while os.getppid() == main:
+            time.sleep(_WATCH_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _alone(function: Callable[[Task], Result], task: Task) -> Result | Died:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+    with ProcessPoolExecutor(
+        1, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
+    ) as executor:
         try:
             return executor.submit(function, task).result()
         except BrokenProcessPool:

@@ -14,11 +14,12 @@ from deltalake import DeltaTable
 
 from ppgssl import file_tasks
 from ppgssl import ingest as ingest_module
+from ppgssl.config import Cohort
 from ppgssl.errors import ConfigError, StoreError
-from ppgssl.file_tasks import FileRows, FileTask, do_task
+from ppgssl.file_tasks import FileRows, FileTask, do_task, plan
 from ppgssl.ingest import check_cohort
 from ppgssl.provenance import RUN_FILE
-from ppgssl.readers.files import SourceFile
+from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.raw_recordings import RawRecording, in_memory
 from ppgssl.readers.sources import OpenRecording
 from ppgssl.signals.preprocessing import preprocess
@@ -704,3 +705,14 @@ def test_recordings_in_which_nothing_varies_are_not_called_identical(tmp_path):
     summary = ingest(cohort_file, tmp_path / "store")
     assert summary.n_recordings == 4
     assert summary.rejects.query("stage == 'duplicates'").empty
+
+
+def test_tasks_are_of_the_size_of_the_samples_that_headers_name(tmp_path):
+    with (tmp_path / "samples.dat").open("wb") as file:
+        file.truncate(3_000_000)
+    for number in range(64):
+        (tmp_path / f"{number}.hea").write_text(f"{number} 1 100\nsamples.dat 16 1 16 0 0 0 0 PLETH\n")
+    signals = {"files": "{patient}.hea", "reader": "wfdb", "channels": {"ppg": {"column": "PLETH"}}}
+    cohort = Cohort.model_validate({"name": "ward", "signals": signals})
+    sources, _ = find_files(cohort, tmp_path)
+    assert [task.n_sources for task in plan(sources, cohort, n_workers=1)] == [2] * 32

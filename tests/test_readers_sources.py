@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppgssl.config import load_cohort
+from ppgssl.config import Cohort, load_cohort
 from ppgssl.errors import ReadError
 from ppgssl.readers.files import find_files
-from ppgssl.readers.sources import lacks_trends, open_source, source_sha256
+from ppgssl.readers.sources import lacks_trends, open_source, source_bytes, source_sha256
 from tests import oximeter
 
 
@@ -93,3 +93,18 @@ def test_visit_and_reading_come_from_the_name(tmp_path):
     recording = open_source(sources[0], cohort)[0].read()
     assert recording.visit == "adm"
     np.testing.assert_allclose(recording.signals["ppg_red"].samples, oximeter.oximetry(1, 3)[0], atol=1e-6)
+
+
+def test_the_size_of_a_source_is_that_of_all_its_files(ward):
+    cohort, (source,), _ = found(ward)
+    assert source_bytes(source, cohort) == sum(file.stat().st_size for file in (ward / "signals").iterdir())
+
+
+def test_the_size_of_a_record_counts_the_samples_that_its_header_names(tmp_path):
+    header = "7 2 100\n7.dat 16 1 16 0 0 0 0 PLETH\nabsent.dat 16 1 16 0 0 0 0 II\n"
+    (tmp_path / "7.hea").write_text(header)
+    (tmp_path / "7.dat").write_bytes(bytes(1000))
+    signals = {"files": "{patient}.hea", "reader": "wfdb", "channels": {"ppg": {"column": "PLETH"}}}
+    cohort = Cohort.model_validate({"name": "ward", "signals": signals})
+    (source,), _ = find_files(cohort, tmp_path)
+    assert source_bytes(source, cohort) == len(header) + 1000

@@ -102,19 +102,36 @@ def lacks_trends(source: SourceFile, cohort: Cohort) -> bool:
     return cohort.signals.trends is not None and cohort.signals.trends.file not in source.companions
 
 
+def source_files(source: SourceFile, cohort: Cohort) -> list[Path]:
+    """All files of a source, those that a header names too; some may be absent."""
+    parts = get_reader(cohort.signals.reader).files
+    return [*parts(source.path), *(path for first in source.companions.values() for path in parts(first))]
+
+
+def source_bytes(source: SourceFile, cohort: Cohort) -> int:
+    """Size of all files of a source; an absent one counts nothing."""
+    return sum(map(_n_bytes, source_files(source, cohort)))
+
+
 def source_sha256(source: SourceFile, cohort: Cohort) -> str:
     """Hash of all files of a source, of those that can be read: another hash, another recording."""
-    parts = get_reader(cohort.signals.reader).files
-    paths = [*parts(source.path), *(path for first in source.companions.values() for path in parts(first))]
-    hashes = [_file_sha256(path) for path in paths]
+    hashes = [_file_sha256(path) for path in source_files(source, cohort)]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _file_sha256(path: Path) -> str:
     try:
-        return file_sha256(path)
-    except OSError:
+        # To open a pipe would wait for someone to write into it.
+        return file_sha256(path) if path.is_file() else ""
+    except (OSError, ValueError):
         return ""  # It vanished or may not be read: the reader says so in its own words.
+
+
+def _n_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # The reader will say so.
 
 
 def _patterns(cohort: Cohort) -> list[str]:
