@@ -197,6 +197,11 @@ def _pieces(source: SourceFile, sha256: str, task: FileTask) -> list[Piece] | Lo
 
 def _stretches(long: LongSource, task: FileTask) -> list[Piece]:
     recordings = open_source(long.source, task.cohort)
+    if not set(long.stretches) <= set(stretches_of(recordings)):
+        raise ReadError(
+            f"{long.source.path}: became shorter or longer while it was read. Is it still being copied? Try again when "
+            "it is done."
+        )
     return [_piece(recordings, stretch, long.sha256, task.n_of_source) for stretch in long.stretches]
 
 

@@ -58,9 +58,20 @@ class Workers:
             yield from self._round(function, tasks[first : first + n_workers * _ROUND_TASKS])
 
     def run_alone(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
-        """As :meth:`run`, each task in a process of its own on this machine."""
-        for task in tasks:
-            yield _alone(function, task)
+        """As :meth:`run`, one task at a time in a process beside this one: if that is killed, the task is to blame."""
+        executor = None
+        try:
+            for task in tasks:
+                executor = executor or _one_process()
+                try:
+                    yield executor.submit(function, task).result()
+                except BrokenProcessPool:
+                    executor.shutdown()
+                    executor = None
+                    yield Died()
+        finally:
+            if executor:
+                executor.shutdown()
 
     def _round(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
         # Only processes of this machine hand out results while others are still worked on.
@@ -75,7 +86,7 @@ class Workers:
                     yield result
                     n_done += 1
         except BrokenProcessPool:
-            # Nobody says which task it was: each is worked on again in a process of its own.
+            # Nobody says which task it was: they are worked on again, one after the other.
             yield from self.run_alone(function, tasks[n_done:])
 
 
@@ -114,9 +125,11 @@ def workers(n_jobs: int, *, scheduler: str | None = None, shared_folder: Path | 
 def _connect(scheduler: str) -> Any:
     try:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError:
         raise ConfigError("--scheduler needs the package `distributed`: pip install 'ppgssl[dask]'") from None
     try:
+        get_address_host_port(scheduler, strict=True)  # of a wrong one, Client would talk at the end of the process too
         client = Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
         client.wait_for_workers(1, timeout=_CONNECT_S)
     except (OSError, TimeoutError, ValueError) as error:
@@ -161,11 +174,5 @@ def _end_with(main: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _alone(function: Callable[[Task], Result], task: Task) -> Result | Died:
-    with ProcessPoolExecutor(
-        1, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
-    ) as executor:
-        try:
-            return executor.submit(function, task).result()
-        except BrokenProcessPool:
-            return Died()
+def _one_process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),))
