@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
-from ppgssl.errors import ConfigError
+from ppgssl.errors import ConfigError, PpgsslError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -39,11 +40,13 @@ class Workers:
     """Where tasks are worked on; made by :func:`workers`."""
 
     n_jobs: int
-    is_cluster: bool = False
+    client: Any = None  # of a Dask cluster
 
     @property
     def n_workers(self) -> int:
-        return int(effective_n_jobs(self.n_jobs))
+        return (
+            int(effective_n_jobs(self.n_jobs)) if self.client is None else max(1, sum(self.client.nthreads().values()))
+        )
 
     def run(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
         """Results in the order of the tasks, a bounded number of them in memory.
@@ -51,11 +54,12 @@ class Workers:
         Work starts when the first result is asked for. A single process, and a single task, are worked on right here.
         """
         n_workers = self.n_workers
-        if not self.is_cluster and (n_workers == 1 or len(tasks) < 2):
+        if self.client is None and (n_workers == 1 or len(tasks) < 2):
             yield from map(function, tasks)
             return
+        work = self._round_here if self.client is None else self._round_on_cluster
         for first in range(0, len(tasks), n_workers * _ROUND_TASKS):
-            yield from self._round(function, tasks[first : first + n_workers * _ROUND_TASKS])
+            yield from work(function, tasks[first : first + n_workers * _ROUND_TASKS])
 
     def run_alone(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
         """As :meth:`run`, one task at a time in a process beside this one: if that is killed, the task is to blame."""
@@ -73,21 +77,36 @@ class Workers:
             if executor:
                 executor.shutdown()
 
-    def _round(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
-        # Only processes of this machine hand out results while others are still worked on.
-        how = "list" if self.is_cluster else "generator"
+    def _round_here(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
         n_done = 0
         try:
             with warnings.catch_warnings():
                 # After Ctrl-C joblib would talk of work that was done in vain.
                 warnings.filterwarnings("ignore", module="joblib")
-                run = Parallel(n_jobs=self.n_jobs, batch_size=1, return_as=how)
+                run = Parallel(n_jobs=self.n_jobs, batch_size=1, return_as="generator")
                 for result in run(delayed(function)(task) for task in tasks):
                     yield result
                     n_done += 1
         except BrokenProcessPool:
             # Nobody says which task it was: they are worked on again, one after the other.
             yield from self.run_alone(function, tasks[n_done:])
+
+    def _round_on_cluster(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
+        # Past joblib, whose results of a worker that was killed never come.
+        from distributed import CancelledError, KilledWorker
+
+        try:
+            for task, future in zip(tasks, self.client.map(function, tasks, pure=False), strict=True):
+                try:
+                    yield future.result()
+                except KilledWorker:
+                    # Several times, and maybe for the sake of another task: here it is seen whether it is to blame.
+                    yield from self.run_alone(function, [task])
+        except (CancelledError, OSError) as error:
+            raise PpgsslError(
+                f"--scheduler {self.client.scheduler.address}: the connection to the Dask cluster was lost "
+                f"({type(error).__name__}). What was finished is kept; run the same command again to go on."
+            ) from None
 
 
 @contextmanager
@@ -116,8 +135,7 @@ def workers(n_jobs: int, *, scheduler: str | None = None, shared_folder: Path | 
     client = _connect(scheduler)
     try:
         _check_workers(client, scheduler, shared_folder)
-        with parallel_config(backend="dask", client=client, wait_for_workers_timeout=_CONNECT_S):
-            yield Workers(n_jobs, is_cluster=True)
+        yield Workers(n_jobs, client)
     finally:
         client.close()
 
@@ -128,6 +146,8 @@ def _connect(scheduler: str) -> Any:
         from distributed.comm.addressing import get_address_host_port
     except ImportError:
         raise ConfigError("--scheduler needs the package `distributed`: pip install 'ppgssl[dask]'") from None
+    # What it says of workers and connections that it lost is dealt with here.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         get_address_host_port(scheduler, strict=True)  # of a wrong one, Client would talk at the end of the process too
         client = Client(scheduler, timeout=_CONNECT_S, set_as_default=False)

@@ -15,9 +15,10 @@ import signal as signals
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import edfio
@@ -27,10 +28,14 @@ import pandas as pd
 import pytest
 import scipy.io
 import yaml
+from distributed import KilledWorker
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 from pyarrow.fs import PyFileSystem
 
-from ppgssl.errors import StoreError
+from ppgssl.errors import PpgsslError, StoreError
 from ppgssl.ingest import ingest
+from ppgssl.parallel import Workers
 from ppgssl.provenance import RUN_FILE
 from ppgssl.records import FloatArray
 from ppgssl.store.tables import COHORT_FILE, FORMAT_FILE, CohortStore, only_writer
@@ -382,7 +387,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     subprocess.run(["umount", str(place)], capture_output=True, check=False)
 
 
-@pytest.mark.parametrize("kb", [4, 8, 60, 140])
+@pytest.mark.parametrize("kb", [4, 8, 100])
 def test_a_full_disk_is_told_and_with_room_a_rerun_completes_the_store(ppgssl, ward, small_disk, kb):
     store = small_disk(kb) / "store"
     for _ in range(2):  # the second time, there is no room from the start
@@ -478,7 +483,7 @@ def sparse(path: Path, n_bytes: int, head: bytes = b"") -> None:
 def bad_npz(folder: Path) -> None:
     cut(write_npz(folder, "cut"), 100)
     sparse(folder / "huge.npz", 400_000_000, b"PK\3\4")
-    np.savez_compressed(folder / "bomb.npz", array=np.zeros(50_000_000))  # 0.4 GB once unpacked
+    np.savez_compressed(folder / "bomb.npz", array=np.zeros(40_000_000))  # 0.3 GB once unpacked
 
 
 def write_mat(folder: Path, name: str, seed: int = 0) -> Path:
@@ -522,7 +527,7 @@ def write_parquet(folder: Path, name: str, seed: int = 0) -> Path:
 
 def bad_parquet(folder: Path) -> None:
     cut(write_parquet(folder, "cut"), 100)
-    sparse(folder / "huge.parquet", 400_000_000, b"PAR1")
+    sparse(folder / "huge.parquet", 20_000_000, b"PAR1")
 
 
 def write_text(folder: Path, name: str, seed: int = 0) -> Path:
@@ -634,7 +639,6 @@ ingest.find_files = find_files
     [
         ("source.path.unlink()", "there is no such file (any more)"),
         ("source.path.unlink(); source.path.mkdir()", "found a folder"),
-        ("source.path.write_text('')", "the file is empty"),
         ("source.path.write_text('red,ir')", "no samples below the header line"),
     ],
 )
@@ -831,6 +835,42 @@ def test_one_process_writes_at_a_time_and_a_killed_one_bars_nobody(ppgssl, ward,
     assert session_of(process.pid) == []
 
 
+class LostFuture:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def result(self) -> int:
+        raise self.error
+
+
+class LostCluster:
+    """Stands in for the client of a cluster on which a task kills its worker, or which goes away."""
+
+    scheduler = SimpleNamespace(address="tcp://there:8786")
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def nthreads(self) -> dict[str, int]:
+        return {"tcp://there:1": 2}
+
+    def map(self, _function: object, tasks: Sequence[object], *, pure: bool) -> list[LostFuture]:
+        assert not pure  # or files that changed meanwhile would not be read again
+        return [LostFuture(self.error) for _ in tasks]
+
+
+def test_what_kills_the_workers_of_a_cluster_is_tried_here():
+    crew = Workers(-1, LostCluster(KilledWorker("abs", None, 3)))
+    assert list(crew.run(abs, [-1, -2, -3])) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("error", [FutureCancelledError("abs", "scheduler-connection-lost"), CommClosedError()])
+def test_a_cluster_that_goes_away_is_told(error):
+    with pytest.raises(PpgsslError, match="connection to the Dask cluster was lost") as caught:
+        list(Workers(-1, LostCluster(error)).run(abs, [-1, -2, -3]))
+    assert caught.value.exit_code == 1
+
+
 def test_the_lock_is_let_go_after_an_error(tmp_path):
     with pytest.raises(KeyError), only_writer(tmp_path / "store"):
         raise KeyError
@@ -906,7 +946,7 @@ def test_a_store_where_one_may_not_write(ppgssl, tmp_path):
     assert (done.code, "Permission denied" in done.error) == (1, True)
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tcp://nobody.invalid:1", "nonsense", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "http://127.0.0.1:1"])
 def test_a_scheduler_that_does_not_answer_is_exit_code_2(ppgssl, tmp_path, address):
     cohort_file = make_ward(tmp_path, 1)
     before = "parallel._CONNECT_S = 0.3"
