@@ -31,7 +31,7 @@ from ppgssl.pretrain import (
 )
 from ppgssl.records import FloatArray
 from ppgssl.selfsupervised.encoder_io import load_encoder
-from ppgssl.selfsupervised.encoders import ResNet1d
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
@@ -142,7 +142,7 @@ class FoldFitter:
             self._features[encoder] = pool_to_patients(embeddings, self.patients[index]).reindex(self.data.y.index)
         return self._features[encoder]
 
-    def _encoder(self, name: str) -> ResNet1d:
+    def _encoder(self, name: str) -> EncoderNetwork:
         if name == "untrained":
             return initial_encoder(self.data, self.fold)
         job = job_for(name, self.fold, self.data.study, self.out)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ppgssl.arms import ARMS, Arm
 from ppgssl.errors import ConfigError
+from ppgssl.pretraining_options import Pretraining
 from ppgssl.provenance import write_atomically
 
 Name = str
@@ -300,47 +301,6 @@ class Inputs(_Model):
         return round(self.segment_s * self.fs_hz)
 
 
-class EncoderShape(_Model):
-    """Size of the strided 1-D residual encoder."""
-
-    width: int = Field(
-        16, ge=4, le=512, description="Feature maps of the first stage; each further stage doubles them."
-    )
-    n_stages: int = Field(2, ge=1, le=6, description="Stages; each halves the time axis.")
-    blocks_per_stage: int = Field(1, ge=1, le=8)
-    kernel_size: int = Field(7, ge=3, le=63)
-
-    @field_validator("kernel_size")
-    @classmethod
-    def _odd(cls, value: int) -> int:
-        if value % 2 == 0:
-            raise ValueError("must be odd, so that the kernel has a centre")
-        return value
-
-
-class Pretraining(_Model):
-    """Self-supervised pretraining."""
-
-    objective: str = "masked-autoencoder"
-    mask_ratio: float = Field(0.5, ge=0, lt=1, description="Share of the time axis hidden; 0 is a plain autoencoder.")
-    mask_group_s: float = Field(0.2, gt=0, description="Length of one hidden stretch.")
-    exposure: Literal["per-fold", "disjoint", "transductive"] = Field(
-        "per-fold",
-        description="What SSL on all recordings sees: training patients of each fold and the unlabelled cohorts; the "
-        "unlabelled cohorts alone, once; or everything, test patients too, which the report marks as transductive.",
-    )
-    n_steps: int = Field(1000, ge=1, description="Optimizer steps.")
-    batch_size: int = Field(128, ge=2)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(0.05, ge=0)
-    warmup_fraction: float = Field(0.1, ge=0, le=0.9)
-    validation_fraction: float = Field(
-        0.1, gt=0, lt=0.9, description="Share of the patients held out to judge the loss."
-    )
-    evaluate_every: int = Field(100, ge=1, description="Steps between validation losses, checkpoints and log lines.")
-    encoder: EncoderShape = EncoderShape()
-
-
 class Network(_Model):
     """End-to-end training of encoder and linear head."""
 
@@ -496,26 +456,45 @@ def problems(error: ValidationError, model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def _problem(item: dict[str, Any], model: type[BaseModel]) -> str:
-    location = item["loc"]
-    key = ".".join(str(part) for part in location)
+    keys, known = _walk(model, item["loc"])
+    key = ".".join(keys)
     if item["type"] == "extra_forbidden":
-        known = _fields_at(model, location[:-1])
-        return f"unknown key `{key}`{suggest(location[-1], known)}; known here: {', '.join(known)}"
+        return f"unknown key `{key}`{suggest(keys[-1], known)}; known here: {', '.join(known)}"
     if item["type"] == "missing":
         return f"missing key `{key}`"
+    if item["type"] == "union_tag_invalid":
+        tag = item["ctx"]["tag"]
+        names = re.findall(r"'([^']+)'", item["ctx"]["expected_tags"])
+        return f"`{key}`: unknown name {tag!r}{suggest(tag, names)}; the names are: {', '.join(names)}"
+    if item["type"] in ("union_tag_not_found", "model_attributes_type"):
+        return f"`{key}`: must be a name, or a mapping of `name` and options"
     message = item["msg"].removeprefix("Value error, ")
     return f"`{key}`: {message}" if key else message
 
 
-def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    current: Any = model
+def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """Keys as written in the file, without the names of chosen alternatives, and the fields known beside the last."""
+    keys: list[str] = []
+    candidates, known = [model], list(model.model_fields)
     for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
-            current = _inner_model(current.model_fields[str(part)].annotation)
-    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
+        if named := [one for one in candidates if _is_called(one, part)]:
+            candidates = named
+            continue
+        keys.append(str(part))
+        known = list(dict.fromkeys(name for one in candidates for name in one.model_fields))
+        fields = [one.model_fields[str(part)].annotation for one in candidates if part in one.model_fields]
+        # The place in a list and the key in a mapping name no field: what they hold is known already.
+        candidates = [inner for annotation in fields for inner in _inner_models(annotation)] or candidates
+    return keys, known
 
 
-def _inner_model(annotation: Any) -> Any:
+def _is_called(model: type[BaseModel], part: int | str) -> bool:
+    """Whether a model is the alternative of that name."""
+    return "name" in model.model_fields and part in get_args(model.model_fields["name"].annotation)
+
+
+def _inner_models(annotation: Any) -> list[type[BaseModel]]:
+    """The models that an annotation such as ``dict[str, A | B]`` allows."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((inner for inner in map(_inner_model, get_args(annotation)) if inner is not None), None)
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _inner_models(inner)]

@@ -23,7 +23,8 @@ from ppgssl.provenance import Stopwatch, fingerprint, made_of, read_run
 from ppgssl.records import BoolArray, IntArray
 from ppgssl.results import CurvePoint, Reconstruction
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.encoders import ResNet1d, make_encoder
+from ppgssl.selfsupervised.encoders import make_encoder
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.pretraining_result import Examples, PretrainingResult, load_result
 from ppgssl.selfsupervised.training import pretrain as train_encoder
 from ppgssl.signals.normalisation import normalise
@@ -234,7 +235,7 @@ def initial_seed(data: StudyData, fold: Fold | None) -> int:
     return derive_seed(data.study.seed, "initial weights", fold.name if fold else "all")
 
 
-def initial_encoder(data: StudyData, fold: Fold) -> ResNet1d:
+def initial_encoder(data: StudyData, fold: Fold) -> EncoderNetwork:
     """The untrained control of a fold: the first weights of its SSL encoders."""
     n_channels = len(data.study.inputs.channels)
     return make_encoder(n_channels, data.study.pretraining.encoder, seed=initial_seed(data, fold))
@@ -257,12 +258,18 @@ def summarize_encoders(jobs: Sequence[EncoderJob], data: StudyData) -> dict[str,
             ]
             for result in results
         ],
-        "masked_variance_explained": float(np.mean([result.masked_variance_explained for result in results])),
+        "score_name": results[0].score_name,
+        "score": _mean([result.score for result in results]),
         "effective_rank": float(np.mean([result.effective_rank for result in results])),
         "seconds": sum(result.seconds for result in results),
         "device": results[0].device,
-        "reconstructions": _reconstructions(results[0].examples, data),
+        "reconstructions": _reconstructions(results[0].examples, data) if results[0].examples else [],
     }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _reconstructions(examples: Examples, data: StudyData) -> list[Reconstruction]:
@@ -274,7 +281,7 @@ def _reconstructions(examples: Examples, data: StudyData) -> list[Reconstruction
             channel=data.study.inputs.channels[0].name,
             fs_hz=data.study.inputs.fs_hz,
             original=examples.original[number, 0].tolist(),
-            is_masked=examples.is_masked[number].tolist(),
+            is_masked=examples.is_masked[number, 0].tolist(),
             reconstruction=examples.reconstruction[number, 0].tolist(),
         )
         for number, segment in enumerate(examples.index)

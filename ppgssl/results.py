@@ -159,9 +159,8 @@ class PretrainingRun(_Model):
     n_segments: int
     n_parameters: int
     curves: list[list[CurvePoint]] = Field(description="One curve an encoder.")
-    masked_variance_explained: float | None = Field(
-        None, description="1 - validation loss / variance of the hidden samples, mean over encoders."
-    )
+    score_name: str = Field("", description="What `score` is, for example variance explained of hidden samples.")
+    score: float | None = Field(None, description="Of the pretext task on held-out patients, mean over encoders.")
     effective_rank: float | None = Field(None, description="Of the held-out representation, mean over encoders.")
     seconds: float
     device: str

@@ -11,7 +11,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from ppgssl.classifiers.network import fit_network, predict_network
-from ppgssl.config import EncoderShape, Network
+from ppgssl.config import Network
+from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.errors import TrainingError
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders import make_encoder
@@ -43,7 +44,7 @@ def make_study(n_patients=40, n_segments=4, *, seed=0, event_share=0.3):
 
 
 def make_small_encoder(seed=0):
-    return make_encoder(1, EncoderShape(width=8, n_stages=2), seed=seed)
+    return make_encoder(1, ResNet1dShape(width=8, n_stages=2), seed=seed)
 
 
 def fit(bank, owner, y, train, *, is_pretrained=False, seed=1, **settings):

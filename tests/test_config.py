@@ -92,7 +92,7 @@ def test_a_mistake_in_a_cohort_is_named_with_its_key(tmp_path, key, value, said)
         ("cohorts", [{"cohort": "a.yaml", "role": "unlabelled"}], "exactly one cohort of role `labelled`"),
         ("cohorts", [{"role": "labelled"}], "needs `cohort`"),
         ("pretraining", {"exposure": "disjoint"}, "needs a cohort of role `unlabelled`"),
-        ("pretraining", {"mask_ratio": 1.0}, "`pretraining.mask_ratio`"),
+        ("pretraining", {"objective": {"name": "masked-autoencoder", "mask_ratio": 1.0}}, "`pretraining.objective.mask_ratio`"),
         ("inputs.normalisation", "fixed", "needs `fixed"),
         ("validation", {"scheme": "loocv"}, "`validation.scheme`"),
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ppgssl.config import EncoderShape
+from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.features.embeddings import embed
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders import make_encoder
@@ -20,7 +20,7 @@ def bank():
 
 @pytest.fixture
 def encoder():
-    return make_encoder(2, EncoderShape(width=8, n_stages=2), seed=0)
+    return make_encoder(2, ResNet1dShape(width=8, n_stages=2), seed=0)
 
 
 def test_embeddings_are_those_of_the_encoder_in_the_order_of_the_index(bank, encoder):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-BASE = ["errors", "parallel", "arms", "records", "provenance", "config", "results"]
+BASE = ["errors", "parallel", "arms", "records", "provenance", "pretraining_options", "config", "results"]
 ROOMS = [
     "readers",
     "signals",

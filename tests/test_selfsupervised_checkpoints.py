@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ppgssl.config import EncoderShape, Pretraining
+from ppgssl.pretraining_options import Pretraining, ResNet1dShape
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.checkpoints import (
     CHECKPOINT_FILE,
@@ -19,7 +19,7 @@ from ppgssl.selfsupervised.checkpoints import (
 
 def make_fingerprint(level=0.0, train=(0, 1), validation=(2,), fs_hz=100.0, seed=0, **changed):
     bank = SegmentBank(np.full((1, 40), level), [0, 10, 20], 10, np.zeros((3, 1)), np.ones((3, 1)))
-    settings = Pretraining(encoder=EncoderShape(width=4), **changed)
+    settings = Pretraining(encoder=ResNet1dShape(width=4), **changed)
     return run_fingerprint(bank, np.array(train), np.array(validation), settings, fs_hz=fs_hz, seed=seed)
 
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ppgssl.config import EncoderShape
+from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.errors import StoreError
 from ppgssl.provenance import file_sha256, fingerprint
 from ppgssl.selfsupervised.encoder_io import load_encoder, read_model, save_encoder
 from ppgssl.selfsupervised.encoders import make_encoder
 
-SHAPE = EncoderShape(width=8, n_stages=2, blocks_per_stage=2, kernel_size=5)
+SHAPE = ResNet1dShape(width=8, n_stages=2, blocks_per_stage=2, kernel_size=5)
 
 
 @pytest.fixture

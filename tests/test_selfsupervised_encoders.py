@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ppgssl.config import EncoderShape
+from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.errors import ConfigError
 from ppgssl.selfsupervised.encoders import ENCODERS, STEM_STRIDE, ResNet1dDecoder, make_encoder, n_parameters
 
-SMALL = EncoderShape(width=8, n_stages=2, blocks_per_stage=1, kernel_size=5)
+SMALL = ResNet1dShape(width=8, n_stages=2, blocks_per_stage=1, kernel_size=5)
 
 
 def make_segments(n_segments=4, n_channels=1, length=200, seed=0):
@@ -40,7 +40,7 @@ def test_a_segment_goes_in_and_as_many_samples_come_back(name, n_channels, lengt
     kernel_size=st.sampled_from([3, 7, 15]),
 )
 def test_every_length_and_shape_makes_the_round_trip(length, n_stages, blocks, kernel_size):
-    shape = EncoderShape(width=4, n_stages=n_stages, blocks_per_stage=blocks, kernel_size=kernel_size)
+    shape = ResNet1dShape(width=4, n_stages=n_stages, blocks_per_stage=blocks, kernel_size=kernel_size)
     encoder = make_encoder(2, shape, seed=0)
     segments = make_segments(1, 2, length)
     assert ResNet1dDecoder(encoder)(encoder(segments), length).shape == segments.shape
@@ -96,7 +96,7 @@ def test_a_copy_of_an_encoder_is_its_own():
 
 
 def test_feature_maps_double_from_stage_to_stage():
-    encoder = make_encoder(1, EncoderShape(width=8, n_stages=3), seed=0)
+    encoder = make_encoder(1, ResNet1dShape(width=8, n_stages=3), seed=0)
     assert encoder.widths == [8, 16, 32]
     assert encoder.embedding_dim == 2 * (8 + 8 + 16 + 32)  # the stem has the width of the first stage
     assert n_parameters(encoder) == sum(value.numel() for value in encoder.state_dict().values())

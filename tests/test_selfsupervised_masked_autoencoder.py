@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ppgssl.config import EncoderShape, Pretraining
+from ppgssl.pretraining_options import Pretraining, ResNet1dShape
 from ppgssl.errors import TrainingError
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
 
 
 def make_objective(n_channels=1, fs_hz=100.0, **changed):
-    chosen = Pretraining(encoder=EncoderShape(width=8, n_stages=2), **changed)
+    chosen = Pretraining(encoder=ResNet1dShape(width=8, n_stages=2), **changed)
     return MaskedAutoencoder(make_encoder(n_channels, chosen.encoder, seed=0), chosen, fs_hz=fs_hz)
 
 

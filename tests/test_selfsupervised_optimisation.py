@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppgssl.config import EncoderShape, Pretraining
+from ppgssl.pretraining_options import Pretraining, ResNet1dShape
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.optimisation import learning_rate, make_optimizer, set_learning_rate
 
-SETTINGS = Pretraining(n_steps=100, warmup_fraction=0.1, learning_rate=1e-3, encoder=EncoderShape(width=4))
+SETTINGS = Pretraining(n_steps=100, warmup_fraction=0.1, learning_rate=1e-3, encoder=ResNet1dShape(width=4))
 
 
 def test_the_rate_rises_in_a_line_then_falls_along_half_a_cosine():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ppgssl.config import EncoderShape
+from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.errors import StoreError
 from ppgssl.selfsupervised.encoder_io import save_encoder
 from ppgssl.selfsupervised.encoders import make_encoder
@@ -25,7 +25,7 @@ def result():
     rng = np.random.default_rng(0)
     samples = rng.standard_normal((2, 3, 1, 50)).astype(np.float32)
     return PretrainingResult(
-        encoder=make_encoder(1, EncoderShape(width=4, n_stages=1), seed=0).eval(),
+        encoder=make_encoder(1, ResNet1dShape(width=4, n_stages=1), seed=0).eval(),
         history=(
             HistoryRow(0, None, 1.0, 0.0, 5.0, 0.0, False),
             HistoryRow(9, 0.1 + 0.2, 1 / 3, None, 4.0, 0.5, True),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from ppgssl.config import EncoderShape, Pretraining
+from ppgssl.pretraining_options import Pretraining, ResNet1dShape
 from ppgssl.errors import StoreError, TrainingError
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.checkpoints import CHECKPOINT_FILE
@@ -25,7 +25,7 @@ LENGTH = 200
 FS_HZ = 100.0
 N_PATIENTS, N_EACH = 12, 6
 TINY = Pretraining(
-    n_steps=45, batch_size=16, evaluate_every=13, learning_rate=2e-3, encoder=EncoderShape(width=4, n_stages=2)
+    n_steps=45, batch_size=16, evaluate_every=13, learning_rate=2e-3, encoder=ResNet1dShape(width=4, n_stages=2)
 )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ppgssl.config import EncoderShape, Pretraining
+from ppgssl.pretraining_options import Pretraining, ResNet1dShape
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
@@ -17,7 +17,7 @@ def make_case(mask_ratio=0.5, n_channels=2):
     rng = np.random.default_rng(0)
     samples = rng.normal([[1.0], [5.0]], size=(n_channels, 2000))
     bank = SegmentBank(samples, 100 * np.arange(20), 100, np.zeros((20, n_channels)), np.ones((20, n_channels)))
-    chosen = Pretraining(encoder=EncoderShape(width=8, n_stages=1), mask_ratio=mask_ratio)
+    chosen = Pretraining(encoder=ResNet1dShape(width=8, n_stages=1), mask_ratio=mask_ratio)
     return MaskedAutoencoder(make_encoder(n_channels, chosen.encoder, seed=0), chosen, fs_hz=100), bank
 
 

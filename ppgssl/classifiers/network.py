@@ -19,7 +19,7 @@ from ppgssl.config import Network
 from ppgssl.errors import TrainingError
 from ppgssl.records import FloatArray, IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.encoders import ResNet1d
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 
 class SegmentClassifier(nn.Module):
@@ -32,7 +32,7 @@ class SegmentClassifier(nn.Module):
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, encoder: ResNet1d) -> None:
+    def __init__(self, encoder: EncoderNetwork) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(encoder.embedding_dim, 1)
@@ -95,7 +95,7 @@ def fit_network(
     patient_of_segment: ArrayLike,
     y_of_patient: pd.Series,
     train_patients: Sequence[str],
-    encoder: ResNet1d,
+    encoder: EncoderNetwork,
     *,
     is_pretrained: bool,
     settings: Network,
@@ -116,7 +116,7 @@ def fit_network(
         Patient of each segment of the bank.
     y_of_patient : Series of 0/1, index patient
     train_patients : sequence of str
-    encoder : ResNet1d
+    encoder : EncoderNetwork
         Copied, so that the caller's stays as it is.
     is_pretrained : bool
         Whether the encoder is to be kept frozen for ``settings.freeze_epochs``.

@@ -8,16 +8,16 @@ from numpy.typing import ArrayLike
 
 from ppgssl.records import FloatArray
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.encoders import ResNet1d
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 
 @torch.inference_mode()
-def embed(encoder: ResNet1d, bank: SegmentBank, index: ArrayLike, *, batch_size: int = 1024) -> FloatArray:
+def embed(encoder: EncoderNetwork, bank: SegmentBank, index: ArrayLike, *, batch_size: int = 1024) -> FloatArray:
     """Embeddings of segments, float32, shape (len(index), encoder.embedding_dim).
 
     Parameters
     ----------
-    encoder : ResNet1d
+    encoder : EncoderNetwork
         Used in evaluation mode, and left in the mode it was in.
     bank : SegmentBank
         On any device; embeddings are computed where the encoder is.

@@ -9,6 +9,13 @@ from pydantic import ValidationError
 from ppgssl.arms import ARMS
 from ppgssl.config import Cohort, Study
 from ppgssl.errors import ReportError
+from ppgssl.pretraining_options import (
+    AnyObjective,
+    AnyShape,
+    AutoencoderOptions,
+    MaskedAutoencoderOptions,
+    ResNet1dShape,
+)
 from ppgssl.records import modality
 from ppgssl.report import rounding
 from ppgssl.report.document import Cite, Heading, Paragraph, Text, runs
@@ -159,28 +166,37 @@ def _pretraining(results: Results, config: Configuration) -> list[Text]:
 
 
 def _objective(study: Study) -> Text:
-    pretraining = study.pretraining
-    if pretraining.objective != "masked-autoencoder":
-        task: Text = (f"The pretext task was “{pretraining.objective}”.",)
-    elif pretraining.mask_ratio == 0:
-        task = ("The encoder was trained as a plain autoencoder: to compress a segment and give it back.",)
-    else:
-        task = (
-            f"The encoder was trained as a masked autoencoder: {100 * pretraining.mask_ratio:g}% of the time axis was "
-            f"hidden in stretches of {pretraining.mask_group_s:g} s, and a decoder had to fill in what was hidden",
+    return (
+        *_task(study.pretraining.objective),
+        *_encoder(study.pretraining.encoder),
+        " No outcome or covariate enters pretraining.",
+    )
+
+
+def _task(options: AnyObjective) -> Text:
+    if isinstance(options, MaskedAutoencoderOptions):
+        return (
+            f"The encoder was trained as a masked autoencoder: {100 * options.mask_ratio:g}% of the time axis was "
+            f"hidden in stretches of {options.mask_group_s:g} s, and a decoder had to fill in what was hidden",
             Cite(("he2022",)),
             ".",
         )
-    shape = pretraining.encoder
+    if isinstance(options, AutoencoderOptions):
+        return ("The encoder was trained as a plain autoencoder: to compress a segment and give it back.",)
+    return (f"The pretext task was “{options.name}”.",)
+
+
+def _encoder(shape: AnyShape) -> Text:
+    if not isinstance(shape, ResNet1dShape):
+        return (f" The encoder is “{shape.name}”.",)
     return (
-        *task,
         " The encoder is a one-dimensional residual network",
         Cite(("he2016",)),
         f" of a stem that divides the time resolution by four and {plural(shape.n_stages, 'stage')} with "
         f"{plural(shape.blocks_per_stage, 'block')} each, {shape.width} feature maps in the first stage and twice as "
         f"many in each further one, kernels of {shape.kernel_size} samples, and half the time resolution after each "
         "stage. A segment's representation is the mean and the standard deviation over time of the feature maps of the "
-        "stem and of each stage. No outcome or covariate enters pretraining.",
+        "stem and of each stage.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from itertools import groupby
 
 from ppgssl.report import rounding
@@ -249,7 +250,7 @@ def pretraining_table(results: Results) -> Table | None:
         ("Training patients, first encoder", lambda run: rounding.count(run.n_patients)),
         ("Training segments, first encoder", lambda run: rounding.count(run.n_segments)),
         ("Weights of an encoder", lambda run: rounding.count(run.n_parameters)),
-        ("Variance of hidden samples explained", _variance_explained),
+        *_score_row(results),
         ("Effective rank of the representation", lambda run: rounding.number(run.effective_rank, 1)),
         ("Time", lambda run: rounding.duration(run.seconds)),
         ("Device", lambda run: run.device),
@@ -257,17 +258,24 @@ def pretraining_table(results: Results) -> Table | None:
     rows = [Row((name, *[of(run) for run in results.pretraining])) for name, of in properties]
     return _table(
         "table-pretraining",
-        "Self-supervised pretraining: what each encoder saw, and how well it fills in hidden stretches of the signals "
-        "of patients held out from its training.",
+        "Self-supervised pretraining: what each encoder saw, and how well it does its pretext task on patients held "
+        "out from its training.",
         columns,
         rows,
-        "Variance explained and effective rank are means over encoders, from held-out patients. Explained variance: 1 "
-        "is perfect, 0 is no better than a flat line. A low effective rank warns of a collapsed representation.",
+        f"{_score_note(results)}Scores and effective rank are means over encoders, from held-out patients. A low "
+        "effective rank warns of a collapsed representation.",
     )
 
 
-def _variance_explained(run: PretrainingRun) -> str:
-    return rounding.number(run.masked_variance_explained, 2)
+def _score_row(results: Results) -> list[tuple[str, Callable[[PretrainingRun], str]]]:
+    name = results.pretraining[0].score_name
+    return [(name[:1].upper() + name[1:], lambda run: rounding.number(run.score, 2))] if name else []
+
+
+def _score_note(results: Results) -> str:
+    if "variance" not in results.pretraining[0].score_name:
+        return ""
+    return "Explained variance: 1 is perfect, 0 is no better than a flat line. "
 
 
 # --- results ---------------------------------------------------------------------------------------------------

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from ppgssl.config import Pretraining
+from ppgssl.pretraining_options import Pretraining
 from ppgssl.provenance import fingerprint
 from ppgssl.records import IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
 
 CHECKPOINT_FILE = "checkpoint.pt"
 # Raised when a change to encoder, objective or loop makes older checkpoints unfit to go on from.
-_VERSION = 1
+_VERSION = 2
 
 
 def run_fingerprint(

@@ -8,28 +8,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ppgssl.config import EncoderShape
 from ppgssl.errors import StoreError
+from ppgssl.pretraining_options import EncoderShape
 from ppgssl.provenance import file_sha256, fingerprint, write_atomically
-from ppgssl.selfsupervised.encoders import ENCODERS, ResNet1d
+from ppgssl.selfsupervised.encoders import ENCODERS
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "encoder.safetensors"
-_VERSION = 1
+_VERSION = 2
 
 
-def save_encoder(folder: Path, encoder: ResNet1d, card: Mapping[str, Any]) -> None:
+def save_encoder(folder: Path, encoder: EncoderNetwork, card: Mapping[str, Any]) -> None:
     """Write an encoder; ``model.json`` comes last, so a folder that has it is whole.
 
     Parameters
     ----------
     folder : Path
         Made if need be; an encoder in it is replaced.
-    encoder : ResNet1d
+    encoder : EncoderNetwork
     card : mapping
         What people should know of it: training data, settings, losses. JSON values.
     """
@@ -40,7 +41,6 @@ def save_encoder(folder: Path, encoder: ResNet1d, card: Mapping[str, Any]) -> No
     temporary.replace(weights)
     model = {
         "version": _VERSION,
-        "architecture": encoder.name,
         "n_channels": encoder.n_channels,
         "shape": encoder.shape.model_dump(mode="json"),
         "embedding_dim": encoder.embedding_dim,
@@ -51,7 +51,7 @@ def save_encoder(folder: Path, encoder: ResNet1d, card: Mapping[str, Any]) -> No
     write_atomically(folder / MODEL_FILE, json.dumps(model, indent=1, ensure_ascii=False))
 
 
-def load_encoder(folder: Path) -> ResNet1d:
+def load_encoder(folder: Path) -> EncoderNetwork:
     """The encoder of a folder, on the CPU and in evaluation mode.
 
     Raises
@@ -99,10 +99,10 @@ def read_model(folder: Path) -> dict[str, Any]:
     return model
 
 
-def _rebuild(model: dict[str, Any], weights: Path) -> ResNet1d:
+def _rebuild(model: dict[str, Any], weights: Path) -> EncoderNetwork:
     try:
-        make = ENCODERS[model["architecture"]]
-        encoder = make(model["n_channels"], EncoderShape.model_validate(model["shape"]))
+        shape = TypeAdapter(EncoderShape).validate_python(model["shape"])
+        encoder: EncoderNetwork = ENCODERS[shape.name](model["n_channels"], shape)
         encoder.load_state_dict(load_file(weights))
     except (KeyError, ValidationError, RuntimeError, SafetensorError) as error:
         raise StoreError(f"{weights} does not hold the encoder that {MODEL_FILE} describes: {error}") from None

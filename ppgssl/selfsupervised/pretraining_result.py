@@ -17,8 +17,9 @@ from ppgssl.provenance import file_sha256
 from ppgssl.records import BoolArray, FloatArray, IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE, load_encoder, read_model, save_encoder
-from ppgssl.selfsupervised.encoders import ResNet1d
-from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.objectives.base import Objective
+from ppgssl.selfsupervised.objectives.reconstruction import ReconstructionObjective
 from ppgssl.selfsupervised.validation import spread_out
 
 EXAMPLES_FILE = "examples.safetensors"
@@ -35,7 +36,7 @@ class HistoryRow:
         Optimizer steps done.
     train_loss : float or None
         Mean over the steps since the last evaluation; None before the first step.
-    validation_loss, variance_explained, effective_rank, dead_fraction, is_collapsed
+    validation_loss, score, effective_rank, dead_fraction, is_collapsed
         On held-out patients; see :class:`~ppgssl.selfsupervised.validation.Judgement` and
         :class:`~ppgssl.selfsupervised.health.Health`.
     """
@@ -43,7 +44,7 @@ class HistoryRow:
     step: int
     train_loss: float | None
     validation_loss: float
-    variance_explained: float | None
+    score: float | None
     effective_rank: float
     dead_fraction: float
     is_collapsed: bool
@@ -59,7 +60,7 @@ class Examples:
         Numbers of the segments in the bank.
     original, reconstruction : float32 arrays, shape (n, n_channels, length)
         Normalised samples.
-    is_masked : bool array, shape (n, length)
+    is_masked : bool array, shape (n, n_channels, length)
     """
 
     index: IntArray
@@ -74,12 +75,14 @@ class PretrainingResult:
 
     Attributes
     ----------
-    encoder : ResNet1d
+    encoder : EncoderNetwork
         With the weights of the lowest validation loss, on the CPU, in evaluation mode.
     history : tuple of HistoryRow
+    examples : Examples or None
+        None where the objective reconstructs nothing.
     best_step : int
         Step of these weights.
-    masked_variance_explained, effective_rank, is_collapsed
+    score_name, score, effective_rank, is_collapsed
         Of these weights, on held-out patients.
     seconds : float
         Training time, all sittings together.
@@ -90,11 +93,12 @@ class PretrainingResult:
         Why an earlier, unfinished or differing run in the folder was not used.
     """
 
-    encoder: ResNet1d = field(repr=False)
+    encoder: EncoderNetwork = field(repr=False)
     history: tuple[HistoryRow, ...] = field(repr=False)
-    examples: Examples = field(repr=False)
+    examples: Examples | None = field(repr=False)
     best_step: int
-    masked_variance_explained: float | None
+    score_name: str
+    score: float | None
     effective_rank: float
     is_collapsed: bool
     seconds: float
@@ -105,7 +109,8 @@ class PretrainingResult:
 
 _FACTS = (
     "best_step",
-    "masked_variance_explained",
+    "score_name",
+    "score",
     "effective_rank",
     "is_collapsed",
     "seconds",
@@ -116,26 +121,24 @@ _FACTS = (
 
 
 @torch.inference_mode()
-def make_examples(objective: MaskedAutoencoder, bank: SegmentBank, index: torch.Tensor, *, seed: int) -> Examples:
-    """Reconstruct a few of the segments, evenly spaced."""
+def make_examples(objective: Objective, bank: SegmentBank, index: torch.Tensor, *, seed: int) -> Examples | None:
+    """Reconstruct a few of the segments, evenly spaced; None where the objective reconstructs nothing."""
+    if not isinstance(objective, ReconstructionObjective):
+        return None
     objective.eval()
     chosen = spread_out(index, N_EXAMPLES)
     batch = bank.gather(chosen)
-    mask, reconstruction = objective.reconstruct(batch, torch.Generator().manual_seed(seed))
-    return Examples(
-        chosen.numpy(), batch.cpu().numpy(), mask.squeeze(1).cpu().numpy(), reconstruction.float().cpu().numpy()
-    )
+    draws = objective.draw(len(batch), bank.length, torch.Generator(bank.device).manual_seed(seed))
+    shown = batch, objective.hidden(batch, draws), objective.reconstruct(batch, draws)
+    return Examples(chosen.numpy(), *[values.cpu().numpy() for values in shown])
 
 
 def save_result(folder: Path, made_of: str, result: PretrainingResult) -> None:
     """Write a finished run; the folder counts as finished once ``model.json`` is there, which comes last."""
-    temporary = folder / f".{EXAMPLES_FILE}.{os.getpid()}"
-    save_file({name: np.ascontiguousarray(values) for name, values in vars(result.examples).items()}, temporary)
-    temporary.replace(folder / EXAMPLES_FILE)
     card = {
         "made_of": made_of,
         "history": [asdict(row) for row in result.history],
-        "examples_sha256": file_sha256(folder / EXAMPLES_FILE),
+        "examples_sha256": _save_examples(folder, result.examples) if result.examples else None,
         **{name: getattr(result, name) for name in _FACTS},
     }
     save_encoder(folder, result.encoder, card)
@@ -163,7 +166,16 @@ def finished(folder: Path, made_of: str) -> bool:
     return (folder / MODEL_FILE).is_file() and read_model(folder)["card"].get("made_of") == made_of
 
 
-def _load_examples(folder: Path, card: Mapping[str, object]) -> Examples:
+def _save_examples(folder: Path, examples: Examples) -> str:
+    temporary = folder / f".{EXAMPLES_FILE}.{os.getpid()}"
+    save_file({name: np.ascontiguousarray(values) for name, values in vars(examples).items()}, temporary)
+    temporary.replace(folder / EXAMPLES_FILE)
+    return file_sha256(folder / EXAMPLES_FILE)
+
+
+def _load_examples(folder: Path, card: Mapping[str, object]) -> Examples | None:
+    if card.get("examples_sha256") is None:
+        return None
     path = folder / EXAMPLES_FILE
     if not path.is_file() or file_sha256(path) != card.get("examples_sha256"):
         raise StoreError(f"{path} is missing or not what was written beside {MODEL_FILE}: pretrain the encoder again")

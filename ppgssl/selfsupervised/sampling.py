@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from ppgssl.errors import TrainingError
+from ppgssl.records import BoolArray, IntArray
 
-class EpochSampler:
-    """Batches of segment numbers; every segment comes once an epoch, in an order that the seed decides.
 
-    A batch may span the end of an epoch, so all batches are of one size even where there are fewer segments than that.
+@dataclass(frozen=True)
+class Locality:
+    """Where the segments of a streamed bank lie, so that a sampler can ask for those of a few blocks at a time.
+
+    Attributes
+    ----------
+    block : int64 array, shape (n_segments,)
+        Number of the block that holds each segment of the bank.
+    n_bytes : int64 array, shape (n_blocks,)
+        Memory that each block takes.
+    buffer_bytes : int
+        Memory for blocks.
     """
 
-    def __init__(self, index: Tensor, batch_size: int, *, seed: int) -> None:
-        self.index, self.batch_size = index, batch_size
+    block: IntArray
+    n_bytes: IntArray
+    buffer_bytes: int
+
+    def windows(self, index: IntArray, generator: torch.Generator) -> IntArray:
+        """A window for each of these segments: blocks in random order, in each window as many as the buffer holds."""
+        used, block = np.unique(self.block[index], return_inverse=True)
+        order = torch.randperm(len(used), generator=generator).numpy()
+        window = np.empty(len(used), dtype=np.int64)
+        number, held = 0, 0
+        for place in order:
+            size = int(self.n_bytes[used[place]])
+            if held and held + size > self.buffer_bytes:
+                number, held = number + 1, 0
+            window[place], held = number, held + size
+        return window[block]
+
+
+class _Sampler(ABC):
+    """Batches off a queue that is an epoch long, and is filled again when it runs out.
+
+    A batch may span the end of an epoch, so all batches are of one size even where an epoch is shorter than that.
+    """
+
+    def __init__(self, batch_size: int, queue: Tensor, *, seed: int) -> None:
+        self.batch_size, self.queue = batch_size, queue
         self.generator = torch.Generator().manual_seed(seed)
-        self.queue = torch.empty(0, dtype=torch.int64)
+
+    @abstractmethod
+    def _epoch(self) -> Tensor:
+        """All rows of an epoch, in order."""
 
     def draw(self) -> Tensor:
-        """Numbers of the next batch, shape (batch_size,)."""
         while len(self.queue) < self.batch_size:
-            order = torch.randperm(len(self.index), generator=self.generator)
-            self.queue = torch.cat([self.queue, self.index[order]])
+            self.queue = torch.cat([self.queue, self._epoch()])
         batch, self.queue = self.queue[: self.batch_size], self.queue[self.batch_size :]
         return batch
 
@@ -33,3 +73,187 @@ class EpochSampler:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.queue = state["queue"]
         self.generator.set_state(state["generator"])
+
+
+class EpochSampler(_Sampler):
+    """Batches of segment numbers; every segment comes once an epoch, in an order that the seed decides.
+
+    ``draw()`` gives the numbers of the next batch, shape (batch_size,). A batch may span the end of an epoch, so all
+    batches are of one size even where there are fewer segments than that.
+
+    Parameters
+    ----------
+    index : int64 tensor, shape (n,)
+        Segment numbers.
+    batch_size : int
+    seed : int
+    locality : Locality or None
+        Of a streamed bank: a shuffle buffer. Blocks come in random order, the segments of as many of them as the buffer
+        holds are shuffled together, then those of the next ones. Without, all segments are shuffled together.
+    """
+
+    def __init__(self, index: Tensor, batch_size: int, *, seed: int, locality: Locality | None = None) -> None:
+        super().__init__(batch_size, torch.empty(0, dtype=torch.int64), seed=seed)
+        self.index, self.locality = index, locality
+
+    def _epoch(self) -> Tensor:
+        order = torch.randperm(len(self.index), generator=self.generator)
+        shuffled = self.index[order]
+        if self.locality is None:
+            return shuffled
+        windows = self.locality.windows(shuffled.numpy(), self.generator)
+        return shuffled[torch.from_numpy(np.argsort(windows, kind="stable"))]
+
+
+class PairSampler(_Sampler):
+    """Pairs of non-overlapping segments of one patient, the positive pairs of contrastive learning [1]_.
+
+    ``draw()`` gives segment numbers, shape (batch_size, 2): anchors and their partners. In an epoch, each segment of an
+    eligible patient that has a partner is an anchor once; its partner is any of the patient's segments that do not
+    overlap it, each with equal chance. Segments of different recordings never overlap; those of one recording do if
+    their starts are less than ``length`` apart.
+
+    Each patient's anchors are spread over the epoch, one at a random place in each of as many equal stretches as the
+    patient has anchors: a batch then seldom holds two pairs of one patient, which a loss that tells pairs apart
+    (NT-Xent) would take for strangers, and no part of the epoch belongs to the patients with the most segments.
+
+    Parameters
+    ----------
+    index : int64 tensor, shape (n,)
+        Segment numbers to draw from.
+    batch_size : int
+    patient, recording, start : int arrays, shape (n_segments,)
+        Of all segments of the bank: codes of patient and of recording, and first sample.
+    length : int
+        Samples of a segment.
+    min_segments : int
+        Patients with fewer segments in ``index`` are left out; published: 16 [1]_.
+    seed : int
+    locality : Locality or None
+        Of a streamed bank: both segments of a pair then lie in the same window of blocks, see :class:`EpochSampler`.
+        A segment without a partner in its window is left out of that epoch; as the windows are made anew for each
+        epoch, it may have one in the next.
+
+    Raises
+    ------
+    TrainingError
+        If no patient is eligible, or no window holds a pair.
+
+    References
+    ----------
+    .. [1] Mwaniki et al., Using self-supervised feature learning to improve the use of pulse oximeter signals to
+       predict paediatric hospitalization, Wellcome Open Research 6:248, 2023, 10.12688/wellcomeopenres.17148.2.
+    """
+
+    def __init__(
+        self,
+        index: Tensor,
+        batch_size: int,
+        *,
+        patient: ArrayLike,
+        recording: ArrayLike,
+        start: ArrayLike,
+        length: int,
+        min_segments: int,
+        seed: int,
+        locality: Locality | None = None,
+    ) -> None:
+        super().__init__(batch_size, torch.empty((0, 2), dtype=torch.int64), seed=seed)
+        self.locality = locality
+        numbers = index.numpy()
+        group = np.unique(np.asarray(patient)[numbers], return_inverse=True)[1]
+        own = [np.asarray(values)[numbers] for values in (recording, start)]
+        pairs = _Pairs(numbers, group, *own, length)
+        is_eligible = (np.bincount(group)[group] >= min_segments) & _any_of_group(group, pairs.n_partners > 0)
+        if not is_eligible.any():
+            n_most = int(np.bincount(group, minlength=1).max())
+            raise TrainingError(
+                f"no patient has {min_segments} segments, two of which do not overlap: of the {len(np.unique(group))} "
+                f"patients to train on, the one with the most has {n_most}. Lower "
+                "`pretraining.objective.min_segments`, or choose an objective that learns from single segments."
+            )
+        self._pairs = pairs.only(is_eligible)
+
+    def _epoch(self) -> Tensor:
+        pairs, window = self._pairs, np.zeros(len(self._pairs.index), dtype=np.int64)
+        if self.locality is not None:
+            window = self.locality.windows(pairs.index, self.generator)
+            pairs = pairs.within(window)
+        anchors = np.flatnonzero(pairs.n_partners)
+        if not len(anchors):
+            raise TrainingError(
+                "the memory for samples is so small that no two segments of a patient that do not overlap are in it "
+                "together: raise `inputs.memory_gb`"
+            )
+        order = anchors[np.lexsort((self._spread(pairs.group[anchors]), window[anchors]))]
+        partners = pairs.partners(order, self._uniform(len(order)))
+        return torch.from_numpy(np.stack([pairs.index[order], pairs.index[partners]], axis=1))
+
+    def _spread(self, group: IntArray) -> np.ndarray:
+        """A place in 0..1 for each row: those of a group one in each of as many equal stretches, in random order."""
+        order = torch.randperm(len(group), generator=self.generator).numpy()
+        order = order[np.argsort(group[order], kind="stable")]  # by group, and at random within
+        place = np.empty(len(group))
+        counts = np.bincount(group)
+        rank = np.arange(len(group)) - (np.cumsum(counts) - counts)[group[order]]
+        place[order] = (rank + self._uniform(len(group))) / counts[group[order]]
+        return place
+
+    def _uniform(self, n: int) -> np.ndarray:
+        return torch.rand(n, generator=self.generator, dtype=torch.float64).numpy()
+
+
+class _Pairs:
+    """Segments sorted by group, recording and start: what overlaps a segment then lies in one stretch around it.
+
+    Attributes
+    ----------
+    index, group : int64 arrays, shape (n,)
+        Segment numbers, and who may be paired with whom, in the order given.
+    n_partners : int64 array, shape (n,)
+        Segments of the same group that do not overlap this one.
+    """
+
+    def __init__(self, index: IntArray, group: IntArray, recording: IntArray, start: IntArray, length: int) -> None:
+        self.index, self.group, self._recording, self._start, self._length = index, group, recording, start, length
+        self._order = np.lexsort((start, recording, group))
+        sorted_group, sorted_start = group[self._order], start[self._order]
+        # A line on which recordings of one group and of others lie more than a segment apart.
+        is_new = np.diff(recording[self._order], prepend=-1) != 0
+        is_new[1:] |= np.diff(sorted_group) != 0
+        line = np.cumsum(is_new) * (int(start.max(initial=0)) + 2 * length) + sorted_start
+        self._first = self._unsorted(np.searchsorted(line, line - length, side="right"))
+        last = self._unsorted(np.searchsorted(line, line + length, side="left"))
+        self._begin = np.searchsorted(sorted_group, group, side="left")
+        self._n_overlapping = last - self._first
+        self.n_partners = np.searchsorted(sorted_group, group, side="right") - self._begin - self._n_overlapping
+
+    def _unsorted(self, values: IntArray) -> IntArray:
+        result = np.empty_like(values)
+        result[self._order] = values
+        return result
+
+    def only(self, is_kept: BoolArray) -> _Pairs:
+        """Of these segments alone."""
+        return self._made_of(is_kept, self.group)
+
+    def within(self, window: IntArray) -> _Pairs:
+        """Such that partners lie in the same window too."""
+        group = np.unique(window * (int(self.group.max()) + 1) + self.group, return_inverse=True)[1]
+        return self._made_of(np.ones(len(self.index), dtype=bool), group)
+
+    def _made_of(self, is_kept: BoolArray, group: IntArray) -> _Pairs:
+        columns = (self.index, group, self._recording, self._start)
+        return _Pairs(*(values[is_kept] for values in columns), self._length)
+
+    def partners(self, of: IntArray, uniform: np.ndarray) -> IntArray:
+        """A partner for each of these rows, chosen by a number in 0..1; all are rows, not segment numbers."""
+        n = self.n_partners[of]
+        place = self._begin[of] + np.minimum((uniform * n).astype(np.int64), n - 1)
+        place += np.where(place >= self._first[of], self._n_overlapping[of], 0)  # over those that overlap
+        return self._order[place]
+
+
+def _any_of_group(group: IntArray, is_true: BoolArray) -> BoolArray:
+    """Whether it is true of any row of the group of each row."""
+    return np.bincount(group, weights=is_true)[group] > 0

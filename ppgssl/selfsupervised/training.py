@@ -14,17 +14,18 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ppgssl.config import Pretraining
 from ppgssl.errors import TrainingError
+from ppgssl.pretraining_options import Pretraining
 from ppgssl.records import IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.checkpoints import load_checkpoint, remove_checkpoints, run_fingerprint, save_checkpoint
 from ppgssl.selfsupervised.devices import device_name, make_fabric, quiet
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE
-from ppgssl.selfsupervised.encoders import make_encoder, n_parameters
+from ppgssl.selfsupervised.encoders import make_encoder
+from ppgssl.selfsupervised.encoders.base import n_parameters
 from ppgssl.selfsupervised.interrupts import postponed_interrupt
-from ppgssl.selfsupervised.objectives import get_objective
-from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
+from ppgssl.selfsupervised.objectives import make_objective
+from ppgssl.selfsupervised.objectives.base import Objective
 from ppgssl.selfsupervised.optimisation import learning_rate, make_optimizer, set_learning_rate
 from ppgssl.selfsupervised.pretraining_result import (
     HistoryRow,
@@ -140,13 +141,13 @@ class _Run:
         self.fabric = make_fabric()
         self.bank = bank.to(self.fabric.device)
         self.validation = torch.from_numpy(validation)
-        self.objective = _make_objective(bank.n_channels, settings, fs_hz=fs_hz, seed=seed)
-        self.objective.draw_mask(1, bank.length, torch.Generator())  # refuses masks that do not fit, before any work
+        self.objective = _seeded_objective(bank.n_channels, settings, fs_hz=fs_hz, seed=seed)
+        self.objective.draw(1, bank.length, torch.Generator())  # refuses masks that do not fit, before any work
         with quiet():
             self.module, self.optimizer = self.fabric.setup(self.objective, make_optimizer(self.objective, settings))
             self.module.mark_forward_method("loss")
         self.sampler = EpochSampler(torch.from_numpy(train), settings.batch_size, seed=seed)
-        self.mask_generator = torch.Generator().manual_seed(seed + 1)
+        self.generator = torch.Generator(self.bank.device).manual_seed(seed + 1)
         self.counters = _Counters()
         self.best = self._weights()
         self.recent: list[Tensor] = []  # losses of the last few steps, still on the device
@@ -175,7 +176,9 @@ class _Run:
     def _step(self) -> None:
         counters = self.counters
         set_learning_rate(self.optimizer, learning_rate(counters.step, self.settings))
-        loss = self.module.loss(self.bank.gather(self.sampler.draw()), self.mask_generator)
+        index = self.sampler.draw()
+        draws = self.objective.draw(len(index), self.bank.length, self.generator)
+        loss = self.module.loss(self.bank.gather(index), draws)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.fabric.clip_gradients(self.module, self.optimizer, max_norm=_MAX_GRADIENT_NORM, error_if_nonfinite=False)
@@ -199,7 +202,7 @@ class _Run:
                 step=counters.step,
                 train_loss=counters.loss_sum / counters.n_losses if counters.n_losses else None,
                 validation_loss=judgement.loss,
-                variance_explained=judgement.variance_explained,
+                score=judgement.score,
                 effective_rank=judgement.health.effective_rank,
                 dead_fraction=judgement.health.dead_fraction,
                 is_collapsed=judgement.health.is_collapsed,
@@ -270,7 +273,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
             "sampler": self.sampler.state_dict(),
-            "mask_generator": self.mask_generator.get_state(),
+            "generator": self.generator.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -280,7 +283,7 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.best = state["best"]
         self.sampler.load_state_dict(state["sampler"])
-        self.mask_generator.set_state(state["mask_generator"])
+        self.generator.set_state(state["generator"])
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().cpu().clone() for name, value in self.objective.state_dict().items()}
@@ -295,7 +298,8 @@ class _Run:
             history=tuple(self.counters.history),
             examples=examples,
             best_step=best.step,
-            masked_variance_explained=best.variance_explained,
+            score_name=self.objective.score_name,
+            score=best.score,
             effective_rank=best.effective_rank,
             is_collapsed=best.is_collapsed,
             seconds=self.counters.seconds,
@@ -305,12 +309,11 @@ class _Run:
         )
 
 
-def _make_objective(n_channels: int, settings: Pretraining, *, fs_hz: float, seed: int) -> MaskedAutoencoder:
-    objective = get_objective(settings.objective)
+def _seeded_objective(n_channels: int, settings: Pretraining, *, fs_hz: float, seed: int) -> Objective:
     encoder = make_encoder(n_channels, settings.encoder, seed=seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)  # not the numbers that the encoder was made of
-        return objective(encoder, settings, fs_hz=fs_hz)
+        return make_objective(encoder, settings, fs_hz=fs_hz)
 
 
 def _checked_index(bank: SegmentBank, train_index: ArrayLike, validation_index: ArrayLike) -> tuple[IntArray, IntArray]:

@@ -38,6 +38,8 @@ FORMAT_FILE = "format.json"
 FORMAT = 2
 """Of the tables; a store of another format has to be made anew."""
 LOCK_FILE = ".lock"
+# Uncompressed size of a row group of samples: studies that stream their samples read one at a time.
+_ROW_GROUP_BYTES = 4_000_000
 _SYSTEM_ERROR = re.compile(r"[^:]+ \(os error \d+\)")
 JOINED = "joined recordings, split"
 """Reason of the one kind of reject that takes nothing out: its subject is the raw file, which is held in pieces."""
@@ -324,12 +326,17 @@ class CohortStore:
             return held.to_table(columns=list(columns) if columns else None)
 
     def _write(self, name: str, table: pa.Table) -> None:
+        properties = _writer_properties(table.schema, table.nbytes, table.num_rows)
         with self._writing(name) as folder:
-            write_deltalake(folder, table, mode="append", writer_properties=_writer_properties(table.schema))
+            write_deltalake(folder, table, mode="append", writer_properties=properties)
 
     def _delete(self, name: str, predicate: str) -> None:
+        with self.reading(name) as held:  # What stays of a file is written anew.
+            groups = [group for fragment in held.get_fragments() for group in fragment.row_groups[:1]]
+            n_bytes, n_rows = (sum(getattr(group, size) for group in groups) for size in ("total_byte_size", "num_rows"))
+            properties = _writer_properties(held.schema, n_bytes, n_rows)
         with self._writing(name) as folder:
-            DeltaTable(folder).delete(predicate)
+            DeltaTable(folder).delete(predicate, writer_properties=properties)
 
     def _delete_named(self, table: str, condition: str, names: Sequence[str]) -> None:
         """Remove the rows of which what stands at the end of ``condition`` is one of ``names``."""
@@ -437,8 +444,11 @@ def _check_format(folder: Path) -> None:
         )
 
 
-def _writer_properties(schema: pa.Schema) -> WriterProperties:
-    """Samples, which no dictionary shortens and no query selects by, have their bytes transposed: they pack better."""
+def _writer_properties(schema: pa.Schema, n_bytes: int, n_rows: int) -> WriterProperties:
+    """Samples, which no dictionary shortens and no query selects by, have their bytes transposed: they pack better.
+
+    ``n_bytes``, uncompressed, in ``n_rows`` decide how many rows make a row group.
+    """
     if not any(pa.types.is_list(field.type) for field in schema):
         return WriterProperties(compression="ZSTD", compression_level=1)
     # Nested columns can be addressed by default alone, so the others are named.
@@ -449,7 +459,11 @@ def _writer_properties(schema: pa.Schema) -> WriterProperties:
     }
     samples = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE", encoding="BYTE_STREAM_SPLIT")
     return WriterProperties(
-        compression="ZSTD", compression_level=1, default_column_properties=samples, column_properties=other
+        compression="ZSTD",
+        compression_level=1,
+        default_column_properties=samples,
+        column_properties=other,
+        max_row_group_size=max(1, _ROW_GROUP_BYTES * n_rows // max(1, n_bytes)),
     )
 
 

@@ -1,21 +1,22 @@
-"""Pretext tasks: each a module with an encoder and a loss. A new task is a new file and one line here."""
+"""Pretext tasks: a file each; a new one is a new file, its options in ``pretraining_options`` and one line here."""
 
-from ppgssl.config import suggest
-from ppgssl.errors import ConfigError
+from __future__ import annotations
+
+from typing import Any
+
+from ppgssl.pretraining_options import Pretraining
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.objectives.autoencoder import Autoencoder
+from ppgssl.selfsupervised.objectives.base import Objective
 from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
 
-OBJECTIVES: dict[str, type[MaskedAutoencoder]] = {"masked-autoencoder": MaskedAutoencoder}
+OBJECTIVES: dict[str, Any] = {Autoencoder.name: Autoencoder, MaskedAutoencoder.name: MaskedAutoencoder}
 
 
-def get_objective(name: str) -> type[MaskedAutoencoder]:
-    """The objective of a name.
-
-    Raises
-    ------
-    ConfigError
-        If there is none; the message lists the choices.
-    """
-    if name not in OBJECTIVES:
-        known = ", ".join(OBJECTIVES)
-        raise ConfigError(f"unknown `pretraining.objective` {name!r}{suggest(name, OBJECTIVES)}; known: {known}")
-    return OBJECTIVES[name]
+def make_objective(encoder: EncoderNetwork, settings: Pretraining, *, fs_hz: float) -> Objective:
+    """The objective that the settings name, around an encoder."""
+    options = settings.objective
+    objective: Objective = OBJECTIVES[options.name](
+        encoder, options, fs_hz=fs_hz, channel_dropout=settings.channel_dropout
+    )
+    return objective

@@ -1,25 +1,22 @@
-"""Strided residual networks over time, and the decoders that mirror them."""
+"""Compact, strided residual network over time, and the decoder that mirrors it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ppgssl.config import EncoderShape, suggest
-from ppgssl.errors import ConfigError
+from ppgssl.pretraining_options import ResNet1dShape
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 # The first convolution takes four samples to one. The pulse lies below 8 Hz and is sampled far above that, and there
 # are more feature maps than samples taken together, so nothing is lost, and all that follows is four times as cheap.
 STEM_STRIDE = 4
 _STAGE_STRIDE = 2
-_MIN_VARIANCE = 1e-6
 
 
-class ResNet1d(nn.Module):
+class ResNet1d(EncoderNetwork):
     """Compact residual encoder with pre-activation blocks [1]_.
 
     A stem divides time by four, each stage halves it and, from the second on, doubles the feature maps. Normalisation
@@ -27,42 +24,21 @@ class ResNet1d(nn.Module):
     would be two different ones, and the other segments of a batch do not enter a segment's representation. The
     residual path itself is not normalised, so the amplitude of a segment stays in it.
 
-    Parameters
-    ----------
-    n_channels : int
-        Input channels, for example red and infrared.
-    shape : config.EncoderShape
-
-    Attributes
-    ----------
-    n_features : int
-        Feature maps of the last stage.
-    embedding_dim : int
-        Length of the pooled representation: mean and SD of each feature map of the stem and of each stage.
-
     References
     ----------
     .. [1] He et al., Identity mappings in deep residual networks, ECCV 2016, arXiv:1603.05027.
     .. [2] Wu and He, Group normalization, ECCV 2018, arXiv:1803.08494.
-    .. [3] Bordes et al., Guillotine regularization: why removing layers is needed to improve generalization in
-       self-supervised learning, TMLR 2023, arXiv:2206.13378.
     """
 
     name = "resnet1d"
 
-    def __init__(self, n_channels: int, shape: EncoderShape) -> None:
-        super().__init__()
-        self.n_channels, self.shape = n_channels, shape
-        self.widths = [shape.width * 2**stage for stage in range(shape.n_stages)]
-        self.n_features = self.widths[-1]
-        self.embedding_dim = 2 * (shape.width + sum(self.widths))
+    def __init__(self, n_channels: int, shape: ResNet1dShape) -> None:
+        widths = [shape.width * 2**stage for stage in range(shape.n_stages)]
+        before = [shape.width, *widths[:-1]]
+        super().__init__(n_channels, shape, [shape.width, *widths])
+        self.widths = widths
         self.stem = convolution(n_channels, shape.width, shape.kernel_size, stride=STEM_STRIDE)
-        before = [shape.width, *self.widths[:-1]]
-        self.stages = nn.ModuleList(_stage(n_in, width, shape) for n_in, width in zip(before, self.widths, strict=True))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Feature map, shape (batch, n_features, time), of segments of shape (batch, n_channels, length)."""
-        return self.feature_maps(x)[-1]
+        self.stages = nn.ModuleList(_stage(n_in, width, shape) for n_in, width in zip(before, widths, strict=True))
 
     def feature_maps(self, x: Tensor) -> list[Tensor]:
         """Feature maps of the stem and of each stage, each of shape (batch, features, time)."""
@@ -74,16 +50,8 @@ class ResNet1d(nn.Module):
             maps.append(functional.silu(signal))
         return maps
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Pooled representation, shape (batch, embedding_dim): mean and SD over time of feature maps of every depth.
-
-        The last layers of a pretrained network serve its pretext task, and earlier ones often transfer better [3]_.
-        Which ones cannot be known beforehand, so all are pooled and the classifier weighs them. How a segment is
-        represented does not depend on the other segments of the batch.
-        """
-        return torch.cat(
-            [statistic for feature_map in self.feature_maps(x) for statistic in _moments(feature_map)], dim=-1
-        )
+    def make_decoder(self) -> ResNet1dDecoder:
+        return ResNet1dDecoder(self)
 
 
 class ResNet1dDecoder(nn.Module):
@@ -102,10 +70,11 @@ class ResNet1dDecoder(nn.Module):
     def __init__(self, encoder: ResNet1d) -> None:
         super().__init__()
         ups: list[nn.Module] = []
-        narrower = [encoder.shape.width, *encoder.widths[:-1]]
+        stem_width = encoder.depth_dims[0]
+        narrower = [stem_width, *encoder.widths[:-1]]
         for n_in, n_out in zip(reversed(encoder.widths), reversed(narrower), strict=True):
             ups.append(SubPixelUp(n_in, n_out, _STAGE_STRIDE))
-        self.ups = nn.Sequential(*ups, SubPixelUp(encoder.shape.width, encoder.n_channels, STEM_STRIDE))
+        self.ups = nn.Sequential(*ups, SubPixelUp(stem_width, encoder.n_channels, STEM_STRIDE))
 
     def forward(self, feature_map: Tensor, length: int) -> Tensor:
         """Samples, shape (batch, n_channels, length), of a feature map of shape (batch, n_features, time)."""
@@ -150,17 +119,11 @@ class SubPixelUp(nn.Module):
         return split.permute(0, 2, 3, 1).reshape(batch, -1, time * self.factor)
 
 
-def _stage(n_in: int, width: int, shape: EncoderShape) -> nn.Sequential:
+def _stage(n_in: int, width: int, shape: ResNet1dShape) -> nn.Sequential:
     """Residual blocks of one width, the first of which halves time."""
     first = ResidualBlock(n_in, width, shape.kernel_size, stride=_STAGE_STRIDE)
     others = (ResidualBlock(width, width, shape.kernel_size, stride=1) for _ in range(shape.blocks_per_stage - 1))
     return nn.Sequential(first, *others)
-
-
-def _moments(feature_map: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and SD over time; the variance is kept off 0, where the square root has no gradient."""
-    values = feature_map.float()
-    return values.mean(dim=-1), (values.var(dim=-1, unbiased=False) + _MIN_VARIANCE).sqrt()
 
 
 def convolution(n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv1d:
@@ -171,26 +134,3 @@ def convolution(n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> 
 def normalisation(n_features: int) -> nn.GroupNorm:
     """One mean and SD for all features and times of a segment; each feature its own gain and offset."""
     return nn.GroupNorm(1, n_features)
-
-
-ENCODERS: dict[str, Callable[[int, EncoderShape], ResNet1d]] = {ResNet1d.name: ResNet1d}
-
-
-def make_encoder(n_channels: int, shape: EncoderShape, *, seed: int, name: str = ResNet1d.name) -> ResNet1d:
-    """An untrained encoder; one seed gives the same weights always, and leaves the global generator as it was.
-
-    Raises
-    ------
-    ConfigError
-        If there is no encoder of that name.
-    """
-    if name not in ENCODERS:
-        raise ConfigError(f"unknown encoder {name!r}{suggest(name, ENCODERS)}; the encoders are: {', '.join(ENCODERS)}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return ENCODERS[name](n_channels, shape)
-
-
-def n_parameters(module: nn.Module) -> int:
-    """How many numbers a module learns."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -1,0 +1,69 @@
+"""Objectives that give a segment back: what they share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.objectives.base import Draws, Objective
+from ppgssl.selfsupervised.objectives.reconstruction_losses import RECONSTRUCTION_LOSSES
+
+
+class ReconstructionObjective(Objective):
+    """Encoder, decoder, and a loss between what went in and what came back.
+
+    Parameters
+    ----------
+    loss : str
+        A key of ``RECONSTRUCTION_LOSSES``.
+    """
+
+    score_name = "variance explained"
+
+    def __init__(self, encoder: EncoderNetwork, *, loss: str, fs_hz: float, channel_dropout: float = 0.0) -> None:
+        super().__init__(encoder, channel_dropout=channel_dropout)
+        self.decoder = encoder.make_decoder()
+        self.fs_hz = fs_hz
+        self.criterion = RECONSTRUCTION_LOSSES[loss]
+
+    @abstractmethod
+    def reconstruct(self, batch: Tensor, draws: Draws) -> Tensor:
+        """What comes back, float32, shape of ``batch``."""
+
+    @abstractmethod
+    def hidden(self, batch: Tensor, draws: Draws) -> Tensor:
+        """True where samples were hidden from the encoder, shape of ``batch``."""
+
+    def judged(self, batch: Tensor, draws: Draws) -> Tensor:
+        """True where the loss counts a sample, shape of ``batch``: all but channels that the cohort lacks."""
+        del draws
+        return is_present(batch).expand_as(batch)
+
+    def loss(self, batch: Tensor, draws: Draws) -> Tensor:
+        return self.criterion(self.reconstruct(batch, draws), batch, self.judged(batch, draws))
+
+    def tally(self, batch: Tensor, draws: Draws) -> Tensor:
+        """Samples and their summed loss; per channel: judged samples, their sum, sum of squares, squared errors."""
+        reconstruction, judged = self.reconstruct(batch, draws), self.judged(batch, draws)
+        loss = self.criterion(reconstruction, batch, judged)
+        errors = (batch - reconstruction).square()
+        sums = torch.stack([torch.ones_like(batch), batch, batch.square(), errors]) * judged
+        counted = torch.stack([loss * len(batch), torch.full_like(loss, len(batch))])
+        return torch.cat([counted.cpu().double(), sums.sum(dim=-1).cpu().double().sum(dim=1).flatten()])
+
+    def judgement(self, total: Tensor) -> tuple[float, float | None]:
+        """Mean loss; and 1 - squared error / variance of the judged samples about each channel's mean.
+
+        The second is 0 for a constant, negative if worse, None where the samples do not vary.
+        """
+        n, values, squares, errors = total[2:].reshape(4, -1)
+        variance = float((squares - values**2 / n.clamp(min=1)).sum())
+        return float(total[0] / total[1]), float(1 - errors.sum() / variance) if variance > 0 else None
+
+
+def is_present(batch: Tensor) -> Tensor:
+    """True for the channels of a segment that its cohort has, shape (batch, n_channels, 1): the others are all 0."""
+    return (batch != 0).any(dim=-1, keepdim=True)
