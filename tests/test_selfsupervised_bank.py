@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ppgssl.errors import TrainingError
+from ppgssl.selfsupervised import bank as bank_module
 from ppgssl.selfsupervised.bank import SegmentBank
 
 
@@ -28,7 +29,9 @@ def test_gather_equals_slicing_and_scaling_each_segment(n_channels, length, n_sp
     bank = SegmentBank(samples, starts, length, offset, scale)
     index = rng.integers(0, n_segments, 7)
     expected = [(samples[:, starts[i] : starts[i] + length] - offset[i][:, None]) * scale[i][:, None] for i in index]
-    np.testing.assert_array_equal(bank.gather(index).numpy(), np.stack(expected))
+    gathered = bank.gather(index)
+    np.testing.assert_array_equal(gathered.numpy(), np.stack(expected))
+    assert gathered.is_contiguous()
     assert len(bank) == n_segments
     assert bank.n_channels == n_channels
 
@@ -50,6 +53,33 @@ def test_index_may_be_a_list_an_array_or_a_tensor():
         assert bank.gather(index)[:, 0, 0].tolist() == [10.0, 0.0]
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 2), (0, 2), (2, 2, 3)])
+def test_the_segments_have_the_shape_of_the_index(shape):
+    bank = make_bank()
+    index = torch.randint(2, shape, generator=torch.Generator().manual_seed(0))
+    gathered = bank.gather(index)
+    assert gathered.shape == (*shape, 2, 10)
+    assert gathered.is_contiguous()
+    assert torch.equal(gathered[..., 0, 0], 10.0 * index)
+
+
+def test_a_gpu_is_given_the_same_segments_by_other_means(monkeypatch):
+    samples, starts = np.random.default_rng(0).standard_normal((3, 500)), np.arange(0, 400, 7)
+    bank = SegmentBank(samples, starts, 90, np.ones((len(starts), 3)), 2 * np.ones((len(starts), 3)))
+    index = torch.arange(len(starts)).flip(0).reshape(-1, 2)
+    expected = bank.gather(index)
+    monkeypatch.setattr(bank_module, "_cut_on_cpu", bank_module._cut)
+    gathered = bank.gather(index)
+    assert torch.equal(gathered, expected)
+    assert gathered.is_contiguous()
+
+
+def test_gathered_segments_are_copies():
+    bank = make_bank()
+    bank.gather([0, 1]).zero_()
+    assert bank.gather([1])[0, 1].tolist() == list(range(30, 40))
+
+
 def test_missing_samples_outside_all_segments_do_no_harm():
     samples = np.full((1, 30), np.nan)
     samples[:, 10:20] = 1.0
@@ -57,10 +87,13 @@ def test_missing_samples_outside_all_segments_do_no_harm():
     assert torch.isfinite(bank.gather([0, 1])).all()
 
 
-def test_read_only_samples_are_copied_without_a_warning():
+@pytest.mark.parametrize("is_writeable", [True, False])
+def test_samples_are_not_copied_even_if_they_are_read_only(is_writeable):
     samples = np.zeros((2, 20), dtype=np.float32)
-    samples.flags.writeable = False
-    assert make_bank(samples=samples).gather([0]).shape == (1, 2, 10)
+    samples.flags.writeable = is_writeable
+    bank = make_bank(samples=samples)
+    assert bank.samples.data_ptr() == samples.ctypes.data
+    assert bank.gather([0]).shape == (1, 2, 10)
 
 
 def test_a_bank_on_its_own_device_is_itself():
@@ -81,6 +114,17 @@ def test_a_bank_on_its_own_device_is_itself():
 def test_the_hash_follows_everything_that_decides_a_segment(changed):
     assert make_bank(**changed).sha256() != make_bank().sha256()
     assert make_bank().sha256() == make_bank().sha256()
+
+
+def test_a_known_hash_stands_for_the_samples():
+    assert make_bank(samples_sha256="a").sha256() == make_bank(samples_sha256="a", samples=np.ones((2, 20))).sha256()
+    assert make_bank(samples_sha256="a").sha256() != make_bank(samples_sha256="b").sha256()
+
+
+def test_segments_in_memory_lie_nowhere_in_particular_and_are_kept_anyway():
+    bank = make_bank()
+    bank.keep([0])
+    assert bank.locality is None
 
 
 @pytest.mark.parametrize(

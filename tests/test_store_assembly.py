@@ -114,8 +114,57 @@ def test_the_first_channel_that_a_cohort_has_fills_an_input(tmp_path):
 
 def test_a_cohort_without_any_of_the_channels_is_refused_with_what_it_has(tmp_path):
     wanted = [InputChannel(name="ppg", any_of=["ppg_green"])]
-    with pytest.raises(ConfigError, match="no channel for the input 'ppg': it has ppg_red, ppg_ir"):
+    with pytest.raises(
+        ConfigError, match=r"no channel for the input 'ppg': it has ppg_red, ppg_ir.*`optional: true` for this input"
+    ):
         choose_channels(make_store(tmp_path, 1), wanted)
+
+
+BOTH = [{"name": name, "any_of": [f"ppg_{name}"], "optional": name == "ir"} for name in ("red", "ir")]
+RED_ALONE = {"ppg_red": {"column": "red"}}
+
+
+@pytest.mark.parametrize("memory_gb", [1.0, 1e-6])
+def test_a_channel_that_a_cohort_lacks_is_zero_there_if_the_input_is_optional(tmp_path, memory_gb):
+    stores = [make_store(tmp_path / "a"), other_ward(tmp_path / "b", signals__channels=RED_ALONE)]
+    data = assemble(stores, inputs(channels=BOTH, memory_gb=memory_gb))
+    assert data.channel_of == {"ward": ("ppg_red", "ppg_ir"), "other": ("ppg_red", None)}
+    assert data.channels_of("other") == ["ppg_red"]
+    is_other = (data.table["cohort"] == "other").to_numpy()
+    assert is_other.sum() == 2 * N_SEGMENTS
+    np.testing.assert_array_equal(data.is_present, np.stack([np.ones_like(is_other), ~is_other], axis=1))
+    for numbers, segments in data.parts():
+        np.testing.assert_array_equal((segments != 0).any(axis=-1), data.is_present[numbers])
+    assert np.isnan(data.baseline[is_other, 1]).all()
+    assert np.isfinite(data.baseline[data.is_present]).all()
+    channels = data.acquisition.groupby("cohort")["channel"].unique().map(list).to_dict()
+    assert channels == {"ward": ["ppg_red", "ppg_ir"], "other": ["ppg_red"]}
+
+
+def test_only_the_channels_that_a_cohort_has_are_judged(tmp_path):
+    stores = [make_store(tmp_path / "a"), other_ward(tmp_path / "b", signals__channels=RED_ALONE)]
+    apart = [assemble([store], inputs(channels=BOTH[:1])) for store in stores]
+    together = assemble(stores, inputs(channels=BOTH))
+    other = together.verdicts.query("cohort == 'other'").reset_index(drop=True)
+    assert other.equals(apart[1].verdicts)
+    ward = together.verdicts.query("cohort == 'ward'")
+    assert (ward["sqi"] <= apart[0].verdicts["sqi"]).all()
+
+
+def test_a_cohort_needs_a_channel_for_some_input_even_if_all_are_optional(tmp_path):
+    green = InputChannel(name="green", any_of=["ppg_green"], optional=True)
+    infrared = InputChannel(name="ir", any_of=["ppg_ir"], optional=True)
+    store = other_ward(tmp_path, signals__channels=RED_ALONE)
+    with pytest.raises(ConfigError, match=r"'other' has no channel for any input.*green \(ppg_green\), ir \(ppg_ir\)"):
+        choose_channels(store, [green, infrared])
+    red = InputChannel(name="red", any_of=["ppg_red"], optional=True)
+    assert choose_channels(store, [green, red]) == (None, "ppg_red")
+
+
+def test_patients_and_recordings_have_codes_over_all_cohorts(tmp_path):
+    data = assemble([make_store(tmp_path / "a"), other_ward(tmp_path / "b", 1)], inputs())  # p1_1 is in both
+    assert data.patient_code.tolist() == [0] * N_SEGMENTS + [1] * N_SEGMENTS + [2] * N_SEGMENTS
+    assert data.recording_code.tolist() == data.patient_code.tolist()
 
 
 def test_duplicates_are_left_out(tmp_path):
@@ -147,6 +196,8 @@ def test_the_baseline_of_a_segment_is_the_raw_level_during_it(tmp_path):
     data = assemble([CohortStore(tmp_path / "store")], inputs())
     assert data.baseline.shape == (N_SEGMENTS, 1)
     np.testing.assert_allclose(np.diff(data.baseline[:, 0]), 2.0, atol=0.2)
+    level = next(CohortStore(tmp_path / "store").iterate(["ppg_ir"])).channels["ppg_ir"].baseline
+    assert data.baseline[:, 0].tolist() == [np.median(level[start : start + 4]) for start in range(0, 10, 2)]
     assert data.baseline[0, 0] == pytest.approx(60 + 2 + 0.35, abs=0.4)
 
 

@@ -36,6 +36,8 @@ class Locality:
     def windows(self, index: IntArray, generator: torch.Generator) -> IntArray:
         """A window for each of these segments: blocks in random order, in each window as many as the buffer holds."""
         used, block = np.unique(self.block[index], return_inverse=True)
+        if self.n_bytes[used].sum() <= self.buffer_bytes:
+            return np.zeros_like(index)
         order = torch.randperm(len(used), generator=generator).numpy()
         window = np.empty(len(used), dtype=np.int64)
         number, held = 0, 0
@@ -162,8 +164,7 @@ class PairSampler(_Sampler):
         self.locality = locality
         numbers = index.numpy()
         group = np.unique(np.asarray(patient)[numbers], return_inverse=True)[1]
-        own = [np.asarray(values)[numbers] for values in (recording, start)]
-        pairs = _Pairs(numbers, group, *own, length)
+        pairs = _Pairs(numbers, group, np.asarray(recording)[numbers], np.asarray(start)[numbers], length)
         is_eligible = (np.bincount(group)[group] >= min_segments) & _any_of_group(group, pairs.n_partners > 0)
         if not is_eligible.any():
             n_most = int(np.bincount(group, minlength=1).max())
@@ -175,7 +176,7 @@ class PairSampler(_Sampler):
         self._pairs = pairs.only(is_eligible)
 
     def _epoch(self) -> Tensor:
-        pairs, window = self._pairs, np.zeros(len(self._pairs.index), dtype=np.int64)
+        pairs, window = self._pairs, np.zeros_like(self._pairs.index)
         if self.locality is not None:
             window = self.locality.windows(pairs.index, self.generator)
             pairs = pairs.within(window)
@@ -235,16 +236,15 @@ class _Pairs:
 
     def only(self, is_kept: BoolArray) -> _Pairs:
         """Of these segments alone."""
-        return self._made_of(is_kept, self.group)
+        return self._made_of(self.group, is_kept)
 
     def within(self, window: IntArray) -> _Pairs:
         """Such that partners lie in the same window too."""
         group = np.unique(window * (int(self.group.max()) + 1) + self.group, return_inverse=True)[1]
-        return self._made_of(np.ones(len(self.index), dtype=bool), group)
+        return self._made_of(group, slice(None))
 
-    def _made_of(self, is_kept: BoolArray, group: IntArray) -> _Pairs:
-        columns = (self.index, group, self._recording, self._start)
-        return _Pairs(*(values[is_kept] for values in columns), self._length)
+    def _made_of(self, group: IntArray, of: BoolArray | slice) -> _Pairs:
+        return _Pairs(self.index[of], group[of], self._recording[of], self._start[of], self._length)
 
     def partners(self, of: IntArray, uniform: np.ndarray) -> IntArray:
         """A partner for each of these rows, chosen by a number in 0..1; all are rows, not segment numbers."""

@@ -1,19 +1,30 @@
-"""From the stores of a study's cohorts to what its models see: samples in one array, accepted segments as indices."""
+"""From the stores of a study's cohorts to what its models see: samples, and accepted segments as indices into them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ppgssl.config import InputChannel, Inputs, Segmentation
 from ppgssl.errors import ConfigError, StoreError
-from ppgssl.records import FloatArray
-from ppgssl.signals.resampling import resample
+from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.signals.normalisation import Moments, segment_moments
+from ppgssl.store.blocks import Described, RowGroup, row_groups
+from ppgssl.store.memory import samples_budget
 from ppgssl.store.segmenting import LOW_SQI, concatenate, ensure_grid, is_accepted
-from ppgssl.store.tables import CohortStore, StoredRecording
+from ppgssl.store.streaming import Places, StreamedSamples
+from ppgssl.store.tables import CohortStore
+
+# Values of segments that are looked at in one go.
+_PART_VALUES = 500_000
+# Of the memory for samples that are streamed; the rest is for segments that are asked for again and again.
+_BLOCKS_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -22,9 +33,12 @@ class StudySegments:
 
     Attributes
     ----------
-    samples : float32 array, shape (n_channels, n_samples)
+    samples : float32 array, shape (n_channels, n_samples), or StreamedSamples
         The recordings of all cohorts, one after another, at the study's rate; 0 where unusable, which no accepted
-        segment is.
+        segment is, and for a channel that a cohort lacks. Streamed where they would not fit in the memory that the
+        study gives them.
+    samples_sha256 : str
+        Hash of the samples, however they are held.
     table : DataFrame, one row a segment
         ``cohort``, ``patient`` (``cohort/patient_id``), ``recording_id``, ``start`` (first sample in ``samples``),
         ``heart_rate_bpm``.
@@ -39,16 +53,64 @@ class StudySegments:
         ``cohort``, ``patient``, ``channel``, ``amplitude``, ``level``: of the raw signal, to see whether patients were
         recorded differently.
     channel_of : mapping of cohort to the cohort's channels that fill the inputs, in order
+        None where the cohort has no channel for an optional input.
     """
 
-    samples: FloatArray = field(repr=False)
+    samples: FloatArray | StreamedSamples = field(repr=False)
+    samples_sha256: str
     table: pd.DataFrame = field(repr=False)
     baseline: FloatArray = field(repr=False)
     length: int
     fs_hz: float
     verdicts: pd.DataFrame = field(repr=False)
     acquisition: pd.DataFrame = field(repr=False)
-    channel_of: Mapping[str, tuple[str, ...]]
+    channel_of: Mapping[str, tuple[str | None, ...]]
+
+    def channels_of(self, cohort: str) -> list[str]:
+        """The channels of a cohort that fill inputs, each once."""
+        return _present(self.channel_of[cohort])
+
+    @property
+    def is_present(self) -> BoolArray:
+        """Whether each segment's cohort has each input channel, shape (n_segments, n_channels)."""
+        cohort = pd.Categorical(self.table["cohort"], categories=list(self.channel_of))
+        has = np.array([[name is not None for name in channels] for channels in self.channel_of.values()])
+        return np.asarray(has[cohort.codes])
+
+    @property
+    def patient_code(self) -> IntArray:
+        """A number for the patient of each segment."""
+        return pd.factorize(self.table["patient"])[0].astype(np.int64)
+
+    @property
+    def recording_code(self) -> IntArray:
+        """A number for the recording of each segment."""
+        return self.table.groupby(["cohort", "recording_id"], sort=False).ngroup().to_numpy(dtype=np.int64)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Mean and SD of each segment, from one pass over the samples."""
+        return segment_moments(self.parts(), self.baseline.shape)
+
+    def parts(self) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Numbers of some segments, and their samples of shape (n, n_channels, length), until each has come once.
+
+        A few at a time, and of streamed samples each block once.
+        """
+        starts = self.table["start"].to_numpy()
+        order = np.arange(len(starts))
+        if isinstance(self.samples, StreamedSamples):
+            order = np.argsort(self.samples.block_of(starts), kind="stable")
+        size = max(1, _PART_VALUES // (self.length * self.baseline.shape[1]))
+        for first in range(0, len(order), size):
+            numbers = order[first : first + size]
+            yield numbers, _segments(self.samples, starts[numbers], self.length)
+
+    def sharing(self, n_processes: int) -> StudySegments:
+        """The same for one of several processes, which share the memory for streamed samples."""
+        if n_processes == 1 or not isinstance(self.samples, StreamedSamples):
+            return self
+        return replace(self, samples=self.samples.sharing(n_processes))
 
 
 def assemble(stores: Sequence[CohortStore], inputs: Inputs) -> StudySegments:
@@ -56,19 +118,21 @@ def assemble(stores: Sequence[CohortStore], inputs: Inputs) -> StudySegments:
 
     The first store is the labelled cohort. Recordings that ingest found to be duplicates are left out, and so are those
     of later stores whose signals an earlier store holds too. Segments are cut now where a store does not hold the
-    study's length and step yet.
+    study's length and step yet. Samples are held in memory if they fit into ``inputs.memory_gb``, see
+    :func:`ppgssl.store.memory.samples_budget`; otherwise they are streamed. The segments are the same.
 
     Raises
     ------
     ConfigError
-        If a cohort has none of the channels that may fill an input.
+        If a cohort has none of the channels that may fill an input that is not optional, or fills no input at all.
     StoreError
         If no segment of any cohort is accepted.
     """
     shared = shared_recordings(stores)
-    parts = [_assemble_one(store, inputs, shared[store.cohort.name]) for store in stores]
-    sizes = [part.samples.shape[1] for part in parts]
-    shifts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    sources = [_source(store, inputs, shared[store.cohort.name]) for store in stores]
+    parts = [_scanned(source) for source in sources]
+    sizes = [part.recordings["n_samples"].sum() for part in parts]
+    shifts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     table = concatenate(
         part.table.assign(start=part.table["start"] + shift) for part, shift in zip(parts, shifts, strict=True)
     )
@@ -77,35 +141,47 @@ def assemble(stores: Sequence[CohortStore], inputs: Inputs) -> StudySegments:
             f"no segment of {inputs.segment_s:g} s is accepted in any cohort: the signals are too short or too poor. "
             "Look at `inputs.segment_s` and `inputs.min_sqi` in the study, and at the segments tables of the stores."
         )
+    budget = samples_budget(inputs.memory_gb)
+    samples = _streamed(parts, int(_BLOCKS_SHARE * budget))
+    digests = b"".join(digest for part in parts for digest in part.recordings["digest"])
     return StudySegments(
-        samples=np.concatenate([part.samples for part in parts], axis=1),
+        samples=samples.read_all() if samples.block_bytes.sum() <= budget else samples,
+        samples_sha256=hashlib.sha256(digests).hexdigest(),
         table=table,
         baseline=np.concatenate([part.baseline for part in parts]),
         length=inputs.segment_samples,
         fs_hz=inputs.fs_hz,
         verdicts=concatenate(part.verdicts for part in parts),
         acquisition=concatenate(part.acquisition for part in parts),
-        channel_of={name: channels for part in parts for name, channels in part.channel_of.items()},
+        channel_of={source.cohort: source.channels for source in sources},
     )
 
 
-def choose_channels(store: CohortStore, wanted: Sequence[InputChannel]) -> tuple[str, ...]:
+def choose_channels(store: CohortStore, wanted: Sequence[InputChannel]) -> tuple[str | None, ...]:
     """The cohort's channel for each input: the first of ``any_of`` that the cohort has.
+
+    None for an optional input that it has no channel for.
 
     Raises
     ------
     ConfigError
-        If it has none of them.
+        If it has none for an input that is not optional, or for no input at all.
     """
-    chosen = []
-    for channel in wanted:
-        found = [name for name in channel.any_of if name in store.channels]
-        if not found:
+    chosen = [next((name for name in channel.any_of if name in store.channels), None) for channel in wanted]
+    has = f"it has {', '.join(store.channels)}"
+    for channel, name in zip(wanted, chosen, strict=True):
+        if name is None and not channel.optional:
             raise ConfigError(
-                f"cohort {store.cohort.name!r} has no channel for the input {channel.name!r}: it has "
-                f"{', '.join(store.channels)}, and `any_of` lists {', '.join(channel.any_of)}"
+                f"cohort {store.cohort.name!r} has no channel for the input {channel.name!r}: {has}, and `any_of` "
+                f"lists {', '.join(channel.any_of)}. Add one of its channels there, or set `optional: true` for this "
+                "input: it is then all zeros in this cohort"
             )
-        chosen.append(found[0])
+    if not _present(chosen):
+        inputs = ", ".join(f"{channel.name} ({' or '.join(channel.any_of)})" for channel in wanted)
+        raise ConfigError(
+            f"cohort {store.cohort.name!r} has no channel for any input, and needs one though all are optional: {has}, "
+            f"and the inputs are {inputs}. Add one of its channels to an `any_of`, or leave the cohort out"
+        )
     return tuple(chosen)
 
 
@@ -125,57 +201,131 @@ def shared_recordings(stores: Sequence[CohortStore]) -> dict[str, set[str]]:
     return shared
 
 
-def _assemble_one(store: CohortStore, inputs: Inputs, shared: set[str]) -> StudySegments:
-    cohort = store.cohort.name
+@dataclass(frozen=True)
+class _Source:
+    """A store, and what of it the study uses."""
+
+    store: CohortStore
+    inputs: Inputs
+    channels: tuple[str | None, ...]
+    rule: Segmentation
+    recordings: set[str]
+
+    @property
+    def cohort(self) -> str:
+        return self.store.cohort.name
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one cohort adds; its samples are counted from 0.
+
+    ``recordings``, sorted: ``recording_id``, ``n_samples``, ``digest``, ``block`` that holds it, first sample
+    ``within`` the block.
+    """
+
+    recordings: pd.DataFrame
+    blocks: list[RowGroup]
+    table: pd.DataFrame
+    baseline: FloatArray
+    verdicts: pd.DataFrame
+    acquisition: pd.DataFrame
+
+
+def _source(store: CohortStore, inputs: Inputs, shared: set[str]) -> _Source:
     channels = choose_channels(store, inputs.channels)
-    grid = store.cohort.segments.model_copy(
+    rule = store.cohort.segments.model_copy(
         update={"segment_s": inputs.segment_s, "step_s": inputs.step_s, "min_sqi": inputs.min_sqi}
     )
-    ensure_grid(store, grid)
+    ensure_grid(store, rule)
     excluded = shared | set(store.rejects().query("stage == 'duplicates'")["subject"])
-    stored = [row for row in store.iterate(list(dict.fromkeys(channels))) if row.recording_id not in excluded]
-    recordings = {row.recording_id: row for row in sorted(stored, key=lambda row: row.recording_id)}
-    signals = {name: _signals(row, channels, inputs.fs_hz) for name, row in recordings.items()}
-    segments = _fitting(store.segments(inputs.segment_s, inputs.step_s), signals, inputs)
-    verdicts = _verdicts(segments, channels, grid, cohort)
+    return _Source(store, inputs, channels, rule, set(store.recordings(["recording_id"])["recording_id"]) - excluded)
+
+
+class _Scan:
+    """What one pass over a cohort's samples finds, a block in memory at a time."""
+
+    def __init__(self, source: _Source, segments: pd.DataFrame) -> None:
+        self._source = source
+        self._start_s = segments["start_s"].to_numpy()
+        self._segments_of = segments.groupby("recording_id").indices
+        self._recordings: list[dict[str, object]] = []
+        self._acquisition: list[dict[str, object]] = []
+        self.baseline = np.full((len(segments), len(source.channels)), np.nan, dtype=np.float32)
+
+    def add(self, block: int, group: RowGroup) -> None:
+        samples, sizes, described = group.scan()
+        for row, (name, end, size) in enumerate(zip(described.recording_id, np.cumsum(sizes), sizes, strict=True)):
+            within = int(end - size)
+            digest = hashlib.sha256(np.ascontiguousarray(samples[:, within:end]).data).digest()
+            self._recordings.append(dict(zip(_RECORDINGS, (name, int(size), digest, block, within), strict=True)))
+            self._acquisition += _acquisition(self._source, described, row)
+            if name in self._segments_of:
+                self._add_baseline(np.asarray(self._segments_of[name]), described, row)
+
+    def _add_baseline(self, segments: IntArray, described: Described, row: int) -> None:
+        for column, channel in enumerate(self._source.channels):
+            if channel is not None:
+                seconds = described.baseline[channel][row]
+                starts_s = self._start_s[segments]
+                self.baseline[segments, column] = _levels(seconds, starts_s, self._source.inputs.segment_s)
+
+    @property
+    def recordings(self) -> pd.DataFrame:
+        return _sorted(self._recordings, _RECORDINGS)
+
+    @property
+    def acquisition(self) -> pd.DataFrame:
+        return _sorted(self._acquisition, ["recording_id", *_ACQUISITION])[_ACQUISITION]
+
+
+_RECORDINGS = ["recording_id", "n_samples", "digest", "block", "within"]
+_ACQUISITION = ["cohort", "patient", "channel", "amplitude", "level"]
+
+
+def _scanned(source: _Source) -> _Part:
+    inputs = source.inputs
+    segments = source.store.segments(inputs.segment_s, inputs.step_s)
+    segments = segments[segments["recording_id"].isin(source.recordings)].reset_index(drop=True)
+    scan = _Scan(source, segments)
+    blocks = row_groups(source.store, source.recordings, source.channels, inputs.fs_hz)
+    for number, block in enumerate(blocks):
+        scan.add(number, block)
+    recordings = scan.recordings
+    start, fits = _starts(segments, recordings, inputs)
+    segments, start = segments[fits], start[fits]
+    verdicts = _verdicts(segments, source).reset_index(drop=True)
     kept = verdicts["accepted"].to_numpy()
-    table = verdicts.loc[kept, ["cohort", "patient", "recording_id"]].assign(
-        start=segments.loc[kept, "start"], heart_rate_bpm=segments.loc[kept, "heart_rate_bpm"]
-    )
-    return StudySegments(
-        samples=np.concatenate([np.empty((len(channels), 0), dtype=np.float32), *signals.values()], axis=1),
+    table = verdicts.loc[kept, ["cohort", "patient", "recording_id", "heart_rate_bpm"]]
+    table.insert(3, "start", start[kept])
+    return _Part(
+        recordings=recordings,
+        blocks=blocks,
         table=table.reset_index(drop=True),
-        baseline=_baseline(segments[kept], recordings, channels, inputs.segment_s),
-        length=inputs.segment_samples,
-        fs_hz=inputs.fs_hz,
+        baseline=scan.baseline[fits][kept],
         verdicts=verdicts,
-        acquisition=_acquisition(list(recordings.values()), channels, cohort),
-        channel_of={cohort: channels},
+        acquisition=scan.acquisition,
     )
 
 
-def _signals(recording: StoredRecording, channels: Sequence[str], fs_hz: float) -> FloatArray:
-    # Unusable stretches become 0, the mean of a band-passed signal: the nearest that resampling can do.
-    samples = np.nan_to_num(np.stack([recording.channels[name].samples for name in channels]))
-    if recording.fs_hz != fs_hz:
-        samples = resample(samples, fs_in_hz=recording.fs_hz, fs_out_hz=fs_hz)
-    return np.ascontiguousarray(samples, dtype=np.float32)
+def _sorted(rows: Sequence[dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=list(columns))
+    return frame.sort_values("recording_id", kind="stable", ignore_index=True)
 
 
-def _fitting(segments: pd.DataFrame, signals: Mapping[str, FloatArray], inputs: Inputs) -> pd.DataFrame:
-    """Segments of these signals that fit whole at the study's rate, with ``start``: the first sample of each."""
-    segments = segments[segments["recording_id"].isin(signals)]
+def _starts(segments: pd.DataFrame, recordings: pd.DataFrame, inputs: Inputs) -> tuple[IntArray, BoolArray]:
+    """First sample of each segment at the study's rate, and whether it fits whole into its recording."""
     within = np.round(segments["start_s"].to_numpy() * inputs.fs_hz).astype(np.int64)
-    sizes = np.array([array.shape[1] for array in signals.values()], dtype=np.int64)
-    recording = pd.Index(list(signals)).get_indexer(pd.Index(segments["recording_id"]))
+    sizes = recordings["n_samples"].to_numpy(dtype=np.int64)
+    recording = pd.Index(recordings["recording_id"]).get_indexer(pd.Index(segments["recording_id"]))
     start = (np.cumsum(sizes) - sizes)[recording] + within
     # At a lower rate, the end of a recording may round to a sample less than that of its last segment.
-    fits = within + inputs.segment_samples <= sizes[recording]
-    return segments.assign(start=start)[fits].reset_index(drop=True)
+    return start, np.asarray(within + inputs.segment_samples <= sizes[recording])
 
 
-def _verdicts(segments: pd.DataFrame, channels: Sequence[str], rule: Segmentation, cohort: str) -> pd.DataFrame:
-    accepted = is_accepted(segments, list(dict.fromkeys(channels)), rule).all(axis=1)
+def _verdicts(segments: pd.DataFrame, source: _Source) -> pd.DataFrame:
+    channels = _present(source.channels)
+    accepted = is_accepted(segments, channels, source.rule).all(axis=1)
     quality = segments[[f"sqi_{name}" for name in channels]].min(axis=1, skipna=False)
     defect = pd.Series("", index=segments.index, dtype=object)
     for name in channels:
@@ -183,9 +333,9 @@ def _verdicts(segments: pd.DataFrame, channels: Sequence[str], rule: Segmentatio
     defect = defect.where((defect != "") | accepted, LOW_SQI)
     return pd.DataFrame(
         {
-            "cohort": cohort,
+            "cohort": source.cohort,
             "recording_id": segments["recording_id"],
-            "patient": [patient_key(cohort, name) for name in segments["patient_id"]],
+            "patient": [patient_key(source.cohort, name) for name in segments["patient_id"]],
             "start_s": segments["start_s"],
             "accepted": accepted.astype(bool),
             "defect": defect,
@@ -195,32 +345,54 @@ def _verdicts(segments: pd.DataFrame, channels: Sequence[str], rule: Segmentatio
     )
 
 
-def _baseline(
-    segments: pd.DataFrame, recordings: Mapping[str, StoredRecording], channels: Sequence[str], segment_s: float
-) -> FloatArray:
-    rows = np.full((len(segments), len(channels)), np.nan, dtype=np.float32)
-    for number, (name, start_s) in enumerate(zip(segments["recording_id"], segments["start_s"], strict=True)):
-        first, last = int(start_s), max(int(np.ceil(start_s + segment_s)), int(start_s) + 1)
-        for column, channel in enumerate(channels):
-            rows[number, column] = _median(recordings[name].channels[channel].baseline[first:last])
-    return rows
+def _levels(seconds: FloatArray, starts_s: FloatArray, segment_s: float) -> FloatArray:
+    """Median of the known levels of the seconds that each segment touches; NaN where none is known."""
+    first = starts_s.astype(np.int64)
+    n_seconds = np.maximum(np.ceil(starts_s + segment_s).astype(np.int64) - first, 1)
+    at = first[:, None] + np.arange(n_seconds.max())
+    is_known = (np.arange(n_seconds.max()) < n_seconds[:, None]) & (at < len(seconds))
+    known = np.append(np.where(np.isfinite(seconds), seconds, np.nan), np.float32(np.nan))
+    values = np.sort(known[np.where(is_known, at, -1)], axis=1)  # NaN goes last.
+    n_known = np.isfinite(values).sum(axis=1)
+    rows = np.arange(len(values))
+    low, high = (values[rows, (np.maximum(n_known - 1, 0) + shift) // 2] for shift in (0, 1))
+    return np.asarray((low + high) / 2)
 
 
-def _acquisition(recordings: Sequence[StoredRecording], channels: Sequence[str], cohort: str) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "cohort": cohort,
-                "patient": patient_key(cohort, recording.patient_id),
-                "channel": channel,
-                "amplitude": recording.channels[channel].amplitude,
-                "level": _median(recording.channels[channel].baseline),
-            }
-            for recording in recordings
-            for channel in dict.fromkeys(channels)
-        ],
-        columns=["cohort", "patient", "channel", "amplitude", "level"],
+def _acquisition(source: _Source, described: Described, row: int) -> list[dict[str, object]]:
+    return [
+        {
+            "recording_id": described.recording_id[row],
+            "cohort": source.cohort,
+            "patient": patient_key(source.cohort, described.patient_id[row]),
+            "channel": channel,
+            "amplitude": described.amplitude[channel][row],
+            "level": _median(described.baseline[channel][row]),
+        }
+        for channel in _present(source.channels)
+    ]
+
+
+def _streamed(parts: Sequence[_Part], budget_bytes: int) -> StreamedSamples:
+    recordings = pd.concat([part.recordings for part in parts], keys=range(len(parts)))
+    n_blocks = np.array([len(part.blocks) for part in parts])
+    block = recordings["block"] + (np.cumsum(n_blocks) - n_blocks)[recordings.index.get_level_values(0)]
+    places = Places(
+        bounds=np.concatenate([[0], np.cumsum(recordings["n_samples"])]).astype(np.int64),
+        block=block.to_numpy(dtype=np.int64),
+        within=recordings["within"].to_numpy(dtype=np.int64),
     )
+    return StreamedSamples([block for part in parts for block in part.blocks], places, budget_bytes)
+
+
+def _segments(samples: FloatArray | StreamedSamples, starts: IntArray, length: int) -> FloatArray:
+    if isinstance(samples, StreamedSamples):
+        return samples.segments(starts, length)
+    return sliding_window_view(samples, length, axis=1)[:, starts].swapaxes(0, 1)
+
+
+def _present(channels: Iterable[str | None]) -> list[str]:
+    return [name for name in dict.fromkeys(channels) if name is not None]
 
 
 def _median(values: FloatArray) -> float:

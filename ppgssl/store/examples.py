@@ -21,7 +21,7 @@ def channel_quality(data: StudyData, store: CohortStore) -> list[ChannelQuality]
     """Quality of the channels that fill the study's inputs."""
     inputs = data.study.inputs
     segments = store.segments(inputs.segment_s, inputs.step_s)
-    channels = dict.fromkeys(data.segments.channel_of[store.cohort.name])
+    channels = data.segments.channels_of(store.cohort.name)
     rule = store.cohort.segments.model_copy(update={"min_sqi": inputs.min_sqi})
     return [_quality(segments, store.cohort.name, name, rule) for name in channels]
 
@@ -46,7 +46,7 @@ def example_waveforms(data: StudyData, store: CohortStore) -> list[ExampleWavefo
     """A typical recording, one that is partly good, and one without an accepted segment; fewer if there is none."""
     verdicts = data.segments.verdicts.query("cohort == @store.cohort.name")
     chosen = _chosen(verdicts)
-    channel = data.segments.channel_of[store.cohort.name][0]
+    channel = data.segments.channels_of(store.cohort.name)[0]
     recordings = {row.recording_id: row for row in store.iterate([channel]) if row.recording_id in chosen}
     return [
         _example(

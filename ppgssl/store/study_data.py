@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,10 @@ class StudyData:
         """Which segments are of these patients."""
         return self.segments.table["patient"].isin(patients).to_numpy()
 
+    def sharing(self, n_processes: int) -> StudyData:
+        """The same for one of several processes, which share the memory for streamed samples."""
+        return replace(self, segments=self.segments.sharing(n_processes))
+
 
 def store_folder(entry: StudyCohort, study_file: Path, out: Path) -> Path:
     """Where the store of one of a study's cohorts lies."""
@@ -101,7 +105,7 @@ def load_study_data(study: Study, study_file: Path, out: Path) -> StudyData:
     content = fingerprint(
         {
             "stores": {store.cohort.name: store.fingerprint() for store in stores},
-            "inputs": study.inputs.model_dump(mode="json"),
+            "inputs": study.inputs.model_dump(mode="json", exclude={"memory_gb"}),
             "outcome": study.outcome,
             "validation": study.validation.model_dump(mode="json", exclude={"n_bootstrap"}),
             "seed": study.seed,

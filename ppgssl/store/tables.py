@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -332,9 +333,9 @@ class CohortStore:
 
     def _delete(self, name: str, predicate: str) -> None:
         with self.reading(name) as held:  # What stays of a file is written anew.
-            groups = [group for fragment in held.get_fragments() for group in fragment.row_groups[:1]]
-            n_bytes, n_rows = (sum(getattr(group, size) for group in groups) for size in ("total_byte_size", "num_rows"))
-            properties = _writer_properties(held.schema, n_bytes, n_rows)
+            groups = [group for file in islice(held.get_fragments(), 1) for group in file.row_groups[:1]]
+            sizes = [(group.total_byte_size, group.num_rows) for group in groups] or [(0, 1)]
+            properties = _writer_properties(held.schema, *sizes[0])
         with self._writing(name) as folder:
             DeltaTable(folder).delete(predicate, writer_properties=properties)
 

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from ppgssl.store.memory import available_bytes, samples_budget
+
+
+@pytest.fixture
+def root(tmp_path):
+    """The files of a Linux of which 8 GiB are available."""
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal:       16777216 kB\nMemAvailable:    8388608 kB\n")
+    (tmp_path / "sys/fs/cgroup/memory").mkdir(parents=True)
+    return tmp_path
+
+
+def test_what_linux_can_give_is_available(root):
+    assert available_bytes(root) == 8 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("limit", "used"),
+    [("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")],
+)
+def test_no_more_is_available_than_a_container_leaves(root, limit, used):
+    (root / "sys/fs/cgroup" / limit).write_text(f"{3 * 2**30}\n")
+    (root / "sys/fs/cgroup" / used).write_text(f"{2**30}\n")
+    assert available_bytes(root) == 2 * 2**30
+
+
+def test_a_container_without_a_limit_takes_nothing_away(root):
+    (root / "sys/fs/cgroup/memory.max").write_text("max\n")
+    (root / "sys/fs/cgroup/memory.current").write_text(f"{2**30}\n")
+    assert available_bytes(root) == 8 * 2**30
+
+
+def test_other_systems_say_how_much_memory_they_have(tmp_path):
+    assert available_bytes(tmp_path) > 2**28
+
+
+def test_the_study_decides_or_half_of_what_is_available():
+    assert samples_budget(0.25) == 250_000_000
+    assert samples_budget(None) == pytest.approx(available_bytes() / 2, rel=0.5)
