@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -155,6 +155,17 @@ def _published_augmentations() -> list[AnyAugmentation]:
     return [NoiseOptions(name="noise"), PermutationOptions(name="permutation")]
 
 
+def _all_augmentations() -> list[AnyAugmentation]:
+    return [
+        NoiseOptions(name="noise"),
+        ScalingOptions(name="scaling"),
+        NegationOptions(name="negation"),
+        TimeReversalOptions(name="time-reversal"),
+        PermutationOptions(name="permutation"),
+        TimeWarpingOptions(name="time-warping"),
+    ]
+
+
 # --- objectives ------------------------------------------------------------------------------------------------
 
 ReconstructionLoss = Annotated[
@@ -196,30 +207,48 @@ class MaskedAutoencoderOptions(_Model):
     loss: ReconstructionLoss = "mse"
 
 
-class ContrastivePatientOptions(_Model):
+class _TwoViews(_Model):
+    pairs: Pairs = "patient"
+    min_segments: MinSegments = 2
+    augmentations: list[AugmentationOptions] = Field(
+        default_factory=_published_augmentations, description="Each view goes through all of them, in this order."
+    )
+
+    @model_validator(mode="after")
+    def _views_differ(self) -> Self:
+        if self.pairs == "segment" and not any(augmentation.probability > 0 for augmentation in self.augmentations):
+            raise ValueError(
+                "`pairs: segment` needs `augmentations`: without them, both views of a segment are the same"
+            )
+        return self
+
+
+class ContrastivePatientOptions(_TwoViews):
     """Segments that belong together have to be found among those of other patients (NT-Xent)."""
 
     name: Literal["contrastive-patient"]
-    pairs: Pairs = "patient"
-    min_segments: MinSegments = 2
-    temperature: float = Field(0.1, gt=0, le=10)
+    temperature: float = Field(
+        0.1, gt=0, le=10, description="The lower it is, the more only the most similar strangers count."
+    )
     decoupled: bool = Field(False, description="Leave the positive pair out of the denominator (DCL).")
-    margin: float = Field(0.0, ge=0, lt=2, description="Taken off the similarity of the positive pair.")
-    projection_dim: int = Field(64, ge=2, le=8192)
-    augmentations: list[AugmentationOptions] = Field(default_factory=_published_augmentations)
+    margin: float = Field(0.0, ge=0, lt=2, description="Taken off the similarity, -1 to 1, of the positive pair.")
+    projection_dim: int = Field(64, ge=2, le=8192, description="Dimensions in which similarity is measured.")
 
 
-class VicRegOptions(_Model):
+class VicRegOptions(_TwoViews):
     """Two views get the same embedding, whose dimensions keep their variance and share no information."""
 
     name: Literal["vicreg"]
-    pairs: Pairs = "patient"
-    min_segments: MinSegments = 2
-    similarity_weight: float = Field(25.0, ge=0)
-    variance_weight: float = Field(25.0, ge=0)
-    covariance_weight: float = Field(1.0, ge=0)
-    projection_dim: int = Field(128, ge=2, le=8192)
-    augmentations: list[AugmentationOptions] = Field(default_factory=_published_augmentations)
+    similarity_weight: float = Field(25.0, ge=0, description="Of the squared difference between views.")
+    variance_weight: float = Field(25.0, ge=0, description="Of what dimensions lack of an SD of 1.")
+    covariance_weight: float = Field(1.0, ge=0, description="Of the squared covariances of dimensions.")
+    projection_dim: int = Field(
+        128,
+        ge=2,
+        le=8192,
+        description="Dimensions of which variance and covariance are taken; more than there are pairs in a batch "
+        "cannot all be unlike each other.",
+    )
 
 
 class TransformationRecognitionOptions(_Model):
@@ -227,14 +256,7 @@ class TransformationRecognitionOptions(_Model):
 
     name: Literal["transformation-recognition"]
     transformations: list[AugmentationOptions] = Field(
-        default_factory=lambda: [
-            NoiseOptions(name="noise"),
-            ScalingOptions(name="scaling"),
-            NegationOptions(name="negation"),
-            TimeReversalOptions(name="time-reversal"),
-            PermutationOptions(name="permutation"),
-            TimeWarpingOptions(name="time-warping"),
-        ],
+        default_factory=_all_augmentations,
         min_length=1,
         description="Each is applied to half of the segments, whatever its `probability`, and has to be told.",
     )
@@ -286,3 +308,17 @@ class Pretraining(_Model):
         0.1, gt=0, lt=0.9, description="Share of the patients held out to judge the loss."
     )
     evaluate_every: int = Field(100, ge=1, description="Steps between validation losses, checkpoints and log lines.")
+    precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
+        "auto", description="auto: bf16-mixed on a GPU, 32-true elsewhere."
+    )
+    compile: bool = Field(
+        False, description="Compile the network first; that takes half a minute, and pays after thousands of steps."
+    )
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> Self:
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"`batch_size` must be a multiple of `accumulate`, and {self.batch_size} is none of {self.accumulate}"
+            )
+        return self

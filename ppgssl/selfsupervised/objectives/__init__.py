@@ -8,9 +8,15 @@ from ppgssl.pretraining_options import Pretraining
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.autoencoder import Autoencoder
 from ppgssl.selfsupervised.objectives.base import Objective
+from ppgssl.selfsupervised.objectives.contrastive_patient import ContrastivePatient
 from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
+from ppgssl.selfsupervised.objectives.transformation_recognition import TransformationRecognition
+from ppgssl.selfsupervised.objectives.vicreg import VicReg
 
-OBJECTIVES: dict[str, Any] = {Autoencoder.name: Autoencoder, MaskedAutoencoder.name: MaskedAutoencoder}
+OBJECTIVES: dict[str, Any] = {
+    objective.name: objective
+    for objective in (Autoencoder, MaskedAutoencoder, ContrastivePatient, VicReg, TransformationRecognition)
+}
 
 
 def make_objective(encoder: EncoderNetwork, settings: Pretraining, *, fs_hz: float) -> Objective:

@@ -55,18 +55,25 @@ class Objective(nn.Module, ABC):
         generator : torch.Generator
             The only source of randomness; tensors are drawn on its device.
         """
+        return self.draw_keep((n,), generator)
+
+    def draw_keep(self, shape: tuple[int, ...], generator: torch.Generator) -> Draws:
+        """``keep`` for :func:`visible_channels`, where channels are dropped; nothing where they are not."""
         if self.channel_dropout == 0:
             return {}
-        shape = (n, 2) if self.segments_per_sample == 2 else (n,)
         return {"keep": draw_channels(shape, self.encoder.n_channels, self.channel_dropout, generator)}
 
     @abstractmethod
     def loss(self, batch: Tensor, draws: Draws) -> Tensor:
-        """The mean loss, a scalar, of a batch and the randomness drawn for it."""
+        """The mean loss, a scalar, of a batch and the randomness drawn for it.
+
+        Rows of a batch with the same rows of its draws are a batch, too. Where segments are not compared with each
+        other, each counts alike, so that the mean loss of equal parts is the loss of the whole.
+        """
 
     def tally(self, batch: Tensor, draws: Draws) -> Tensor:
         """Sums, float64 and on the CPU, that add up over batches to what :meth:`judgement` needs."""
-        return torch.tensor([len(batch) * float(self.loss(batch, draws)), len(batch)], dtype=torch.float64)
+        return torch.tensor([len(batch) * float(self.loss(batch, draws).detach()), len(batch)], dtype=torch.float64)
 
     def judgement(self, total: Tensor) -> tuple[float, float | None]:
         """Mean loss and, where the task has one, a score that people can read, of summed tallies."""

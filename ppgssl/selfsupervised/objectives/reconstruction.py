@@ -43,15 +43,19 @@ class ReconstructionObjective(Objective):
         return is_present(batch).expand_as(batch)
 
     def loss(self, batch: Tensor, draws: Draws) -> Tensor:
-        return self.criterion(self.reconstruct(batch, draws), batch, self.judged(batch, draws))
+        return self.losses(batch, self.reconstruct(batch, draws), self.judged(batch, draws)).mean()
+
+    def losses(self, batch: Tensor, reconstruction: Tensor, judged: Tensor) -> Tensor:
+        """The loss of each segment, shape (n,)."""
+        return self.criterion(reconstruction, batch, judged, self.fs_hz)
 
     def tally(self, batch: Tensor, draws: Draws) -> Tensor:
         """Samples and their summed loss; per channel: judged samples, their sum, sum of squares, squared errors."""
         reconstruction, judged = self.reconstruct(batch, draws), self.judged(batch, draws)
-        loss = self.criterion(reconstruction, batch, judged)
+        losses = self.losses(batch, reconstruction, judged)
         errors = (batch - reconstruction).square()
         sums = torch.stack([torch.ones_like(batch), batch, batch.square(), errors]) * judged
-        counted = torch.stack([loss * len(batch), torch.full_like(loss, len(batch))])
+        counted = torch.stack([losses, torch.ones_like(losses)]).sum(dim=-1)
         return torch.cat([counted.cpu().double(), sums.sum(dim=-1).cpu().double().sum(dim=1).flatten()])
 
     def judgement(self, total: Tensor) -> tuple[float, float | None]:
