@@ -9,17 +9,11 @@ from pydantic import ValidationError
 from ppgssl.arms import ARMS
 from ppgssl.config import Cohort, Study
 from ppgssl.errors import ReportError
-from ppgssl.pretraining_options import (
-    AnyObjective,
-    AnyShape,
-    AutoencoderOptions,
-    MaskedAutoencoderOptions,
-    ResNet1dShape,
-)
 from ppgssl.records import modality
 from ppgssl.report import rounding
 from ppgssl.report.document import Cite, Heading, Paragraph, Text, runs
 from ppgssl.report.families import ssl_arms
+from ppgssl.report.pretraining_methods import pretraining_methods
 from ppgssl.report.rounding import enumeration, plural
 from ppgssl.results import Results
 from ppgssl.signals.filters import BANDS_HZ
@@ -81,7 +75,7 @@ def methods(results: Results) -> tuple[Heading | Paragraph, ...]:
     parts = (
         ("Signals", _signals(config)),
         ("Segments", _segments(config)),
-        ("Self-supervised pretraining", _pretraining(results, config)),
+        ("Self-supervised pretraining", pretraining_methods(config.study) if ssl_arms(results) else []),
         ("Prediction", _prediction(results, config)),
         ("Validation", _validation(config)),
         ("Statistics", _statistics(results)),
@@ -153,99 +147,6 @@ def _device_rules(config: Configuration) -> str:
         f"{cohort.segments.min_device_sqi:g} instead."
         for cohort in config.cohorts
         if cohort.segments.accept != "sqi"
-    )
-
-
-# --- pretraining -----------------------------------------------------------------------------------------------
-
-
-def _pretraining(results: Results, config: Configuration) -> list[Text]:
-    if not ssl_arms(results):
-        return []
-    return [_objective(config.study), _exposure(config.study), _optimisation(config.study)]
-
-
-def _objective(study: Study) -> Text:
-    return (
-        *_task(study.pretraining.objective),
-        *_encoder(study.pretraining.encoder),
-        " No outcome or covariate enters pretraining.",
-    )
-
-
-def _task(options: AnyObjective) -> Text:
-    if isinstance(options, MaskedAutoencoderOptions):
-        return (
-            f"The encoder was trained as a masked autoencoder: {100 * options.mask_ratio:g}% of the time axis was "
-            f"hidden in stretches of {options.mask_group_s:g} s, and a decoder had to fill in what was hidden",
-            Cite(("he2022",)),
-            ".",
-        )
-    if isinstance(options, AutoencoderOptions):
-        return ("The encoder was trained as a plain autoencoder: to compress a segment and give it back.",)
-    return (f"The pretext task was “{options.name}”.",)
-
-
-def _encoder(shape: AnyShape) -> Text:
-    if not isinstance(shape, ResNet1dShape):
-        return (f" The encoder is “{shape.name}”.",)
-    return (
-        " The encoder is a one-dimensional residual network",
-        Cite(("he2016",)),
-        f" of a stem that divides the time resolution by four and {plural(shape.n_stages, 'stage')} with "
-        f"{plural(shape.blocks_per_stage, 'block')} each, {shape.width} feature maps in the first stage and twice as "
-        f"many in each further one, kernels of {shape.kernel_size} samples, and half the time resolution after each "
-        "stage. A segment's representation is the mean and the standard deviation over time of the feature maps of the "
-        "stem and of each stage.",
-    )
-
-
-def _exposure(study: Study) -> Text:
-    sources = {ARMS[name].encoder for name in study.arms}
-    words = {
-        "per-fold": {
-            "ssl-labelled": "the training patients of the labelled cohort, anew in every fold",
-            "ssl-all": "the training patients of the labelled cohort and all unlabelled cohorts, anew in every fold",
-        },
-        "disjoint": {
-            "ssl-labelled": "the training patients of the labelled cohort, anew in every fold",
-            "ssl-all": "the unlabelled cohorts alone, once for all folds",
-        },
-        "transductive": {
-            "ssl-labelled": "all patients of the labelled cohort, test patients too, once for all folds (transductive)",
-            "ssl-all": "all patients of all cohorts, test patients too, once for all folds (transductive)",
-        },
-    }[study.pretraining.exposure]
-    labels = {"ssl-labelled": "“labelled cohort”", "ssl-all": "“all recordings”"}
-    texts = [f"the encoder {labels[name]} was pretrained on {words[name]}" for name in labels if name in sources]
-    closing = (
-        ""
-        if study.pretraining.exposure == "transductive"
-        else " No encoder saw a signal of a patient it was tested on."
-    )
-    return (
-        f"Of the two sources of pretraining, {'; '.join(texts)}.{closing}"
-        if len(texts) > 1
-        else f"{_capital(texts[0])}.{closing}"
-    )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _optimisation(study: Study) -> Text:
-    settings = study.pretraining
-    return (
-        f"Training took {rounding.count(settings.n_steps)} steps of AdamW",
-        Cite(("loshchilov2019",)),
-        f" with batches of {settings.batch_size} segments, learning rate {settings.learning_rate:g} (linear warm-up "
-        f"over {100 * settings.warmup_fraction:g}% of the steps, then cosine decay) and weight decay "
-        f"{settings.weight_decay:g}. The loss was judged every {settings.evaluate_every} steps on "
-        f"{100 * settings.validation_fraction:g}% of the patients, held out from it; the weights of the lowest such "
-        "loss were kept. The effective rank of the held-out representation",
-        Cite(("roy2007",)),
-        " tells whether it collapsed.",
     )
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 REFERENCES: dict[str, str] = {
+    "alain2017": (
+        "Alain G, Bengio Y. Understanding intermediate layers using linear classifier probes. International Conference "
+        "on Learning Representations, workshop, 2017. arXiv:1610.01644"
+    ),
     "mwaniki2023": (
         "Mwaniki P, Kamanu T, Akech S, Dunsmuir D, Ansermino JM, Eijkemans MJC. Using self-supervised feature "
         "learning to improve the use of pulse oximeter signals to predict paediatric hospitalization. Wellcome Open"
@@ -77,5 +81,38 @@ REFERENCES: dict[str, str] = {
     "liang2018": (
         "Liang Y, Elgendi M, Chen Z, Ward R. An optimal filter for short photoplethysmogram signals. Sci Data 2018;"
         " 5: 180076. doi:10.1038/sdata.2018.76"
+    ),
+    "chen2020": (
+        "Chen T, Kornblith S, Norouzi M, Hinton G. A simple framework for contrastive learning of visual "
+        "representations. International Conference on Machine Learning 2020: 1597–607. arXiv:2002.05709"
+    ),
+    "yeh2022": (
+        "Yeh CH, Hong CY, Hsu YC, Liu TL, Chen Y, LeCun Y. Decoupled contrastive learning. European Conference on "
+        "Computer Vision 2022. arXiv:2110.06848"
+    ),
+    "wang2018": (
+        "Wang F, Cheng J, Liu W, Liu H. Additive margin softmax for face verification. IEEE Signal Process Lett 2018; "
+        "25: 926–30. doi:10.1109/LSP.2018.2822810"
+    ),
+    "bardes2022": (
+        "Bardes A, Ponce J, LeCun Y. VICReg: variance-invariance-covariance regularization for self-supervised "
+        "learning. International Conference on Learning Representations 2022. arXiv:2105.04906"
+    ),
+    "saeed2019": (
+        "Saeed A, Ozcelebi T, Lukkien J. Multi-task self-supervised learning for human activity detection. Proc ACM "
+        "Interact Mob Wearable Ubiquitous Technol 2019; 3: 61. doi:10.1145/3328932"
+    ),
+    "yamamoto2020": (
+        "Yamamoto R, Song E, Kim JM. Parallel WaveGAN: a fast waveform generation model based on generative "
+        "adversarial networks with multi-resolution spectrogram. IEEE International Conference on Acoustics, Speech "
+        "and Signal Processing 2020: 6199–203. arXiv:1910.11480"
+    ),
+    "lee2025": (
+        "Lee J, Kang H. SDSC: a structure-aware metric for semantic signal representation learning. 2025. "
+        "arXiv:2507.14516"
+    ),
+    "dosovitskiy2021": (
+        "Dosovitskiy A, Beyer L, Kolesnikov A, et al. An image is worth 16x16 words: transformers for image "
+        "recognition at scale. International Conference on Learning Representations 2021. arXiv:2010.11929"
     ),
 }

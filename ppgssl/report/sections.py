@@ -26,6 +26,7 @@ from ppgssl.report.document import (
 from ppgssl.report.families import reference_arm
 from ppgssl.report.methods import Configuration, methods
 from ppgssl.report.references import REFERENCES
+from ppgssl.report.representation import representation_section
 from ppgssl.report.rounding import plural
 from ppgssl.results import CohortFlow, Exclusion, Results
 
@@ -58,6 +59,7 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
         _quality(results, config),
         _pretraining(results),
         _results(results),
+        representation_section(results),
         Section("Methods", methods(results)),
         Section("Limitations", (Bullets(wording.limitations(results)),)),
     ]

@@ -1,0 +1,219 @@
+"""The methods text of pretraining: true to the objective, the encoder and the training that the study chose."""
+
+from __future__ import annotations
+
+from ppgssl.arms import ARMS
+from ppgssl.config import Study
+from ppgssl.pretraining_options import (
+    AnyAugmentation,
+    AnyObjective,
+    AnyShape,
+    AutoencoderOptions,
+    ContrastivePatientOptions,
+    MaskedAutoencoderOptions,
+    PatchTransformerShape,
+    ResNet1dShape,
+    ResNet50Shape,
+    TransformationRecognitionOptions,
+    VicRegOptions,
+)
+from ppgssl.report import rounding
+from ppgssl.report.document import Cite, Text
+from ppgssl.report.rounding import enumeration, plural
+
+
+def pretraining_methods(study: Study) -> list[Text]:
+    """Paragraphs on pretext task and encoder, on what pretraining saw, and on the optimisation."""
+    return [_task_and_encoder(study), _exposure(study), _optimisation(study)]
+
+
+def _task_and_encoder(study: Study) -> Text:
+    settings = study.pretraining
+    dropout = (
+        f" A channel of a segment was blanked with probability {settings.channel_dropout:g}, never all of them."
+        if settings.channel_dropout and len(study.inputs.channels) > 1
+        else ""
+    )
+    return (
+        *_task(settings.objective),
+        dropout,
+        *_encoder(settings.encoder),
+        f" {_REPRESENTATION[settings.encoder.representation]} No outcome or covariate enters pretraining.",
+    )
+
+
+# --- pretext tasks ---------------------------------------------------------------------------------------------
+
+
+def _task(options: AnyObjective) -> Text:
+    if isinstance(options, AutoencoderOptions):
+        return (
+            "The encoder was trained as a plain autoencoder: to compress a segment and give it back",
+            *_reconstruction(options.loss),
+        )
+    if isinstance(options, MaskedAutoencoderOptions):
+        return _masked(options)
+    if isinstance(options, ContrastivePatientOptions):
+        return _contrastive(options)
+    if isinstance(options, VicRegOptions):
+        return (
+            f"The encoder was trained to give {_pairs(options)} the same projection, whose dimensions keep their "
+            "variance and are uncorrelated (VICReg",
+            Cite(("bardes2022",)),
+            f"; weights {options.similarity_weight:g}, {options.variance_weight:g} and {options.covariance_weight:g}). "
+            f"{_augmented(options.augmentations)}",
+        )
+    return _recognition(options)
+
+
+def _masked(options: MaskedAutoencoderOptions) -> Text:
+    apart = ", other ones in each channel," if options.mask_channels == "apart" else ""
+    return (
+        f"The encoder was trained as a masked autoencoder: {100 * options.mask_ratio:g}% of the time axis was "
+        f"hidden in stretches of {options.mask_group_s:g} s{apart} and a decoder had to fill in what was hidden",
+        Cite(("he2022",)),
+        *_reconstruction(options.loss),
+    )
+
+
+_LOSSES: dict[str, tuple[str, str | None]] = {
+    "mse": ("mean squared error", None),
+    "spectral": ("distance of spectra at several resolutions", "yamamoto2020"),
+    "sdsc": ("signed-amplitude Dice overlap", "lee2025"),
+    "sdsc+mse": ("signed-amplitude Dice overlap and mean squared error together", "lee2025"),
+}
+
+
+def _reconstruction(loss: str) -> Text:
+    words, source = _LOSSES[loss]
+    return (f". The loss was the {words}", *([Cite((source,))] if source else []), ".")
+
+
+def _contrastive(options: ContrastivePatientOptions) -> Text:
+    decoupled: Text = (", the pair itself left out of the denominator", Cite(("yeh2022",))) if options.decoupled else ()
+    margin: Text = (
+        (f", {options.margin:g} taken off the similarity of the pair", Cite(("wang2018",))) if options.margin else ()
+    )
+    published: Text = (", the published way", Cite(("mwaniki2023",))) if options.pairs == "patient" else ()
+    return (
+        f"The encoder was trained to find {_pairs(options)} among those of others (NT-Xent loss",
+        Cite(("chen2020",)),
+        f" at temperature {options.temperature:g}",
+        *decoupled,
+        *margin,
+        ")",
+        *published,
+        f". {_augmented(options.augmentations)}",
+    )
+
+
+def _recognition(options: TransformationRecognitionOptions) -> Text:
+    return (
+        "The encoder was trained to tell which transformations a segment was put through",
+        Cite(("saeed2019",)),
+        f": {_names(options.transformations)}, each applied to half of the segments.",
+    )
+
+
+def _pairs(options: ContrastivePatientOptions | VicRegOptions) -> str:
+    if options.pairs == "segment":
+        return "two augmentations of one segment"
+    least = f" of at least {options.min_segments} segments" if options.min_segments > 2 else ""
+    return f"two non-overlapping segments of one patient{least}"
+
+
+def _augmented(augmentations: list[AnyAugmentation]) -> str:
+    return f"Segments were augmented by {_names(augmentations)}." if augmentations else "Segments were not augmented."
+
+
+def _names(augmentations: list[AnyAugmentation]) -> str:
+    return enumeration(augmentation.name.replace("-", " ") for augmentation in augmentations)
+
+
+# --- encoders --------------------------------------------------------------------------------------------------
+
+_REPRESENTATION = {
+    "every-depth": "A segment's representation is the mean and the standard deviation over time of the feature maps of "
+    "every depth.",
+    "last": "A segment's representation is the mean over time of the last feature map.",
+}
+
+
+def _encoder(shape: AnyShape) -> Text:
+    if isinstance(shape, ResNet1dShape):
+        return (
+            " The encoder is a one-dimensional residual network",
+            Cite(("he2016",)),
+            f" of a stem that divides the time resolution by four and {plural(shape.n_stages, 'stage')} with "
+            f"{plural(shape.blocks_per_stage, 'block')} each, {shape.width} feature maps in the first stage and twice "
+            f"as many in each further one, kernels of {shape.kernel_size} samples, and half the time resolution after "
+            "each stage.",
+        )
+    if isinstance(shape, ResNet50Shape):
+        return (
+            " The encoder is the published 50-layer one-dimensional residual network",
+            Cite(("mwaniki2023", "he2016")),
+            f", {shape.width} feature maps inside the bottlenecks of the first stage and {shape.n_features} features.",
+        )
+    return _transformer(shape)
+
+
+def _transformer(shape: PatchTransformerShape) -> Text:
+    return (
+        " The encoder is a transformer",
+        Cite(("dosovitskiy2021",)),
+        f" over patches of {shape.patch_samples} samples, with {plural(shape.n_blocks, 'block')}, "
+        f"{plural(shape.n_heads, 'attention head')} and {shape.width} features a patch.",
+    )
+
+
+# --- training --------------------------------------------------------------------------------------------------
+
+
+def _exposure(study: Study) -> Text:
+    sources = {ARMS[name].encoder for name in study.arms}
+    words = {
+        "per-fold": {
+            "ssl-labelled": "the training patients of the labelled cohort, anew in every fold",
+            "ssl-all": "the training patients of the labelled cohort and all unlabelled cohorts, anew in every fold",
+        },
+        "disjoint": {
+            "ssl-labelled": "the training patients of the labelled cohort, anew in every fold",
+            "ssl-all": "the unlabelled cohorts alone, once for all folds",
+        },
+        "transductive": {
+            "ssl-labelled": "all patients of the labelled cohort, test patients too, once for all folds (transductive)",
+            "ssl-all": "all patients of all cohorts, test patients too, once for all folds (transductive)",
+        },
+    }[study.pretraining.exposure]
+    labels = {"ssl-labelled": "“labelled cohort”", "ssl-all": "“all recordings”"}
+    texts = [f"the encoder {labels[name]} was pretrained on {words[name]}" for name in labels if name in sources]
+    closing = (
+        ""
+        if study.pretraining.exposure == "transductive"
+        else " No encoder saw a signal of a patient it was tested on."
+    )
+    return (
+        f"Of the two sources of pretraining, {'; '.join(texts)}.{closing}"
+        if len(texts) > 1
+        else f"{_capital(texts[0])}.{closing}"
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _optimisation(study: Study) -> Text:
+    settings = study.pretraining
+    return (
+        f"Training took {rounding.count(settings.n_steps)} steps of AdamW",
+        Cite(("loshchilov2019",)),
+        f" with batches of {settings.batch_size} segments, learning rate {settings.learning_rate:g} (linear warm-up "
+        f"over {100 * settings.warmup_fraction:g}% of the steps, then cosine decay) and weight decay "
+        f"{settings.weight_decay:g}. The loss was judged every {settings.evaluate_every} steps on "
+        f"{100 * settings.validation_fraction:g}% of the patients, held out from it; the weights of the lowest such "
+        "loss were kept. The effective rank of the held-out representation",
+        Cite(("roy2007",)),
+        " tells whether it collapsed.",
+    )
