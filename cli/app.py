@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
-from ppgssl.cli import check, evaluate, ingest, init, inspect, pretrain, run, simulate
+from ppgssl.cli import check, evaluate, export, ingest, init, inspect, pretrain, probe, run, simulate
 
 from ppgssl.errors import PpgsslError
 
@@ -24,8 +24,10 @@ app.command()(check.check)
 app.command()(ingest.ingest)
 app.command()(inspect.inspect)
 app.command()(pretrain.pretrain)
+app.command()(probe.probe)
 app.command()(evaluate.evaluate)
 app.command()(run.run)
+app.command()(export.export)
 app.command()(simulate.simulate)
 
 

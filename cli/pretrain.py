@@ -2,25 +2,59 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, progress_bar, study_out
 
+if TYPE_CHECKING:
+    from ppgssl.pretrain import EncoderJob
+
 StudyArgument = Annotated[Path, typer.Argument(help="Description of the study: study.yaml.", show_default=False)]
+DevicesOption = Annotated[
+    int, typer.Option("--devices", min=1, help="GPUs (or, without one, processes) on each node that train together.")
+]
+NodesOption = Annotated[
+    int, typer.Option("--nodes", min=1, help="Machines that train together, each started by torchrun or srun.")
+]
 
 
-def pretrain(study: StudyArgument, out: OutOption = None, jobs: JobsOption = -1, json: JsonOption = False) -> None:
+def pretrain(
+    study: StudyArgument,
+    out: OutOption = None,
+    jobs: JobsOption = -1,
+    devices: DevicesOption = 1,
+    nodes: NodesOption = 1,
+    json: JsonOption = False,
+) -> None:
     """Pretrain the SSL encoders that a study needs; finished ones are kept, interrupted ones go on."""
     from ppgssl.config import load_study
     from ppgssl.pretrain import pretrain as run_pretrain
+    from ppgssl.selfsupervised.distributed import Team, is_first_process
     from ppgssl.store.study_data import load_study_data
 
     description = load_study(study)
     folder = study_out(study, description.out, out)
     study_data = load_study_data(description, study, folder)
+    team = Team(devices, nodes)
+    if not is_first_process():
+        run_pretrain(study_data, folder, n_jobs=jobs, team=team)
+        return
     with progress_bar("pretrain") as advance:
-        encoders = run_pretrain(study_data, folder, n_jobs=jobs, progress=advance)
-    summary = {"encoders": len(encoders), "folder": str(folder / "encoders")}
+        encoders = run_pretrain(study_data, folder, n_jobs=jobs, team=team, progress=advance)
+    warnings = _warnings(encoders)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    summary = {"encoders": len(encoders), "folder": str(folder / "encoders"), "warnings": warnings}
     print_summary(summary, as_json=json, next_command=f"ppgssl evaluate {study}")
+
+
+def _warnings(encoders: Sequence[EncoderJob]) -> list[str]:
+    """What the records of the encoders say went wrong with them."""
+    from ppgssl.provenance import read_run
+
+    records = [(job.name, read_run(job.folder) or {}) for job in encoders]
+    return [f"{name}: {warning}" for name, record in records for warning in record.get("warnings", [])]

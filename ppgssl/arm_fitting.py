@@ -52,8 +52,9 @@ def predict_folds(
         if outdated != folder:
             shutil.rmtree(outdated)
     n_workers, n_threads = worker_count(len(data.folds), n_jobs)
+    shared = data.sharing(n_workers)
     done = Parallel(n_jobs=n_workers, return_as="generator")(
-        delayed(_predict_fold)(fold, data, out, folder / f"{fold.name}.parquet", n_threads) for fold in data.folds
+        delayed(_predict_fold)(fold, shared, out, folder / f"{fold.name}.parquet", n_threads) for fold in data.folds
     )
     frames = []
     for number, frame in enumerate(done, start=1):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ppgssl.arms import ARMS, Arm
 from ppgssl.errors import ConfigError
-from ppgssl.pretraining_options import Pretraining
+from ppgssl.pretraining_options import ObjectiveOptions, Pretraining
 from ppgssl.provenance import write_atomically
 
 Name = str
@@ -268,6 +268,9 @@ class InputChannel(_Model):
 
     name: str
     any_of: list[str] = Field(min_length=1)
+    optional: bool = Field(
+        False, description="True lets cohorts with none of `any_of` take part: for them this channel is all zeros."
+    )
 
 
 class Inputs(_Model):
@@ -285,6 +288,12 @@ class Inputs(_Model):
     )
     fixed: dict[str, tuple[float, float]] = Field(
         default_factory=dict, description="Mean and SD of each input channel's raw level, for normalisation `fixed`."
+    )
+    memory_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Memory for samples, in GB; half of what is available by default. A study with more is streamed "
+        "from its stores: slower, of the same segments, pretrained on in another random order.",
     )
 
     @model_validator(mode="after")
@@ -324,6 +333,37 @@ class Validation(_Model):
     n_bootstrap: int = Field(2000, ge=100, le=1_000_000)
 
 
+BaselineName = Literal["untrained", "pca", "minirocket", "pulse-wave"]
+
+
+class Probe(_Model):
+    """What ``ppgssl probe`` compares, and for whom."""
+
+    objectives: list[ObjectiveOptions] = Field(
+        default_factory=list,
+        description="Pretext tasks to compare, each as in `pretraining.objective`; by default that one alone.",
+    )
+    baselines: list[BaselineName] = Field(
+        default=["untrained", "pca", "pulse-wave"],
+        description="untrained: an encoder with its first weights; pca: principal components of the segments; "
+        "minirocket: random convolution kernels (needs the extra `baselines`); pulse-wave: hand-made pulse wave, "
+        "rhythm and spectral features.",
+    )
+    cohorts: list[str] = Field(
+        default_factory=list, description="Names of the cohorts; by default all with `min_patients` patients."
+    )
+    variables: list[str] = Field(
+        default_factory=list,
+        description="Numeric clinical variables of the labelled cohort to probe for beside the vital signs; that which "
+        "`heart_rate` names always is one.",
+    )
+    min_patients: int = Field(
+        20, ge=5, description="Cohorts and quantities that are known for fewer patients are left out, and named."
+    )
+    n_folds: int = Field(3, ge=2, le=20, description="Each objective is pretrained once for each fold.")
+    n_repeats: int = Field(1, ge=1, le=100, description="Repetitions of the cross-validation with other folds.")
+
+
 class Study(_Model):
     """One analysis: ``study.yaml``."""
 
@@ -343,6 +383,7 @@ class Study(_Model):
     pretraining: Pretraining = Pretraining()
     network: Network = Network()
     validation: Validation = Validation()
+    probe: Probe = Probe()
     seed: int = Field(2023, ge=0, lt=2**31)
 
     @field_validator("arms")

@@ -17,6 +17,7 @@ from ppgssl.evaluation.bootstrap import BootstrapAuroc, bootstrap_auroc
 from ppgssl.evaluation.roc import stratified_roc
 from ppgssl.evaluation.table_one import table_one
 from ppgssl.pretrain import EncoderJob, derive_seed, encoder_fingerprint, encoder_jobs, exposure_of, summarize_encoders
+from ppgssl.probe import finished_probe
 from ppgssl.provenance import Stopwatch, fingerprint, made_of, peak_memory_mb, read_run, system, utc_now, versions
 from ppgssl.results import (
     AcquisitionCheck,
@@ -54,13 +55,15 @@ def evaluate(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress
     jobs = encoder_jobs(data.study, data.folds, out)
     _check_encoders(jobs, data)
     made = _fingerprint(data, jobs)
-    if made_of(out) == made and (out / RESULTS_FILE).is_file():
+    probe = finished_probe(data, out)
+    whole = fingerprint([made, probe.made_of if probe else None])
+    if made_of(out) == whole and (out / RESULTS_FILE).is_file():
         return load_results(out / RESULTS_FILE)
     predictions = predict_folds(data, out, made, n_jobs=n_jobs, progress=progress)
     predictions.to_parquet(out / "predictions.parquet", index=False)
-    results = make_results(data, jobs, predictions, out, watch)
+    results = make_results(data, jobs, predictions, out, watch).model_copy(update={"probe": probe})
     save_results(results, out / RESULTS_FILE)
-    watch.write(out, "evaluate", made_of=made, study=data.study.model_dump(mode="json"), seed=data.study.seed)
+    watch.write(out, "evaluate", made_of=whole, study=data.study.model_dump(mode="json"), seed=data.study.seed)
     return results
 
 
@@ -81,7 +84,9 @@ def _fingerprint(data: StudyData, jobs: Sequence[EncoderJob]) -> str:
         {
             "content": data.content,
             "encoders": [encoder_fingerprint(job, data) for job in jobs],
-            "study": data.study.model_dump(mode="json", exclude={"out", "cohorts"}),
+            "study": data.study.model_dump(
+                mode="json", exclude={"out": True, "cohorts": True, "probe": True, "inputs": {"memory_gb"}}
+            ),
             "descriptions": [store.cohort.model_dump(mode="json") for store in data.stores],
             "rejects": [store.rejects().to_numpy().tolist() for store in data.stores],
             "version": versions().get("ppgssl"),
@@ -213,7 +218,7 @@ def acquisition_checks(data: StudyData) -> list[AcquisitionCheck]:
     labels = {name: variable.label or name for name, variable in data.clinical.variables.items()}
     covariates = data.covariates[data.study.covariates].rename(columns=labels)
     checks = []
-    for channel in dict.fromkeys(data.segments.channel_of[cohort.name]):
+    for channel in data.segments.channels_of(cohort.name):
         unit = cohort.signals.channels[channel].unit or "raw units"
         for column, name in _RAW_PROPERTIES.items():
             values = recordings[recordings["channel"] == channel].groupby("patient")[column].median()

@@ -7,7 +7,8 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing import Manager
 from pathlib import Path
 from queue import Queue
@@ -23,9 +24,15 @@ from ppgssl.provenance import Stopwatch, fingerprint, made_of, read_run
 from ppgssl.records import BoolArray, IntArray
 from ppgssl.results import CurvePoint, Reconstruction
 from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.selfsupervised.distributed import ALONE, Team, is_first_process, n_processes_started
+from ppgssl.selfsupervised.effort import Progress as StepProgress
+from ppgssl.selfsupervised.effort import Standing
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.input_description import describe_study_input, save_input_description
 from ppgssl.selfsupervised.pretraining_result import Examples, PretrainingResult, load_result
+from ppgssl.selfsupervised.processes import work_together
+from ppgssl.selfsupervised.streamed_bank import make_bank
 from ppgssl.selfsupervised.training import pretrain as train_encoder
 from ppgssl.signals.normalisation import normalise
 from ppgssl.store.splits import Fold
@@ -39,6 +46,8 @@ _QUEUE_GONE = (EOFError, OSError)
 
 # Called with optimizer steps done, steps to do, and a line that says where training stands.
 Progress = Callable[[int, int, str], None]
+# Called with the number and the name of an encoder, and how it stands.
+Report = Callable[[int, str, Standing], None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,8 @@ class EncoderJob:
 
     Attributes
     ----------
-    encoder : {"ssl-labelled", "ssl-all"}
+    encoder : str
+        ``ssl-labelled`` sees the labelled cohort alone; ``ssl-all``, and any other name, all cohorts.
     fold : Fold or None
         The fold whose test patients it must not see; None if it serves all folds.
     folder : Path
@@ -110,19 +120,24 @@ def study_bank(data: StudyData, is_training: BoolArray) -> SegmentBank:
     """The study's segments, normalised by constants that training segments alone decide."""
     inputs, segments = data.study.inputs, data.segments
     cohort = segments.table["cohort"].astype("category").cat.codes.to_numpy()
-    starts = segments.table["start"].to_numpy()
     affine = normalise(
         inputs.normalisation,
-        samples=segments.samples,
-        starts=starts,
-        length=segments.length,
+        moments=lambda: segments.moments,
         baseline=segments.baseline,
+        is_present=segments.is_present,
         cohort=cohort,
         is_training=is_training,
         fixed=inputs.fixed,
         channels=[channel.name for channel in inputs.channels],
     )
-    return SegmentBank(segments.samples, starts, segments.length, affine.offset, affine.scale)
+    return make_bank(
+        segments.samples,
+        segments.table["start"].to_numpy(),
+        segments.length,
+        affine.offset,
+        affine.scale,
+        samples_sha256=segments.samples_sha256,
+    )
 
 
 def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str]:
@@ -140,10 +155,23 @@ def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str
     return held_out
 
 
-def pretrain(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None) -> list[EncoderJob]:
+def pretrain(
+    data: StudyData, out: Path, *, n_jobs: int = -1, team: Team = ALONE, progress: Progress | None = None
+) -> list[EncoderJob]:
     """Pretrain every encoder that the study needs and that is not there yet.
 
     Finished encoders whose data and settings are unchanged are kept, interrupted ones go on from their checkpoint.
+
+    Parameters
+    ----------
+    data : StudyData
+    out : Path
+        Folder of the study's outputs.
+    n_jobs : int
+        Encoders that are pretrained side by side, where there is no GPU; -1 is one a core.
+    team : Team
+        Processes that pretrain each encoder together, one encoder after the other.
+    progress : callable, optional
 
     Returns
     -------
@@ -153,14 +181,18 @@ def pretrain(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress
     Raises
     ------
     TrainingError
-        If training cannot start, or a loss is not finite.
+        If training cannot start, a loss is not finite, or a checkpoint cannot be written.
+    ConfigError
+        If the team cannot be, or cannot share a batch equally.
     """
     jobs = encoder_jobs(data.study, data.folds, out)
     to_do = [job for job in jobs if made_of(job.folder) != encoder_fingerprint(job, data)]
     if not to_do:
         return jobs
     watch = Stopwatch()
-    _train_all(to_do, data, n_jobs, progress)
+    train_encoders([(job, data) for job in to_do], n_jobs=n_jobs, team=team, progress=progress)
+    if not is_first_process():
+        return jobs
     watch.write(
         out / "encoders",
         "pretrain",
@@ -168,24 +200,65 @@ def pretrain(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress
         n_encoders=len(jobs),
         n_encoders_trained_now=len(to_do),
         seed=data.study.seed,
+        devices=team.devices,
+        nodes=team.nodes,
     )
     return jobs
 
 
-def _train_all(to_do: Sequence[EncoderJob], data: StudyData, n_jobs: int, progress: Progress | None) -> None:
+def train_encoders(
+    to_do: Sequence[tuple[EncoderJob, StudyData]],
+    *,
+    n_jobs: int = -1,
+    team: Team = ALONE,
+    progress: Progress | None = None,
+) -> None:
+    """Pretrain encoders, each by its own study's settings: see :func:`pretrain`."""
+    for _, data in to_do:
+        team.check(data.study.pretraining.batch_size, data.study.pretraining.accumulate)
+    board = _Board(sum(data.study.pretraining.n_steps for _, data in to_do), progress)
     n_workers, n_threads = worker_count(len(to_do), n_jobs)
-    n_steps = data.study.pretraining.n_steps
-    if n_workers <= 1:
-        for number, job in enumerate(to_do):
-            _pretrain_one(job, data, n_threads, _Reporter(number, len(to_do), n_steps, progress))
-        return
+    if team.size > 1:
+        _train_in_team(to_do, team, board)
+    elif n_workers <= 1:
+        _train_in_turn(board, team.is_stopped, to_do, n_threads, team)
+    else:
+        _train_side_by_side(to_do, n_workers, n_threads, board)
+
+
+def _train_in_team(to_do: Sequence[tuple[EncoderJob, StudyData]], team: Team, board: _Board) -> None:
+    n_threads = max(1, (os.cpu_count() or 1) // team.devices)
+    shared = [(job, data.sharing(team.devices)) for job, data in to_do]
+    if n_processes_started(os.environ) is None:
+        work_together(_train_in_turn, (shared, n_threads, team), n=team.devices, report=board)
+    else:
+        _train_in_turn(board, team.is_stopped, shared, n_threads, team)
+
+
+def _train_in_turn(
+    report: Report,
+    is_stopped: Callable[[], bool],
+    to_do: Sequence[tuple[EncoderJob, StudyData]],
+    n_threads: int,
+    team: Team,
+) -> None:
+    for number, (job, data) in enumerate(to_do):
+        _pretrain_one(job, data, n_threads, partial(report, number, job.name), replace(team, is_stopped=is_stopped))
+
+
+def _train_side_by_side(
+    to_do: Sequence[tuple[EncoderJob, StudyData]], n_workers: int, n_threads: int, board: _Board
+) -> None:
     with Manager() as manager:
         queue = manager.Queue()
-        drain = threading.Thread(target=_drain, args=(queue, len(to_do) * n_steps, progress), daemon=True)
+        drain = threading.Thread(target=_drain, args=(queue, board), daemon=True)
         drain.start()
         run = delayed(_pretrain_one)
         try:
-            Parallel(n_jobs=n_workers)(run(job, data, n_threads, _Sender(job.name, queue)) for job in to_do)
+            Parallel(n_jobs=n_workers)(
+                run(job, data.sharing(n_workers), n_threads, _Sender(number, job.name, queue))
+                for number, (job, data) in enumerate(to_do)
+            )
         finally:
             with suppress(*_QUEUE_GONE):
                 queue.put(None)
@@ -288,7 +361,7 @@ def _reconstructions(examples: Examples, data: StudyData) -> list[Reconstruction
     ]
 
 
-def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Any) -> None:
+def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: StepProgress, team: Team = ALONE) -> None:
     torch.set_num_threads(n_threads)
     watch = Stopwatch()
     seen = seen_segments(job, data)
@@ -304,9 +377,14 @@ def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Any)
         fs_hz=data.study.inputs.fs_hz,
         seed=initial_seed(data, job.fold),
         folder=job.folder,
+        patients=data.segments.patient_code,
+        recordings=data.segments.recording_code,
         progress=report,
+        team=team,
     )
-    _record(job, data, seen, result, watch)
+    if is_first_process():
+        save_input_description(job.folder, describe_study_input(data, bank))
+        _record(job, data, seen, result, watch)
 
 
 def _index(mask: BoolArray) -> IntArray:
@@ -324,6 +402,11 @@ def _record(job: EncoderJob, data: StudyData, seen: BoolArray, result: Pretraini
         is_transductive=job.is_transductive,
         seed=data.study.seed,
         device=result.device,
+        hardware=dict(result.hardware),
+        training_seconds=round(result.seconds, 2),
+        energy=asdict(result.energy),
+        warnings=list(result.warnings),
+        note=result.note,
         patients_sha256=[hashed_patient(name) for name in patients],
         n_patients=len(patients),
         n_segments=int(seen.sum()),
@@ -341,37 +424,34 @@ def worker_count(n_to_do: int, n_jobs: int) -> tuple[int, int]:
     return n_workers, max(1, n_cores // n_workers)
 
 
-class _Reporter:
-    """Turns the steps of one encoder into progress over all of them."""
+class _Board:
+    """Progress over all encoders, from how each of them stands."""
 
-    def __init__(self, number: int, n_encoders: int, n_steps: int, progress: Progress | None) -> None:
-        self.number, self.n_encoders, self.n_steps, self.progress = number, n_encoders, n_steps, progress
+    def __init__(self, n_steps: int, progress: Progress | None) -> None:
+        self.n_steps, self.progress = n_steps, progress
+        self.steps: dict[int, int] = {}
 
-    def __call__(self, step: int, _n_steps: int, train_loss: float, validation_loss: float, _left_s: float) -> None:
+    def __call__(self, number: int, name: str, standing: Standing) -> None:
+        self.steps[number] = standing.step
         if self.progress:
-            done = self.number * self.n_steps + step
-            text = (
-                f"encoder {self.number + 1} of {self.n_encoders}, loss {train_loss:.3f}, held-out {validation_loss:.3f}"
-            )
-            self.progress(done, self.n_encoders * self.n_steps, text)
+            text = f"{name}: loss {standing.train_loss:.3f}, held-out {standing.validation_loss:.3f}"
+            warning = f", {standing.warning}" if standing.warning else ""
+            self.progress(sum(self.steps.values()), self.n_steps, text + warning)
 
 
 @dataclass(frozen=True)
 class _Sender:
-    """Sends the steps of one encoder from its process to the one that shows progress."""
+    """Sends how an encoder stands from its process to the one that shows progress."""
 
+    number: int
     name: str
     queue: Any
 
-    def __call__(self, step: int, _n_steps: int, train_loss: float, validation_loss: float, _left_s: float) -> None:
-        self.queue.put((self.name, step, train_loss, validation_loss))
+    def __call__(self, standing: Standing) -> None:
+        self.queue.put((self.number, self.name, standing))
 
 
-def _drain(queue: Queue[Any], total: int, progress: Progress | None) -> None:
-    steps: dict[str, int] = {}
+def _drain(queue: Queue[Any], board: _Board) -> None:
     with suppress(*_QUEUE_GONE):
         while (item := queue.get()) is not None:
-            name, step, train_loss, validation_loss = item
-            steps[name] = step
-            if progress:
-                progress(sum(steps.values()), total, f"{name}: loss {train_loss:.3f}, held-out {validation_loss:.3f}")
+            board(*item)

@@ -219,6 +219,65 @@ class AcquisitionCheck(_Model):
     text: str
 
 
+class ProbeRepresentation(_Model):
+    """One way to describe a segment by numbers."""
+
+    name: str
+    label: str
+    kind: Literal["ssl", "baseline"]
+    parts: dict[str, int] = Field(
+        description="Parts of it that are judged alone -> numbers of features; `depth-1` is the shallowest map."
+    )
+    own_part: str = Field(description="The part that stands for a segment in the study's arms.")
+
+
+class ProbeQuantity(_Model):
+    """Something that a representation should tell, of the patients of one cohort."""
+
+    cohort: str
+    name: str = Field(description="For example `heart_rate`; `retrieval` and `outcome` are the tasks of those names.")
+    label: str
+    unit: str = ""
+    source: str = Field("", description="Where the true values come from, in words.")
+    n_patients: int = Field(description="Patients with a value.")
+    n_unknown: int = Field(0, description="Patients of the cohort without one, who were left out.")
+    is_measured: bool = Field(description="False where too few patients have a value, or all have the same.")
+    mean: float | None = None
+    sd: float | None = Field(None, description="Between patients; null for tasks.")
+    chance: dict[str, float] = Field(
+        default_factory=dict, description="Statistic -> what features that know nothing reach."
+    )
+
+
+class ProbeMeasure(_Model):
+    """One statistic of one part of a representation."""
+
+    cohort: str
+    quantity: str
+    statistic: Literal["r2", "mae", "top1", "reciprocal_rank", "auroc"]
+    representation: str
+    part: str
+    value: Interval
+    differences: list[Difference] = Field(
+        default_factory=list, description="Of an SSL representation, to each baseline on the same patients."
+    )
+
+
+class ProbeResults(_Model):
+    """What ``ppgssl probe`` found."""
+
+    made_of: str = Field(description="Fingerprint of all that decided it.")
+    n_folds: int
+    n_repeats: int
+    n_bootstrap: int
+    n_draws: int = Field(description="Pairs of segments drawn for each patient of the retrieval.")
+    segment_s: float
+    seconds: float
+    representations: list[ProbeRepresentation]
+    quantities: list[ProbeQuantity]
+    measures: list[ProbeMeasure]
+
+
 class InputFile(_Model):
     name: str
     sha256: str
@@ -257,6 +316,7 @@ class Results(_Model):
     pretraining: list[PretrainingRun]
     validation: ValidationSummary
     arms: list[ArmResult]
+    probe: ProbeResults | None = None
     provenance: Provenance
 
 

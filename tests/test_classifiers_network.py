@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 
 from ppgssl.classifiers.network import fit_network, predict_network
 from ppgssl.config import Network
-from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.errors import TrainingError
+from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders import make_encoder
 

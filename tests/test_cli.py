@@ -18,7 +18,7 @@ from tests.small_cohorts import clinical_row, describe, describe_study, make_war
 from tests.test_ingest import assert_same_store, describe_bad_ward, expected_of_bad_ward
 
 CLI = [sys.executable, "-c", "from ppgssl.cli.app import main; main()"]
-COMMANDS = ("init", "check", "ingest", "inspect", "pretrain", "evaluate", "run", "simulate")
+COMMANDS = ("init", "check", "ingest", "inspect", "pretrain", "probe", "evaluate", "run", "export", "simulate")
 
 
 def ppgssl(*arguments: object) -> subprocess.CompletedProcess[str]:

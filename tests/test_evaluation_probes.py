@@ -19,7 +19,18 @@ def test_what_is_linear_in_the_features_is_read_almost_whole():
     X = rng.normal(size=(80, 5))
     y = 70 + X @ [10, -5, 3, 0, 1]
     predicted = linear_probe(X[:60], y[:60], X[60:])
-    assert r2_score(y[60:], predicted) > 0.999
+    assert r2_score(y[60:], predicted) > 0.99
+
+
+def test_an_odd_patient_is_not_followed_beyond_what_training_patients_show():
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(60, 3))
+    y = X @ [10, -5, 3]
+    odd = X[:1].copy()
+    odd[0, 0] = 1e3
+    edge = X[:1].copy()
+    edge[0, 0] = X[:, 0].max()
+    np.testing.assert_allclose(linear_probe(X, y, odd), linear_probe(X, y, edge))
 
 
 def test_the_penalty_is_the_one_of_least_leave_one_out_error():

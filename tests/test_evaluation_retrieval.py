@@ -6,9 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ppgssl.errors import EvaluationError
-from ppgssl.evaluation.retrieval import draw_pairs, retrieve
+from ppgssl.evaluation.retrieval import Retrieval, draw_pairs, retrieve
 
 LENGTH = 10
+
+
+def retrieve_each(query, gallery) -> Retrieval:
+    """Of features of shape (n_draws, n_patients, n_features)."""
+    n_draws, n_patients, n_features = query.shape
+    rows = np.arange(n_draws * n_patients).reshape(n_draws, n_patients)
+    return retrieve(np.concatenate([query, gallery]).reshape(-1, n_features), rows, rows + rows.size)
 
 
 @given(data=st.data(), seed=st.integers(0, 2**31))
@@ -18,9 +25,8 @@ def test_pairs_are_of_one_patient_and_do_not_overlap(data, seed):
     patient = np.array(data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n)))
     start = np.array(data.draw(st.lists(st.integers(0, 60), min_size=n, max_size=n)))
     patients, query, other = draw_pairs(patient, start, LENGTH, n_draws=6, seed=seed)
-    expected = {
-        one for i, one in enumerate(patient) for j in range(n) if patient[j] == one and abs(start[i] - start[j]) >= LENGTH
-    }
+    apart = (patient[:, None] == patient) & (np.abs(start[:, None] - start) >= LENGTH)
+    expected = set(patient[apart.any(axis=1)])
     assert patients.tolist() == sorted(expected)
     assert query.shape == other.shape == (6, len(expected))
     assert (patient[query] == patients).all()
@@ -51,14 +57,14 @@ def test_one_seed_gives_the_same_pairs():
 def test_a_patient_whose_segments_are_alike_and_like_nobody_elses_is_always_found():
     rng = np.random.default_rng(1)
     own = rng.normal(size=(1, 20, 12))
-    found = retrieve(own + 0.01 * rng.normal(size=own.shape), 3 * own)  # the cosine does not see length
+    found = retrieve_each(own + 0.01 * rng.normal(size=own.shape), 3 * own)  # the cosine does not see length
     assert (found.top1 == 1).all()
     assert (found.reciprocal_rank == 1).all()
 
 
 def test_features_that_know_nothing_reach_chance():
     rng = np.random.default_rng(2)
-    found = retrieve(rng.normal(size=(4000, 5, 8)), rng.normal(size=(4000, 5, 8)))
+    found = retrieve_each(rng.normal(size=(4000, 5, 8)), rng.normal(size=(4000, 5, 8)))
     assert found.chance_top1 == pytest.approx(0.2)
     assert found.chance_reciprocal_rank == pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) / 5)
     assert found.top1.mean() == pytest.approx(found.chance_top1, abs=0.01)
@@ -66,10 +72,10 @@ def test_features_that_know_nothing_reach_chance():
 
 
 def test_equal_features_reach_exactly_chance_and_no_more():
-    found = retrieve(np.ones((2, 6, 3)), np.ones((2, 6, 3)))
+    found = retrieve_each(np.ones((2, 6, 3)), np.ones((2, 6, 3)))
     np.testing.assert_allclose(found.top1, found.chance_top1)
     np.testing.assert_allclose(found.reciprocal_rank, found.chance_reciprocal_rank)
-    empty = retrieve(np.zeros((1, 6, 3)), np.ones((1, 6, 3)))
+    empty = retrieve_each(np.zeros((1, 6, 3)), np.ones((1, 6, 3)))
     np.testing.assert_allclose(empty.top1, empty.chance_top1)
 
 
@@ -78,7 +84,7 @@ def test_equal_features_reach_exactly_chance_and_no_more():
 def test_ranks_are_those_of_a_literal_count(seed, n):
     rng = np.random.default_rng(seed)
     query, gallery = rng.integers(-2, 3, size=(2, 3, n, 2)).astype(float)
-    found = retrieve(query, gallery)
+    found = retrieve_each(query, gallery)
     for patient in range(n):
         top1, reciprocal = [], []
         for one, others in zip(query, gallery, strict=True):
@@ -98,9 +104,10 @@ def literal_cosine(a, b):
 
 
 def test_what_cannot_be_ranked_is_refused():
+    one, two, three = np.zeros((1, 1), dtype=int), np.zeros((1, 2), dtype=int), np.zeros((1, 3), dtype=int)
     with pytest.raises(EvaluationError, match="two patients or more"):
-        retrieve(np.ones((1, 1, 3)), np.ones((1, 1, 3)))
+        retrieve(np.ones((1, 3)), one, one)
     with pytest.raises(EvaluationError, match="one shape"):
-        retrieve(np.ones((1, 2, 3)), np.ones((1, 2, 4)))
+        retrieve(np.ones((1, 3)), two, three)
     with pytest.raises(EvaluationError, match="not finite"):
-        retrieve(np.full((1, 2, 3), np.nan), np.ones((1, 2, 3)))
+        retrieve(np.full((1, 3), np.nan), two, two)

@@ -1,5 +1,7 @@
 """What ``ppgssl ingest`` makes of kills, full disks, damaged and hostile files: always a store that can be finished.
 
+At the end, what ``ppgssl pretrain`` makes of kills and full disks: always a run that can be gone on with.
+
 Each command runs in a process of its own. To save the time of importing everything each time, it is forked from one
 that has done so, and that has started no thread and opened no store.
 """
@@ -27,22 +29,30 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
+import torch
 import yaml
 from distributed import KilledWorker
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 from pyarrow.fs import PyFileSystem
+from safetensors.numpy import load_file
 
-from ppgssl.errors import PpgsslError, StoreError
+from ppgssl.errors import PpgsslError, StoreError, TrainingError
 from ppgssl.ingest import ingest
 from ppgssl.parallel import Workers
+from ppgssl.pretrain import pretrain
 from ppgssl.provenance import RUN_FILE
 from ppgssl.records import FloatArray
+from ppgssl.selfsupervised.checkpoints import CHECKPOINT_FILE
+from ppgssl.selfsupervised.pretraining_result import save_result
 from ppgssl.store.tables import COHORT_FILE, FORMAT_FILE, CohortStore, only_writer
 from tests import oximeter
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, TinyStudy
 from tests.small_cohorts import clinical_row, describe, make_ward, signal, write_clinical, write_signal
 from tests.test_ingest import assert_same_store, content, copy_signal, reasons
+from tests.test_pretrain import write_study
+from tests.test_selfsupervised_training import TINY
+from tests.test_selfsupervised_training import run as train
 
 # --- the command line, as a process that can be starved and killed -----------------------------------------------
 
@@ -964,3 +974,134 @@ def test_a_damaged_store_is_told_and_not_a_traceback(ppgssl, ward, tmp_path):
         for done in (ppgssl.ingest(ward / "cohort.yaml", store), ppgssl("inspect", store)):
             assert done.code == 1
             assert f"error: cannot read the table '{table}' of the store" in done.error
+
+
+# --- pretraining -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pretrained(tiny_study: TinyStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the one encoder of the tiny study, which nobody interrupted."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    pretrain(tiny_study.data(**ONE_ENCODER), folder, n_jobs=1)
+    return folder / ENCODER
+
+
+ONE_ENCODER: dict[str, Any] = {"arms": ["ssl-all"], "pretraining__exposure": "disjoint"}
+ENCODER = Path("encoders") / "ssl-all" / "disjoint"
+
+
+def assert_same_encoder(folder: Path, other: Path) -> None:
+    ours, theirs = (load_file(place / "encoder.safetensors") for place in (folder, other))
+    assert ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    assert not list(folder.glob(".*"))
+    assert not (folder / CHECKPOINT_FILE).exists()
+
+
+def run_pretrain(ppgssl: CommandLine, tiny_study: TinyStudy, folder: Path, **how: Any) -> Done:
+    if not (folder / "study.yaml").is_file():
+        write_study(tiny_study, folder, **ONE_ENCODER)
+    return ppgssl("pretrain", folder / "study.yaml", "--jobs", 1, "--json", **how)
+
+
+def test_a_pretraining_that_is_killed_while_it_saves_keeps_the_checkpoint_before(
+    ppgssl, tiny_study, pretrained, tmp_path
+):
+    # It is saved before the first step, after 4 and after 8.
+    kill_it = """
+fsync, n_saved = os.fsync, 0
+def killed_at_the_second(descriptor):
+    global n_saved
+    n_saved += 1
+    if n_saved == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+os.fsync = killed_at_the_second
+"""
+    done = run_pretrain(ppgssl, tiny_study, tmp_path, before=kill_it)
+    assert done.code == -signals.SIGKILL
+    folder = tmp_path / "run" / ENCODER
+    assert [path.suffix for path in folder.glob(".*")] != []  # half a checkpoint
+    assert torch.load(folder / CHECKPOINT_FILE, weights_only=True)["counters"]["step"] == 0
+    assert run_pretrain(ppgssl, tiny_study, tmp_path).summary["encoders"] == 1
+    assert_same_encoder(folder, pretrained)
+
+
+def test_a_pretraining_without_room_for_a_checkpoint_says_so_and_goes_on_later(
+    ppgssl, tiny_study, pretrained, tmp_path
+):
+    done = run_pretrain(ppgssl, tiny_study, tmp_path, most_bytes=20_000)
+    assert done.code == 1
+    assert "cannot write the checkpoint" in done.error
+    assert "File too large" in done.error
+    assert "run the same command again to go on" in done.error
+    folder = tmp_path / "run" / ENCODER
+    assert list(folder.iterdir()) == []
+    assert run_pretrain(ppgssl, tiny_study, tmp_path).summary["encoders"] == 1
+    assert_same_encoder(folder, pretrained)
+
+
+def test_on_a_disk_that_fills_up_the_last_checkpoint_stays_and_with_room_the_run_ends_the_same(small_disk, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "sized", settings=TINY, progress=interrupt)
+    size_kb = (tmp_path / "sized" / CHECKPOINT_FILE).stat().st_size // 1000 + 1
+    folder = small_disk(size_kb + size_kb // 2) / "run"  # one fits, and not the next one beside it
+    for _ in range(2):
+        with pytest.raises(TrainingError, match=r"cannot write the checkpoint .*No space left on device.*is kept"):
+            train(folder, settings=TINY)
+        assert [path.name for path in folder.iterdir()] == [CHECKPOINT_FILE]
+        assert torch.load(folder / CHECKPOINT_FILE, weights_only=True)["counters"]["step"] == 0
+    small_disk(20 * size_kb)
+    resumed, whole = train(folder, settings=TINY), train(tmp_path / "whole", settings=TINY)
+    assert resumed.history == whole.history
+    assert_same_encoder(folder, tmp_path / "whole")
+
+
+def test_on_a_disk_without_room_for_the_encoder_the_last_checkpoint_stays(small_disk, tmp_path):
+    result = train(tmp_path / "whole", settings=TINY)
+    folder = small_disk(12) / "run"
+    folder.mkdir()
+    (folder / CHECKPOINT_FILE).write_bytes(b"the last one")
+    with pytest.raises(TrainingError, match=r"cannot write the encoder .*The checkpoint of the last step is kept"):
+        save_result(folder, "made of", result)
+    assert [path.name for path in folder.iterdir()] == [CHECKPOINT_FILE]
+
+
+def interrupt(_standing: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_reaches_all_processes_that_train_together_and_they_end_with_a_checkpoint(tiny_study, tmp_path):
+    study = write_study(tiny_study, tmp_path, **ONE_ENCODER, pretraining__n_steps=100_000)
+    command = [sys.executable, "-c", "from ppgssl.cli.app import main; main()", "pretrain", str(study)]
+    process = subprocess.Popen(
+        [*command, "--devices", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=REPOSITORY
+    )
+    checkpoint = tmp_path / "run" / ENCODER / CHECKPOINT_FILE
+    wait_for(checkpoint.is_file)
+    assert len(session_of(process.pid)) >= 3
+    os.killpg(process.pid, signals.SIGINT)  # as a terminal does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "interrupted: what was finished is kept; run the same command again to go on" in said
+    assert "Traceback" not in said
+    assert torch.load(checkpoint, weights_only=True)["counters"]["step"] > 0
+    wait_for(lambda: session_of(process.pid) == [])
+
+
+def test_processes_that_train_together_end_when_the_first_is_killed(tiny_study, tmp_path):
+    study = write_study(tiny_study, tmp_path, **ONE_ENCODER, pretraining__n_steps=100_000)
+    command = [sys.executable, "-c", "from ppgssl.cli.app import main; main()", "pretrain", str(study)]
+    process = subprocess.Popen([*command, "--devices", "2"], start_new_session=True, cwd=REPOSITORY)
+    wait_for((tmp_path / "run" / ENCODER / CHECKPOINT_FILE).is_file)
+    process.kill()
+    process.wait(10)
+    wait_for(lambda: session_of(process.pid) == [])
+
+
+def wait_for(is_so: Callable[[], bool], most_s: float = 60.0) -> None:
+    deadline = time.monotonic() + most_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.features.embeddings import embed
+from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders import make_encoder
 

@@ -20,11 +20,24 @@ ROOMS = [
     "report",
     "simulate",
 ]
-STAGES = ["file_tasks", "ingest", "inspection", "cohort_draft", "pretrain", "arm_fitting", "evaluate"]
+STAGES = [
+    "file_tasks",
+    "ingest",
+    "inspection",
+    "cohort_draft",
+    "pretrain",
+    "arm_fitting",
+    "probe_targets",
+    "probe_representations",
+    "probe_measuring",
+    "probe_judging",
+    "probe",
+    "evaluate",
+]
 ORDER = [*BASE, *ROOMS, *STAGES, "reports", "data_schemas", "cli"]
 # A library that is slow to import, or belongs to one task, stays where that task is.
 CONFINED = {
-    "torch": {"selfsupervised", "features", "classifiers", "pretrain", "arm_fitting"},
+    "torch": {"selfsupervised", "features", "classifiers", "pretrain", "arm_fitting", "probe_measuring"},
     "lightning": {"selfsupervised"},
     "lightning_fabric": {"selfsupervised"},
     "matplotlib": {"report"},
@@ -33,7 +46,8 @@ CONFINED = {
     "edfio": {"readers"},
     "h5py": {"readers"},
     "pyreadstat": {"readers"},
-    "joblib": {"parallel", "pretrain", "arm_fitting"},
+    "joblib": {"parallel", "pretrain", "arm_fitting", "probe"},
+    "aeon": {"features"},
     "distributed": {"parallel"},
     "typst": {"report"},
     "typer": {"cli"},

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import load_file
 
-from ppgssl.errors import StaleInputError, TrainingError
+from ppgssl.errors import ConfigError, StaleInputError, TrainingError
 from ppgssl.pretrain import (
     derive_seed,
     encoder_jobs,
@@ -19,6 +23,28 @@ from ppgssl.pretrain import (
     worker_count,
 )
 from ppgssl.provenance import read_run
+from ppgssl.selfsupervised.distributed import Team
+from tests.conftest import REPOSITORY
+
+CLI = [sys.executable, "-c", "from ppgssl.cli.app import main; main()"]
+
+
+def write_study(tiny_study, folder, **changes):
+    """``study.yaml`` in a folder of its own, and in its ``run`` the stores that are there already."""
+    description = tiny_study.data(**changes).study.model_dump(mode="json", exclude_unset=True)
+    for cohort in description["cohorts"]:
+        cohort["cohort"] = str(tiny_study.file.parent / cohort["cohort"])
+    (folder / "run").mkdir()
+    (folder / "run" / "stores").symlink_to(tiny_study.out / "stores")
+    study = folder / "study.yaml"
+    study.write_text(yaml.safe_dump(description | {"out": "run"}))
+    return study
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def weights(folder):
@@ -101,10 +127,60 @@ def test_processes_side_by_side_give_what_one_process_gives(tiny_study, tmp_path
     two = pretrain(data, tmp_path / "two", n_jobs=2, progress=lambda done, total, _text: steps.append((done, total)))
     one = pretrain(data, tmp_path / "one", n_jobs=1)
     for a, b in zip(one, two, strict=True):
-        for name, values in weights(a.folder).items():
-            # The number of threads changes the order of sums, and so the last digits.
-            np.testing.assert_allclose(values, weights(b.folder)[name], atol=1e-4)
+        assert_nearly_same_weights(a, b)
     assert steps[-1] == (16, 16)
+
+
+def assert_nearly_same_weights(one, other):
+    for name, values in weights(one.folder).items():
+        # Sums are taken in another order, which changes the last digits.
+        np.testing.assert_allclose(values, weights(other.folder)[name], atol=1e-4)
+
+
+def test_two_devices_give_what_one_gives_and_the_record_says_so(tiny_study, tmp_path):
+    data = tiny_study.data(arms=["ssl-labelled"], pretraining__objective="contrastive-patient")
+    said = []
+    two = pretrain(data, tmp_path / "two", team=Team(2), progress=lambda *standing: said.append(standing))
+    one = pretrain(data, tmp_path / "one", n_jobs=1)
+    for a, b in zip(one, two, strict=True):
+        assert_nearly_same_weights(a, b)
+        record = read_run(b.folder)
+        assert (record["hardware"]["devices"], record["hardware"]["nodes"]) == (2, 1)
+        assert record["n_patients"] == read_run(a.folder)["n_patients"]
+    assert [done for done, *_ in said] == [8, 16]
+    assert read_run(tmp_path / "two" / "encoders")["devices"] == 2
+
+
+def test_processes_that_torchrun_starts_train_together(tiny_study, tmp_path):
+    study = write_study(tiny_study, tmp_path, arms=["ssl-labelled"])
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port()]
+    command = [*torchrun, "--no-python", *CLI, "pretrain", str(study), "--devices", "2", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["encoders"] == 2  # one of the two processes speaks
+    folder = tmp_path / "run" / "encoders" / "ssl-labelled"
+    alone = pretrain(tiny_study.data(arms=["ssl-labelled"]), tmp_path / "alone", n_jobs=1)
+    for job in alone:
+        for name, values in weights(job.folder).items():
+            np.testing.assert_allclose(values, weights(folder / job.folder.name)[name], atol=1e-4)
+        assert read_run(folder / job.folder.name)["hardware"]["devices"] == 2
+
+
+def test_a_batch_that_devices_cannot_share_is_refused_before_any_work(tiny_study, tmp_path):
+    with pytest.raises(ConfigError, match=r"`pretraining.batch_size` 16 cannot be shared equally by 3 processes"):
+        pretrain(tiny_study.data(), tmp_path, team=Team(3))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_record_tells_what_the_encoder_took(tiny_study, tmp_path):
+    job = pretrain(tiny_study.data(arms=["ssl-labelled"]), tmp_path, n_jobs=1)[0]
+    record = read_run(job.folder)
+    assert record["hardware"]["cpu"]
+    assert record["hardware"]["peak_memory_mb"] > 0
+    assert record["energy"]["cpu_joules"] is not None or "not counted" in record["energy"]["note"]
+    assert record["training_seconds"] > 0
+    assert record["warnings"] == []
+    assert record["pretraining"]["n_steps"] == 8
 
 
 def test_the_untrained_control_has_the_first_weights_of_the_folds_encoders(tiny_study):

@@ -15,12 +15,14 @@ from ppgssl.selfsupervised.checkpoints import (
     run_fingerprint,
     save_checkpoint,
 )
+from ppgssl.selfsupervised.training_data import TrainingData
 
 
 def make_fingerprint(level=0.0, train=(0, 1), validation=(2,), fs_hz=100.0, seed=0, **changed):
     bank = SegmentBank(np.full((1, 40), level), [0, 10, 20], 10, np.zeros((3, 1)), np.ones((3, 1)))
     settings = Pretraining(encoder=ResNet1dShape(width=4), **changed)
-    return run_fingerprint(bank, np.array(train), np.array(validation), settings, fs_hz=fs_hz, seed=seed)
+    data = TrainingData(bank, np.array(train), np.array(validation), None, None)
+    return run_fingerprint(data.digest(settings), settings, fs_hz=fs_hz, seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def make_fingerprint(level=0.0, train=(0, 1), validation=(2,), fs_hz=100.0, seed
         {"fs_hz": 50.0},
         {"seed": 1},
         {"n_steps": 7},
-        {"mask_ratio": 0.25},
+        {"objective": {"name": "masked-autoencoder", "mask_ratio": 0.25}},
     ],
 )
 def test_the_fingerprint_follows_everything_that_decides_the_weights(changed):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
 import torch
 
-from ppgssl.selfsupervised.devices import choose_precision, device_name, make_fabric, quiet
+from ppgssl.selfsupervised.devices import choose_precision, cpu_name, describe_hardware, device_name, make_fabric, quiet
+from ppgssl.selfsupervised.distributed import Team
 
 
 def test_a_gpu_computes_in_bfloat16_and_everything_else_in_float32():
@@ -32,3 +34,30 @@ def test_the_log_level_comes_back_even_after_an_error():
     with pytest.raises(RuntimeError), quiet():
         raise RuntimeError
     assert logging.getLogger("lightning.fabric").level == before
+
+
+def test_the_wish_for_a_precision_is_heard():
+    for is_cuda in (True, False):
+        assert choose_precision("bf16-mixed", is_cuda=is_cuda) == "bf16-mixed"
+        assert choose_precision("32-true", is_cuda=is_cuda) == "32-true"
+
+
+def test_the_name_of_the_processor_is_found_or_at_least_its_kind(tmp_path):
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Abacus 3000\nflags\t: wood\n")
+    assert cpu_name(tmp_path / "cpuinfo") == "Abacus 3000"
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\n")
+    assert cpu_name(tmp_path / "cpuinfo") == cpu_name(tmp_path / "absent") != ""
+
+
+def test_the_record_of_the_hardware_is_json():
+    record = json.loads(json.dumps(describe_hardware(torch.device("cpu"), "auto", Team(2, 3))))
+    assert (record["precision"], record["gpu"], record["devices"], record["nodes"]) == ("32-true", None, 2, 3)
+    assert record["memory_gb"] > 0
+    assert record["peak_memory_mb"] > 0
+
+
+def test_a_job_of_a_cluster_does_not_confuse_a_single_process(monkeypatch):
+    # Fabric, left to itself, takes this process for one of four.
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "night"}.items():
+        monkeypatch.setenv(name, value)
+    assert make_fabric().world_size == 1

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.errors import StoreError
+from ppgssl.pretraining_options import PatchTransformerShape, ResNet1dShape, ResNet50Shape
 from ppgssl.provenance import file_sha256, fingerprint
 from ppgssl.selfsupervised.encoder_io import load_encoder, read_model, save_encoder
 from ppgssl.selfsupervised.encoders import make_encoder
@@ -42,6 +42,23 @@ def test_a_loaded_encoder_equals_the_saved_one(folder):
         assert torch.equal(loaded.state_dict()[name], value)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        ResNet50Shape(name="resnet50-1d", width=4, representation="every-depth"),
+        PatchTransformerShape(name="patch-transformer", width=16, n_blocks=1),
+    ],
+    ids=lambda shape: shape.name,
+)
+def test_a_loaded_encoder_is_of_the_kind_that_was_saved(tmp_path, shape):
+    encoder = make_encoder(2, shape, seed=1)
+    encoder.embed(torch.randn(8, 2, 200))  # batch statistics, where there are any, are saved too
+    save_encoder(tmp_path, encoder.eval(), {})
+    loaded, segments = load_encoder(tmp_path), torch.randn(4, 2, 200)
+    assert (loaded.name, loaded.shape) == (shape.name, shape)
+    assert torch.equal(loaded.embed(segments), encoder.embed(segments))
+
+
 def test_the_card_comes_back(folder):
     assert read_model(folder)["card"] == {"trained_on": "made-up segments", "loss": 0.5}
 
@@ -69,12 +86,19 @@ def test_a_changed_description_is_noticed(folder, changed):
 
 def test_another_version_is_refused_by_number(folder):
     rewrite(folder, version=99)
-    with pytest.raises(StoreError, match="version 99, and this ppgssl reads version 1"):
+    with pytest.raises(StoreError, match="version 99, and this ppgssl reads version 2"):
         load_encoder(folder)
 
 
 @pytest.mark.parametrize(
-    "changed", [{"n_channels": 3}, {"architecture": "transformer"}, {"shape": {"width": -1}}, {"shape": {"width": 9}}]
+    "changed",
+    [
+        {"n_channels": 3},
+        {"shape": {"name": "transformer"}},
+        {"shape": {"name": "patch-transformer"}},
+        {"shape": {"width": -1}},
+        {"shape": {"width": 9}},
+    ],
 )
 def test_a_description_that_does_not_fit_the_weights_is_refused(folder, changed):
     rewrite(folder, **changed)

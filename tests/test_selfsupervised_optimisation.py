@@ -7,6 +7,7 @@ import pytest
 
 from ppgssl.pretraining_options import Pretraining, ResNet1dShape
 from ppgssl.selfsupervised.encoders import make_encoder
+from ppgssl.selfsupervised.objectives import make_objective
 from ppgssl.selfsupervised.optimisation import learning_rate, make_optimizer, set_learning_rate
 
 SETTINGS = Pretraining(n_steps=100, warmup_fraction=0.1, learning_rate=1e-3, encoder=ResNet1dShape(width=4))
@@ -27,14 +28,19 @@ def test_the_shortest_runs_have_a_positive_rate(n_steps):
     assert all(learning_rate(step, chosen) > 0 for step in range(n_steps))
 
 
-def test_only_kernels_are_drawn_to_zero():
-    encoder = make_encoder(1, SETTINGS.encoder, seed=0)
-    decayed, free = make_optimizer(encoder, SETTINGS).param_groups
-    assert decayed["weight_decay"] == SETTINGS.weight_decay
+@pytest.mark.parametrize("objective", ["masked-autoencoder", "vicreg"])
+@pytest.mark.parametrize("encoder", ["resnet1d", "patch-transformer", "resnet50-1d"])
+def test_only_weights_of_layers_are_drawn_to_zero(objective, encoder):
+    settings = Pretraining.model_validate({"objective": objective, "encoder": encoder})
+    module = make_objective(make_encoder(2, settings.encoder, seed=0), settings, fs_hz=80.0)
+    decayed, free = make_optimizer(module, settings).param_groups
+    assert decayed["weight_decay"] == settings.weight_decay
     assert free["weight_decay"] == 0
-    assert {parameter.ndim for parameter in decayed["params"]} == {3}
-    assert {parameter.ndim for parameter in free["params"]} == {1}
-    assert len(decayed["params"]) + len(free["params"]) == len(list(encoder.parameters()))
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    assert all(names[id(parameter)].endswith("weight") for parameter in decayed["params"])
+    assert min(parameter.ndim for parameter in decayed["params"]) >= 2
+    assert all(parameter.ndim == 1 or "weight" not in names[id(parameter)] for parameter in free["params"])
+    assert len(decayed["params"]) + len(free["params"]) == len(names)
 
 
 def test_the_rate_reaches_every_group():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.errors import StoreError
+from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.selfsupervised.encoder_io import save_encoder
 from ppgssl.selfsupervised.encoders import make_encoder
+from ppgssl.selfsupervised.energy import Energy
 from ppgssl.selfsupervised.pretraining_result import (
     Examples,
     HistoryRow,
@@ -17,6 +18,7 @@ from ppgssl.selfsupervised.pretraining_result import (
     finished,
     load_result,
     save_result,
+    warnings_of,
 )
 
 
@@ -28,17 +30,22 @@ def result():
         encoder=make_encoder(1, ResNet1dShape(width=4, n_stages=1), seed=0).eval(),
         history=(
             HistoryRow(0, None, 1.0, 0.0, 5.0, 0.0, False),
-            HistoryRow(9, 0.1 + 0.2, 1 / 3, None, 4.0, 0.5, True),
+            HistoryRow(9, 0.1 + 0.2, 1 / 3, None, 4.0, 0.5, True, "all alike"),
         ),
-        examples=Examples(np.array([3, 1, 4]), samples[0], rng.random((3, 50)) < 0.5, samples[1]),
+        examples=Examples(np.array([3, 1, 4]), samples[0], rng.random((3, 1, 50)) < 0.5, samples[1]),
         best_step=9,
-        masked_variance_explained=2 / 3,
+        score_name="variance explained",
+        score=2 / 3,
         effective_rank=4.0,
         is_collapsed=False,
         seconds=12.5,
+        energy=Energy(1.5, None, "no GPU"),
         device="cpu",
+        hardware={"cpu": "abacus", "gpu": None},
         n_parameters=123,
         restart_reason=None,
+        warnings=("steps 3 to 9: all alike",),
+        note="not compiled",
     )
 
 
@@ -64,3 +71,10 @@ def test_an_encoder_that_was_not_pretrained_here_has_no_result(tmp_path, result)
     save_encoder(tmp_path, result.encoder, {"note": "from elsewhere"})
     with pytest.raises(StoreError, match="does not tell how the encoder was pretrained"):
         load_result(tmp_path)
+
+
+def test_warnings_come_as_a_line_for_each_stretch_and_not_for_untrained_weights():
+    texts = ["untrained", "", "low", "lower", "", "again"]
+    rows = [HistoryRow(10 * number, None, 1.0, None, 3.0, 0.0, False, text) for number, text in enumerate(texts)]
+    assert warnings_of(rows) == ("steps 20 to 30: lower", "steps 50 to 50: again")
+    assert warnings_of(rows[:2]) == ()

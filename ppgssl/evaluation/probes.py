@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from ppgssl.errors import EvaluationError
@@ -40,8 +40,10 @@ def linear_probe(X_train: FloatArray, y_train: FloatArray, X_test: FloatArray) -
     """Ridge regression of a quantity on features, fitted to training patients; predictions of test patients.
 
     Missing features become the median, all features are standardised, and the penalty is chosen by leave-one-out
-    cross-validation: all three on training patients alone. A linear probe with its penalty chosen is the customary
-    measure of what a representation holds [1]_: what it cannot read may be there, but not in the open.
+    cross-validation: all three on training patients alone. A test patient's feature beyond what any training patient
+    has is moved to the edge of that range: else one odd recording, far out on a line that nobody there supports, would
+    decide the R2 of all. A linear probe with its penalty chosen is the customary measure of what a representation holds
+    [1]_: what it cannot read may be there, but not in the open.
 
     Parameters
     ----------
@@ -69,7 +71,10 @@ def linear_probe(X_train: FloatArray, y_train: FloatArray, X_test: FloatArray) -
             f"rows of features and {int(np.isfinite(y_train).sum())} values"
         )
     probe = make_pipeline(
-        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler(), RidgeCV(PENALTIES)
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        MinMaxScaler(clip=True),
+        StandardScaler(),
+        RidgeCV(PENALTIES),
     )
     with threadpool_limits(1):  # many small systems
         probe.fit(np.asarray(X_train, dtype=np.float64), np.asarray(y_train, dtype=np.float64))
@@ -121,7 +126,7 @@ def judge_probes(
 
 def _errors(y: FloatArray, predictions: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Errors of each probe, shape (n_repeats, n_patients)."""
-    errors = {}
+    errors: dict[str, FloatArray] = {}
     for name, predicted in predictions.items():
         of_repeats = np.atleast_2d(np.asarray(predicted, dtype=np.float64))
         if of_repeats.ndim != 2 or of_repeats.shape[1] != len(y):

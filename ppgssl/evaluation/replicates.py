@@ -100,9 +100,7 @@ def resample(
     return Replicates(tuple(names), statistic(np.ones((n_patients, 1)))[:, 0], values)
 
 
-def resample_means(
-    names: Sequence[str], values: FloatArray, *, n_resamples: int = 2000, seed: int
-) -> Replicates:
+def resample_means(names: Sequence[str], values: FloatArray, *, n_resamples: int = 2000, seed: int) -> Replicates:
     """Means over patients of ``values``, shape (n_names, n_patients), with their resamples."""
     n_patients = values.shape[1]
     return resample(lambda counts: values @ counts / n_patients, names, n_patients, n_resamples=n_resamples, seed=seed)

@@ -75,15 +75,17 @@ def draw_pairs(
     return patients, order[query], order[other]
 
 
-def retrieve(query: FloatArray, gallery: FloatArray) -> Retrieval:
+def retrieve(features: FloatArray, query: IntArray, other: IntArray) -> Retrieval:
     """Rank, for each patient's query, the gallery's segments by their cosine with it.
 
     Parameters
     ----------
-    query, gallery : float arrays, shape (n_draws, n_patients, n_features)
-        Of each draw, one segment of each patient as query and another one in the gallery. Scale the features
-        beforehand, by constants of other patients: cosines are ruled by the columns of largest variance. Missing
-        features should be 0 by then.
+    features : float array, shape (n_segments, n_features)
+        Scale them beforehand, by constants of other patients: cosines are ruled by the columns of largest variance.
+        Missing features should be 0 by then.
+    query, other : int arrays, shape (n_draws, n_patients)
+        Rows of ``features``: of each draw, each patient's query, and the segment that stands for the patient in the
+        gallery.
 
     Returns
     -------
@@ -96,18 +98,18 @@ def retrieve(query: FloatArray, gallery: FloatArray) -> Retrieval:
     EvaluationError
         If shapes differ, there are fewer than two patients, or a feature is not finite.
     """
-    if query.shape != gallery.shape or query.ndim != 3 or query.shape[1] < 2:
+    if query.shape != other.shape or query.ndim != 2 or query.shape[1] < 2:
         raise EvaluationError(
-            f"retrieval needs queries and gallery of one shape (n_draws, n_patients, n_features), two patients or more, "
-            f"and was given {query.shape} and {gallery.shape}"
+            "retrieval needs queries and gallery of one shape (n_draws, n_patients), two patients or more, and was "
+            f"given {query.shape} and {other.shape}"
         )
-    if not (np.isfinite(query).all() and np.isfinite(gallery).all()):
+    if not np.isfinite(features).all():
         raise EvaluationError("retrieval was given features that are not finite: replace missing ones by 0 first")
-    n_patients = query.shape[1]
+    unit, n_patients = _unit(features), query.shape[1]
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n_patients + 1))])
     top1, reciprocal = np.zeros(n_patients), np.zeros(n_patients)
-    for one, others in zip(query, gallery, strict=True):
-        n_greater, n_equal = _rivals(_unit(one) @ _unit(others).T)
+    for one, gallery in zip(query, other, strict=True):
+        n_greater, n_equal = _rivals(unit[one] @ unit[gallery].T)
         top1 += (n_greater == 0) / (1 + n_equal)
         reciprocal += (harmonic[n_greater + n_equal + 1] - harmonic[n_greater]) / (1 + n_equal)
     chance = float(harmonic[-1] / n_patients)

@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import numpy as np
 import torch
 
+from ppgssl.errors import TrainingError
 from ppgssl.pretraining_options import Pretraining
 from ppgssl.provenance import fingerprint
-from ppgssl.records import IntArray
-from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.selfsupervised.encoder_io import MODEL_FILE
 
 CHECKPOINT_FILE = "checkpoint.pt"
 # Raised when a change to encoder, objective or loop makes older checkpoints unfit to go on from.
-_VERSION = 2
+_VERSION = 3
 
 
-def run_fingerprint(
-    bank: SegmentBank,
-    train_index: IntArray,
-    validation_index: IntArray,
-    settings: Pretraining,
-    *,
-    fs_hz: float,
-    seed: int,
-) -> str:
-    """Hash of all that decides a run's weights, the samples themselves included."""
+def run_fingerprint(data: Mapping[str, str], settings: Pretraining, *, fs_hz: float, seed: int) -> str:
+    """Hash of all that decides a run's weights; ``data`` holds hashes of what it learns from."""
     return fingerprint(
         {
             "version": _VERSION,
-            "bank": bank.sha256(),
-            "train": hashlib.sha256(np.ascontiguousarray(train_index, dtype="<i8").data).hexdigest(),
-            "validation": hashlib.sha256(np.ascontiguousarray(validation_index, dtype="<i8").data).hexdigest(),
+            "data": dict(data),
             "settings": settings.model_dump(mode="json"),
             "fs_hz": fs_hz,
             "seed": seed,
@@ -45,14 +36,31 @@ def run_fingerprint(
 
 
 def save_checkpoint(folder: Path, made_of: str, state: dict[str, Any]) -> None:
-    """Replace the folder's checkpoint; a kill at any moment leaves the old one or the new one."""
+    """Replace the folder's checkpoint; a kill at any moment leaves the old one or the new one.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written, for example because the disk is full; the old one then stays.
+    """
     path = folder / CHECKPOINT_FILE
     temporary = path.with_name(f".{CHECKPOINT_FILE}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        torch.save({"made_of": made_of, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    content = io.BytesIO()  # torch hides what goes wrong while it writes to a file
+    torch.save({"made_of": made_of, **state}, content)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)  # it would take the room that is missing
+        kept = "The last one is kept" if path.exists() else "There is none yet"
+        raise TrainingError(
+            f"cannot write the checkpoint {path}: {error.strerror or error}. Is there room on the disk "
+            f"({len(content.getbuffer()) / 1e6:.1f} MB)? {kept}; run the same command again to go on."
+        ) from None
 
 
 def load_checkpoint(folder: Path, made_of: str) -> tuple[dict[str, Any] | None, str | None]:
@@ -76,3 +84,13 @@ def remove_checkpoints(folder: Path) -> None:
     """Remove the checkpoint, and parts of checkpoints that a kill left behind."""
     for path in [folder / CHECKPOINT_FILE, *folder.glob(f".{CHECKPOINT_FILE}.*")]:
         path.unlink(missing_ok=True)
+
+
+def state_to_go_on_from(folder: Path, made_of: str) -> tuple[dict[str, Any] | None, str | None]:
+    """As :func:`load_checkpoint`, in a folder that is made if need be, and from which another run's encoder goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state, reason = load_checkpoint(folder, made_of)
+    if (folder / MODEL_FILE).is_file():
+        reason = f"the encoder in {folder} was made from other settings, another seed or other data, and is replaced"
+        (folder / MODEL_FILE).unlink()
+    return state, reason

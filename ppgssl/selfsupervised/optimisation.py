@@ -11,6 +11,7 @@ from ppgssl.pretraining_options import Pretraining
 
 # Values of the masked autoencoder of He et al. 2022, appendix A.
 _BETAS = (0.9, 0.95)
+_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
 
 def learning_rate(step: int, settings: Pretraining) -> float:
@@ -23,12 +24,13 @@ def learning_rate(step: int, settings: Pretraining) -> float:
 
 
 def make_optimizer(module: nn.Module, settings: Pretraining) -> torch.optim.AdamW:
-    """AdamW; gains, offsets and biases are not drawn to 0, kernels are."""
-    parameters = list(module.parameters())
-    kernels = [parameter for parameter in parameters if parameter.ndim > 2]
-    others = [parameter for parameter in parameters if parameter.ndim <= 2]
+    """AdamW; gains, offsets, biases and whatever else is learned are not drawn to 0, the weights of layers are."""
+    layers = [part for part in module.modules() if isinstance(part, _LAYERS)]
+    of_layers = {id(layer.weight) for layer in layers}
+    weights = [parameter for parameter in module.parameters() if id(parameter) in of_layers]
+    others = [parameter for parameter in module.parameters() if id(parameter) not in of_layers]
     groups = [
-        {"params": kernels, "weight_decay": settings.weight_decay},
+        {"params": weights, "weight_decay": settings.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS, fused=True)

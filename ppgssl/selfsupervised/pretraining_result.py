@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ppgssl.errors import StoreError
+from ppgssl.errors import StoreError, TrainingError
 from ppgssl.provenance import file_sha256
 from ppgssl.records import BoolArray, FloatArray, IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.selfsupervised.checkpoints import remove_checkpoints
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE, load_encoder, read_model, save_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.energy import Energy
 from ppgssl.selfsupervised.objectives.base import Objective
 from ppgssl.selfsupervised.objectives.reconstruction import ReconstructionObjective
-from ppgssl.selfsupervised.validation import spread_out
+from ppgssl.selfsupervised.validation import Judgement, spread_out
 
 EXAMPLES_FILE = "examples.safetensors"
 N_EXAMPLES = 6
@@ -36,7 +40,7 @@ class HistoryRow:
         Optimizer steps done.
     train_loss : float or None
         Mean over the steps since the last evaluation; None before the first step.
-    validation_loss, score, effective_rank, dead_fraction, is_collapsed
+    validation_loss, score, effective_rank, dead_fraction, is_collapsed, warning
         On held-out patients; see :class:`~ppgssl.selfsupervised.validation.Judgement` and
         :class:`~ppgssl.selfsupervised.health.Health`.
     """
@@ -48,6 +52,21 @@ class HistoryRow:
     effective_rank: float
     dead_fraction: float
     is_collapsed: bool
+    warning: str = ""
+
+    @classmethod
+    def of(cls, step: int, train_loss: float | None, judgement: Judgement) -> HistoryRow:
+        return cls(step, train_loss, judgement.loss, judgement.score, **asdict(judgement.health))
+
+
+def warnings_of(history: Sequence[HistoryRow]) -> tuple[str, ...]:
+    """What evaluations found wrong, a line for each stretch of the training; untrained weights are nobody's concern."""
+    stretches = [
+        list(rows)
+        for is_wrong, rows in groupby(history, key=lambda row: bool(row.warning) and row.step > 0)
+        if is_wrong
+    ]
+    return tuple(f"steps {rows[0].step} to {rows[-1].step}: {rows[-1].warning}" for rows in stretches)
 
 
 @dataclass(frozen=True)
@@ -86,11 +105,19 @@ class PretrainingResult:
         Of these weights, on held-out patients.
     seconds : float
         Training time, all sittings together.
+    energy : Energy
+        Likewise.
     device : str
+    hardware : mapping
+        See :func:`~ppgssl.selfsupervised.devices.describe_hardware`.
     n_parameters : int
         Of the encoder.
     restart_reason : str or None
         Why an earlier, unfinished or differing run in the folder was not used.
+    warnings : tuple of str
+        What was wrong with the representation, and when; mostly none.
+    note : str
+        What else should be known of the training, such as that it could not be compiled.
     """
 
     encoder: EncoderNetwork = field(repr=False)
@@ -102,9 +129,13 @@ class PretrainingResult:
     effective_rank: float
     is_collapsed: bool
     seconds: float
+    energy: Energy
     device: str
+    hardware: Mapping[str, Any]
     n_parameters: int
     restart_reason: str | None = None
+    warnings: tuple[str, ...] = ()
+    note: str = ""
 
 
 _FACTS = (
@@ -115,8 +146,10 @@ _FACTS = (
     "is_collapsed",
     "seconds",
     "device",
+    "hardware",
     "n_parameters",
     "restart_reason",
+    "note",
 )
 
 
@@ -133,12 +166,45 @@ def make_examples(objective: Objective, bank: SegmentBank, index: torch.Tensor, 
     return Examples(chosen.numpy(), *[values.cpu().numpy() for values in shown])
 
 
-def save_result(folder: Path, made_of: str, result: PretrainingResult) -> None:
-    """Write a finished run; the folder counts as finished once ``model.json`` is there, which comes last."""
+def save_result(folder: Path, made_of: str, result: PretrainingResult, record: Mapping[str, Any] | None = None) -> None:
+    """Write a finished run in place of its checkpoint.
+
+    The folder counts as finished once ``model.json`` is there, which is written last.
+
+    Parameters
+    ----------
+    folder : Path
+    made_of : str
+        Fingerprint of the run.
+    result : PretrainingResult
+    record : mapping, optional
+        What else the model's card should tell: JSON values.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written, for example because the disk is full; the checkpoint of the last step then stays.
+    """
+    try:
+        _save(folder, made_of, result, record or {})
+    except (OSError, SafetensorError) as error:
+        for part in [*folder.glob(f".*.{os.getpid()}"), *folder.glob(f".*.{os.getpid()}.*")]:
+            part.unlink(missing_ok=True)  # it would take the room that is missing
+        raise TrainingError(
+            f"cannot write the encoder into {folder}: {error}. Is there room on the disk? The checkpoint of the last "
+            "step is kept; run the same command again to go on."
+        ) from None
+    remove_checkpoints(folder)
+
+
+def _save(folder: Path, made_of: str, result: PretrainingResult, record: Mapping[str, Any]) -> None:
     card = {
+        **record,
         "made_of": made_of,
         "history": [asdict(row) for row in result.history],
         "examples_sha256": _save_examples(folder, result.examples) if result.examples else None,
+        "energy": asdict(result.energy),
+        "warnings": list(result.warnings),
         **{name: getattr(result, name) for name in _FACTS},
     }
     save_encoder(folder, result.encoder, card)
@@ -156,14 +222,18 @@ def load_result(folder: Path) -> PretrainingResult:
     try:
         history = tuple(HistoryRow(**row) for row in card["history"])
         facts = {name: card[name] for name in _FACTS}
+        facts |= {"energy": Energy(**card["energy"]), "warnings": tuple(card["warnings"])}
     except (KeyError, TypeError):
         raise StoreError(f"{folder / MODEL_FILE} does not tell how the encoder was pretrained") from None
     return PretrainingResult(load_encoder(folder), history, _load_examples(folder, card), **facts)
 
 
 def finished(folder: Path, made_of: str) -> bool:
-    """Whether the folder holds the finished run of this fingerprint."""
-    return (folder / MODEL_FILE).is_file() and read_model(folder)["card"].get("made_of") == made_of
+    """Whether the folder holds the finished run of this fingerprint; a checkpoint of it is removed."""
+    if not ((folder / MODEL_FILE).is_file() and read_model(folder)["card"].get("made_of") == made_of):
+        return False
+    remove_checkpoints(folder)
+    return True
 
 
 def _save_examples(folder: Path, examples: Examples) -> str:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ppgssl.errors import TrainingError
 from ppgssl.pretraining_options import Pretraining
-from ppgssl.records import IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.checkpoints import load_checkpoint, remove_checkpoints, run_fingerprint, save_checkpoint
-from ppgssl.selfsupervised.devices import device_name, make_fabric, quiet
-from ppgssl.selfsupervised.encoder_io import MODEL_FILE
+from ppgssl.selfsupervised.checkpoints import run_fingerprint, save_checkpoint, state_to_go_on_from
+from ppgssl.selfsupervised.compilation import TrainingLoss
+from ppgssl.selfsupervised.devices import describe_hardware, device_name, make_fabric, quiet
+from ppgssl.selfsupervised.distributed import ALONE, Team, any_of, first_does, mean_over, part_of
+from ppgssl.selfsupervised.effort import Effort, Progress, Sitting, Standing
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.encoders.base import n_parameters
+from ppgssl.selfsupervised.energy import Energy
 from ppgssl.selfsupervised.interrupts import postponed_interrupt
 from ppgssl.selfsupervised.objectives import make_objective
 from ppgssl.selfsupervised.objectives.base import Objective
@@ -34,17 +35,14 @@ from ppgssl.selfsupervised.pretraining_result import (
     load_result,
     make_examples,
     save_result,
+    warnings_of,
 )
-from ppgssl.selfsupervised.sampling import EpochSampler
+from ppgssl.selfsupervised.training_data import TrainingData, checked_data
 from ppgssl.selfsupervised.validation import judge
 
-# Called with steps done, steps to do, mean training loss since the last evaluation, last validation loss, seconds left.
-Progress = Callable[[int, int, float, float, float], None]
-
-# Asking a GPU for the loss at every step would make it wait for the answer.
+# Asking a GPU for the loss at every step would make it wait for the answer; so would asking other processes.
 _LOG_EVERY = 10
 _MAX_GRADIENT_NORM = 1.0
-_CHECK_AT_ONCE = 4096
 
 
 def pretrain(
@@ -56,7 +54,10 @@ def pretrain(
     fs_hz: float,
     seed: int,
     folder: Path,
+    patients: ArrayLike | None = None,
+    recordings: ArrayLike | None = None,
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> PretrainingResult:
     """Pretrain an encoder, or go on where an interrupted run of the same data, settings and seed stopped.
 
@@ -77,37 +78,51 @@ def pretrain(
         Decides first weights, order of segments and masks.
     folder : Path
         Where checkpoint, encoder (:mod:`~ppgssl.selfsupervised.encoder_io`), history and examples are kept.
+    patients, recordings : int arrays, shape (len(bank),), or None
+        Codes of the patient and the recording of each segment: needed by objectives that learn from pairs.
     progress : callable or None
         Called every ten steps.
+    team : Team
+        Processes that train this network together, each of which calls this function with the same arguments. The batch
+        is shared among them, and the outcome is that of one process but for rounding. The first one alone writes files
+        and calls ``progress``; all get the result.
 
     Raises
     ------
     TrainingError
-        If segments cannot be trained on (too few, shared, not finite), or a loss is not finite: the checkpoint of the
-        last good weights then stays in the folder.
+        If segments cannot be trained on (too few, shared, not finite), a loss is not finite, or the checkpoint cannot
+        be written: the checkpoint of the last good weights then stays in the folder.
+    ConfigError
+        If the processes cannot share a batch equally.
     KeyboardInterrupt
         At Ctrl-C, once the step in progress is done and the state is saved.
     StoreError
         If the folder's finished run was damaged.
     """
-    train, validation = _checked_index(bank, train_index, validation_index)
-    made_of = run_fingerprint(bank, train, validation, settings, fs_hz=fs_hz, seed=seed)
-    if finished(folder, made_of):
-        remove_checkpoints(folder)
-        return load_result(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    state, reason = load_checkpoint(folder, made_of)
-    if (folder / MODEL_FILE).is_file():
-        reason = f"the encoder in {folder} was made from other settings, another seed or other data, and is replaced"
-        (folder / MODEL_FILE).unlink()
-    run = _Run(bank, train, validation, settings, fs_hz=fs_hz, seed=seed, folder=folder, made_of=made_of)
+    team.check(settings.batch_size, settings.accumulate)
+    data = checked_data(bank, train_index, validation_index, patients, recordings)
+    made_of = run_fingerprint(data.digest(settings), settings, fs_hz=fs_hz, seed=seed)
+    fabric = make_fabric(settings.precision, team)
+    _check_alike(fabric, made_of)
+    if first_does(fabric, lambda: finished(folder, made_of)):
+        return first_does(fabric, lambda: load_result(folder))
+    state, reason = first_does(fabric, lambda: state_to_go_on_from(folder, made_of))
+    run = _Run(data, settings, fabric, team, fs_hz=fs_hz, seed=seed, folder=folder, made_of=made_of)
     if state is not None:
         run.load_state_dict(state)
     run.fit(progress)
     result = run.result(reason)
-    save_result(folder, made_of, result)
-    remove_checkpoints(folder)
+    record = {"settings": settings.model_dump(mode="json"), "seed": seed, "fs_hz": fs_hz}
+    first_does(fabric, lambda: save_result(folder, made_of, result, record))
     return result
+
+
+def _check_alike(fabric: Fabric, made_of: str) -> None:
+    if any_of(fabric, first_does(fabric, lambda: made_of) != made_of):
+        raise TrainingError(
+            "the processes that should train one network were given different data, settings or seeds: all nodes must "
+            "see the same stores and the same study.yaml"
+        )
 
 
 @dataclass
@@ -118,8 +133,13 @@ class _Counters:
     loss_sum: float = 0.0
     n_losses: int = 0
     best_step: int = 0
-    seconds: float = 0.0
+    effort: Effort = field(default_factory=Effort)
     history: list[HistoryRow] = field(default_factory=list)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> _Counters:
+        effort = Effort(values["effort"]["seconds"], Energy(**values["effort"]["energy"]))
+        return cls(**{**values, "effort": effort, "history": [HistoryRow(**row) for row in values["history"]]})
 
 
 class _Run:
@@ -127,10 +147,10 @@ class _Run:
 
     def __init__(
         self,
-        bank: SegmentBank,
-        train: IntArray,
-        validation: IntArray,
+        data: TrainingData,
         settings: Pretraining,
+        fabric: Fabric,
+        team: Team,
         *,
         fs_hz: float,
         seed: int,
@@ -138,25 +158,36 @@ class _Run:
         made_of: str,
     ) -> None:
         self.settings, self.folder, self.made_of, self.seed = settings, folder, made_of, seed
-        self.fabric = make_fabric()
-        self.bank = bank.to(self.fabric.device)
-        self.validation = torch.from_numpy(validation)
-        self.objective = _seeded_objective(bank.n_channels, settings, fs_hz=fs_hz, seed=seed)
-        self.objective.draw(1, bank.length, torch.Generator())  # refuses masks that do not fit, before any work
-        with quiet():
-            self.module, self.optimizer = self.fabric.setup(self.objective, make_optimizer(self.objective, settings))
-            self.module.mark_forward_method("loss")
-        self.sampler = EpochSampler(torch.from_numpy(train), settings.batch_size, seed=seed)
+        self.fabric, self.team = fabric, team
+        self.bank = data.bank.to(fabric.device)
+        self.objective = _seeded_objective(self.bank.n_channels, settings, fs_hz=fs_hz, seed=seed)
+        self.objective.draw(1, self.bank.length, torch.Generator())  # refuses masks that do not fit, before any work
+        self.held_out = data.held_out(settings)
+        self.bank.keep(self.held_out)
+        self.sampler = data.sampler(settings, seed=seed)
         self.generator = torch.Generator(self.bank.device).manual_seed(seed + 1)
+        loss = TrainingLoss(self.objective.to(fabric.device))
+        self.note = self._compile(loss) if settings.compile else ""
+        with quiet():
+            self.module, self.optimizer = fabric.setup(loss, make_optimizer(self.objective, settings))
         self.counters = _Counters()
         self.best = self._weights()
         self.recent: list[Tensor] = []  # losses of the last few steps, still on the device
 
+    def _compile(self, loss: TrainingLoss) -> str:
+        """Compile for the size of batch that this process will see."""
+        n = self.settings.batch_size // (self.fabric.world_size * self.settings.accumulate)
+        index = self.held_out[torch.arange(n) % len(self.held_out)]
+        draws = self.objective.draw(n, self.bank.length, torch.Generator(self.bank.device).manual_seed(0))
+        with self.fabric.autocast():
+            return loss.compile_or_say_why(self.bank.gather(index), draws)
+
     # --- the loop ----------------------------------------------------------------------------------------------
 
     def fit(self, progress: Progress | None) -> None:
-        """Evaluate, save, stop?, step, log; the last pass judges the last weights."""
-        self._start_clock()
+        """Evaluate, save, step, log, stop?; the last pass judges the last weights."""
+        gpus = [self.fabric.device] if self.fabric.device.type == "cuda" else []
+        self.sitting = Sitting(self.counters.effort, self.counters.step, gpus)
         with postponed_interrupt() as is_interrupted:
             while True:
                 if self._is_evaluation_due():
@@ -167,10 +198,10 @@ class _Run:
                 self._step()
                 if self._is_log_due():
                     self._log(progress)
-                if is_interrupted():
+                if self._must_stop(is_interrupted):
                     self._save()
                     raise KeyboardInterrupt
-            if is_interrupted():  # while the last weights were judged and saved
+            if self._must_stop(is_interrupted):  # while the last weights were judged and saved
                 raise KeyboardInterrupt
 
     def _step(self) -> None:
@@ -178,13 +209,28 @@ class _Run:
         set_learning_rate(self.optimizer, learning_rate(counters.step, self.settings))
         index = self.sampler.draw()
         draws = self.objective.draw(len(index), self.bank.length, self.generator)
-        loss = self.module.loss(self.bank.gather(index), draws)
         self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
+        losses = [self._backward(index, draws, number) for number in range(self.settings.accumulate)]
         self.fabric.clip_gradients(self.module, self.optimizer, max_norm=_MAX_GRADIENT_NORM, error_if_nonfinite=False)
         self.optimizer.step()
-        self.recent.append(loss.detach())
+        self.recent.append(torch.stack(losses).sum())
         counters.step += 1
+
+    def _backward(self, index: Tensor, draws: dict[str, Tensor], number: int) -> Tensor:
+        """Add the gradient of one of the parts in which the batch goes through this process; its share of the loss."""
+        n_parts = self.settings.accumulate
+        place, n_places = self.fabric.global_rank * n_parts + number, self.fabric.world_size * n_parts
+        own_draws = {name: part_of(values, place, n_places) for name, values in draws.items()}
+        is_last = number == n_parts - 1
+        with self.fabric.no_backward_sync(self.module, enabled=not is_last):
+            loss = self.module(self.bank.gather(part_of(index, place, n_places)), own_draws) / n_parts
+            self.fabric.backward(loss)
+        return loss.detach()
+
+    def _must_stop(self, is_interrupted: Callable[[], bool]) -> bool:
+        if self.fabric.world_size == 1:
+            return is_interrupted() or self.team.is_stopped()
+        return self._is_log_due() and any_of(self.fabric, is_interrupted() or self.team.is_stopped())
 
     def _is_evaluation_due(self) -> bool:
         step, history = self.counters.step, self.counters.history
@@ -193,21 +239,14 @@ class _Run:
 
     def _evaluate(self) -> None:
         self._collect_losses()
-        counters = self.counters
-        judgement = judge(self.objective, self.bank, self.validation, batch_size=self.settings.batch_size)
+        counters, batch_size = self.counters, self.settings.batch_size
+        judgement = first_does(
+            self.fabric, lambda: judge(self.objective, self.bank, self.held_out, batch_size=batch_size)
+        )
         self._check_finite(judgement.loss)
         lowest = min((row.validation_loss for row in counters.history), default=math.inf)
-        counters.history.append(
-            HistoryRow(
-                step=counters.step,
-                train_loss=counters.loss_sum / counters.n_losses if counters.n_losses else None,
-                validation_loss=judgement.loss,
-                score=judgement.score,
-                effective_rank=judgement.health.effective_rank,
-                dead_fraction=judgement.health.dead_fraction,
-                is_collapsed=judgement.health.is_collapsed,
-            )
-        )
+        train_loss = counters.loss_sum / counters.n_losses if counters.n_losses else None
+        counters.history.append(HistoryRow.of(counters.step, train_loss, judgement))
         counters.loss_sum, counters.n_losses = 0.0, 0
         if judgement.loss < lowest:
             counters.best_step, self.best = counters.step, self._weights()
@@ -217,21 +256,32 @@ class _Run:
 
     def _log(self, progress: Progress | None) -> None:
         self._collect_losses()
-        if progress is None:
-            return
-        counters = self.counters
-        train_loss, validation_loss = counters.loss_sum / counters.n_losses, counters.history[-1].validation_loss
+        self.sitting.update()
         try:
-            progress(counters.step, self.settings.n_steps, train_loss, validation_loss, self._seconds_left())
+            first_does(self.fabric, lambda: progress(self._standing()) if progress else None)
         except KeyboardInterrupt:
             self._save()
             raise
 
+    def _standing(self) -> Standing:
+        counters = self.counters
+        last = counters.history[-1]
+        return Standing(
+            step=counters.step,
+            n_steps=self.settings.n_steps,
+            train_loss=counters.loss_sum / counters.n_losses,
+            validation_loss=last.validation_loss,
+            seconds_left=self.sitting.seconds_left(counters.step, self.settings.n_steps),
+            warning=last.warning if last.step else "",
+        )
+
     def _collect_losses(self) -> None:
         """Fetch the losses of the last steps from the device, and refuse to go on if one is not finite."""
-        for loss in self.recent:
-            self._check_finite(float(loss))
-            self.counters.loss_sum += float(loss)
+        if not self.recent:
+            return
+        for loss in mean_over(self.fabric, torch.stack(self.recent)).tolist():
+            self._check_finite(loss)
+            self.counters.loss_sum += loss
             self.counters.n_losses += 1
         self.recent.clear()
 
@@ -244,17 +294,6 @@ class _Run:
             f"or look for segments of extreme amplitude. The last good weights are kept in {self.folder}."
         )
 
-    # --- clock -------------------------------------------------------------------------------------------------
-
-    def _start_clock(self) -> None:
-        self._started, self._seconds_before = time.perf_counter(), self.counters.seconds
-        self._steps_before = self.counters.step
-
-    def _seconds_left(self) -> float:
-        elapsed = time.perf_counter() - self._started
-        per_step = elapsed / max(1, self.counters.step - self._steps_before)
-        return per_step * (self.settings.n_steps - self.counters.step)
-
     # --- state -------------------------------------------------------------------------------------------------
 
     def _save(self) -> None:
@@ -262,8 +301,8 @@ class _Run:
         self._collect_losses()
         size = torch.stack([parameter.detach().abs().sum() for parameter in self.objective.parameters()]).sum()
         self._check_finite(float(size), "the sum of the weights")
-        self.counters.seconds = self._seconds_before + time.perf_counter() - self._started
-        save_checkpoint(self.folder, self.made_of, self.state_dict())
+        self.counters.effort = self.sitting.effort()
+        first_does(self.fabric, lambda: save_checkpoint(self.folder, self.made_of, self.state_dict()))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on."""
@@ -277,8 +316,7 @@ class _Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        history = [HistoryRow(**row) for row in state["counters"]["history"]]
-        self.counters = _Counters(**{**state["counters"], "history": history})
+        self.counters = _Counters.from_dict(state["counters"])
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.best = state["best"]
@@ -291,8 +329,9 @@ class _Run:
     def result(self, restart_reason: str | None) -> PretrainingResult:
         """The finished run, with its best weights."""
         self.objective.load_state_dict(self.best)
-        examples = make_examples(self.objective, self.bank, self.validation, seed=self.seed)
+        examples = make_examples(self.objective, self.bank, self.held_out, seed=self.seed)
         best = next(row for row in self.counters.history if row.step == self.counters.best_step)
+        device = self.fabric.device
         return PretrainingResult(
             encoder=self.objective.encoder.cpu().eval(),
             history=tuple(self.counters.history),
@@ -302,10 +341,14 @@ class _Run:
             score=best.score,
             effective_rank=best.effective_rank,
             is_collapsed=best.is_collapsed,
-            seconds=self.counters.seconds,
-            device=device_name(self.fabric.device),
+            seconds=self.counters.effort.seconds,
+            energy=self.counters.effort.energy,
+            device=device_name(device),
+            hardware=describe_hardware(device, self.settings.precision, self.team),
             n_parameters=n_parameters(self.objective.encoder),
             restart_reason=restart_reason,
+            warnings=warnings_of(self.counters.history),
+            note=self.note,
         )
 
 
@@ -314,32 +357,3 @@ def _seeded_objective(n_channels: int, settings: Pretraining, *, fs_hz: float, s
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)  # not the numbers that the encoder was made of
         return make_objective(encoder, settings, fs_hz=fs_hz)
-
-
-def _checked_index(bank: SegmentBank, train_index: ArrayLike, validation_index: ArrayLike) -> tuple[IntArray, IntArray]:
-    train, validation = (np.array(index, dtype=np.int64).ravel() for index in (train_index, validation_index))
-    if len(train) < 2 or len(validation) < 2:
-        raise TrainingError(
-            f"pretraining needs at least two segments to train on and two to judge by, and got {len(train)} and "
-            f"{len(validation)}. Lower `inputs.min_sqi`, or add recordings."
-        )
-    if len(np.intersect1d(train, validation)):
-        raise TrainingError("some segments are both to train on and to judge by: split by patient before pretraining")
-    together = np.concatenate([train, validation])
-    if together.min() < 0 or together.max() >= len(bank):
-        raise TrainingError(
-            f"segment numbers must lie in 0..{len(bank) - 1}, and reach {together.min()}..{together.max()}"
-        )
-    _check_samples(bank, together)
-    return train, validation
-
-
-def _check_samples(bank: SegmentBank, index: IntArray) -> None:
-    for part in torch.from_numpy(index).split(_CHECK_AT_ONCE):
-        is_finite = torch.isfinite(bank.gather(part)).all(dim=-1).all(dim=-1)
-        if not bool(is_finite.all()):
-            worst = int(part[~is_finite.cpu()][0])
-            raise TrainingError(
-                f"segment {worst} of the bank has a sample that is not finite, so no network can be trained on it. "
-                "Accept only segments without gaps, and check the normalisation."
-            )

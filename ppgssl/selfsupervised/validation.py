@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.health import Health, check_health
 from ppgssl.selfsupervised.objectives.base import Draws, Objective
 
@@ -77,4 +78,9 @@ def judge(objective: Objective, bank: SegmentBank, index: Tensor, *, batch_size:
     objective.train(was_training)
     assert total is not None  # training refuses an empty validation set
     loss, score = objective.judgement(total)
-    return Judgement(loss, score, check_health(np.concatenate(embeddings)))
+    return Judgement(loss, score, check_health(np.concatenate(embeddings), _depth_dims(objective.encoder)))
+
+
+def _depth_dims(encoder: EncoderNetwork) -> tuple[int, ...]:
+    """Dimensions of the embedding that each depth gives: mean and SD of its maps; none where one depth gives all."""
+    return tuple(2 * n for n in encoder.depth_dims) if encoder.representation == "every-depth" else ()

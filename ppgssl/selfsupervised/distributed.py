@@ -1,0 +1,168 @@
+"""Several processes that train one network: who they are, how they share a batch, and how they agree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from torch import Tensor
+
+from ppgssl.errors import ConfigError
+
+Result = TypeVar("Result")
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes that train one network.
+
+    Attributes
+    ----------
+    devices : int
+        Processes on each machine: each has a GPU of its own or, where there are no GPUs, works on the CPU.
+    nodes : int
+        Machines.
+    is_stopped : callable
+        Whether somebody has asked the team to save and stop.
+    """
+
+    devices: int = 1
+    nodes: int = 1
+    is_stopped: Callable[[], bool] = _never
+
+    @property
+    def size(self) -> int:
+        return self.devices * self.nodes
+
+    def check(self, batch_size: int, accumulate: int) -> None:
+        """Refuse a team that cannot be, or that cannot share the batch equally.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.devices < 1 or self.nodes < 1:
+            raise ConfigError(
+                f"--devices {self.devices} --nodes {self.nodes}: there must be at least one device on at least one node"
+            )
+        if torch.cuda.is_available() and self.devices > torch.cuda.device_count():
+            raise ConfigError(f"--devices {self.devices}: there are {torch.cuda.device_count()} GPUs on this machine")
+        if batch_size % (self.size * accumulate):
+            raise ConfigError(
+                f"`pretraining.batch_size` {batch_size} cannot be shared equally by {self.size} processes (--devices "
+                f"{self.devices} --nodes {self.nodes}) in {accumulate} parts each (`pretraining.accumulate`): choose a "
+                f"multiple of {self.size * accumulate}"
+            )
+        self._check_started(os.environ)
+
+    def _check_started(self, environ: Mapping[str, str]) -> None:
+        n_started = n_processes_started(environ)
+        if n_started not in (None, self.size):
+            raise ConfigError(
+                f"{n_started} processes were started (by torchrun or srun), and --devices {self.devices} --nodes "
+                f"{self.nodes} make {self.size}: give the numbers that they were started with"
+            )
+        if n_started is None and self.nodes > 1:
+            raise ConfigError(
+                f"--nodes {self.nodes}: start the command on every node, with torchrun or srun. For example:\n"
+                f"  torchrun --nnodes {self.nodes} --nproc-per-node {self.devices} --rdzv-backend c10d "
+                "--rdzv-endpoint FIRST_NODE:29500 \\\n"
+                f"    --no-python ppgssl pretrain STUDY.yaml --devices {self.devices} --nodes {self.nodes}"
+            )
+
+
+ALONE = Team()
+
+
+def n_processes_started(environ: Mapping[str, str]) -> int | None:
+    """How many processes torchrun, srun or this package started as a team; None where this process is on its own."""
+    if "LOCAL_RANK" in environ:
+        return int(environ.get("WORLD_SIZE", 1))
+    return int(environ["SLURM_STEP_NUM_TASKS"]) if _is_of_srun(environ) else None
+
+
+def is_first_process(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether this is the process that writes files and talks to people."""
+    environ = os.environ if environ is None else environ
+    if "LOCAL_RANK" in environ:
+        return int(environ.get("RANK", environ["LOCAL_RANK"])) == 0
+    return not _is_of_srun(environ) or int(environ["SLURM_PROCID"]) == 0
+
+
+def cluster_environment(environ: Mapping[str, str] | None = None) -> ClusterEnvironment:
+    """Where Fabric finds the other processes.
+
+    Left to itself it would take any process within a SLURM job for a member of a team.
+
+    Raises
+    ------
+    ConfigError
+        If SLURM was asked for processes in a way that does not tell how many each node has.
+    """
+    environ = os.environ if environ is None else environ
+    if "LOCAL_RANK" in environ or not _is_of_srun(environ):
+        return LightningEnvironment()
+    try:
+        return SLURMEnvironment()
+    except RuntimeError as error:
+        raise ConfigError(f"the SLURM job cannot be used to train on several devices: {error}") from None
+
+
+def _is_of_srun(environ: Mapping[str, str]) -> bool:
+    return int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1 and "SLURM_PROCID" in environ
+
+
+# --- sharing ---------------------------------------------------------------------------------------------------
+
+
+def part_of(values: Tensor, number: int, n_parts: int) -> Tensor:
+    """The rows of one of so many equal parts."""
+    size = len(values) // n_parts
+    return values[number * size : (number + 1) * size]
+
+
+def mean_over(fabric: Fabric, values: Tensor) -> Tensor:
+    """Mean over the processes of each value."""
+    if fabric.world_size == 1:
+        return values
+    mean = fabric.all_reduce(values, reduce_op="mean")
+    assert isinstance(mean, Tensor)
+    return mean
+
+
+# --- agreeing --------------------------------------------------------------------------------------------------
+
+
+def any_of(fabric: Fabric, is_so: bool) -> bool:
+    """Whether it is so in any of the processes."""
+    if fabric.world_size == 1:
+        return is_so
+    return bool(mean_over(fabric, torch.tensor(float(is_so), device=fabric.device)) > 0)
+
+
+def first_does(fabric: Fabric, action: Callable[[], Result]) -> Result:
+    """The first process acts; all get its result, or all raise its error, so that none waits for another in vain."""
+    if fabric.world_size == 1:
+        return action()
+    result: Result | None = None
+    error: BaseException | None = None
+    if fabric.global_rank == 0:
+        try:
+            result = action()
+        except (Exception, KeyboardInterrupt) as caught:
+            error = caught
+    result, error = fabric.broadcast((result, error))
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]

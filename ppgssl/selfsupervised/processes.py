@@ -1,0 +1,201 @@
+"""Processes on this machine that work as a team: started, watched and ended together."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+import torch
+
+from ppgssl.errors import TrainingError
+from ppgssl.selfsupervised.interrupts import postponed_interrupt
+
+# Called as work(report, is_stopped, *arguments) in each process; what is given to ``report`` reaches the caller.
+Work = Callable[..., None]
+
+_LOOK_S = 0.2
+# Time for the others to end by themselves once one has failed: they may be waiting for it.
+_GRACE_S = 10.0
+
+
+def work_together(work: Work, arguments: Sequence[Any], *, n: int, report: Callable[..., None]) -> None:
+    """Do a piece of work in n processes of this machine at once, and wait for all of them.
+
+    Each finds in its environment what torchrun would have put there (``RANK``, ``WORLD_SIZE``, ``MASTER_ADDR``, ...).
+    Ctrl-C reaches this process alone, which asks all to stop; a second one ends them at once. If this process is
+    killed, they end too.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, since the processes are new ones and import it.
+    arguments : sequence
+        Copied to each process.
+    report : callable
+        Called here with whatever a process hands to its ``report``.
+
+    Raises
+    ------
+    TrainingError
+        If a process is killed.
+    KeyboardInterrupt
+        At Ctrl-C, once all have ended.
+    """
+    with postponed_interrupt() as is_interrupted:
+        crew = _Crew(work, arguments, n)
+        try:
+            while crew.is_at_work():
+                crew.pass_on(report)
+                if is_interrupted():
+                    crew.stop.set()
+        finally:
+            crew.end()
+    if crew.errors:
+        raise crew.errors[0]
+    if crew.stop.is_set():
+        raise KeyboardInterrupt
+
+
+@dataclass
+class _Member:
+    """One process, and the end of the pipe on which it tells how it gets on."""
+
+    rank: int
+    process: SpawnProcess
+    ears: Connection
+    is_listened_to: bool = field(default=True)
+
+
+class _Crew:
+    def __init__(self, work: Work, arguments: Sequence[Any], n: int) -> None:
+        context = get_context("spawn")
+        self.stop = context.Event()
+        self.errors: list[BaseException] = []
+        self._failed_at: float | None = None
+        port = _free_port()
+        self._members = []
+        # The processes inherit that Ctrl-C does not reach them.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for rank in range(n):
+                ears, mouth = context.Pipe(duplex=False)
+                environment = _environment(rank, n, port)
+                process = context.Process(
+                    target=_member, args=(environment, mouth, self.stop, work, tuple(arguments)), daemon=True
+                )
+                process.start()
+                mouth.close()
+                self._members.append(_Member(rank, process, ears))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def is_at_work(self) -> bool:
+        is_late = self._failed_at is not None and time.monotonic() > self._failed_at + _GRACE_S
+        return not is_late and any(member.is_listened_to for member in self._members)
+
+    def pass_on(self, report: Callable[..., None]) -> None:
+        """Pass on what was reported since the last call; wait a moment if nothing was."""
+        spoken = connection.wait([member.ears for member in self._members if member.is_listened_to], timeout=_LOOK_S)
+        for member in self._members:
+            if member.ears in spoken:
+                self._hear(member, report)
+
+    def _hear(self, member: _Member, report: Callable[..., None]) -> None:
+        try:
+            kind, value = pickle.loads(member.ears.recv_bytes())
+        except EOFError:
+            self._part_with(member)
+            return
+        if kind == "error":
+            self._fail(value)
+            return
+        try:
+            report(*value)
+        except KeyboardInterrupt:
+            self.stop.set()
+
+    def _part_with(self, member: _Member) -> None:
+        member.is_listened_to = False
+        member.process.join()
+        if (member.process.exitcode or 0) < 0:
+            # The others then fail for want of it, and may have said so before its end was noticed.
+            number = -(member.process.exitcode or 0)
+            killed = TrainingError(
+                f"process {member.rank} of {len(self._members)} was killed ({signal.Signals(number).name}), maybe "
+                "because memory ran out: lower `pretraining.batch_size`, raise `pretraining.accumulate`, or use fewer "
+                "--devices. The last checkpoint is kept; run the same command again to go on."
+            )
+            self._fail(killed, is_cause=True)
+
+    def _fail(self, error: BaseException, *, is_cause: bool = False) -> None:
+        self.errors.insert(0 if is_cause else len(self.errors), error)
+        self._failed_at = self._failed_at or time.monotonic()
+
+    def end(self) -> None:
+        """End whatever is still running."""
+        for member in self._members:
+            if member.process.is_alive():
+                member.process.kill()
+            member.process.join()
+            member.ears.close()
+
+
+# --- in the processes ------------------------------------------------------------------------------------------
+
+
+def _environment(rank: int, n: int, port: int) -> dict[str, str]:
+    ranks = {"RANK": rank, "LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": n, "LOCAL_WORLD_SIZE": n}
+    return {**{name: str(value) for name, value in ranks.items()}, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def _member(environment: dict[str, str], mouth: Connection, stop: Any, work: Work, arguments: tuple[Any, ...]) -> None:
+    os.environ.update(environment)
+
+    def tell(kind: str, value: Any) -> None:
+        # Not with `send`: of tensors, that sends where they lie in this process, which may have ended by then.
+        mouth.send_bytes(pickle.dumps((kind, value)))
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        work(lambda *values: tell("report", values), stop.is_set, *arguments)
+    except (Exception, KeyboardInterrupt) as error:
+        tell("error", _portable(error))
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        mouth.close()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error with the place where it was raised, which stays behind otherwise."""
+    if not isinstance(error, KeyboardInterrupt):
+        error.add_note("".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever the error holds
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
