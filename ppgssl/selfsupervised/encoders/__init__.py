@@ -1,4 +1,4 @@
-"""Networks over segments: a file each; a new one is a new file, a shape in ``pretraining_options`` and one line here."""
+"""Networks over segments: a file each; a new one is a new file, a shape in ``pretraining_options``, a name here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import torch
 
 from ppgssl.pretraining_options import AnyShape
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.encoders.patch_transformer import PatchTransformer
 from ppgssl.selfsupervised.encoders.resnet1d import ResNet1d
+from ppgssl.selfsupervised.encoders.resnet50_1d import ResNet50d1
 
-ENCODERS: dict[str, Any] = {ResNet1d.name: ResNet1d}
+ENCODERS: dict[str, Any] = {encoder.name: encoder for encoder in (ResNet1d, ResNet50d1, PatchTransformer)}
 
 
 def make_encoder(n_channels: int, shape: AnyShape, *, seed: int) -> EncoderNetwork:

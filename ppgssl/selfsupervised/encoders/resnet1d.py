@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from ppgssl.pretraining_options import ResNet1dShape
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.encoders.layers import SubPixelUp, convolution, normalisation
 
 # The first convolution takes four samples to one. The pulse lies below 8 Hz and is sampled far above that, and there
 # are more feature maps than samples taken together, so nothing is lost, and all that follows is four times as cheap.
@@ -57,14 +58,12 @@ class ResNet1d(EncoderNetwork):
 class ResNet1dDecoder(nn.Module):
     """The encoder's strides in reverse: feature map -> samples.
 
-    Each step up is one convolution whose output features are laid out in time (sub-pixel convolution [1]_). It is light
-    on purpose: a pretext decoder need not be strong for the encoder to learn [2]_, and is thrown away afterwards.
+    It is light on purpose: a pretext decoder need not be strong for the encoder to learn [1]_, and is thrown away
+    afterwards.
 
     References
     ----------
-    .. [1] Shi et al., Real-time single image and video super-resolution using an efficient sub-pixel convolutional
-       neural network, CVPR 2016, arXiv:1609.05158.
-    .. [2] Xie et al., SimMIM: a simple framework for masked image modeling, CVPR 2022, arXiv:2111.09886.
+    .. [1] Xie et al., SimMIM: a simple framework for masked image modeling, CVPR 2022, arXiv:2111.09886.
     """
 
     def __init__(self, encoder: ResNet1d) -> None:
@@ -103,34 +102,8 @@ class ResidualBlock(nn.Module):
         return cast(Tensor, self.shortcut(x) + self.branch(x))
 
 
-class SubPixelUp(nn.Module):
-    """Multiplies the time axis: a convolution makes ``factor`` times the features, which become neighbours in time."""
-
-    def __init__(self, n_in: int, n_out: int, factor: int) -> None:
-        super().__init__()
-        self.factor = factor
-        self.convolve = nn.Sequential(normalisation(n_in), nn.SiLU(), convolution(n_in, factor * n_out, 3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        features = self.convolve(x)
-        batch, _, time = features.shape
-        # (batch, factor, n_out, time): the factor's features become neighbours in time.
-        split = features.view(batch, self.factor, -1, time)
-        return split.permute(0, 2, 3, 1).reshape(batch, -1, time * self.factor)
-
-
 def _stage(n_in: int, width: int, shape: ResNet1dShape) -> nn.Sequential:
     """Residual blocks of one width, the first of which halves time."""
     first = ResidualBlock(n_in, width, shape.kernel_size, stride=_STAGE_STRIDE)
     others = (ResidualBlock(width, width, shape.kernel_size, stride=1) for _ in range(shape.blocks_per_stage - 1))
     return nn.Sequential(first, *others)
-
-
-def convolution(n_in: int, n_out: int, kernel_size: int, *, stride: int = 1) -> nn.Conv1d:
-    """Convolution over time that turns n samples into n / stride, rounded up."""
-    return nn.Conv1d(n_in, n_out, kernel_size, stride=stride, padding=kernel_size // 2)
-
-
-def normalisation(n_features: int) -> nn.GroupNorm:
-    """One mean and SD for all features and times of a segment; each feature its own gain and offset."""
-    return nn.GroupNorm(1, n_features)

@@ -1,0 +1,23 @@
+"""``ppgssl export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from ppgssl.cli.console import JsonOption, print_summary
+
+
+def export(
+    encoder: Annotated[
+        Path, typer.Argument(help="Folder of an encoder, as `ppgssl pretrain` makes it.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option("--out", help="ONNX file to write.", show_default=False)],
+    json: JsonOption = False,
+) -> None:
+    """Write an encoder as ONNX, and keep it if it computes the same; needs the extra `onnx`."""
+    from ppgssl.selfsupervised.onnx_export import export_onnx
+
+    difference = export_onnx(encoder, out)
+    print_summary({"file": str(out), "largest_difference": f"{difference:.1e}"}, as_json=json)
