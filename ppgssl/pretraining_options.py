@@ -195,10 +195,9 @@ class AutoencoderOptions(_Model):
     loss: ReconstructionLoss = "mse"
 
 
-class MaskedAutoencoderOptions(_Model):
-    """Stretches are hidden, and have to be filled in."""
+class MaskOptions(_Model):
+    """What is hidden from a masked autoencoder."""
 
-    name: Literal["masked-autoencoder"]
     mask_ratio: float = Field(0.5, gt=0, lt=1, description="Share of the samples that is hidden.")
     mask_group_s: float = Field(0.2, gt=0, description="Length of one hidden stretch.")
     mask_channels: Literal["together", "apart"] = Field(
@@ -207,7 +206,16 @@ class MaskedAutoencoderOptions(_Model):
     loss: ReconstructionLoss = "mse"
 
 
-class _TwoViews(_Model):
+class MaskedAutoencoderOptions(MaskOptions):
+    """Stretches are hidden, and have to be filled in."""
+
+    name: Literal["masked-autoencoder"]
+
+
+class TwoViewsOptions(_Model):
+    """What belongs together."""
+
+    name: str
     pairs: Pairs = "patient"
     min_segments: MinSegments = 2
     augmentations: list[AugmentationOptions] = Field(
@@ -223,10 +231,9 @@ class _TwoViews(_Model):
         return self
 
 
-class ContrastivePatientOptions(_TwoViews):
-    """Segments that belong together have to be found among those of other patients (NT-Xent)."""
+class ContrastiveOptions(TwoViewsOptions):
+    """How partners are told from strangers."""
 
-    name: Literal["contrastive-patient"]
     temperature: float = Field(
         0.1, gt=0, le=10, description="The lower it is, the more only the most similar strangers count."
     )
@@ -235,7 +242,24 @@ class ContrastivePatientOptions(_TwoViews):
     projection_dim: int = Field(64, ge=2, le=8192, description="Dimensions in which similarity is measured.")
 
 
-class VicRegOptions(_TwoViews):
+class ContrastivePatientOptions(ContrastiveOptions):
+    """Segments that belong together have to be found among those of other patients (NT-Xent)."""
+
+    name: Literal["contrastive-patient"]
+
+
+class ContrastiveMaskedAutoencoderOptions(ContrastiveOptions, MaskOptions):
+    """Partners have to be found, and hidden stretches filled in."""
+
+    name: Literal["contrastive-masked-autoencoder"]
+    reconstruction_weight: float = Field(
+        5.0,
+        gt=0,
+        description="Weight of the loss of filling in, which is 1 for a flat line, beside that of finding partners.",
+    )
+
+
+class VicRegOptions(TwoViewsOptions):
     """Two views get the same embedding, whose dimensions keep their variance and share no information."""
 
     name: Literal["vicreg"]
@@ -266,6 +290,7 @@ AnyObjective = (
     AutoencoderOptions
     | MaskedAutoencoderOptions
     | ContrastivePatientOptions
+    | ContrastiveMaskedAutoencoderOptions
     | VicRegOptions
     | TransformationRecognitionOptions
 )

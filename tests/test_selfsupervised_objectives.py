@@ -17,6 +17,8 @@ CASES = [
     ("masked-autoencoder", {"mask_channels": "apart"}),
     ("contrastive-patient", {}),
     ("contrastive-patient", {"pairs": "segment", "decoupled": True, "margin": 0.2}),
+    ("contrastive-masked-autoencoder", {}),
+    ("contrastive-masked-autoencoder", {"pairs": "segment", "loss": "sdsc", "mask_channels": "apart"}),
     ("vicreg", {}),
     ("vicreg", {"pairs": "segment", "augmentations": ["time-warping", "scaling"]}),
     ("transformation-recognition", {}),
@@ -91,7 +93,11 @@ def test_parts_of_a_batch_with_their_draws_are_batches(name, options):
         halves = [objective.loss(batch[part], share_of(draws, part)) for part in (slice(0, 4), slice(4, 8))]
         assert all(torch.isfinite(half) for half in halves)
         assert torch.isfinite(objective.loss(batch[:1], share_of(draws, slice(0, 1))))
-        if name not in ("contrastive-patient", "vicreg"):  # these compare the samples of a batch
+        if name not in (
+            "contrastive-patient",
+            "contrastive-masked-autoencoder",
+            "vicreg",
+        ):  # these compare the samples of a batch
             torch.testing.assert_close(sum(halves) / 2, objective.loss(batch, draws))
 
 

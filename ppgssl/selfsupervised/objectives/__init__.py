@@ -8,6 +8,7 @@ from ppgssl.pretraining_options import Pretraining
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.autoencoder import Autoencoder
 from ppgssl.selfsupervised.objectives.base import Objective
+from ppgssl.selfsupervised.objectives.contrastive_masked_autoencoder import ContrastiveMaskedAutoencoder
 from ppgssl.selfsupervised.objectives.contrastive_patient import ContrastivePatient
 from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
 from ppgssl.selfsupervised.objectives.transformation_recognition import TransformationRecognition
@@ -15,7 +16,14 @@ from ppgssl.selfsupervised.objectives.vicreg import VicReg
 
 OBJECTIVES: dict[str, Any] = {
     objective.name: objective
-    for objective in (Autoencoder, MaskedAutoencoder, ContrastivePatient, VicReg, TransformationRecognition)
+    for objective in (
+        Autoencoder,
+        MaskedAutoencoder,
+        ContrastivePatient,
+        ContrastiveMaskedAutoencoder,
+        VicReg,
+        TransformationRecognition,
+    )
 }
 
 

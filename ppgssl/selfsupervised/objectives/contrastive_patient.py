@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ppgssl.pretraining_options import ContrastivePatientOptions
+from ppgssl.pretraining_options import ContrastiveOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.base import Draws
 from ppgssl.selfsupervised.objectives.projection import projection_head
@@ -23,7 +23,7 @@ class ContrastivePatient(TwoViewsObjective):
     Parameters
     ----------
     encoder : EncoderNetwork
-    options : ContrastivePatientOptions
+    options : ContrastiveOptions
     fs_hz : float
         Not used: nothing here is in seconds.
 
@@ -40,7 +40,7 @@ class ContrastivePatient(TwoViewsObjective):
     def __init__(
         self,
         encoder: EncoderNetwork,
-        options: ContrastivePatientOptions,
+        options: ContrastiveOptions,
         *,
         fs_hz: float,
         channel_dropout: float = 0.0,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ppgssl.errors import TrainingError
-from ppgssl.pretraining_options import MaskedAutoencoderOptions
+from ppgssl.pretraining_options import MaskOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.base import Draws, visible_channels
 from ppgssl.selfsupervised.objectives.reconstruction import ReconstructionObjective, is_present
@@ -25,7 +25,7 @@ class MaskedAutoencoder(ReconstructionObjective):
     Parameters
     ----------
     encoder : EncoderNetwork
-    options : MaskedAutoencoderOptions
+    options : MaskOptions
     fs_hz : float
         Sampling rate of the segments.
 
@@ -41,7 +41,7 @@ class MaskedAutoencoder(ReconstructionObjective):
     score_name = "variance explained of hidden samples"
 
     def __init__(
-        self, encoder: EncoderNetwork, options: MaskedAutoencoderOptions, *, fs_hz: float, channel_dropout: float = 0.0
+        self, encoder: EncoderNetwork, options: MaskOptions, *, fs_hz: float, channel_dropout: float = 0.0
     ) -> None:
         super().__init__(encoder, loss=options.loss, fs_hz=fs_hz, channel_dropout=channel_dropout)
         self.mask_value = nn.Parameter(torch.zeros(encoder.n_channels, 1))

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from ppgssl.pretraining_options import ContrastivePatientOptions, VicRegOptions
+from ppgssl.pretraining_options import TwoViewsOptions
 from ppgssl.selfsupervised.augmentations import augment, draw_augmentations
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.gathering import gather_samples
@@ -24,7 +24,7 @@ class TwoViewsObjective(Objective):
     Parameters
     ----------
     encoder : EncoderNetwork
-    options : ContrastivePatientOptions or VicRegOptions
+    options : TwoViewsOptions
     head : nn.Module
         From the representation to what is compared.
     """
@@ -34,7 +34,7 @@ class TwoViewsObjective(Objective):
     def __init__(
         self,
         encoder: EncoderNetwork,
-        options: ContrastivePatientOptions | VicRegOptions,
+        options: TwoViewsOptions,
         head: nn.Module,
         *,
         channel_dropout: float = 0.0,
