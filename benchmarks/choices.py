@@ -5,10 +5,10 @@
         --variant "width 32: pretraining.encoder.width=32" \
         --variant "noise alone: pretraining.objective={name: vicreg, augmentations: [noise]}"
 
-A variant is a name, a colon, and `key=value` pairs separated by `;` that change the study; values are YAML. The stores
-must be there (`ppgssl ingest`, or the start of `ppgssl run`). For each variant the probe's encoders are pretrained under
-DIR, kept, and not trained again. Ends with one Markdown table a cohort: a row for each variant and representation; R2 of
-quantities, top-1 of retrieval, AUROC of the outcome, each with its 95 % interval.
+A variant is a name, a colon, and `key=value` pairs separated by `;` that change the study; values are YAML. The
+stores must be there (`ppgssl ingest`, or the start of `ppgssl run`). For each variant the probe's encoders are
+pretrained under DIR, kept, and not trained again. Ends with one Markdown table a cohort: a row for each variant and
+representation; R2 of quantities, top-1 of retrieval, AUROC of the outcome, each with its 95 % interval.
 """
 
 from __future__ import annotations

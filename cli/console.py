@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -122,6 +122,12 @@ def print_summary(summary: dict[str, Any], *, as_json: bool, next_command: str =
             typer.echo(f"{key.replace('_', ' '):<{width}}  {value}")
     if next_command:
         typer.echo(f"next: {next_command}")
+
+
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print what went wrong without stopping the command, on stderr."""
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def print_rejects(rejects: pd.DataFrame, *, most: int = 5) -> None:

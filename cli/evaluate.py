@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, progress_bar, study_out
+from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, print_warnings, progress_bar, study_out
 from ppgssl.cli.pretrain import StudyArgument
 
 
@@ -19,6 +19,7 @@ def evaluate(study: StudyArgument, out: OutOption = None, jobs: JobsOption = -1,
     with progress_bar("evaluate") as advance:
         results = run_evaluate(study_data, folder, n_jobs=jobs, progress=advance)
     report = write_report(results, folder)
+    print_warnings([results.probe_note] if results.probe_note else [])
     summary = {arm.label: _auroc(arm.auroc.estimate, arm.auroc.ci_low, arm.auroc.ci_high) for arm in results.arms}
     print_summary({**summary, "results": str(folder / "results.json"), "report": str(report)}, as_json=json)
 

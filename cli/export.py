@@ -11,7 +11,13 @@ from ppgssl.cli.console import JsonOption, print_summary
 
 def export(
     encoder: Annotated[
-        Path, typer.Argument(help="Folder of an encoder, as `ppgssl pretrain` makes it.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Folder of an encoder, as `ppgssl pretrain` makes it.",
+            exists=True,
+            file_okay=False,
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="ONNX file to write.", show_default=False)],
     json: JsonOption = False,

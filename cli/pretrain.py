@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, progress_bar, study_out
-
-if TYPE_CHECKING:
-    from ppgssl.pretrain import EncoderJob
+from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, print_warnings, progress_bar, study_out
 
 StudyArgument = Annotated[Path, typer.Argument(help="Description of the study: study.yaml.", show_default=False)]
 DevicesOption = Annotated[
@@ -32,6 +27,7 @@ def pretrain(
 ) -> None:
     """Pretrain the SSL encoders that a study needs; finished ones are kept, interrupted ones go on."""
     from ppgssl.config import load_study
+    from ppgssl.pretrain import encoder_warnings
     from ppgssl.pretrain import pretrain as run_pretrain
     from ppgssl.selfsupervised.distributed import Team, is_first_process
     from ppgssl.store.study_data import load_study_data
@@ -45,16 +41,7 @@ def pretrain(
         return
     with progress_bar("pretrain") as advance:
         encoders = run_pretrain(study_data, folder, n_jobs=jobs, team=team, progress=advance)
-    warnings = _warnings(encoders)
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    warnings = encoder_warnings(encoders)
+    print_warnings(warnings)
     summary = {"encoders": len(encoders), "folder": str(folder / "encoders"), "warnings": warnings}
     print_summary(summary, as_json=json, next_command=f"ppgssl evaluate {study}")
-
-
-def _warnings(encoders: Sequence[EncoderJob]) -> list[str]:
-    """What the records of the encoders say went wrong with them."""
-    from ppgssl.provenance import read_run
-
-    records = [(job.name, read_run(job.folder) or {}) for job in encoders]
-    return [f"{name}: {warning}" for name, record in records for warning in record.get("warnings", [])]

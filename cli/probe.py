@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
-from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, progress_bar, study_out
+from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, print_warnings, progress_bar, study_out
 from ppgssl.cli.pretrain import StudyArgument
 
 if TYPE_CHECKING:
@@ -27,14 +27,17 @@ def probe(study: StudyArgument, out: OutOption = None, jobs: JobsOption = -1, js
     study_data = load_study_data(description, study, folder)
     plan = make_plan(study_data)
     with progress_bar("pretrain") as advance:
-        n_encoders = pretrain_probes(plan, study_data, folder, n_jobs=jobs, progress=advance)
+        encoders = pretrain_probes(plan, study_data, folder, n_jobs=jobs, progress=advance)
     with progress_bar("probe") as advance:
         results = run_probe(plan, study_data, folder, n_jobs=jobs, progress=advance)
+    warnings = [f"{one.label}: {warning}" for one in results.representations for warning in one.warnings]
+    print_warnings(warnings)
     if not json:
         _print_tables(results)
-    summary: dict[str, object] = {"encoders": n_encoders, "results": str(folder / PROBE_FOLDER / PROBE_FILE)}
+    summary: dict[str, object] = {"encoders": len(encoders), "results": str(folder / PROBE_FOLDER / PROBE_FILE)}
     summary["table"] = str(folder / PROBE_FOLDER / TABLE_FILE)
     if json:
+        summary["warnings"] = warnings
         summary["measures"] = [measure.model_dump() for measure in results.measures]
     print_summary(summary, as_json=json, next_command=f"ppgssl evaluate {study}")
 

@@ -17,7 +17,7 @@ from ppgssl.evaluation.bootstrap import BootstrapAuroc, bootstrap_auroc
 from ppgssl.evaluation.roc import stratified_roc
 from ppgssl.evaluation.table_one import table_one
 from ppgssl.pretrain import EncoderJob, derive_seed, encoder_fingerprint, encoder_jobs, exposure_of, summarize_encoders
-from ppgssl.probe import finished_probe
+from ppgssl.probe import finished_probe, outdated_note
 from ppgssl.provenance import Stopwatch, fingerprint, made_of, peak_memory_mb, read_run, system, utc_now, versions
 from ppgssl.results import (
     AcquisitionCheck,
@@ -56,12 +56,14 @@ def evaluate(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress
     _check_encoders(jobs, data)
     made = _fingerprint(data, jobs)
     probe = finished_probe(data, out)
-    whole = fingerprint([made, probe.made_of if probe else None])
+    probe_note = "" if probe else outdated_note(out)
+    whole = fingerprint([made, probe.made_of if probe else None, probe_note])
     if made_of(out) == whole and (out / RESULTS_FILE).is_file():
         return load_results(out / RESULTS_FILE)
     predictions = predict_folds(data, out, made, n_jobs=n_jobs, progress=progress)
     predictions.to_parquet(out / "predictions.parquet", index=False)
-    results = make_results(data, jobs, predictions, out, watch).model_copy(update={"probe": probe})
+    results = make_results(data, jobs, predictions, out, watch)
+    results = results.model_copy(update={"probe": probe, "probe_note": probe_note})
     save_results(results, out / RESULTS_FILE)
     watch.write(out, "evaluate", made_of=whole, study=data.study.model_dump(mode="json"), seed=data.study.seed)
     return results

@@ -227,7 +227,7 @@ def train_encoders(
 
 
 def _train_in_team(to_do: Sequence[tuple[EncoderJob, StudyData]], team: Team, board: _Board) -> None:
-    n_threads = max(1, (os.cpu_count() or 1) // team.devices)
+    n_threads = _threads_of(team.devices)
     shared = [(job, data.sharing(team.devices)) for job, data in to_do]
     if n_processes_started(os.environ) is None:
         work_together(_train_in_turn, (shared, n_threads, team), n=team.devices, report=board)
@@ -336,8 +336,25 @@ def summarize_encoders(jobs: Sequence[EncoderJob], data: StudyData) -> dict[str,
         "effective_rank": float(np.mean([result.effective_rank for result in results])),
         "seconds": sum(result.seconds for result in results),
         "device": results[0].device,
+        "warnings": encoder_warnings(jobs),
+        "hardware": dict(results[0].hardware),
+        "cpu_joules": _sum([result.energy.cpu_joules for result in results]),
+        "gpu_joules": _sum([result.energy.gpu_joules for result in results]),
+        "energy_note": results[0].energy.note,
         "reconstructions": _reconstructions(results[0].examples, data) if results[0].examples else [],
     }
+
+
+def encoder_warnings(jobs: Sequence[EncoderJob]) -> list[str]:
+    """What the records of encoders say went wrong with them, the encoder named first."""
+    records = [(job.name, read_run(job.folder) or {}) for job in jobs]
+    return [f"{name}: {warning}" for name, record in records for warning in record.get("warnings", [])]
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    """Unknown as soon as one of the values is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -346,18 +363,19 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _reconstructions(examples: Examples, data: StudyData) -> list[Reconstruction]:
-    """The examples' first channel, as the report shows it."""
+    """The first channel of each example that its cohort has, as the report shows it."""
     cohorts = data.segments.table["cohort"]
+    shown = data.segments.is_present[examples.index].argmax(axis=1)
     return [
         Reconstruction(
             cohort=str(cohorts.iloc[segment]),
-            channel=data.study.inputs.channels[0].name,
+            channel=data.study.inputs.channels[channel].name,
             fs_hz=data.study.inputs.fs_hz,
-            original=examples.original[number, 0].tolist(),
-            is_masked=examples.is_masked[number, 0].tolist(),
-            reconstruction=examples.reconstruction[number, 0].tolist(),
+            original=examples.original[number, channel].tolist(),
+            is_masked=examples.is_masked[number, channel].tolist(),
+            reconstruction=examples.reconstruction[number, channel].tolist(),
         )
-        for number, segment in enumerate(examples.index)
+        for number, (segment, channel) in enumerate(zip(examples.index, shown, strict=True))
     ]
 
 
@@ -421,7 +439,14 @@ def worker_count(n_to_do: int, n_jobs: int) -> tuple[int, int]:
     n_cores = os.cpu_count() or 1
     wanted = n_cores if n_jobs < 0 else n_jobs
     n_workers = 1 if torch.cuda.is_available() else max(1, min(wanted, n_to_do))
-    return n_workers, max(1, n_cores // n_workers)
+    return n_workers, _threads_of(n_workers)
+
+
+def _threads_of(n_processes: int) -> int:
+    """Threads of each of so many processes: an equal share of the cores, and no more than ``OMP_NUM_THREADS`` says."""
+    most = os.environ.get("OMP_NUM_THREADS", "")
+    share = max(1, (os.cpu_count() or 1) // n_processes)
+    return min(share, int(most)) if most.isdigit() and int(most) else share
 
 
 class _Board:

@@ -304,7 +304,7 @@ class Pretraining(_Model):
     """Self-supervised pretraining."""
 
     objective: ObjectiveOptions = Field(
-        default_factory=lambda: MaskedAutoencoderOptions(name="masked-autoencoder"),
+        default_factory=lambda: ContrastiveMaskedAutoencoderOptions(name="contrastive-masked-autoencoder"),
         description="The pretext task: its name, or a mapping of `name` and its options.",
     )
     encoder: EncoderShape = Field(

@@ -10,8 +10,9 @@ import pandas as pd
 from joblib import Parallel, delayed
 from pydantic import ValidationError
 
+from ppgssl.errors import ConfigError, EvaluationError
 from ppgssl.features.random_kernels import check_random_kernels
-from ppgssl.pretrain import EncoderJob, encoder_fingerprint, train_encoders, worker_count
+from ppgssl.pretrain import EncoderJob, encoder_fingerprint, encoder_warnings, train_encoders, worker_count
 from ppgssl.probe_judging import as_table, judge
 from ppgssl.probe_measuring import Plan, measure
 from ppgssl.probe_representations import probe_job, representations
@@ -50,13 +51,13 @@ def make_plan(data: StudyData) -> Plan:
 
 def pretrain_probes(
     plan: Plan, data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None
-) -> int:
+) -> list[EncoderJob]:
     """Pretrain the encoders that a probe needs and that are not there yet: one for each objective and fold.
 
     Returns
     -------
-    int
-        Encoders that the probe needs.
+    list of EncoderJob
+        All that the probe needs.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def pretrain_probes(
     to_do = [(job, of_job) for job, of_job in jobs if made_of(job.folder) != encoder_fingerprint(job, of_job)]
     if to_do:
         train_encoders(to_do, n_jobs=n_jobs, progress=progress)
-    return len(jobs)
+    return [job for job, _ in jobs]
 
 
 def probe(
@@ -87,12 +88,14 @@ def probe(
         As :func:`pretrain_probes`.
     """
     watch = Stopwatch()
-    pretrain_probes(plan, data, out, n_jobs=n_jobs)
+    jobs = pretrain_probes(plan, data, out, n_jobs=n_jobs)
     made, folder = _fingerprint(plan, data, out), out / PROBE_FOLDER
     if (known := _load(folder, made)) is not None:
         return known
     rows = _measure_all(plan, data, out, made, n_jobs, progress)
     results = judge(rows, plan, data, made_of=made, seconds=watch.seconds())
+    for one in results.representations:
+        one.warnings.extend(encoder_warnings([job for job in jobs if job.encoder == one.name]))
     as_table(results).to_csv(folder / TABLE_FILE, index=False)
     write_atomically(folder / PROBE_FILE, results.model_dump_json(indent=1))
     watch.write(folder, "probe", made_of=made, study=data.study.model_dump(mode="json"), seed=data.study.seed)
@@ -104,7 +107,21 @@ def finished_probe(data: StudyData, out: Path) -> ProbeResults | None:
     folder = out / PROBE_FOLDER
     if not (folder / PROBE_FILE).is_file():
         return None
-    return _load(folder, _fingerprint(make_plan(data), data, out))
+    try:
+        plan = make_plan(data)
+    except (ConfigError, EvaluationError):  # the study can no longer be probed, which is no reason not to evaluate it
+        return None
+    return _load(folder, _fingerprint(plan, data, out))
+
+
+def outdated_note(out: Path) -> str:
+    """What to tell where :func:`finished_probe` finds nothing: empty, unless there is a probe that is out of date."""
+    if not (out / PROBE_FOLDER / PROBE_FILE).is_file():
+        return ""
+    return (
+        "The results of `ppgssl probe` are left out, since data, settings or version changed after it was run: run it "
+        "again, then `ppgssl evaluate`."
+    )
 
 
 def _load(folder: Path, made: str) -> ProbeResults | None:

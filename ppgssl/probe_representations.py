@@ -35,6 +35,7 @@ _OBJECTIVE_LABELS = {
     "autoencoder": "Autoencoder",
     "masked-autoencoder": "Masked autoencoder",
     "contrastive-patient": "Contrastive (NT-Xent)",
+    "contrastive-masked-autoencoder": "Contrastive + masked autoencoder",
     "vicreg": "VICReg",
     "transformation-recognition": "Transformation recognition",
 }

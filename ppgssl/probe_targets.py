@@ -146,10 +146,11 @@ def _clinical(data: StudyData) -> list[Target]:
     names = list(dict.fromkeys([*([study.heart_rate] if study.heart_rate else []), *study.probe.variables]))
     for name in names:
         if name not in variables or variables[name].kind != "numeric":
-            kind = f"is {variables[name].kind}" if name in variables else "is not in the clinical table"
+            is_known = name in variables
+            kind = f"is {variables[name].kind}" if is_known else "is not in the clinical table"
             raise ConfigError(
-                f"`probe.variables` names {name!r}, which {kind}{suggest(name, variables)}: linear probes need numeric "
-                "variables"
+                f"`probe.variables` names {name!r}, which {kind}{'' if is_known else suggest(name, variables)}: linear "
+                "probes need numeric variables"
             )
     patients = data.labelled.patients()
     patients.index = pd.Index([patient_key(data.labelled.cohort.name, name) for name in patients.index])

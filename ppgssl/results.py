@@ -164,6 +164,19 @@ class PretrainingRun(_Model):
     effective_rank: float | None = Field(None, description="Of the held-out representation, mean over encoders.")
     seconds: float
     device: str
+    warnings: list[str] = Field(
+        default_factory=list, description="What went wrong with an encoder, such as a collapse, and with which."
+    )
+    hardware: dict[str, Any] = Field(
+        default_factory=dict, description="Of the first encoder: processor, cores, memory, GPU, devices, precision."
+    )
+    cpu_joules: float | None = Field(
+        None,
+        description="Energy of all processors and their memory, summed over encoders, of which those trained side by "
+        "side each count the others, too; null where it is not counted.",
+    )
+    gpu_joules: float | None = Field(None, description="Energy of the GPUs, summed over encoders.")
+    energy_note: str = Field("", description="What was not counted, and why.")
     reconstructions: list[Reconstruction] = Field(default_factory=list)
 
 
@@ -229,6 +242,9 @@ class ProbeRepresentation(_Model):
         description="Parts of it that are judged alone -> numbers of features; `depth-1` is the shallowest map."
     )
     own_part: str = Field(description="The part that stands for a segment in the study's arms.")
+    warnings: list[str] = Field(
+        default_factory=list, description="What went wrong with an encoder, such as a collapse, and with which."
+    )
 
 
 class ProbeQuantity(_Model):
@@ -317,6 +333,7 @@ class Results(_Model):
     validation: ValidationSummary
     arms: list[ArmResult]
     probe: ProbeResults | None = None
+    probe_note: str = Field("", description="Why there is no `probe` although one was run; mostly empty.")
     provenance: Provenance
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,8 @@ def make_results(
     with_sensitivity: bool = True,
     with_intervals: bool = True,
     exposure: str = "per-fold",
+    warnings: Sequence[str] = (),
+    cpu_joules: float | None = None,
     study: dict[str, Any] | None = None,
     seed: int = 1,
 ) -> Results:
@@ -105,7 +108,7 @@ def make_results(
         quality=[_quality(name, channel, rng) for name in cohorts for channel in ("ppg_red", "ppg_ir")],
         examples=[_example(cohorts[i % n_cohorts], i, label_suffix, rng) for i in range(3 if with_examples else 0)],
         acquisition=_acquisition(cohorts[0], n_patients, n_events, label_suffix, rng) if with_acquisition else [],
-        pretraining=_pretraining(exposure, label_suffix, rng) if with_pretraining else [],
+        pretraining=_pretraining(exposure, label_suffix, warnings, cpu_joules, rng) if with_pretraining else [],
         validation=_validation(n_patients, n_events, with_sensitivity, configuration),
         arms=rows,
         provenance=_provenance(configuration, cohorts, label_suffix),
@@ -345,7 +348,9 @@ def _acquisition(cohort: str, n: int, n_events: int, suffix: str, rng: np.random
     ]
 
 
-def _pretraining(exposure: str, suffix: str, rng: np.random.Generator) -> list[PretrainingRun]:
+def _pretraining(
+    exposure: str, suffix: str, warnings: Sequence[str], cpu_joules: float | None, rng: np.random.Generator
+) -> list[PretrainingRun]:
     runs = []
     for encoder, label in (("ssl-labelled", "Labelled cohort"), ("ssl-all", "All recordings" + suffix)):
         runs.append(
@@ -363,6 +368,9 @@ def _pretraining(exposure: str, suffix: str, rng: np.random.Generator) -> list[P
                 effective_rank=9.4,
                 seconds=418.0,
                 device="CPU (2 threads)",
+                warnings=list(warnings),
+                hardware={"cpu": "Xeon" + suffix, "n_cores": 8, "memory_gb": 63.2, "peak_memory_mb": 812.4},
+                cpu_joules=cpu_joules,
                 reconstructions=[_reconstruction(rng) for _ in range(3)],
             )
         )

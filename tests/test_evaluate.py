@@ -100,7 +100,7 @@ def test_missing_encoders_are_named_with_the_command_that_makes_them(tiny_study,
 def test_encoders_of_other_settings_are_refused(evaluated, tiny_study):
     _, out, _ = evaluated
     with pytest.raises(StaleInputError, match="other data or settings"):
-        evaluate(tiny_study.data(pretraining__objective__mask_ratio=0.25), out, n_jobs=1)
+        evaluate(tiny_study.data(pretraining__objective="masked-autoencoder"), out, n_jobs=1)
 
 
 def test_an_encoder_that_saw_a_test_patient_is_refused(tiny_study, tmp_path):

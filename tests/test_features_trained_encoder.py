@@ -116,6 +116,13 @@ def test_an_optional_channel_may_be_missing_and_another_may_not(tmp_path):
         encoder.embed(lacking[0], 50)
 
 
+def test_an_absent_channel_has_no_baseline_to_be_divided_by(tmp_path, ward):
+    encoder, _, _ = trained(tmp_path, ward, inputs__normalisation="ac_dc")
+    lacking = signal(3) + 100
+    lacking[1] = np.nan
+    assert np.isfinite(encoder.embed(lacking, FS_HZ)).all()
+
+
 def test_pulses_that_point_down_are_turned_over(tmp_path):
     encoder = two_channels(tmp_path)
     raw = signal(5)
@@ -140,6 +147,8 @@ def test_a_wrong_shape_names_the_channels_that_are_expected(tmp_path):
     for wrong in (np.zeros((3, 500)), np.zeros((500, 2)), np.zeros((1, 2, 500))):
         with pytest.raises(SignalError, match=r"shape \(2, n_samples\), channels red, infrared in this order"):
             encoder.embed(wrong, 50)
+    with pytest.raises(SignalError, match=r"was given \(500, 2\): transpose it"):
+        encoder.embed(np.zeros((500, 2)), 50)
 
 
 def test_a_recording_shorter_than_a_segment_is_refused_with_both_lengths(tmp_path):
@@ -148,8 +157,27 @@ def test_a_recording_shorter_than_a_segment_is_refused_with_both_lengths(tmp_pat
 
 
 def test_a_rate_too_low_for_the_pass_band_is_refused(tmp_path):
-    with pytest.raises(SignalError, match="12"):
+    with pytest.raises(SignalError, match=r"`sampling_rate` is 12.0: .* over 16 Hz"):
         two_channels(tmp_path).embed(signal(1), 12.0)
+
+
+@pytest.mark.parametrize("rate", [0, -50, float("nan"), float("inf"), "50", None])
+def test_a_rate_that_is_none_is_refused_in_the_callers_words(tmp_path, rate):
+    with pytest.raises(SignalError, match="`sampling_rate` is"):
+        two_channels(tmp_path).embed(signal(1), rate)
+
+
+@pytest.mark.parametrize("samples", [[["a", "b"], ["c", "d"]], np.ones((2, 500), dtype=complex), [{}, {}]])
+def test_what_is_no_array_of_real_numbers_is_refused(tmp_path, samples):
+    with pytest.raises(SignalError, match="an array of real numbers"):
+        two_channels(tmp_path).embed(samples, 50)
+
+
+def test_whole_numbers_and_lists_are_as_good_as_an_array(tmp_path):
+    encoder, counts = two_channels(tmp_path), np.round(1000 * signal(1)).astype(np.int32)
+    expected = encoder.embed(counts.astype(float), np.int64(50))
+    assert np.array_equal(encoder.embed(counts, 50), expected)
+    assert np.array_equal(encoder.embed(counts.tolist(), 50.0), expected)
 
 
 def test_constants_are_those_of_the_cohort_that_is_named(tmp_path):

@@ -11,6 +11,7 @@ import yaml
 from safetensors.numpy import load_file
 
 from ppgssl.errors import ConfigError, StaleInputError, TrainingError
+from ppgssl.ingest import ingest
 from ppgssl.pretrain import (
     derive_seed,
     encoder_jobs,
@@ -20,11 +21,13 @@ from ppgssl.pretrain import (
     patients_seen,
     pretrain,
     seen_segments,
+    summarize_encoders,
     worker_count,
 )
 from ppgssl.provenance import read_run
 from ppgssl.selfsupervised.distributed import Team
 from tests.conftest import REPOSITORY
+from tests.small_cohorts import make_ward, study_of
 
 CLI = [sys.executable, "-c", "from ppgssl.cli.app import main; main()"]
 
@@ -183,6 +186,38 @@ def test_the_record_tells_what_the_encoder_took(tiny_study, tmp_path):
     assert record["pretraining"]["n_steps"] == 8
 
 
+def test_the_report_is_told_of_warnings_machine_and_energy(tiny_study, tmp_path):
+    data = tiny_study.data(arms=["ssl-labelled"])
+    jobs = pretrain(data, tmp_path, n_jobs=1)
+    record = read_run(jobs[1].folder)
+    (jobs[1].folder / "run.json").write_text(json.dumps(record | {"warnings": ["it has collapsed"]}))
+    summary = summarize_encoders(jobs, data)
+    assert summary["warnings"] == [f"{jobs[1].name}: it has collapsed"]
+    assert summary["hardware"]["cpu"] == record["hardware"]["cpu"]
+    joules = [read_run(job.folder)["energy"]["cpu_joules"] for job in jobs]
+    assert summary["cpu_joules"] == (None if None in joules else sum(joules))
+
+
+def test_examples_show_a_channel_that_the_cohort_has(tmp_path):
+    (tmp_path / "home").mkdir()
+    make_ward(tmp_path, 6)
+    home = make_ward(tmp_path / "home", 6, first_seed=10, name="home", signals__channels={"ppg_ir": {"column": "ir"}})
+    ingest(home, tmp_path / "home" / "store", n_jobs=1)
+    data = study_of(
+        tmp_path,
+        cohorts=[{"store": "store", "role": "labelled"}, {"store": "home/store", "role": "unlabelled"}],
+        inputs__channels=[
+            {"name": "red", "any_of": ["ppg_red"], "optional": True},
+            {"name": "infrared", "any_of": ["ppg_ir"]},
+        ],
+        arms=["ssl-all"],
+        pretraining={"exposure": "transductive", "n_steps": 1, "batch_size": 4, "encoder": {"width": 4, "n_stages": 1}},
+    )
+    shown = summarize_encoders(pretrain(data, tmp_path / "out", n_jobs=1), data)["reconstructions"]
+    assert {(one.cohort, one.channel) for one in shown} == {("ward", "red"), ("home", "infrared")}
+    assert all(np.any(one.original) for one in shown)
+
+
 def test_the_untrained_control_has_the_first_weights_of_the_folds_encoders(tiny_study):
     data = tiny_study.data()
     one, again = initial_encoder(data, data.folds[0]), initial_encoder(data, data.folds[0])
@@ -229,3 +264,13 @@ def test_there_are_no_more_processes_than_encoders_or_than_asked_for(n_to_do, n_
     n_workers, n_threads = worker_count(n_to_do, n_jobs)
     assert n_workers == expected
     assert n_threads >= 1
+
+
+def test_no_process_has_more_threads_than_the_system_was_told(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert worker_count(2, 2) == (2, 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    assert worker_count(2, 2) == (2, 4)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    assert worker_count(2, 2) == (2, 4)

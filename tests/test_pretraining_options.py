@@ -34,7 +34,7 @@ def test_a_name_stands_for_its_options_at_their_defaults():
         said = Pretraining(objective=name)
         assert said == Pretraining(objective={"name": name})
         assert said.objective.name == name
-    assert Pretraining().objective == MaskedAutoencoderOptions(name="masked-autoencoder")
+    assert Pretraining() == Pretraining(objective="contrastive-masked-autoencoder")
     assert Pretraining(encoder="resnet50-1d").encoder == ResNet50Shape(name="resnet50-1d")
     assert Pretraining(encoder={"width": 8}).encoder == ResNet1dShape(width=8)
 

@@ -125,7 +125,18 @@ def test_a_finished_probe_is_read_and_another_is_not(probed, tiny_study):
 def test_the_report_of_a_study_holds_its_probe(probed, tiny_study):
     data, _, out, results = probed
     assert evaluate(data, out, n_jobs=1).probe == results
-    assert evaluate(tiny_study.data(arms=["covariates"], probe=PROBE | {"n_folds": 3}), out, n_jobs=1).probe is None
+    changed = evaluate(tiny_study.data(arms=["covariates"], probe=PROBE | {"n_folds": 3}), out, n_jobs=1)
+    assert changed.probe is None
+    assert "run it again" in changed.probe_note
+    impossible = tiny_study.data(arms=["covariates"], probe=PROBE | {"min_patients": 500})
+    assert "run it again" in evaluate(impossible, out, n_jobs=1).probe_note  # no reason not to evaluate
+    again = evaluate(data, out, n_jobs=1)
+    assert (again.probe, again.probe_note) == (results, "")
+
+
+def test_without_a_probe_nothing_is_said_of_it(tiny_study, tmp_path):
+    results = evaluate(tiny_study.data(arms=["covariates"]), tmp_path, n_jobs=1)
+    assert (results.probe, results.probe_note) == (None, "")
 
 
 def test_an_interrupted_probe_goes_on_and_ends_in_the_same_numbers(probed, tmp_path):

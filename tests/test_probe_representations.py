@@ -30,9 +30,10 @@ def study(**probe):
 
 
 def test_by_default_the_studys_own_objective_is_probed():
-    found = representations(study())
+    of_study = study()
+    found = representations(of_study)
     assert [(one.name, one.kind) for one in found] == [
-        ("masked-autoencoder", "ssl"),
+        (of_study.pretraining.objective.name, "ssl"),
         ("untrained", "baseline"),
         ("pca", "baseline"),
         ("pulse-wave", "baseline"),
@@ -64,7 +65,7 @@ def test_an_encoder_sees_everybody_but_the_folds_patients(fold, tmp_path):
     job, of_job = probe_job(representation, one, data, tmp_path)
     seen = set(data.segments.table.loc[seen_segments(job, of_job), "patient"])
     assert seen == set(data.segments.table["patient"]) - set(one.test)
-    assert job.folder == tmp_path / "probe" / "encoders" / "masked-autoencoder" / one.name
+    assert job.folder == tmp_path / "probe" / "encoders" / representation.name / one.name
 
 
 def test_each_objective_has_encoders_of_its_own(fold, tmp_path):

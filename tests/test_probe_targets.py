@@ -64,7 +64,9 @@ def test_clinical_variables_are_targets_of_the_labelled_cohort(ward):
     assert len(age.truth) == 12
 
 
-@pytest.mark.parametrize(("variable", "message"), [("stage", "is categorical"), ("agee", "did you mean 'age'")])
+@pytest.mark.parametrize(
+    ("variable", "message"), [("stage", "is categorical: linear probes need"), ("agee", "did you mean 'age'")]
+)
 def test_a_variable_that_is_not_a_number_is_refused(tmp_path, variable, message):
     make_ward(tmp_path, 8)
     data = study_of(tmp_path, probe={"min_patients": 5, "variables": [variable]})

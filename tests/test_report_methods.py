@@ -34,9 +34,10 @@ INPUTS = {"channels": [{"name": "pulse", "any_of": ["ppg_ir"]}], "fs_hz": 80, "s
         ({"pretraining": {"exposure": "disjoint"}}, "the unlabelled cohorts alone"),
         ({"network": {"freeze_epochs": 7}}, "frozen for the first 7 epochs"),
         (
-            {"validation": {"n_folds": 7, "n_repeats": 1}},
-            "7-fold cross-validation, stratified by outcome and repeated 1 time",
+            {"validation": {"n_folds": 7, "n_repeats": 3}},
+            "7-fold cross-validation, stratified by outcome, 3 times over with other splits.",
         ),
+        ({"validation": {"n_folds": 7, "n_repeats": 1}}, "7-fold cross-validation, stratified by outcome. "),
         ({"validation": {"scheme": "single-split", "test_fraction": 0.25}}, "25% were tested"),
         ({"validation": {"n_bootstrap": 5000}}, "5,000 bootstrap resamples"),
         ({"heart_rate": "pulse_rate"}, "Heart rate is the clinical variable “pulse_rate”"),
@@ -53,6 +54,12 @@ def test_the_pass_band_is_the_configured_one_or_the_default():
     results.provenance.cohorts[0]["signal"]["band_hz"] = {"ppg": [0.7, 12]}
     changed = " ".join(plain(block.text) for block in methods(results) if isinstance(block, Paragraph))
     assert "pass band 0.7 to 12 Hz" in changed
+
+
+def test_a_cohort_without_an_optional_channel_is_named():
+    inputs = INPUTS | {"channels": [*INPUTS["channels"], {"name": "lead", "any_of": ["ecg_ii"], "optional": True}]}
+    assert "no lead, which stays zero" in _text(study={"inputs": inputs})
+    assert "stays zero" not in _text()
 
 
 def test_what_was_not_done_is_not_described():

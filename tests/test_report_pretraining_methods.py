@@ -12,7 +12,8 @@ from tests.fake_results import make_results
 
 OBJECTIVES = {
     "autoencoder": "a plain autoencoder",
-    "masked-autoencoder": "50% of the time axis was hidden in stretches of 0.2 s",
+    "masked-autoencoder": "fill in 50% of the time axis, hidden in stretches of 0.2 s",
+    "contrastive-masked-autoencoder": "At the same time, as a masked autoencoder",
     "contrastive-patient": "to find two non-overlapping segments of one patient among those of others",
     "vicreg": "give two non-overlapping segments of one patient the same projection",
     "transformation-recognition": "noise, scaling, negation, time reversal, permutation and time warping",

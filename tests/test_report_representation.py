@@ -6,7 +6,7 @@ import pytest
 from pypdf import PdfReader
 
 from ppgssl.report import rounding
-from ppgssl.report.document import Bullets, Picture, Strong, Table, plain
+from ppgssl.report.document import Bullets, Callout, Picture, Strong, Table, plain
 from ppgssl.report.pdf import write_report
 from ppgssl.report.representation import depth_table, plot_depths, plot_probes, probe_table, representation_section
 from tests.fake_probe import make_probe
@@ -19,6 +19,22 @@ def cells(table: Table) -> list[tuple[str, ...]]:
 
 def test_without_a_probe_there_is_no_section():
     assert representation_section(make_results()).blocks == ()
+
+
+def test_a_probe_that_is_out_of_date_leaves_a_sentence_in_place_of_its_tables():
+    section = representation_section(make_results().model_copy(update={"probe_note": "Run `ppgssl probe` again."}))
+    (block,) = section.blocks
+    assert isinstance(block, Callout)
+    assert plain(block.text) == "Run ppgssl probe again."
+
+
+def test_encoders_that_learnt_nothing_are_named_before_their_numbers():
+    probe = make_probe()
+    probe.representations[0] = probe.representations[0].model_copy(update={"warnings": ["vicreg, fold0: collapsed"]})
+    section = representation_section(make_results().model_copy(update={"probe": probe}))
+    callout = next(block for block in section.blocks if isinstance(block, Callout))
+    assert "VICReg" in plain(callout.title)
+    assert "vicreg, fold0: collapsed." in plain(callout.text)
 
 
 def test_each_measured_quantity_has_a_row_for_each_representation():

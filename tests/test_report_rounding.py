@@ -114,3 +114,11 @@ def test_enumerations_read_like_english():
         "a and b",
         "a, b and c",
     ]
+
+
+@pytest.mark.parametrize(
+    ("joules", "text"),
+    [(None, "–"), (0.4, "0 J"), (840, "840 J"), (12_340, "12.3 kJ"), (345_600, "346 kJ"), (4.56e6, "4.6 MJ")],
+)
+def test_energy_is_told_in_the_unit_of_its_size(joules, text):
+    assert rounding.energy(joules) == text

@@ -20,7 +20,7 @@ from ppgssl.selfsupervised.training_data import TrainingData
 
 def make_fingerprint(level=0.0, train=(0, 1), validation=(2,), fs_hz=100.0, seed=0, **changed):
     bank = SegmentBank(np.full((1, 40), level), [0, 10, 20], 10, np.zeros((3, 1)), np.ones((3, 1)))
-    settings = Pretraining(encoder=ResNet1dShape(width=4), **changed)
+    settings = Pretraining(**{"objective": "masked-autoencoder", "encoder": ResNet1dShape(width=4), **changed})
     data = TrainingData(bank, np.array(train), np.array(validation), None, None)
     return run_fingerprint(data.digest(settings), settings, fs_hz=fs_hz, seed=seed)
 

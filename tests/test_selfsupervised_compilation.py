@@ -16,7 +16,12 @@ from ppgssl.selfsupervised.objectives import make_objective
 from tests.conftest import REPOSITORY
 
 SETTINGS = Pretraining(
-    n_steps=5, batch_size=8, evaluate_every=5, compile=True, encoder=ResNet1dShape(width=4, n_stages=1)
+    objective="masked-autoencoder",
+    n_steps=5,
+    batch_size=8,
+    evaluate_every=5,
+    compile=True,
+    encoder=ResNet1dShape(width=4, n_stages=1),
 )
 
 

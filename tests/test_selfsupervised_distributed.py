@@ -101,6 +101,12 @@ def test_a_team_that_cannot_be_is_refused(team, batch_size, accumulate, message)
         team.check(batch_size, accumulate)
 
 
+def test_more_processes_than_cores_are_refused_before_they_take_all_memory():
+    n = max(2, os.cpu_count() or 1) + 1
+    with pytest.raises(ConfigError, match=rf"--devices {n}: (without a GPU|there are)"):
+        Team(n).check(n, 1)
+
+
 def test_processes_that_torchrun_started_and_nobody_asked_for_are_refused(monkeypatch):
     for name, value in TORCHRUN.items():
         monkeypatch.setenv(name, value)

@@ -180,12 +180,14 @@ def test_gradients_lie_in_memory_as_the_weights_do_so_that_a_fused_optimizer_may
 
 
 @EVERY_ENCODER
-def test_a_training_step_lowers_the_loss_of_its_batch(name):
-    encoder = make_small(name, 2)
-    decoder, segments = encoder.make_decoder(), make_segments(8, 2).cumsum(dim=-1) / 10
+def test_training_lowers_the_loss_of_a_batch(name):
+    encoder, segments = make_small(name, 2), make_segments(8, 2).cumsum(dim=-1) / 10
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        decoder = encoder.make_decoder()
     optimizer = torch.optim.AdamW([*encoder.parameters(), *decoder.parameters()], lr=3e-3, fused=True)
     losses = []
-    for _ in range(12):
+    for _ in range(20):
         loss = functional.mse_loss(decoder(encoder(segments), 200), segments)
         optimizer.zero_grad()
         loss.backward()

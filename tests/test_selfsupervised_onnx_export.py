@@ -108,6 +108,13 @@ def test_the_command_writes_a_file_and_says_how_well_it_agrees(tmp_path):
     assert (tmp_path / "encoder.onnx").is_file()
 
 
+def test_a_folder_in_place_of_the_file_is_refused_and_left_alone(tmp_path):
+    pytest.importorskip("onnxscript")
+    with pytest.raises(ConfigError, match="is a folder: name the file to write"):
+        export_onnx(save(tmp_path / "encoder"), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
+
+
 def test_a_folder_without_an_encoder_is_named(tmp_path):
     pytest.importorskip("onnxscript", reason="the extra `onnx` is not installed")
     with pytest.raises(StoreError, match="no encoder in"):

@@ -10,7 +10,9 @@ from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.objectives import make_objective
 from ppgssl.selfsupervised.optimisation import learning_rate, make_optimizer, set_learning_rate
 
-SETTINGS = Pretraining(n_steps=100, warmup_fraction=0.1, learning_rate=1e-3, encoder=ResNet1dShape(width=4))
+SETTINGS = Pretraining(
+    objective="masked-autoencoder", n_steps=100, warmup_fraction=0.1, learning_rate=1e-3, encoder=ResNet1dShape(width=4)
+)
 
 
 def test_the_rate_rises_in_a_line_then_falls_along_half_a_cosine():

@@ -75,6 +75,13 @@ def test_an_encoder_that_was_not_pretrained_here_has_no_result(tmp_path, result)
 
 def test_warnings_come_as_a_line_for_each_stretch_and_not_for_untrained_weights():
     texts = ["untrained", "", "low", "lower", "", "again"]
-    rows = [HistoryRow(10 * number, None, 1.0, None, 3.0, 0.0, False, text) for number, text in enumerate(texts)]
+    rows = [HistoryRow(10 * n, None, 1.0 - n / 10, None, 3.0, 0.0, False, text) for n, text in enumerate(texts)]
     assert warnings_of(rows) == ("steps 20 to 30: lower", "steps 50 to 50: again")
     assert warnings_of(rows[:2]) == ()
+
+
+def test_it_is_said_where_training_never_beat_the_first_weights():
+    rows = [HistoryRow(10 * n, None, loss, None, 3.0, 0.0, False) for n, loss in enumerate([1.0, 1.1, 1.0])]
+    assert "the encoder has learnt nothing" in warnings_of(rows)[0]
+    assert warnings_of([*rows, HistoryRow(30, None, 0.9, None, 3.0, 0.0, False)]) == ()
+    assert warnings_of(rows[:1]) == ()  # nothing was trained yet

@@ -188,7 +188,7 @@ def test_pretraining_on_streamed_segments_in_the_same_order_gives_the_same_losse
     samples = StreamedSamples(samples.blocks, samples.places, budget)
     bank = kind(samples, streamed.starts, 200, streamed.offset, streamed.scale, samples_sha256=streamed._samples_sha256)
     shape = ResNet1dShape(width=4, n_stages=1)
-    plan = Pretraining(n_steps=12, batch_size=16, evaluate_every=6, encoder=shape)
+    plan = Pretraining(objective="masked-autoencoder", n_steps=12, batch_size=16, evaluate_every=6, encoder=shape)
     train, validation = np.arange(50), np.arange(50, 65)
     runs = [
         pretrain(one, train, validation, plan, fs_hz=FS_HZ, seed=1, folder=tmp_path / name)
@@ -222,7 +222,10 @@ _CHILD = """
         data = load_study_data(load_study(study), study, study.parent)
         bank = study_bank(data, np.ones(len(data.segments.table), dtype=bool))
         index = np.arange(len(bank))
-        plan = Pretraining(n_steps=8, batch_size=32, evaluate_every=4, encoder=ResNet1dShape(width=4, n_stages=1))
+        shape = ResNet1dShape(width=4, n_stages=1)
+        plan = Pretraining(
+            objective="masked-autoencoder", n_steps=8, batch_size=32, evaluate_every=4, encoder=shape
+        )
         folder = study.parent / type(bank).__name__
         result = pretrain(bank, index[::2], index[1::2], plan, fs_hz=50, seed=1, folder=folder)
         embed(result.encoder, bank, index)

@@ -27,7 +27,12 @@ LENGTH = 200
 FS_HZ = 100.0
 N_PATIENTS, N_EACH = 12, 6
 TINY = Pretraining(
-    n_steps=45, batch_size=16, evaluate_every=13, learning_rate=2e-3, encoder=ResNet1dShape(width=4, n_stages=2)
+    objective="masked-autoencoder",
+    n_steps=45,
+    batch_size=16,
+    evaluate_every=13,
+    learning_rate=2e-3,
+    encoder=ResNet1dShape(width=4, n_stages=2),
 )
 
 

@@ -69,7 +69,8 @@ class Encoder:
         StoreError
             If there is none, it is damaged, or it does not say what its input is.
         """
-        return cls(load_encoder(Path(folder)), load_input_description(Path(folder)))
+        path = Path(folder).expanduser()
+        return cls(load_encoder(path), load_input_description(path))
 
     def embed(self, samples: ArrayLike, sampling_rate: float, *, cohort: str | None = None) -> FloatArray:
         """Embeddings of the segments of a recording, in order of time: see :meth:`embed_segments`.
@@ -116,31 +117,40 @@ class Encoder:
             If the cohort is not one of the encoder's.
         """
         raw, is_present = self._checked(samples)
+        self._check_rate(sampling_rate)
         processed = [self._process(channel, row, sampling_rate) for channel, row in self._present(raw, is_present)]
         stacked = _spread([item.samples for item in processed], is_present)
         starts = self._starts(stacked.shape[1])
         length = self.input.segment_samples
         is_usable = np.isfinite(cut(stacked, starts, length)).all(axis=(0, 2))
         kept = starts[is_usable]
-        baseline = _spread([self._baseline(item, kept) for item in processed], is_present).T
+        baseline = _spread([self._baseline(item, kept) for item in processed], is_present, absent=1.0).T
         affine = self._normalisation(cut(stacked, kept, length).swapaxes(0, 1), baseline, is_present, cohort)
         bank = SegmentBank(stacked, kept, length, affine.offset, affine.scale)
         embeddings = embed(self.network, bank, np.arange(len(kept)))
         return EmbeddedSegments(embeddings, kept / self.input.fs_hz, starts[~is_usable] / self.input.fs_hz)
 
     def _checked(self, samples: ArrayLike) -> tuple[FloatArray, BoolArray]:
-        raw = np.atleast_2d(np.asarray(samples, dtype=np.float64))
-        names = self.input.channel_names
+        raw, names = np.atleast_2d(_as_numbers(samples)), self.input.channel_names
         if raw.ndim != 2 or len(raw) != len(names):
+            is_turned = raw.ndim == 2 and raw.shape[1] == len(names)
             raise SignalError(
                 f"the encoder takes samples of shape ({len(names)}, n_samples), channels {', '.join(names)} in this "
-                f"order, and was given {np.shape(samples)}"
+                f"order, and was given {np.shape(samples)}{': transpose it' if is_turned else ''}"
             )
         may_lack = np.array([channel.is_optional for channel in self.input.channels])
         is_present = ~(may_lack & np.isnan(raw).all(axis=1))
         if not is_present.any():
             raise SignalError(f"no channel has a sample: {', '.join(names)} are all NaN")
         return raw, is_present
+
+    def _check_rate(self, sampling_rate: float) -> None:
+        least = 2 * max(channel.band_hz[1] for channel in self.input.channels)
+        if not isinstance(sampling_rate, int | float | np.number) or not least < sampling_rate < np.inf:
+            raise SignalError(
+                f"`sampling_rate` is {sampling_rate!r}: it must be the number of samples a second in what was given, "
+                f"over {least:g} Hz, twice the upper edge of the pass band"
+            )
 
     def _present(self, raw: FloatArray, is_present: BoolArray) -> list[tuple[ChannelDescription, FloatArray]]:
         return [(self.input.channels[number], raw[number]) for number in np.flatnonzero(is_present)]
@@ -204,9 +214,22 @@ class Encoder:
         return known[name].offset, known[name].scale
 
 
-def _spread(rows: list[FloatArray], is_present: BoolArray) -> FloatArray:
-    """Rows of the channels that are there, and zeros for the others."""
-    spread = np.zeros((len(is_present), len(rows[0])), dtype=np.float32)
+def _as_numbers(samples: ArrayLike) -> FloatArray:
+    raw = np.asarray(samples)
+    try:
+        if np.iscomplexobj(raw):
+            raise TypeError
+        return raw.astype(np.float64)
+    except (TypeError, ValueError):
+        raise SignalError(
+            f"the encoder takes an array of real numbers, NaN where a sample is missing, and was given one of type "
+            f"{raw.dtype}"
+        ) from None
+
+
+def _spread(rows: list[FloatArray], is_present: BoolArray, *, absent: float = 0.0) -> FloatArray:
+    """Rows of the channels that are there, and a constant for the others."""
+    spread = np.full((len(is_present), len(rows[0])), absent, dtype=np.float32)
     spread[is_present] = rows
     return spread
 

@@ -23,6 +23,7 @@ from ppgssl.results import (
     AcquisitionCheck,
     ArmResult,
     ChannelQuality,
+    CurvePoint,
     ExampleWaveform,
     Interval,
     PretrainingRun,
@@ -206,7 +207,7 @@ def plot_curves(runs: Sequence[PretrainingRun]) -> Figure:
                     axes.plot(steps, np.array(losses, dtype=float), color=colour, alpha=0.65, linewidth=0.7)
             axes.set_title(_wrap(run.label, 42, 2))
             axes.set_xlabel("optimizer step")
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(bottom=None if _is_negative(run) else 0)
             axes.grid(axis="y")
         panels[0].set_ylabel("loss")
         handles = [Line2D([], [], color=ORANGE), Line2D([], [], color=BLUE)]
@@ -214,8 +215,23 @@ def plot_curves(runs: Sequence[PretrainingRun]) -> Figure:
     return figure
 
 
+def _is_negative(run: PretrainingRun) -> bool:
+    """Whether a loss lies below 0, as that of the decoupled contrastive objective may."""
+    return any((loss or 0) < 0 for curve in run.curves for point in curve for loss in _losses(point))
+
+
+def _losses(point: CurvePoint) -> tuple[float | None, float | None]:
+    return point.train_loss, point.validation_loss
+
+
+def is_filled_in(runs: Sequence[PretrainingRun]) -> bool:
+    """Whether something was hidden from the encoder, and had to be filled in."""
+    return any(any(item.is_masked) for run in runs for item in run.reconstructions)
+
+
 def plot_reconstructions(runs: Sequence[PretrainingRun], most: int = 3) -> Figure:
-    """Segments of held-out patients, what was hidden, and what the encoder filled in."""
+    """Segments of held-out patients, what was hidden, and what the encoder filled in; or gave back, if all was seen."""
+    is_filled = is_filled_in(runs)
     rows = [(run, item) for run in runs for item in run.reconstructions[:most]]
     with drawing():
         figure, panels = _grid(len(rows), 1 if len(rows) == 1 else 2, 1.15)
@@ -225,7 +241,8 @@ def plot_reconstructions(runs: Sequence[PretrainingRun], most: int = 3) -> Figur
             for start, stop in _stretches(is_masked):
                 axes.axvspan(start / item.fs_hz, stop / item.fs_hz, color=PALE, linewidth=0)
             axes.plot(time_s, item.original, color=GREY, linewidth=1.3)
-            axes.plot(time_s, np.where(is_masked, item.reconstruction, np.nan), color=RED, linewidth=1.1)
+            shown = np.where(is_masked, item.reconstruction, np.nan) if is_filled else item.reconstruction
+            axes.plot(time_s, shown, color=RED, linewidth=1.1)
             axes.set_title(_wrap(f"{run.label}: {item.channel}", 52, 1), fontsize=8, fontweight="normal")
             axes.set_yticks([])
             axes.spines["left"].set_visible(False)
@@ -233,7 +250,8 @@ def plot_reconstructions(runs: Sequence[PretrainingRun], most: int = 3) -> Figur
         for axes in panels[-2:]:
             axes.set_xlabel("time, s")
         handles = [Line2D([], [], color=GREY, linewidth=1.3), Line2D([], [], color=RED), Patch(facecolor=PALE)]
-        figure.legend(handles, ["signal", "filled in", "hidden from the encoder"], loc="outside upper right", ncols=3)
+        labels = ["signal", "filled in", "hidden from the encoder"] if is_filled else ["signal", "given back"]
+        figure.legend(handles[: len(labels)], labels, loc="outside upper right", ncols=3)
     return figure
 
 

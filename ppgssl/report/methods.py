@@ -126,14 +126,25 @@ def _segments(config: Configuration) -> list[Text]:
         (
             f"Recordings were cut into segments of {inputs.segment_s:g} s every {inputs.step_s:g} s, at "
             f"{inputs.fs_hz:g} Hz ({inputs.segment_samples} samples). Input {word}: {channels}; where a channel may be "
-            "filled from several, the first that was recorded is used. A segment was accepted if no sample was lost "
-            f"to a defect, at most {100 * TOLERATED_SHARE:g}% were interpolated, and its signal quality index was at "
-            f"least {inputs.min_sqi:g}. That index, between 0 and 1, is the worst of {len(QUALITY)} after published "
-            f"ones ({enumeration(QUALITY)})",
+            "filled from several, the first that was recorded is used."
+            f"{_lacking(config)} A segment was accepted if no sample was lost to a defect, at most "
+            f"{100 * TOLERATED_SHARE:g}% were interpolated, and its signal quality index was at least "
+            f"{inputs.min_sqi:g}. That index, between 0 and 1, is the worst of {len(QUALITY)} after published ones "
+            f"({enumeration(QUALITY)})",
             Cite(("orphanidou2015", "elgendi2016", "sukor2011")),
             f".{_device_rules(config)} Before the encoder, {_NORMALISATION[inputs.normalisation]}.",
         )
     ]
+
+
+def _lacking(config: Configuration) -> str:
+    """Which cohorts do without which optional channel."""
+    sentences = []
+    for cohort in config.cohorts:
+        lacks = [one.name for one in config.study.inputs.channels if not set(one.any_of) & set(cohort.signals.channels)]
+        if lacks:
+            sentences.append(f" {cohort.title or cohort.name}: no {enumeration(lacks)}, which stays zero.")
+    return "".join(sentences)
 
 
 def _device_rules(config: Configuration) -> str:
@@ -216,8 +227,8 @@ def _validation(config: Configuration) -> list[Text]:
         split: Text = (how, Cite(("mwaniki2023",)), ").")
     else:
         split = (
-            f"Patients were split by {validation.n_folds}-fold cross-validation, stratified by outcome and repeated "
-            f"{plural(validation.n_repeats, 'time')} with other splits.",
+            f"Patients were split by {validation.n_folds}-fold cross-validation, stratified by outcome"
+            f"{f', {validation.n_repeats} times over with other splits' if validation.n_repeats > 1 else ''}.",
         )
     return [
         (

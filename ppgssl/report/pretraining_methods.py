@@ -9,12 +9,16 @@ from ppgssl.pretraining_options import (
     AnyObjective,
     AnyShape,
     AutoencoderOptions,
+    ContrastiveMaskedAutoencoderOptions,
+    ContrastiveOptions,
     ContrastivePatientOptions,
     MaskedAutoencoderOptions,
+    MaskOptions,
     PatchTransformerShape,
     ResNet1dShape,
     ResNet50Shape,
     TransformationRecognitionOptions,
+    TwoViewsOptions,
     VicRegOptions,
 )
 from ppgssl.report import rounding
@@ -55,6 +59,14 @@ def _task(options: AnyObjective) -> Text:
         return _masked(options)
     if isinstance(options, ContrastivePatientOptions):
         return _contrastive(options)
+    if isinstance(options, ContrastiveMaskedAutoencoderOptions):
+        return (
+            *_contrastive(options),
+            f" At the same time, as a masked autoencoder, it was trained to let a decoder fill in {_hidden(options)}",
+            Cite(("he2022", "huang2022")),
+            *_reconstruction(options.loss),
+            f" Relative to that of a flat line, this loss weighed {options.reconstruction_weight:g}.",
+        )
     if isinstance(options, VicRegOptions):
         return (
             f"The encoder was trained to give {_pairs(options)} the same projection, whose dimensions keep their "
@@ -67,13 +79,16 @@ def _task(options: AnyObjective) -> Text:
 
 
 def _masked(options: MaskedAutoencoderOptions) -> Text:
-    apart = ", other ones in each channel," if options.mask_channels == "apart" else ""
     return (
-        f"The encoder was trained as a masked autoencoder: {100 * options.mask_ratio:g}% of the time axis was "
-        f"hidden in stretches of {options.mask_group_s:g} s{apart} and a decoder had to fill in what was hidden",
+        f"The encoder was trained as a masked autoencoder: a decoder had to fill in {_hidden(options)}",
         Cite(("he2022",)),
         *_reconstruction(options.loss),
     )
+
+
+def _hidden(options: MaskOptions) -> str:
+    apart = ", other ones in each channel" if options.mask_channels == "apart" else ""
+    return f"{100 * options.mask_ratio:g}% of the time axis, hidden in stretches of {options.mask_group_s:g} s{apart}"
 
 
 _LOSSES: dict[str, tuple[str, str | None]] = {
@@ -89,12 +104,18 @@ def _reconstruction(loss: str) -> Text:
     return (f". The loss was the {words}", *([Cite((source,))] if source else []), ".")
 
 
-def _contrastive(options: ContrastivePatientOptions) -> Text:
+def _contrastive(options: ContrastiveOptions) -> Text:
     decoupled: Text = (", the pair itself left out of the denominator", Cite(("yeh2022",))) if options.decoupled else ()
     margin: Text = (
         (f", {options.margin:g} taken off the similarity of the pair", Cite(("wang2018",))) if options.margin else ()
     )
-    published: Text = (", the published way", Cite(("mwaniki2023",))) if options.pairs == "patient" else ()
+    is_published = (
+        isinstance(options, ContrastivePatientOptions)
+        and options.pairs == "patient"
+        and not options.decoupled
+        and not options.margin
+    )
+    published: Text = (", the published way", Cite(("mwaniki2023",))) if is_published else ()
     return (
         f"The encoder was trained to find {_pairs(options)} among those of others (NT-Xent loss",
         Cite(("chen2020",)),
@@ -115,7 +136,7 @@ def _recognition(options: TransformationRecognitionOptions) -> Text:
     )
 
 
-def _pairs(options: ContrastivePatientOptions | VicRegOptions) -> str:
+def _pairs(options: TwoViewsOptions) -> str:
     if options.pairs == "segment":
         return "two augmentations of one segment"
     least = f" of at least {options.min_segments} segments" if options.min_segments > 2 else ""
@@ -170,6 +191,11 @@ def _transformer(shape: PatchTransformerShape) -> Text:
 # --- training --------------------------------------------------------------------------------------------------
 
 
+def _unit(options: AnyObjective) -> str:
+    """What a batch consists of."""
+    return "pairs" if isinstance(options, TwoViewsOptions) else "segments"
+
+
 def _exposure(study: Study) -> Text:
     sources = {ARMS[name].encoder for name in study.arms}
     words = {
@@ -209,11 +235,11 @@ def _optimisation(study: Study) -> Text:
     return (
         f"Training took {rounding.count(settings.n_steps)} steps of AdamW",
         Cite(("loshchilov2019",)),
-        f" with batches of {settings.batch_size} segments, learning rate {settings.learning_rate:g} (linear warm-up "
-        f"over {100 * settings.warmup_fraction:g}% of the steps, then cosine decay) and weight decay "
-        f"{settings.weight_decay:g}. The loss was judged every {settings.evaluate_every} steps on "
-        f"{100 * settings.validation_fraction:g}% of the patients, held out from it; the weights of the lowest such "
-        "loss were kept. The effective rank of the held-out representation",
+        f" with batches of {settings.batch_size} {_unit(settings.objective)}, learning rate "
+        f"{settings.learning_rate:g} (linear warm-up over {100 * settings.warmup_fraction:g}% of the steps, then "
+        f"cosine decay) and weight decay {settings.weight_decay:g}. The loss was judged every "
+        f"{settings.evaluate_every} steps on {100 * settings.validation_fraction:g}% of the patients, held out from "
+        "it; the weights of the lowest such loss were kept. The effective rank of the held-out representation",
         Cite(("roy2007",)),
         " tells whether it collapsed.",
     )

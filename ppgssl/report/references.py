@@ -115,4 +115,8 @@ REFERENCES: dict[str, str] = {
         "Dosovitskiy A, Beyer L, Kolesnikov A, et al. An image is worth 16x16 words: transformers for image "
         "recognition at scale. International Conference on Learning Representations 2021. arXiv:2010.11929"
     ),
+    "huang2022": (
+        "Huang Z, Jin X, Lu C, et al. Contrastive masked autoencoders are stronger vision learners. 2022. "
+        "arXiv:2207.13532"
+    ),
 }

@@ -10,7 +10,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ppgssl.report import rounding
-from ppgssl.report.document import Block, Bullets, Cite, Column, Paragraph, Picture, Row, Section, Strong, Table, Text
+from ppgssl.report.document import (
+    Block,
+    Bullets,
+    Callout,
+    Cite,
+    Column,
+    Paragraph,
+    Picture,
+    Row,
+    Section,
+    Strong,
+    Table,
+    Text,
+)
 from ppgssl.report.rounding import UNDEFINED, UNDEFINED_NOTE, plural
 from ppgssl.report.style import BLUE, GREY, LINE_STYLES, PALE, SERIES, drawing, new_figure
 from ppgssl.report.tables import cohort_title
@@ -21,19 +34,28 @@ UNTRAINED = "untrained"
 _MAIN = {"r2": "R²", "top1": "share found", "auroc": "AUROC"}
 _N_COLUMNS = 3
 _ROW_HEIGHT_IN = 0.22
+_MOST_WARNINGS = 3
 # An R2 far below 0 says no more than one just below, and would leave no room for the others.
 _LOWEST_R2 = -0.5
 
 
 def representation_section(results: Results) -> Section:
-    """Without blocks where no probe was run."""
+    """Without blocks where no probe was run; a sentence alone where one is out of date."""
     if results.probe is None:
-        return Section("What the representation holds", ())
+        note = (
+            (Callout("The probe is out of date", results.probe_note.replace("`", ""), "caution"),)
+            if results.probe_note
+            else ()
+        )
+        return Section("What the representation holds", note)
     return Section("What the representation holds", tuple(_blocks(results, results.probe)))
 
 
 def _blocks(results: Results, probe: ProbeResults) -> Iterator[Block]:
     yield Paragraph(_method(probe))
+    for one in probe.representations:
+        if one.warnings:
+            yield Callout(f"Pretraining did not go well · {one.label}", _warned(one), "caution")
     if unmeasured := [one for one in probe.quantities if not one.is_measured]:
         yield Bullets(tuple(_not_measurable(results, one) for one in unmeasured))
     for number, cohort in enumerate(dict.fromkeys(one.cohort for one in probe.quantities)):
@@ -73,6 +95,12 @@ def _method(probe: ProbeResults) -> Text:
         "encoder, principal components, random kernels and hand-made features, where the study asked for them, had the "
         "same patients and folds: what pretraining does not beat, it has not taught.",
     )
+
+
+def _warned(one: ProbeRepresentation) -> str:
+    left = len(one.warnings) - _MOST_WARNINGS
+    more = f" And {plural(left, 'more warning')}: see warnings in probe.json." if left > 0 else ""
+    return " ".join(f"{warning.rstrip('.')}." for warning in one.warnings[:_MOST_WARNINGS]).replace("`", "") + more
 
 
 def _not_measurable(results: Results, quantity: ProbeQuantity) -> Text:

@@ -124,6 +124,16 @@ def memory(megabytes: float | None) -> str:
     return f"{megabytes:,.0f} MB" if megabytes < 999.5 else f"{megabytes / 1000:.1f} GB"
 
 
+def energy(joules: float | None) -> str:
+    """``840 J``, ``12.3 kJ``, ``4.6 MJ``."""
+    if joules is None or not math.isfinite(joules):
+        return UNDEFINED
+    for unit, size in (("MJ", 1e6), ("kJ", 1e3)):
+        if joules >= 0.9995 * size:
+            return f"{joules / size:.1f} {unit}" if joules < 99.95 * size else f"{joules / size:,.0f} {unit}"
+    return f"{joules:.0f} J"
+
+
 def enumeration(items: Iterable[str], conjunction: str = "and") -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     words = list(items)

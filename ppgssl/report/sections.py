@@ -28,7 +28,7 @@ from ppgssl.report.methods import Configuration, methods
 from ppgssl.report.references import REFERENCES
 from ppgssl.report.representation import representation_section
 from ppgssl.report.rounding import plural
-from ppgssl.results import CohortFlow, Exclusion, Results
+from ppgssl.results import CohortFlow, Exclusion, PretrainingRun, Results
 
 MOST_EXAMPLES = 15
 _MOST_DIAGRAMS = 4
@@ -250,6 +250,7 @@ def _pretraining(results: Results) -> Section:
     return Section(
         "Self-supervised pretraining",
         _present(
+            *(_warned(run) for run in runs if run.warnings),
             tables.pretraining_table(results),
             Picture(
                 "figure-curves",
@@ -262,14 +263,27 @@ def _pretraining(results: Results) -> Section:
             else None,
             Picture(
                 "figure-reconstructions",
-                "Segments of held-out patients: what was hidden from the encoder, and how it was filled in.",
+                _reconstruction_caption(filled),
                 figures.plot_reconstructions(filled),
-                "Signals with hidden stretches and their reconstruction.",
+                "Signals and their reconstruction.",
             )
             if filled
             else None,
         ),
     )
+
+
+def _warned(run: PretrainingRun) -> Callout:
+    left = len(run.warnings) - _MOST_REASONS
+    more = f" And {plural(left, 'more warning')}: see warnings in results.json." if left > 0 else ""
+    text = " ".join(f"{warning.rstrip('.')}." for warning in run.warnings[:_MOST_REASONS])
+    return Callout(f"Pretraining did not go well · {run.label}", text.replace("`", "") + more, "caution")
+
+
+def _reconstruction_caption(runs: Sequence[PretrainingRun]) -> str:
+    if figures.is_filled_in(runs):
+        return "Segments of held-out patients: what was hidden from the encoder, and how it was filled in."
+    return "Segments of held-out patients, and what came back from the encoder, to which nothing was hidden."
 
 
 def _results(results: Results) -> Section:

@@ -64,6 +64,12 @@ class Team:
                 f"{self.devices} --nodes {self.nodes}) in {accumulate} parts each (`pretraining.accumulate`): choose a "
                 f"multiple of {self.size * accumulate}"
             )
+        n_cores = max(2, os.cpu_count() or 1)  # two are let through everywhere, to try it out
+        if not torch.cuda.is_available() and self.devices > n_cores:
+            raise ConfigError(
+                f"--devices {self.devices}: without a GPU each is a process of its own, and this machine has {n_cores} "
+                "cores. Leave --devices out: encoders are then trained side by side (--jobs), which is faster"
+            )
         self._check_started(os.environ)
 
     def _check_started(self, environ: Mapping[str, str]) -> None:

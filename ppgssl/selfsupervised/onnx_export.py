@@ -51,11 +51,13 @@ def export_onnx(folder: Path, out: Path) -> float:
     Raises
     ------
     ConfigError
-        If a package of the extra ``onnx`` is not installed.
+        If a package of the extra ``onnx`` is not installed, or ``out`` is a folder.
     StoreError
         If there is no encoder, or what onnxruntime computes differs from what torch does: no file is left then.
     """
     onnx, onnxruntime = _packages()
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder: name the file to write, such as {out / 'encoder.onnx'}")
     description, encoder = load_input_description(folder), load_encoder(folder)
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     out.parent.mkdir(parents=True, exist_ok=True)

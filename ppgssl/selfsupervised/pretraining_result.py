@@ -23,11 +23,16 @@ from ppgssl.selfsupervised.encoder_io import MODEL_FILE, load_encoder, read_mode
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.energy import Energy
 from ppgssl.selfsupervised.objectives.base import Objective
+from ppgssl.selfsupervised.objectives.contrastive_masked_autoencoder import ContrastiveMaskedAutoencoder
 from ppgssl.selfsupervised.objectives.reconstruction import ReconstructionObjective
 from ppgssl.selfsupervised.validation import Judgement, spread_out
 
 EXAMPLES_FILE = "examples.safetensors"
 N_EXAMPLES = 6
+_UNLEARNT = (
+    "the loss of held-out patients never fell below that of the first, untrained weights, so these were kept: the "
+    "encoder has learnt nothing. Give it more steps, a lower `pretraining.learning_rate`, or more patients"
+)
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,21 @@ class HistoryRow:
 
 
 def warnings_of(history: Sequence[HistoryRow]) -> tuple[str, ...]:
-    """What evaluations found wrong, a line for each stretch of the training; untrained weights are nobody's concern."""
+    """What evaluations found wrong, a line for each stretch of the training; untrained weights are nobody's concern.
+
+    Unless these are kept: where the loss of held-out patients never fell below theirs, that comes first.
+    """
     stretches = [
         list(rows)
         for is_wrong, rows in groupby(history, key=lambda row: bool(row.warning) and row.step > 0)
         if is_wrong
     ]
-    return tuple(f"steps {rows[0].step} to {rows[-1].step}: {rows[-1].warning}" for rows in stretches)
+    unlearnt = (_UNLEARNT,) if len(history) > 1 and _best(history).step == 0 else ()
+    return (*unlearnt, *(f"steps {rows[0].step} to {rows[-1].step}: {rows[-1].warning}" for rows in stretches))
+
+
+def _best(history: Sequence[HistoryRow]) -> HistoryRow:
+    return min(history, key=lambda row: row.validation_loss)
 
 
 @dataclass(frozen=True)
@@ -156,12 +169,15 @@ _FACTS = (
 @torch.inference_mode()
 def make_examples(objective: Objective, bank: SegmentBank, index: torch.Tensor, *, seed: int) -> Examples | None:
     """Reconstruct a few of the segments, evenly spaced; None where the objective reconstructs nothing."""
+    if isinstance(objective, ContrastiveMaskedAutoencoder):
+        objective, index = objective.masked, index.reshape(len(index), -1)[:, 0]
     if not isinstance(objective, ReconstructionObjective):
         return None
     objective.eval()
     chosen = spread_out(index, N_EXAMPLES)
     batch = bank.gather(chosen)
     draws = objective.draw(len(batch), bank.length, torch.Generator(bank.device).manual_seed(seed))
+    draws.pop("keep", None)  # dropped channels would pass for visible ones
     shown = batch, objective.hidden(batch, draws), objective.reconstruct(batch, draws)
     return Examples(chosen.numpy(), *[values.cpu().numpy() for values in shown])
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ppgssl.errors import TrainingError
-from ppgssl.pretraining_options import ContrastivePatientOptions, Pretraining, VicRegOptions
+from ppgssl.pretraining_options import Pretraining, TwoViewsOptions
 from ppgssl.records import IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.sampling import EpochSampler, Locality, PairSampler
@@ -102,10 +102,10 @@ class TrainingData:
         return {"bank": self.bank.sha256(), **{name: digest.hexdigest() for name, digest in hashes.items()}}
 
 
-def pair_options(settings: Pretraining) -> ContrastivePatientOptions | VicRegOptions | None:
+def pair_options(settings: Pretraining) -> TwoViewsOptions | None:
     """The options of an objective whose samples are two segments of one patient; None for the others."""
     options = settings.objective
-    if isinstance(options, ContrastivePatientOptions | VicRegOptions) and options.pairs == "patient":
+    if isinstance(options, TwoViewsOptions) and options.pairs == "patient":
         return options
     return None
 

@@ -94,7 +94,7 @@ covariates:  # those of Mwaniki et al. 2023
 
 # Sizes for a demonstration of a few minutes on a laptop. A real study deserves more of everything.
 pretraining:
-  objective: {name: masked-autoencoder, mask_ratio: 0.5}
+  objective: contrastive-masked-autoencoder
   exposure: per-fold  # test patients stay unseen, by pretraining too
   n_steps: 300
   batch_size: 64
