@@ -12,9 +12,9 @@ permutation, 64 pairs a step, on the same number of cores:
     python benchmarks/pretrain.py --gpu-report [--device cuda] [--batch 128 4096] [--recordings 7578]
 
 Each figure is taken in a process of its own that may use ``--threads`` cores, loader's workers included, after warm-up;
-ratios are of one round, and of several rounds the median. Supply means normalised pairs in memory: without the
-augmentations of either way, which ``ratio supply`` compares, and with those of both. ``ratio train_default`` and ``ratio
-train_resnet50`` compare supply, augmentations and training step together. Ratios are over 1 where we are better.
+ratios are of one round, and of several rounds the median. Supply means normalised pairs in memory: without
+augmentations on either side, which ``ratio supply`` compares, and with those of both. ``ratio train_default`` and
+``ratio train_resnet50`` compare supply, augmentations and training step together. Over 1, we are better.
 
 ``--gpu-report`` shows what a GPU makes of it: segments a second in float32 and bfloat16, compiled and not, beside the
 machine's own ceilings (a large copy, a large product of matrices). It runs on a CPU, too.
