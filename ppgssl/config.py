@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ppgssl.arms import ARMS, Arm
 from ppgssl.errors import ConfigError
-from ppgssl.pretraining_options import ObjectiveOptions, Pretraining
+from ppgssl.pretraining_options import ObjectiveOptions, PatchTransformerShape, Pretraining
 from ppgssl.provenance import write_atomically
 
 Name = str
@@ -403,6 +403,13 @@ class Study(_Model):
             raise ValueError(f"the outcome {self.outcome!r} cannot be a covariate of itself")
         if not self.covariates and any(arm.covariates for arm in self.arm_list):
             raise ValueError("an arm uses covariates, but `covariates` is empty: list some, or choose other arms")
+        shape = self.pretraining.encoder
+        if isinstance(shape, PatchTransformerShape) and shape.patch_samples > self.inputs.segment_samples:
+            raise ValueError(
+                f"`pretraining.encoder.patch_samples` is {shape.patch_samples}, more than the "
+                f"{self.inputs.segment_samples} samples of a segment ({self.inputs.segment_s:g} s at "
+                f"{self.inputs.fs_hz:g} Hz)"
+            )
         if self.pretraining.exposure == "disjoint" and n_labelled == len(self.cohorts):
             raise ValueError("pretraining on disjoint cohorts needs a cohort of role `unlabelled`")
         return self

@@ -346,9 +346,14 @@ def summarize_encoders(jobs: Sequence[EncoderJob], data: StudyData) -> dict[str,
 
 
 def encoder_warnings(jobs: Sequence[EncoderJob]) -> list[str]:
-    """What the records of encoders say went wrong with them, the encoder named first."""
+    """What the records of encoders say went wrong with them or otherwise than asked for, the encoder named first."""
     records = [(job.name, read_run(job.folder) or {}) for job in jobs]
-    return [f"{name}: {warning}" for name, record in records for warning in record.get("warnings", [])]
+    return [
+        f"{name}: {warning}"
+        for name, record in records
+        for warning in (*record.get("warnings", []), record.get("note", ""))
+        if warning
+    ]
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -42,7 +42,7 @@ class ResNet1dShape(_Model):
 
     name: Literal["resnet1d"] = "resnet1d"
     width: int = Field(
-        16, ge=4, le=512, description="Feature maps of the first stage; each further stage doubles them."
+        32, ge=4, le=512, description="Feature maps of the first stage; each further stage doubles them."
     )
     n_stages: int = Field(2, ge=1, le=6, description="Stages; each halves the time axis.")
     blocks_per_stage: int = Field(1, ge=1, le=8)
@@ -322,7 +322,7 @@ class Pretraining(_Model):
         "unlabelled cohorts alone, once; or everything, test patients too, which the report marks as transductive.",
     )
     n_steps: int = Field(1000, ge=1, description="Optimizer steps.")
-    batch_size: int = Field(128, ge=2, description="Segments (or pairs) of a step, over all devices.")
+    batch_size: int = Field(64, ge=2, description="Segments (or pairs) of a step, over all devices.")
     accumulate: int = Field(
         1, ge=1, description="Parts in which a step's batch goes through the network, where memory is short."
     )
@@ -334,7 +334,9 @@ class Pretraining(_Model):
     )
     evaluate_every: int = Field(100, ge=1, description="Steps between validation losses, checkpoints and log lines.")
     precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
-        "auto", description="auto: bf16-mixed on a GPU, 32-true elsewhere."
+        "auto",
+        description="auto: bf16-mixed on a GPU, and for resnet50-1d on a processor that multiplies bfloat16; 32-true "
+        "elsewhere.",
     )
     compile: bool = Field(
         False, description="Compile the network first; that takes half a minute, and pays after thousands of steps."

@@ -112,6 +112,11 @@ def test_a_mistake_in_a_cohort_is_named_with_its_key(tmp_path, key, value, said)
         ),
         ("pretraining", {"encoder": {"widht": 8}}, "`pretraining.encoder.widht` (did you mean 'width'?)"),
         ("pretraining", {"encoder": "resnet51-1d"}, "did you mean 'resnet50-1d'?"),
+        (
+            "pretraining",
+            {"encoder": {"name": "patch-transformer", "patch_samples": 1000}},
+            "`pretraining.encoder.patch_samples` is 1000, more than the ",
+        ),
         ("inputs.normalisation", "fixed", "needs `fixed"),
         ("validation", {"scheme": "loocv"}, "`validation.scheme`"),
     ],

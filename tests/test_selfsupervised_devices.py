@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 import torch
 
-from ppgssl.selfsupervised.devices import choose_precision, cpu_name, describe_hardware, device_name, make_fabric, quiet
+from ppgssl.selfsupervised.devices import (
+    choose_precision,
+    cpu_multiplies_bf16,
+    cpu_name,
+    describe_hardware,
+    device_name,
+    make_fabric,
+    quiet,
+)
 from ppgssl.selfsupervised.distributed import Team
 
 
 def test_a_gpu_computes_in_bfloat16_and_everything_else_in_float32():
     assert choose_precision(is_cuda=True) == "bf16-mixed"
     assert choose_precision(is_cuda=False) == "32-true"
+
+
+def test_a_network_that_gains_from_it_gets_bfloat16_on_processors_that_multiply_it():
+    expected = "bf16-mixed" if cpu_multiplies_bf16() else "32-true"
+    assert choose_precision(is_cuda=False, pays_on_cpu=True) == expected
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="the system does not list what the processor can do")
+def test_what_the_processor_multiplies_is_what_the_system_says():
+    assert cpu_multiplies_bf16() == ("bf16" in Path("/proc/cpuinfo").read_text())
 
 
 def test_fabric_starts_without_a_word(caplog, capfd):
@@ -50,7 +69,7 @@ def test_the_name_of_the_processor_is_found_or_at_least_its_kind(tmp_path):
 
 
 def test_the_record_of_the_hardware_is_json():
-    record = json.loads(json.dumps(describe_hardware(torch.device("cpu"), "auto", Team(2, 3))))
+    record = json.loads(json.dumps(describe_hardware(torch.device("cpu"), "32-true", Team(2, 3))))
     assert (record["precision"], record["gpu"], record["devices"], record["nodes"]) == ("32-true", None, 2, 3)
     assert record["memory_gb"] > 0
     assert record["peak_memory_mb"] > 0

@@ -18,10 +18,17 @@ from ppgssl.pretraining_options import Pretraining
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.checkpoints import run_fingerprint, save_checkpoint, state_to_go_on_from
 from ppgssl.selfsupervised.compilation import TrainingLoss
-from ppgssl.selfsupervised.devices import describe_hardware, device_name, make_fabric, quiet
+from ppgssl.selfsupervised.devices import (
+    Precision,
+    choose_precision,
+    describe_hardware,
+    device_name,
+    make_fabric,
+    quiet,
+)
 from ppgssl.selfsupervised.distributed import ALONE, Team, any_of, first_does, mean_over, part_of
 from ppgssl.selfsupervised.effort import Effort, Progress, Sitting, Standing
-from ppgssl.selfsupervised.encoders import make_encoder
+from ppgssl.selfsupervised.encoders import ENCODERS, make_encoder
 from ppgssl.selfsupervised.encoders.base import n_parameters
 from ppgssl.selfsupervised.energy import Energy
 from ppgssl.selfsupervised.interrupts import postponed_interrupt
@@ -38,7 +45,7 @@ from ppgssl.selfsupervised.pretraining_result import (
     warnings_of,
 )
 from ppgssl.selfsupervised.training_data import TrainingData, checked_data
-from ppgssl.selfsupervised.validation import judge
+from ppgssl.selfsupervised.validation import MAX_SEGMENTS, judge, spread_out
 
 # Asking a GPU for the loss at every step would make it wait for the answer; so would asking other processes.
 _LOG_EVERY = 10
@@ -102,12 +109,13 @@ def pretrain(
     team.check(settings.batch_size, settings.accumulate)
     data = checked_data(bank, train_index, validation_index, patients, recordings)
     made_of = run_fingerprint(data.digest(settings), settings, fs_hz=fs_hz, seed=seed)
-    fabric = make_fabric(settings.precision, team)
+    precision = _precision(settings)
+    fabric = make_fabric(precision, team)
     _check_alike(fabric, made_of)
     if first_does(fabric, lambda: finished(folder, made_of)):
         return first_does(fabric, lambda: load_result(folder))
     state, reason = first_does(fabric, lambda: state_to_go_on_from(folder, made_of))
-    run = _Run(data, settings, fabric, team, fs_hz=fs_hz, seed=seed, folder=folder, made_of=made_of)
+    run = _Run(data, settings, fabric, team, precision, fs_hz=fs_hz, seed=seed, folder=folder, made_of=made_of)
     if state is not None:
         run.load_state_dict(state)
     run.fit(progress)
@@ -151,6 +159,7 @@ class _Run:
         settings: Pretraining,
         fabric: Fabric,
         team: Team,
+        precision: Precision,
         *,
         fs_hz: float,
         seed: int,
@@ -158,11 +167,11 @@ class _Run:
         made_of: str,
     ) -> None:
         self.settings, self.folder, self.made_of, self.seed = settings, folder, made_of, seed
-        self.fabric, self.team = fabric, team
+        self.fabric, self.team, self.precision = fabric, team, precision
         self.bank = data.bank.to(fabric.device)
         self.objective = _seeded_objective(self.bank.n_channels, settings, fs_hz=fs_hz, seed=seed)
         self.objective.draw(1, self.bank.length, torch.Generator())  # refuses masks that do not fit, before any work
-        self.held_out = data.held_out(settings)
+        self.held_out = spread_out(data.held_out(settings), MAX_SEGMENTS)
         self.bank.keep(self.held_out)
         self.sampler = data.sampler(settings, seed=seed)
         self.generator = torch.Generator(self.bank.device).manual_seed(seed + 1)
@@ -344,12 +353,17 @@ class _Run:
             seconds=self.counters.effort.seconds,
             energy=self.counters.effort.energy,
             device=device_name(device),
-            hardware=describe_hardware(device, self.settings.precision, self.team),
+            hardware=describe_hardware(device, self.precision, self.team),
             n_parameters=n_parameters(self.objective.encoder),
             restart_reason=restart_reason,
             warnings=warnings_of(self.counters.history),
             note=self.note,
         )
+
+
+def _precision(settings: Pretraining) -> Precision:
+    pays_on_cpu = ENCODERS[settings.encoder.name].bf16_pays_on_cpu
+    return choose_precision(settings.precision, is_cuda=torch.cuda.is_available(), pays_on_cpu=pays_on_cpu)
 
 
 def _seeded_objective(n_channels: int, settings: Pretraining, *, fs_hz: float, seed: int) -> Objective:

@@ -39,6 +39,8 @@ class EncoderNetwork(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    # Measured: products must be large for what bfloat16 saves to exceed what converting to it costs.
+    bf16_pays_on_cpu: ClassVar[bool] = False
 
     def __init__(self, n_channels: int, shape: AnyShape, depth_dims: list[int]) -> None:
         super().__init__()

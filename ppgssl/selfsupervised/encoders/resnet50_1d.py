@@ -45,6 +45,7 @@ class ResNet50d1(EncoderNetwork):
     """
 
     name = "resnet50-1d"
+    bf16_pays_on_cpu = True
 
     def __init__(self, n_channels: int, shape: ResNet50Shape) -> None:
         widths = [shape.width * 2**stage for stage in range(len(_BLOCKS))]
