@@ -1,11 +1,49 @@
-"""The rows of the results table: which learner sees which information."""
+"""The rows of the results table: which learner sees which information, by a name that says both.
+
+covariates                          clinical covariates, ridge logistic regression
+covariates+ssl-all                  beside the features of the encoder pretrained on all recordings
+covariates+ssl-all:horseshoe        by another learner
+covariates+ssl-all:late             one model of the covariates and one of the features, their risks combined
+network-ssl-all                     encoder and head trained end to end, from SSL weights
+"""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+ClinicalName = Literal["heart-rate", "vitals", "covariates"]
 EncoderName = Literal["untrained", "ssl-labelled", "ssl-all"]
+FeatureName = Literal["untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"]
+RegressionName = Literal["ridge", "elastic-net", "horseshoe", "gradient-boosting"]
+LearnerName = Literal["ridge", "elastic-net", "horseshoe", "gradient-boosting", "network"]
+
+CLINICAL_LABELS: dict[str, str] = {
+    "heart-rate": "Heart rate",
+    "vitals": "SpO2 + heart rate",
+    "covariates": "Clinical covariates",
+}
+FEATURE_LABELS: dict[str, str] = {
+    "untrained": "untrained encoder features",
+    "ssl-labelled": "SSL features (labelled cohort)",
+    "ssl-all": "SSL features (all recordings)",
+    "minirocket": "MiniRocket features",
+    "pulse-wave": "hand-made pulse features",
+}
+LEARNER_LABELS: dict[str, str] = {
+    "ridge": "ridge logistic regression",
+    "elastic-net": "elastic net",
+    "horseshoe": "horseshoe logistic regression",
+    "gradient-boosting": "gradient boosting",
+    "network": "network",
+}
+_NETWORKS: dict[str, tuple[EncoderName, str]] = {
+    "network-random": ("untrained", "Network, random initialization"),
+    "network-ssl-labelled": ("ssl-labelled", "Network, SSL initialization (labelled cohort)"),
+    "network-ssl-all": ("ssl-all", "Network, SSL initialization (all recordings)"),
+}
+_CONTROLS = ("untrained", "minirocket", "pulse-wave")
 
 
 @dataclass(frozen=True)
@@ -16,67 +54,134 @@ class Arm:
     ----------
     name, label : str
         The name written in ``study.yaml``, and the words of the report.
-    learner : {"logistic", "network"}
-        Penalised logistic regression on patient features, or an encoder with a linear head trained end to end.
-    covariates, heart_rate : bool
-        Whether the clinical covariates, or heart rate alone, are among the inputs.
-    encoder : {"untrained", "ssl-labelled", "ssl-all"} or None
-        Where the features, or the network's first weights, come from. ``untrained`` is the random start.
-    is_control : bool
-        A control tells how much of a result needs no learning from signals at all.
+    learner : {"ridge", "elastic-net", "horseshoe", "gradient-boosting", "network"}
+        A learner of patient features, or an encoder with a linear head trained end to end.
+    clinical : {"heart-rate", "vitals", "covariates"} or None
+        The clinical input: heart rate alone, SpO2 and heart rate, or the study's covariates.
+    features : {"untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"} or None
+        The input from signals; of a network, where its first weights come from. ``untrained`` is the random start.
+    is_late_fusion : bool
+        Whether clinical input and features have a model each, whose risks are combined, instead of one together.
     """
 
     name: str
     label: str
-    learner: Literal["logistic", "network"] = "logistic"
-    covariates: bool = False
-    heart_rate: bool = False
-    encoder: EncoderName | None = None
-    is_control: bool = False
+    learner: LearnerName = "ridge"
+    clinical: ClinicalName | None = None
+    features: FeatureName | None = None
+    is_late_fusion: bool = False
+
+    @property
+    def encoder(self) -> EncoderName | None:
+        """The encoder that the arm needs, if any."""
+        return self.features if self.features in get_args(EncoderName) else None  # type: ignore[return-value]
+
+    @property
+    def is_network(self) -> bool:
+        return self.learner == "network"
+
+    @property
+    def is_ssl(self) -> bool:
+        return self.features in ("ssl-labelled", "ssl-all")
+
+    @property
+    def is_control(self) -> bool:
+        """A control tells how much of a result needs no learning from signals at all."""
+        return self.clinical == "heart-rate" or (self.features in _CONTROLS and not self.is_network)
 
 
 REFERENCE_ARM = "covariates"
 
-_ALL = (
-    Arm("heart-rate", "Heart rate alone", heart_rate=True, is_control=True),
-    Arm("covariates", "Clinical covariates", covariates=True),
-    Arm("untrained", "Untrained encoder features", encoder="untrained", is_control=True),
-    Arm("ssl-labelled", "SSL features (labelled cohort)", encoder="ssl-labelled"),
-    Arm("ssl-all", "SSL features (all recordings)", encoder="ssl-all"),
-    Arm(
-        "covariates+untrained",
-        "Covariates + untrained encoder features",
-        covariates=True,
-        encoder="untrained",
-        is_control=True,
-    ),
-    Arm(
-        "covariates+ssl-labelled",
-        "Covariates + SSL features (labelled cohort)",
-        covariates=True,
-        encoder="ssl-labelled",
-    ),
-    Arm("covariates+ssl-all", "Covariates + SSL features (all recordings)", covariates=True, encoder="ssl-all"),
-    Arm("network-random", "Network, random initialization", learner="network", encoder="untrained"),
-    Arm(
-        "network-ssl-labelled",
-        "Network, SSL initialization (labelled cohort)",
-        learner="network",
-        encoder="ssl-labelled",
-    ),
-    Arm("network-ssl-all", "Network, SSL initialization (all recordings)", learner="network", encoder="ssl-all"),
+# The published table (Mwaniki et al. 2023, 10.12688/wellcomeopenres.17148.2), and what tells how to read it.
+DEFAULT_ARMS: tuple[str, ...] = (
+    "vitals",
+    "covariates",
+    "ssl-labelled",
+    "ssl-all",
+    "vitals+ssl-labelled",
+    "vitals+ssl-all",
+    "covariates+ssl-labelled",
+    "covariates+ssl-all",
+    "network-random",
+    "network-ssl-labelled",
+    "network-ssl-all",
+    "untrained",
+    "covariates+untrained",
+    "pulse-wave",
+    "covariates:gradient-boosting",
 )
 
-ARMS: dict[str, Arm] = {arm.name: arm for arm in _ALL}
+
+def parse_arm(name: str) -> Arm:
+    """The arm that a name describes.
+
+    Raises
+    ------
+    ValueError
+        If the name is none of ``CLINICAL``, ``FEATURES``, ``CLINICAL+FEATURES``, each with ``:LEARNER`` or ``:late``
+        after it, or a network; the message lists what there is.
+    """
+    if name in _NETWORKS:
+        weights, label = _NETWORKS[name]
+        return Arm(name, label, learner="network", features=weights)
+    inputs, *options = name.split(":")
+    clinical, features = _inputs(name, inputs.split("+"))
+    learner: RegressionName = "ridge"
+    is_late = False
+    for option in options:
+        if option == "late" and not is_late:
+            is_late = True
+        elif option in get_args(RegressionName) and option == options[0]:
+            learner = option  # type: ignore[assignment]
+        else:
+            raise ValueError(_unknown(name, option, [*get_args(RegressionName), "late"]))
+    if learner == "ridge" and "ridge" in options:
+        raise ValueError(f"arm {name!r}: ridge is what none means; write {name.replace(':ridge', '')!r}")
+    if is_late and not (clinical and features):
+        raise ValueError(f"arm {name!r}: late fusion combines two inputs, such as covariates+ssl-all:late")
+    return Arm(name, _label(clinical, features, learner, is_late), learner, clinical, features, is_late)
 
 
-def untrained_counterpart(arm: Arm) -> Arm | None:
-    """The arm that is alike but for an encoder that was never pretrained: what SSL must beat. None if there is none."""
-    if arm.encoder in (None, "untrained"):
-        return None
-    return next(
-        other
-        for other in _ALL
-        if (other.learner, other.covariates, other.heart_rate, other.encoder)
-        == (arm.learner, arm.covariates, arm.heart_rate, "untrained")
+def _inputs(name: str, parts: list[str]) -> tuple[ClinicalName | None, FeatureName | None]:
+    clinical = parts[0] if parts[0] in CLINICAL_LABELS else None
+    rest = parts[1:] if clinical else parts
+    if len(rest) > 1 or (rest and rest[0] not in FEATURE_LABELS):
+        wrong = next((part for part in parts if part not in {**CLINICAL_LABELS, **FEATURE_LABELS}), name)
+        raise ValueError(_unknown(name, wrong, [*CLINICAL_LABELS, *FEATURE_LABELS, *_NETWORKS]))
+    return clinical, (rest[0] if rest else None)  # type: ignore[return-value]
+
+
+def _unknown(name: str, part: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(part, known, n=1, cutoff=0.6)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    learners = ", ".join(get_args(RegressionName))
+    return (
+        f"arm {name!r}: unknown {part!r}{hint}. An arm is CLINICAL ({', '.join(CLINICAL_LABELS)}), FEATURES "
+        f"({', '.join(FEATURE_LABELS)}) or CLINICAL+FEATURES, then maybe :LEARNER ({learners}) "
+        f"and :late; or a network ({', '.join(_NETWORKS)})"
     )
+
+
+def _label(clinical: str | None, features: str | None, learner: str, is_late: bool) -> str:
+    words = [CLINICAL_LABELS[clinical]] if clinical else []
+    if clinical == "covariates" and features:
+        words = ["Covariates"]
+    words += [FEATURE_LABELS[features]] if features else []
+    label = " + ".join(words)
+    label = label[0].upper() + label[1:]
+    details = ([LEARNER_LABELS[learner]] if learner != "ridge" else []) + (["late fusion"] if is_late else [])
+    return label + (f", {', '.join(details)}" if details else "")
+
+
+def untrained_counterpart(arm: Arm) -> str | None:
+    """Name of the arm that is alike but for an encoder never pretrained: what SSL must beat. None if there is none."""
+    if not arm.is_ssl:
+        return None
+    return "network-random" if arm.is_network else arm.name.replace(str(arm.features), "untrained")
+
+
+def without_features(arm: Arm) -> str | None:
+    """Name of the arm of the clinical input alone, which tells what signals add to it. None if the arm has only one."""
+    if arm.clinical is None or arm.features is None:
+        return None
+    return arm.clinical if arm.learner == "ridge" else f"{arm.clinical}:{arm.learner}"

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ppgssl.arms import ARMS, Arm
+from ppgssl.arms import DEFAULT_ARMS, Arm, parse_arm
 from ppgssl.errors import ConfigError
 from ppgssl.pretraining_options import ObjectiveOptions, PatchTransformerShape, Pretraining
 from ppgssl.provenance import write_atomically
@@ -22,6 +22,7 @@ _NAME = r"^[a-z0-9][a-z0-9_\-]*$"
 _CHANNEL = r"^(ppg|ppg_[a-z0-9]+|ecg_[a-z0-9]+)$"
 TrendName = Literal["sqi", "heart_rate_bpm", "spo2_percent", "perfusion_index_percent"]
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_FREE_TEXT = ("text", "free text", "freetext", "string", "str", "note", "notes", "comment", "name", "id", "identifier")
 
 
 class _Model(BaseModel):
@@ -115,6 +116,16 @@ class Variable(_Model):
     defines: list[str] = Field(
         default_factory=list, description="Outcomes that this variable defines: it may never be a covariate for them."
     )
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _no_free_text(cls, value: Any) -> Any:
+        if str(value).lower().replace("-", " ").replace("_", " ") in _FREE_TEXT:
+            raise ValueError(
+                f"{value!r}: free text is never ingested, because nobody can tell whom it names. Leave the column out, "
+                "or code what it says and describe the codes as `categorical` with `levels`"
+            )
+        return value
 
     @field_validator("levels", mode="before")
     @classmethod
@@ -217,6 +228,28 @@ class Vitals(_Model):
     )
 
 
+class PseudonymKey(_Model):
+    """Where the secret key of the pseudonyms lies: never beside the data."""
+
+    key_file: str | None = Field(None, description="Path of a file that holds the key, relative to this file.")
+    key_env: str | None = Field(None, description="Name of the environment variable that holds the key.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.key_file is None) == (self.key_env is None):
+            raise ValueError("needs one of `key_file` (a path) and `key_env` (the name of an environment variable)")
+        return self
+
+
+class Privacy(_Model):
+    """What is done so that a store, and all that is made from it, names no patient."""
+
+    pseudonyms: PseudonymKey = Field(
+        description="Patients, recordings, visits and files are named by keyed hashes of what they are called. Dates "
+        "become days from the patient's first date, and messages show no value of a raw file."
+    )
+
+
 class Cohort(_Model):
     """A source of recordings with, maybe, a clinical table: ``cohort.yaml``."""
 
@@ -235,6 +268,21 @@ class Cohort(_Model):
         True, description="False judges neither samples (saturated, flat, jumping) nor segments (SQI): only gaps count."
     )
     vitals: Vitals = Vitals()
+    privacy: Privacy | None = None
+
+    @model_validator(mode="after")
+    def _names_nobody(self) -> Self:
+        if self.privacy is None or self.clinical is None:
+            return self
+        for name, variable in self.clinical.variables.items():
+            if (variable.column or name).strip() == self.clinical.patient_column.strip():
+                raise ValueError(f"with `privacy`, the patient's id is no variable: leave out {name!r}")
+            if variable.kind == "numeric" and variable.range is None:
+                raise ValueError(
+                    f"with `privacy`, every number needs its plausible `range`, so that no telephone or record number "
+                    f"is taken for a measurement: give one to {name!r}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _judged_by_something(self) -> Self:
@@ -321,16 +369,89 @@ class Network(_Model):
     weight_decay: float = Field(0.05, ge=0)
     label_smoothing: float = Field(0.05, ge=0, lt=0.5)
     validation_fraction: float = Field(0.2, gt=0, lt=0.9)
+    pooling: Literal["mean", "attention"] = Field(
+        "mean",
+        description="How segments make a patient: mean of their risks, or gated attention over their embeddings.",
+    )
+    n_models: int = Field(
+        3, ge=1, le=100, description="Networks fitted to bootstrap samples of the training patients, and averaged."
+    )
 
 
 class Validation(_Model):
     """How patients are split into training and test."""
 
-    scheme: Literal["repeated-kfold", "single-split"] = "repeated-kfold"
+    scheme: Literal["repeated-kfold", "single-split", "leave-one-site-out"] = "repeated-kfold"
     n_folds: int = Field(5, ge=2, le=50)
     n_repeats: int = Field(3, ge=1, le=1000)
     test_fraction: float = Field(0.2, gt=0, lt=0.9, description="Of `single-split`, the published protocol.")
+    site: str | None = Field(
+        None, description="Of `leave-one-site-out`: the categorical or binary clinical variable that tells the site."
+    )
     n_bootstrap: int = Field(2000, ge=100, le=1_000_000)
+    n_optimism: int = Field(
+        200,
+        ge=0,
+        le=10_000,
+        description="Refits of each regression arm to bootstrap samples of the patients, for optimism-corrected "
+        "performance and the stability of individual risks; 0 leaves both out.",
+    )
+
+    @model_validator(mode="after")
+    def _site_where_needed(self) -> Self:
+        if (self.scheme == "leave-one-site-out") != (self.site is not None):
+            raise ValueError("`site` names a clinical variable for the scheme leave-one-site-out, and only for it")
+        return self
+
+
+class Missing(_Model):
+    """What is done about missing covariates."""
+
+    method: Literal["median", "mice"] = Field(
+        "median",
+        description="median: the median or most frequent level of the training patients (the published way); mice: "
+        "multiple imputation by chained equations, learnt from training patients: risks are averaged over "
+        "imputations, and odds ratios pooled by Rubin's rules.",
+    )
+    n_imputations: int = Field(10, ge=2, le=200, description="Of mice.")
+
+
+class Decisions(_Model):
+    """Thresholds at which predictions are turned into decisions."""
+
+    sensitivity: float = Field(0.9, gt=0, lt=1, description="The threshold that reaches it on training patients.")
+    risks: list[float] = Field(
+        default_factory=list, description="Risks between 0 and 1 from which you would act, such as 0.1."
+    )
+    curve: tuple[float, float] | None = Field(
+        None, description="Range of risks of the decision curve; by default from 1 % to twice the prevalence or more."
+    )
+
+    @model_validator(mode="after")
+    def _are_risks(self) -> Self:
+        if any(not 0 < risk < 1 for risk in [*self.risks, *(self.curve or ())]):
+            raise ValueError("`risks` and `curve` hold risks between 0 and 1, both excluded")
+        if self.curve and self.curve[0] >= self.curve[1]:
+            raise ValueError("`curve` must be [low, high] with low < high")
+        return self
+
+
+class SubgroupOptions(_Model):
+    """A clinical variable by whose levels performance is told apart."""
+
+    variable: str
+    cuts: list[float] = Field(
+        default_factory=list, description="Of a numeric variable: limits of its groups; by default its median."
+    )
+
+
+class LearningCurveOptions(_Model):
+    """Performance over the number of labelled patients."""
+
+    fractions: list[float] = Field(
+        default=[0.25, 0.5, 0.75, 1.0], description="Shares of the training patients, each above 0 and at most 1."
+    )
+    n_draws: int = Field(3, ge=0, le=1000, description="Draws of training patients a fold and share; 0: no curve.")
 
 
 BaselineName = Literal["untrained", "pca", "minirocket", "pulse-wave"]
@@ -379,10 +500,23 @@ class Study(_Model):
     heart_rate: str | None = Field(
         None, description="Clinical variable for the heart-rate arm; by default the heart rate of the signals."
     )
-    arms: list[str] = Field(default_factory=lambda: list(ARMS))
+    spo2: str | None = Field(
+        None, description="Clinical variable for the SpO2 of `vitals`; by default the SpO2 of the signals."
+    )
+    arms: list[str] = Field(
+        default_factory=lambda: list(DEFAULT_ARMS),
+        description="Rows of the results table: CLINICAL (heart-rate, vitals, covariates), FEATURES (ssl-labelled, "
+        "ssl-all, untrained, minirocket, pulse-wave) or CLINICAL+FEATURES, then maybe :LEARNER (elastic-net, "
+        "horseshoe, gradient-boosting; ridge logistic regression otherwise) and :late (one model each, risks "
+        "combined); or network-random, network-ssl-labelled, network-ssl-all.",
+    )
     pretraining: Pretraining = Pretraining()
     network: Network = Network()
     validation: Validation = Validation()
+    missing: Missing = Missing()
+    decisions: Decisions = Decisions()
+    subgroups: list[SubgroupOptions] = Field(default_factory=list)
+    learning_curve: LearningCurveOptions = LearningCurveOptions()
     probe: Probe = Probe()
     seed: int = Field(2023, ge=0, lt=2**31)
 
@@ -390,8 +524,7 @@ class Study(_Model):
     @classmethod
     def _arms_known(cls, value: list[str]) -> list[str]:
         for name in value:
-            if name not in ARMS:
-                raise ValueError(f"unknown arm {name!r}{suggest(name, ARMS)}; the arms are: {', '.join(ARMS)}")
+            parse_arm(name)
         return list(dict.fromkeys(value))
 
     @model_validator(mode="after")
@@ -401,7 +534,7 @@ class Study(_Model):
             raise ValueError(f"a study has exactly one cohort of role `labelled`, this one has {n_labelled}")
         if self.outcome in self.covariates:
             raise ValueError(f"the outcome {self.outcome!r} cannot be a covariate of itself")
-        if not self.covariates and any(arm.covariates for arm in self.arm_list):
+        if not self.covariates and any(arm.clinical == "covariates" for arm in self.arm_list):
             raise ValueError("an arm uses covariates, but `covariates` is empty: list some, or choose other arms")
         shape = self.pretraining.encoder
         if isinstance(shape, PatchTransformerShape) and shape.patch_samples > self.inputs.segment_samples:
@@ -416,7 +549,7 @@ class Study(_Model):
 
     @property
     def arm_list(self) -> list[Arm]:
-        return [ARMS[name] for name in self.arms]
+        return [parse_arm(name) for name in self.arms]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------

@@ -1,39 +1,103 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
-from ppgssl.arms import ARMS, REFERENCE_ARM, untrained_counterpart
+from ppgssl.arms import (
+    CLINICAL_LABELS,
+    DEFAULT_ARMS,
+    FEATURE_LABELS,
+    REFERENCE_ARM,
+    RegressionName,
+    parse_arm,
+    untrained_counterpart,
+    without_features,
+)
 
-SSL_ARMS = [arm for arm in ARMS.values() if arm.encoder in ("ssl-labelled", "ssl-all")]
+INPUTS = [
+    *CLINICAL_LABELS,
+    *FEATURE_LABELS,
+    *(f"{clinical}+{features}" for clinical in CLINICAL_LABELS for features in FEATURE_LABELS),
+]
+LEARNERS = [f":{name}" for name in get_args(RegressionName) if name != "ridge"]
+REGRESSIONS = [name + learner for name in INPUTS for learner in ["", *LEARNERS]]
+LATE = [f"{name}:late" for name in REGRESSIONS if "+" in name]
+NETWORKS = ["network-random", "network-ssl-labelled", "network-ssl-all"]
+EVERY = [*REGRESSIONS, *LATE, *NETWORKS]
 
 
-def test_names_and_labels_are_unique():
-    assert all(name == arm.name for name, arm in ARMS.items())
-    assert len({arm.label for arm in ARMS.values()}) == len(ARMS)
+def test_every_arm_keeps_its_name_and_has_a_label_of_its_own():
+    assert [parse_arm(name).name for name in EVERY] == EVERY
+    assert len({parse_arm(name).label for name in EVERY}) == len(EVERY)
+
+
+def test_the_published_table_is_the_default():
+    labels = [parse_arm(name).label for name in DEFAULT_ARMS]
+    for published in (
+        "SpO2 + heart rate",
+        "Clinical covariates",
+        "SSL features (labelled cohort)",
+        "SSL features (all recordings)",
+        "SpO2 + heart rate + SSL features (labelled cohort)",
+        "SpO2 + heart rate + SSL features (all recordings)",
+        "Covariates + SSL features (labelled cohort)",
+        "Covariates + SSL features (all recordings)",
+        "Network, random initialization",
+        "Network, SSL initialization (labelled cohort)",
+        "Network, SSL initialization (all recordings)",
+    ):
+        assert published in labels
 
 
 def test_the_reference_sees_covariates_and_nothing_else():
-    reference = ARMS[REFERENCE_ARM]
-    assert reference.covariates
-    assert (reference.encoder, reference.heart_rate, reference.learner) == (None, False, "logistic")
+    reference = parse_arm(REFERENCE_ARM)
+    assert (reference.clinical, reference.features, reference.learner) == ("covariates", None, "ridge")
 
 
-@pytest.mark.parametrize("arm", SSL_ARMS, ids=lambda arm: arm.name)
-def test_each_ssl_arm_is_compared_with_the_arm_that_differs_by_pretraining_alone(arm):
-    control = untrained_counterpart(arm)
-    assert control is not None
+@pytest.mark.parametrize("name", [name for name in EVERY if parse_arm(name).is_ssl])
+def test_each_ssl_arm_is_compared_with_the_arm_that_differs_by_pretraining_alone(name):
+    arm, control = parse_arm(name), parse_arm(str(untrained_counterpart(parse_arm(name))))
     assert control.encoder == "untrained"
-    assert (control.learner, control.covariates, control.heart_rate) == (arm.learner, arm.covariates, arm.heart_rate)
+    assert (control.learner, control.clinical, control.is_late_fusion) == (
+        arm.learner,
+        arm.clinical,
+        arm.is_late_fusion,
+    )
 
 
-@pytest.mark.parametrize("name", [name for name, arm in ARMS.items() if arm not in SSL_ARMS])
+@pytest.mark.parametrize("name", [name for name in EVERY if not parse_arm(name).is_ssl])
 def test_an_arm_without_pretraining_has_no_counterpart(name):
-    assert untrained_counterpart(ARMS[name]) is None
+    assert untrained_counterpart(parse_arm(name)) is None
 
 
-def test_every_arm_sees_something():
-    assert all(arm.covariates or arm.heart_rate or arm.encoder for arm in ARMS.values())
+@pytest.mark.parametrize("name", [name for name in EVERY if "+" in name])
+def test_each_arm_of_two_inputs_is_compared_with_its_clinical_input_alone(name):
+    arm, alone = parse_arm(name), parse_arm(str(without_features(parse_arm(name))))
+    assert (alone.clinical, alone.features, alone.learner) == (arm.clinical, None, arm.learner)
 
 
-def test_a_network_always_has_first_weights():
-    assert all(arm.encoder for arm in ARMS.values() if arm.learner == "network")
+def test_only_networks_are_networks_and_they_always_have_first_weights():
+    assert [name for name in EVERY if parse_arm(name).is_network] == NETWORKS
+    assert all(parse_arm(name).encoder for name in NETWORKS)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("covariats", "did you mean 'covariates'"),
+        ("ssl-al", "did you mean 'ssl-all'"),
+        ("covariates+ssl-all:horsehoe", "did you mean 'horseshoe'"),
+        ("ssl-all+covariates", "CLINICAL"),
+        ("covariates+vitals", "CLINICAL+FEATURES"),
+        ("covariates:late", "two inputs"),
+        ("covariates:ridge", "write 'covariates'"),
+        ("covariates+ssl-all:late:horseshoe", "horseshoe"),
+        ("network-rand", "did you mean 'network-random'"),
+        ("", "unknown"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_with_what_there_is(name, hint):
+    with pytest.raises(ValueError, match="arm") as caught:
+        parse_arm(name)
+    assert hint in str(caught.value)
