@@ -14,6 +14,8 @@ from sklearn.model_selection import StratifiedKFold
 
 from ppgssl.errors import EvaluationError
 from ppgssl.evaluation.auroc import RankedPairs, auroc, stratified_auroc
+from ppgssl.evaluation.bootstrap import draw_counts
+from tests.aligned_scores import make_aligned
 
 
 @st.composite
@@ -164,3 +166,36 @@ def test_what_has_no_auroc_is_refused(y, score, message):
 def test_negative_weights_are_refused():
     with pytest.raises(EvaluationError, match="at least 0"):
         auroc([0, 1], [0.1, 0.2], weights=[1, -1])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10_000), st.integers(8, 40), st.integers(1, 4), st.integers(1, 3), st.sampled_from([2, 6, None]))
+def test_weights_of_any_fold_structure_equal_the_pairs_counted_out(seed, n, n_folds, n_repeats, n_levels):
+    aligned = make_aligned(seed, n, n_folds, n_repeats, n_levels)
+    weight = np.random.default_rng(seed).integers(0, 4, n)
+    weight[[0, 1, -1]] = 1
+    rows = np.repeat(np.arange(n * n_repeats), weight[aligned.patient])
+    y, repeat, fold = aligned.y_true.astype(int), aligned.repeat, aligned.fold
+    expected = count_pairs(y[rows], aligned.y_score[0, rows], repeat[rows], fold[rows])
+    for dtype in (np.float32, np.float64):
+        pairs = RankedPairs(
+            aligned.y_true,
+            aligned.y_score[0],
+            repeat=repeat,
+            fold=fold,
+            patient=aligned.patient,
+            n_patients=n,
+            dtype=dtype,
+        )
+        assert pairs.auroc(weight[:, None].astype(dtype))[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_32_bits_are_exact_for_many_patients():
+    rng = np.random.default_rng(0)
+    n = 300_000
+    y, zero = rng.random(n) < 0.5, np.zeros(n, dtype=int)
+    score = np.where(rng.random(n) < 0.5, rng.normal(size=n) + y, np.round(rng.normal(size=n) + y, 2))
+    counts = draw_counts(n, 1, rng, np.float32)
+    pairs = RankedPairs(y, score, repeat=zero, fold=zero, patient=np.arange(n), n_patients=n, dtype=np.float32)
+    expected = roc_auc_score(y, score, sample_weight=counts[:, 0].astype(np.float64))
+    assert pairs.auroc(counts)[0] == pytest.approx(expected, abs=1e-12)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
@@ -14,6 +15,7 @@ from ppgssl.errors import EvaluationError
 from ppgssl.evaluation import bootstrap
 from ppgssl.evaluation.auroc import stratified_auroc
 from ppgssl.evaluation.bootstrap import (
+    bca_interval,
     bootstrap_auroc,
     bootstrap_scores,
     draw_counts,
@@ -206,3 +208,36 @@ def test_what_cannot_be_resampled_is_refused():
         bootstrap_auroc(predictions, ["covariates"], n_resamples=0, seed=0)
     with pytest.raises(EvaluationError, match="'z' was not resampled"):
         bootstrap_auroc(predictions, ["covariates"], n_resamples=1, seed=0).interval("z")
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(5, 60), st.booleans())
+def test_the_bca_interval_equals_that_of_scipy(seed, n, is_discrete):
+    rng = np.random.default_rng(seed)
+    x = rng.exponential(size=n)
+    x = np.round(x * 3) if is_discrete else x
+    x[0] += 1.0  # not all equal
+    theirs = scipy_bootstrap((x,), np.mean, n_resamples=499, method="BCa", rng=rng, vectorized=True)
+    jackknife = (x.sum() - x) / (n - 1)
+    low, high = bca_interval(theirs.bootstrap_distribution, float(x.mean()), jackknife)
+    assert (low, high) == pytest.approx(tuple(theirs.confidence_interval), abs=1e-10)
+
+
+def test_without_bias_and_skewness_the_bca_interval_is_that_of_the_percentiles():
+    replicates = np.linspace(-1, 1, 2001)
+    assert bca_interval(replicates, 0.0, np.array([-1.0, 1.0])) == pytest.approx(percentile_interval(replicates))
+    assert bca_interval(replicates, 0.0, np.array([np.nan])) == pytest.approx(percentile_interval(replicates))
+
+
+def test_no_bca_interval_where_all_replicates_lie_on_one_side():
+    assert bca_interval(np.array([0.1, 0.2]), 0.3, np.array([0.0, 1.0])) == (None, None)
+    assert bca_interval(np.array([]), 0.3, np.array([0.0, 1.0])) == (None, None)
+    assert bca_interval(np.ones(9), 1.0, np.ones(4)) == (1.0, 1.0)
+
+
+def test_counts_are_the_same_in_portions_and_in_32_bits():
+    whole = draw_counts(17, 50, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    portions = np.hstack([draw_counts(17, size, rng, np.float32) for size in (1, 20, 29)])
+    assert portions.dtype == np.float32
+    np.testing.assert_array_equal(portions, whole)

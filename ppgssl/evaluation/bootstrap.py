@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.stats import norm
 
 from ppgssl.errors import EvaluationError
 from ppgssl.evaluation.auroc import RankedPairs, auroc, check_scores
@@ -15,8 +16,12 @@ from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
 from ppgssl.records import FloatArray
 from ppgssl.results import Difference, Interval
 
-# Numbers in one block of resamples; a handful of such blocks is alive at once, 16 MB each.
-_BLOCK = 2_000_000
+# Numbers in one block of resamples: as many as a processor's cache holds. Below a handful of draws a block, what is
+# done once a block takes more time than the block itself.
+_BLOCK = 320_000
+_MIN_DRAWS = 16
+# Patients drawn at once: few enough that temporary arrays stay in the cache.
+_PORTION = 65_536
 
 
 @dataclass(frozen=True)
@@ -132,13 +137,22 @@ def bootstrap_auroc(
     .. [1] Rutter, Bootstrap estimation of diagnostic accuracy with patient-clustered data, Academic Radiology 7, 2000.
     .. [2] Efron & Tibshirani, An Introduction to the Bootstrap, Chapman & Hall, 1993, chapter 13.
     """
+    return resample_auroc(
+        align_predictions(restrict(predictions, subset), arms), reference, n_resamples=n_resamples, seed=seed
+    )
+
+
+def resample_auroc(
+    aligned: AlignedPredictions, reference: str | None = None, *, n_resamples: int = 2000, seed: int
+) -> BootstrapAuroc:
+    """:func:`bootstrap_auroc` of predictions that are aligned already."""
     if n_resamples < 1:
         raise EvaluationError(f"n_resamples is {n_resamples}; it must be at least 1, and 2000 or more for a report")
-    if reference is not None and reference not in arms:
-        raise EvaluationError(f"the reference arm {reference!r} is not among the arms {', '.join(arms)}")
-    aligned = align_predictions(_restrict(predictions, subset), arms)
-    ranked = [_ranked(aligned, scores) for scores in aligned.y_score]
-    estimates = _auroc_of_arms(ranked, np.ones((aligned.n_patients, 1)))[0]
+    if reference is not None and reference not in aligned.arms:
+        raise EvaluationError(f"the reference arm {reference!r} is not among the arms {', '.join(aligned.arms)}")
+    dtype = _dtype(len(aligned.patient))
+    ranked = [_ranked(aligned, scores, dtype) for scores in aligned.y_score]
+    estimates = _auroc_of_arms(ranked, np.ones((aligned.n_patients, 1), dtype))[0]
     n_events = len(np.unique(aligned.patient[aligned.y_true]))
     if np.isnan(estimates).any():
         raise EvaluationError(
@@ -179,27 +193,34 @@ def bootstrap_scores(y_true: ArrayLike, y_score: ArrayLike, *, n_resamples: int 
     n = len(np.asarray(y_true))
     one = np.zeros(n, dtype=np.int64)
     y, score, _, _ = check_scores(y_true, y_score, one, one)
-    pairs = RankedPairs(y, score, repeat=one, fold=one, patient=np.arange(n), n_patients=n)
+    pairs = RankedPairs(y, score, repeat=one, fold=one, patient=np.arange(n), n_patients=n, dtype=_dtype(n))
     draws = _draws_in_blocks(n, n, n_resamples, np.random.default_rng(seed))
     replicates = np.concatenate([pairs.auroc(counts) for counts in draws])
     low, high = percentile_interval(replicates[~np.isnan(replicates)])
     return Interval(estimate=estimate, ci_low=low, ci_high=high)
 
 
-def draw_counts(n_patients: int, n_resamples: int, rng: np.random.Generator) -> FloatArray:
+def draw_counts(
+    n_patients: int, n_resamples: int, rng: np.random.Generator, dtype: type[np.floating] = np.float64
+) -> FloatArray:
     """How often each patient is drawn: ``n_resamples`` multinomial draws of ``n_patients`` out of ``n_patients``.
 
     Returns
     -------
-    float array, shape (n_patients, n_resamples)
+    array of ``dtype``, shape (n_patients, n_resamples)
         Whole numbers; every column adds up to ``n_patients``. The stream of ``rng`` is used resample by resample, so
         that drawing in portions gives the same counts as drawing at once.
     """
-    # Counting uniform draws is the multinomial distribution, and much faster than n_patients binomials a resample.
-    drawn = rng.integers(n_patients, size=(n_resamples, n_patients))
-    drawn += n_patients * np.arange(n_resamples)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
-    return np.ascontiguousarray(counts.T, dtype=np.float64)
+    counts = np.empty((n_patients, n_resamples), dtype)
+    size = max(1, _PORTION // n_patients)
+    for start in range(0, n_resamples, size):
+        portion = counts[:, start : start + size]
+        # Counting uniform draws is the multinomial distribution, and much faster than a binomial for each patient.
+        drawn = rng.integers(n_patients, size=portion.shape[::-1])
+        drawn *= portion.shape[1]
+        drawn += np.arange(portion.shape[1])[:, None]
+        portion[:] = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(portion.shape)
+    return counts
 
 
 def percentile_interval(replicates: FloatArray) -> tuple[float | None, float | None]:
@@ -207,6 +228,41 @@ def percentile_interval(replicates: FloatArray) -> tuple[float | None, float | N
     if not len(replicates):
         return None, None
     low, high = np.quantile(replicates, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def bca_interval(replicates: FloatArray, estimate: float, jackknife: FloatArray) -> tuple[float | None, float | None]:
+    """Bias-corrected and accelerated 95 % interval: percentiles moved by the bias and skewness of the estimate [1]_.
+
+    Parameters
+    ----------
+    replicates : float array, shape (n_resamples,)
+    estimate : float
+        Of the data as they are. A replicate equal to it counts half below, as those of a discrete statistic often are.
+    jackknife : float array, shape (n_patients,)
+        The estimate without each patient in turn; not finite where it is not defined.
+
+    Returns
+    -------
+    tuple of float or None
+        None where there are no replicates, or all lie on one side of the estimate.
+
+    References
+    ----------
+    .. [1] Efron, Better bootstrap confidence intervals, Journal of the American Statistical Association 82, 1987,
+           10.1080/01621459.1987.10478410; equations 2.3 and 6.6.
+    """
+    if not len(replicates):
+        return None, None
+    bias = norm.ppf(np.mean(replicates < estimate) + np.mean(replicates == estimate) / 2)
+    if not np.isfinite(bias):
+        return None, None
+    known = jackknife[np.isfinite(jackknife)]
+    deviation = known.mean() - known if len(known) else known
+    spread = (deviation**2).sum()
+    acceleration = (deviation**3).sum() / (6 * spread**1.5) if spread > 0 else 0.0
+    shifted = bias + norm.ppf([0.025, 0.975])
+    low, high = np.quantile(replicates, norm.cdf(bias + shifted / (1 - acceleration * shifted)))
     return float(low), float(high)
 
 
@@ -229,7 +285,8 @@ def two_sided_p(replicates: FloatArray) -> float | None:
     return min(1.0, 2 * (1 + n_far) / (1 + n))
 
 
-def _restrict(predictions: pd.DataFrame, subset: Collection[str] | None) -> pd.DataFrame:
+def restrict(predictions: pd.DataFrame, subset: Collection[str] | None) -> pd.DataFrame:
+    """The rows of the patients of a subset; all rows if there is none. EvaluationError if nobody is left."""
     if subset is None:
         return predictions
     kept = predictions[predictions["patient_id"].isin(list(subset))]
@@ -238,7 +295,7 @@ def _restrict(predictions: pd.DataFrame, subset: Collection[str] | None) -> pd.D
     return kept
 
 
-def _ranked(aligned: AlignedPredictions, y_score: FloatArray) -> RankedPairs:
+def _ranked(aligned: AlignedPredictions, y_score: FloatArray, dtype: type[np.floating]) -> RankedPairs:
     return RankedPairs(
         aligned.y_true,
         y_score,
@@ -246,6 +303,7 @@ def _ranked(aligned: AlignedPredictions, y_score: FloatArray) -> RankedPairs:
         fold=aligned.fold,
         patient=aligned.patient,
         n_patients=aligned.n_patients,
+        dtype=dtype,
     )
 
 
@@ -253,8 +311,13 @@ def _auroc_of_arms(ranked: list[RankedPairs], counts: FloatArray) -> FloatArray:
     return np.column_stack([pairs.auroc(counts) for pairs in ranked])
 
 
+def _dtype(n_rows: int) -> type[np.floating]:
+    """Half the memory and time where sums of counts are whole numbers that 32 bits hold exactly."""
+    return np.float32 if n_rows < 2**22 else np.float64
+
+
 def _draws_in_blocks(n_patients: int, n_rows: int, n_resamples: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Counts in blocks of bounded size, whatever the numbers of patients, predictions and resamples."""
-    size = max(1, _BLOCK // n_rows)
+    size = max(_MIN_DRAWS, _BLOCK // n_rows)
     for start in range(0, n_resamples, size):
-        yield draw_counts(n_patients, min(size, n_resamples - start), rng)
+        yield draw_counts(n_patients, min(size, n_resamples - start), rng, _dtype(n_rows))

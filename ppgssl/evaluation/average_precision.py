@@ -1,0 +1,51 @@
+"""Area under the precision-recall curve: how clean the alarms are, where events are rare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ppgssl.evaluation.event_groups import EventCounts, groups_of_repeats, share
+from ppgssl.evaluation.predictions import AlignedPredictions
+from ppgssl.records import FloatArray
+
+
+def average_precision(counts: EventCounts) -> FloatArray:
+    """Mean over events of the precision at the event's score, patients who share it included [1]_.
+
+    The precision-recall curve is not interpolated linearly, which would be too optimistic [2]_. Scores that know
+    nothing reach about the prevalence, somewhat more in small samples.
+
+    Returns
+    -------
+    float array, shape (n_weightings,)
+        NaN where there is no event.
+
+    References
+    ----------
+    .. [1] Boyd, Eng & Page, Area under the precision-recall curve: point estimates and confidence intervals, ECML PKDD
+           2013, 10.1007/978-3-642-40994-3_29.
+    .. [2] Davis & Goadrich, The relationship between precision-recall and ROC curves, ICML 2006,
+           10.1145/1143844.1143874.
+    """
+    events = np.cumsum(counts.events, axis=0)
+    flagged = events + counts.above + counts.tied
+    precision = np.divide(events, flagged, out=np.zeros_like(events), where=flagged > 0)
+    return share((counts.events * precision).sum(axis=0), counts.n_events)
+
+
+def average_precision_statistic(aligned: AlignedPredictions) -> Callable[[FloatArray], FloatArray]:
+    """Average precision of all arms under resampling, mean over repeats.
+
+    Folds are combined as :func:`ppgssl.evaluation.event_groups.groups_of_repeats` says.
+
+    Returns
+    -------
+    callable
+        From counts, shape (n_patients, n_draws), to values, shape (n_arms, n_draws).
+    """
+    groups = [groups_of_repeats(aligned, y_score) for y_score in aligned.y_score]
+    return lambda counts: np.stack(
+        [np.mean([average_precision(one.counts(counts)) for one in of_arm], axis=0) for of_arm in groups]
+    )

@@ -1,0 +1,129 @@
+"""Variance of AUROCs and of their differences without resampling, the patient being the unit.
+
+DeLong's variance [1]_ of a single split is the sum of the squared influences of the patients on the AUROC, each
+outcome's sum corrected by ``n / (n - 1)``; placements come from sorting [2]_, not from comparing all pairs. Under
+cross-validation the influence of a patient is that on the AUROC of :mod:`ppgssl.evaluation.auroc`, in which pairs are
+compared within a model; what the patient contributes in several repeats is added up before it is squared, so that
+repeats are not mistaken for more patients. This is the influence-curve variance of the cross-validated AUROC [3]_, but
+for two choices: influences are centred at the AUROC of the repeat and not of the fold, as the folds' AUROCs of a
+handful of events each are far noisier than they differ, and DeLong's correction is kept, so that a single split gives
+DeLong's numbers. Models are taken as they are: the variance is that over patients tested.
+
+References
+----------
+.. [1] DeLong, DeLong & Clarke-Pearson, Comparing the areas under two or more correlated receiver operating
+       characteristic curves: a nonparametric approach, Biometrics 44, 1988, 10.2307/2531595.
+.. [2] Sun & Xu, Fast implementation of DeLong's algorithm for comparing the areas under correlated receiver operating
+       characteristic curves, IEEE Signal Processing Letters 21, 2014, 10.1109/LSP.2014.2337313.
+.. [3] LeDell, Petersen & van der Laan, Computationally efficient confidence intervals for cross-validated area under
+       the ROC curve estimates, Electronic Journal of Statistics 9, 2015, 10.1214/15-EJS1035.
+.. [4] Pepe, The Statistical Evaluation of Medical Tests for Classification and Prediction, Oxford University Press,
+       2003, section 5.2.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from ppgssl.config import suggest
+from ppgssl.errors import EvaluationError
+from ppgssl.evaluation.placements import Placements
+from ppgssl.records import FloatArray
+from ppgssl.results import Difference, Interval
+
+_Z = float(norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class DeLong:
+    """AUROCs of several arms with their covariance.
+
+    Attributes
+    ----------
+    arms : tuple of str
+    estimates : float array, shape (n_arms,)
+        NaN where the AUROC is not defined.
+    covariance : float array, shape (n_arms, n_arms)
+        NaN where fewer than two patients have the event, or fewer than two do not.
+    """
+
+    arms: tuple[str, ...]
+    estimates: FloatArray = field(repr=False)
+    covariance: FloatArray = field(repr=False)
+
+    def interval(self, arm: str) -> Interval:
+        """AUROC with a 95 % interval that is symmetric on the logit scale and so stays within 0 and 1 [4]_.
+
+        An AUROC of 0 or 1 has no variance by this method and hence no interval.
+        """
+        estimate, variance = self._of(arm)
+        if not 0 < estimate < 1 or not np.isfinite(variance):
+            return Interval(estimate=_number(estimate), ci_low=None, ci_high=None)
+        half_width = _Z * np.sqrt(variance) / (estimate * (1 - estimate))
+        low, high = expit(logit(estimate) + np.array([-half_width, half_width]))
+        return Interval(estimate=estimate, ci_low=float(low), ci_high=float(high))
+
+    def plain_interval(self, arm: str) -> Interval:
+        """AUROC with the symmetric 95 % interval of the paper, which may leave 0..1."""
+        estimate, variance = self._of(arm)
+        half_width = _Z * np.sqrt(variance)
+        return Interval(
+            estimate=_number(estimate), ci_low=_number(estimate - half_width), ci_high=_number(estimate + half_width)
+        )
+
+    def difference(self, arm: str, reference: str) -> Difference:
+        """AUROC of ``arm`` minus that of ``reference``, with DeLong's paired test.
+
+        Two arms that rank all pairs alike have p = 1. The p-value is null where the variance is not known.
+        """
+        i, j = self._position(arm), self._position(reference)
+        estimate = float(self.estimates[i] - self.estimates[j])
+        # Rounding may leave a tiny negative number where there is no variance.
+        variance = max(float(self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]), 0.0)
+        if np.isnan(self.covariance[i, j]):
+            return Difference(estimate=_number(estimate), ci_low=None, ci_high=None, p_value=None, reference=reference)
+        half_width = _Z * np.sqrt(variance)
+        return Difference(
+            estimate=estimate,
+            ci_low=estimate - half_width,
+            ci_high=estimate + half_width,
+            p_value=_two_sided_p(estimate, variance),
+            reference=reference,
+        )
+
+    def _of(self, arm: str) -> tuple[float, float]:
+        row = self._position(arm)
+        return float(self.estimates[row]), float(self.covariance[row, row])
+
+    def _position(self, arm: str) -> int:
+        if arm not in self.arms:
+            raise EvaluationError(
+                f"arm {arm!r} has no placements{suggest(arm, self.arms)}; there are {', '.join(self.arms)}"
+            )
+        return self.arms.index(arm)
+
+
+def delong(placements: Placements) -> DeLong:
+    """AUROCs and their covariance over patients; see the module's head."""
+    influence = placements.influence()
+    covariance = np.zeros((len(placements.arms),) * 2)
+    for is_class in (placements.is_event, ~placements.is_event):
+        n = int(is_class.sum())
+        of_class = influence[:, is_class]
+        deviation = of_class - of_class.mean(axis=1, keepdims=True) if n else of_class
+        covariance += deviation @ deviation.T * (n / (n - 1)) if n > 1 else np.nan
+    return DeLong(placements.arms, placements.auroc, covariance)
+
+
+def _two_sided_p(estimate: float, variance: float) -> float | None:
+    if abs(estimate) < 1e-12 and variance < 1e-12:
+        return 1.0
+    return float(2 * norm.sf(abs(estimate) / np.sqrt(variance))) if variance > 0 else None
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
