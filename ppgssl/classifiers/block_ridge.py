@@ -1,69 +1,41 @@
-"""Logistic regression with a penalty of its own for each of two blocks of columns."""
+"""Ridge logistic regression with a penalty of its own for clinical columns and for features."""
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
+from scipy.special import expit, logit
 
-from ppgssl.errors import EvaluationError
-from ppgssl.records import FloatArray
+from ppgssl.classifiers.learner import Learned, inner_losses, n_of_rarer
+from ppgssl.classifiers.preparation import Split
+from ppgssl.records import FloatArray, IntArray
 
 # scikit-learn's C, strongest penalty first: at 0.0001 every slope is all but zero, at 10 all but free.
 COSTS = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
 # Factor on the columns of the second block: its penalty is that of the first over the square; at 0 it is left out.
 SCALES = (0.0, 0.03, 0.1, 0.3, 1.0)
-N_INNER_FOLDS = 5
-MIN_CLASS_FOR_INNER_FOLDS = 3
+MIN_CLASS_TO_CHOOSE = 3
 FALLBACK_COST, FALLBACK_SCALE = 0.01, 0.1
+_MOST_STEPS = 100
+_MOST_HALVINGS = 30
+# Newton's decrement, in log likelihood, at which a fit is done.
+_DONE = 1e-12
+_NEGLIGIBLE = 1e-10
 
 
-class BlockScaler(TransformerMixin, BaseEstimator):
-    """Multiplies the last ``n_last`` columns by ``scale``."""
-
-    def __init__(self, n_last: int = 0, scale: float = 1.0) -> None:
-        self.n_last = n_last
-        self.scale = scale
-
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 (scikit-learn passes y to every step)
-        self.n_features_in_ = np.shape(X)[1]
-        return self
-
-    def transform(self, X: Any) -> FloatArray:
-        factors = np.ones(self.n_features_in_)
-        factors[self.n_features_in_ - self.n_last :] = self.scale
-        return np.asarray(X, dtype=float) * factors
-
-
-class BlockRidgeClassifier(ClassifierMixin, BaseEstimator):
-    """Ridge-penalised logistic regression whose last columns may be shrunk more than the first.
+def learn_block_ridge(inner: Sequence[Split], whole: Split, seed: int) -> Learned:  # noqa: ARG001 (nothing is drawn)
+    """Choose both penalties by inner folds, then fit all training patients.
 
     Beside ten covariates, a hundred learned features under one common penalty hold ten times the variance and drown
     them; so each block has its own penalty, as in IPF-LASSO [1]_ and multi-penalty ridge [2]_: ridge on columns of
-    which the last are multiplied by ``scale`` penalises their slopes by ``1 / scale**2`` more. Both penalties are
-    chosen together, by the log loss of stratified inner folds, and the choice includes ``scale = 0``: where the
-    features add nothing, the model is that of the covariates.
+    which the last are multiplied by a scale penalises their slopes by one over its square more. Both penalties are
+    chosen together, by the log loss of inner folds, and the choice includes a scale of 0: where the features add
+    nothing, the model is that of the covariates. Of equal losses the strongest shrinkage is taken.
 
-    Parameters
-    ----------
-    n_last : int
-        Columns of the second block, at the end; with none or all of them there is one block, and ``scale`` is 1.
-    seed : int
-        Of the inner folds.
-
-    Attributes
-    ----------
-    model_ : Pipeline
-        :class:`BlockScaler` and scikit-learn's ``LogisticRegression``, fitted to all rows.
-    cost_, scale_ : float
-        ``C`` and the factor, as chosen.
-    fallback_ : str
-        Why they were not chosen but fixed; empty where they were chosen.
+    The inner risks are those of the penalties chosen on all training patients, by models fitted without the patients
+    held out.
 
     References
     ----------
@@ -72,67 +44,117 @@ class BlockRidgeClassifier(ClassifierMixin, BaseEstimator):
     .. [2] van de Wiel, van Nee & Rauschenberger, Fast cross-validation for multi-penalty high-dimensional ridge
            regression, Journal of Computational and Graphical Statistics 30, 2021, 10.1080/10618600.2021.1904962.
     """
+    scales = SCALES if whole.has_two_blocks else (1.0,)
+    n_rarer = n_of_rarer(whole.y)
+    costs: tuple[float, ...] = COSTS
+    notes: tuple[str, ...] = ()
+    if n_rarer < MIN_CLASS_TO_CHOOSE:
+        costs, scales, notes = (FALLBACK_COST,), (FALLBACK_SCALE if whole.has_two_blocks else 1.0,), (_why(n_rarer),)
+    risks = [_grid_risks(split, costs, scales) for split in inner]
+    losses = inner_losses(risks, inner)
+    # Costs run first: the first of equal losses has the strongest common penalty, then the smaller scale.
+    cost, scale = np.unravel_index(np.argmin(losses), losses.shape)
+    test = _grid_risks(whole, (costs[cost],), (scales[scale],))[0, 0]
+    return Learned([one[cost, scale] for one in risks], test, whole.X.shape[1], notes)
 
-    def __init__(self, n_last: int = 0, seed: int = 0) -> None:
-        self.n_last = n_last
-        self.seed = seed
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Choose the penalties, then fit all rows.
+def _why(n_rarer: int) -> str:
+    return (
+        f"only {n_rarer} training patient(s) of the rarer outcome: too few to choose penalties by inner folds, so they "
+        "are fixed in advance"
+    )
 
-        Parameters
-        ----------
-        X : float array, shape (n_patients, n_columns)
-            Standardised, without missing values.
-        y : array, shape (n_patients,)
-            Two classes, the larger value is the event.
 
-        Raises
-        ------
-        EvaluationError
-            If ``y`` has a single class.
-        """
-        X, y = np.asarray(X, dtype=float), np.asarray(y)
-        self.classes_, counts = np.unique(y, return_counts=True)
-        if len(self.classes_) != 2:
-            raise EvaluationError(
-                f"a logistic regression needs two classes, and all {len(y)} training patients have the same outcome. "
-                "Use fewer folds, so that every training set holds both."
-            )
-        self.n_features_in_ = X.shape[1]
-        has_two_blocks = 0 < self.n_last < X.shape[1]
-        with threadpool_limits(1):  # hundreds of small systems: threads would only wait for each other
-            self.model_, self.fallback_ = self._fitted(X, y, int(counts.min()), has_two_blocks)
-        self.cost_, self.scale_ = self.model_["logistic"].C, self.model_["scale"].scale
-        return self
+def _grid_risks(split: Split, costs: Sequence[float], scales: Sequence[float]) -> FloatArray:
+    """Risks of the others, shape (n_costs, n_scales, n_others)."""
+    narrow = _narrowed(split)
+    return np.stack([_path_risks(narrow, costs, scale) for scale in scales], axis=1)
 
-    def _fitted(self, X: FloatArray, y: np.ndarray, n_rarer: int, has_two_blocks: bool) -> tuple[Pipeline, str]:
-        model = Pipeline(
-            [
-                ("scale", BlockScaler(self.n_last if has_two_blocks else 0)),
-                ("logistic", LogisticRegression(solver="newton-cholesky")),
-            ]
-        )
-        if n_rarer < MIN_CLASS_FOR_INNER_FOLDS:
-            model.set_params(logistic__C=FALLBACK_COST, scale__scale=FALLBACK_SCALE if has_two_blocks else 1.0)
-            reason = (
-                f"only {n_rarer} training patient(s) of the rarer outcome: too few for inner folds, so the penalties "
-                "are fixed in advance"
-            )
-            return model.fit(X, y), reason
-        # Of equal losses the search takes the first, and so the strongest shrinkage.
-        grid = {"logistic__C": COSTS, "scale__scale": SCALES if has_two_blocks else (1.0,)}
-        folds = StratifiedKFold(min(N_INNER_FOLDS, n_rarer), shuffle=True, random_state=self.seed)
-        return GridSearchCV(model, grid, scoring="neg_log_loss", cv=folds).fit(X, y).best_estimator_, ""
 
-    def decision_function(self, X: Any) -> FloatArray:
-        """Log odds of the event, shape (n_patients,)."""
-        return np.asarray(self.model_.decision_function(X))
+def _narrowed(split: Split) -> Split:
+    """The same, with as many features as patients at most.
 
-    def predict_proba(self, X: Any) -> FloatArray:
-        """Probability of each class, shape (n_patients, 2), the event last."""
-        return np.asarray(self.model_.predict_proba(X))
+    A ridge penalty does not see rotations, and the slopes that it leaves lie in the space that the patients span; so
+    a fit in an orthonormal basis of that space is exactly the same (Hastie and Tibshirani, Efficient quadratic
+    regularization for expression arrays, Biostatistics 5:329-340, 2004, doi 10.1093/biostatistics/5.3.329).
+    """
+    if split.n_last <= len(split.X):
+        return split
+    start = split.X.shape[1] - split.n_last
+    features, others = split.X[:, start:], split.X_out[:, start:]
+    size, axes = np.linalg.eigh(features @ features.T)
+    is_kept = size > _NEGLIGIBLE * size[-1]
+    axes, length = axes[:, is_kept], np.sqrt(size[is_kept])
+    X = np.concatenate([split.X[:, :start], axes * length], axis=1)
+    X_out = np.concatenate([split.X_out[:, :start], others @ (features.T @ (axes / length))], axis=1)
+    return replace(split, X=X, X_out=X_out, n_last=int(is_kept.sum()), is_categorical=np.zeros(X.shape[1], dtype=bool))
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The likelier class, shape (n_patients,)."""
-        return np.asarray(self.model_.predict(X))
+
+def _path_risks(split: Split, costs: Sequence[float], scale: float) -> FloatArray:
+    start = split.X.shape[1] - split.n_last
+    kept = slice(None, start) if scale == 0 else slice(None)
+    factors = np.where(np.arange(split.X.shape[1]) < start, 1.0, scale)[kept]
+    intercepts, slopes = fit_ridge(split.X[:, kept] * factors, split.y, costs)
+    return np.asarray(expit(intercepts[:, None] + slopes @ (split.X_out[:, kept] * factors).T))
+
+
+def fit_ridge(X: FloatArray, y: IntArray, costs: Sequence[float]) -> tuple[FloatArray, FloatArray]:
+    """Logistic regressions with a ridge penalty, one a cost, by Newton's method.
+
+    Minimises the sum of log losses plus the sum of squared slopes over twice the cost; the intercept is free. The
+    same as scikit-learn's ``LogisticRegression(C=cost)``, which takes some twenty times as long for a few dozen
+    patients.
+
+    Parameters
+    ----------
+    X : float array, shape (n_patients, n_columns)
+    y : int array of 0/1, shape (n_patients,)
+        Of either outcome one patient at least.
+    costs : sequence of float
+        Above 0.
+
+    Returns
+    -------
+    intercepts : float array, shape (n_costs,)
+    slopes : float array, shape (n_costs, n_columns)
+    """
+    design = np.column_stack([np.ones(len(X)), X])
+    penalty = np.concatenate([[0.0], np.ones(X.shape[1])]) / np.asarray(costs)[:, None]
+    beta = np.zeros((len(costs), design.shape[1]))
+    beta[:, 0] = logit(y.mean())
+    is_open = np.ones(len(costs), dtype=bool)
+    for _ in range(_MOST_STEPS):
+        step, decrement = _newton(design, y, beta[is_open], penalty[is_open])
+        beta[is_open] = _descended(design, y, beta[is_open], penalty[is_open], step)
+        is_open[is_open] = decrement > _DONE
+        if not is_open.any():
+            break
+    return beta[:, 0], beta[:, 1:]
+
+
+def _newton(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray) -> tuple[FloatArray, FloatArray]:
+    risk = expit(beta @ design.T)
+    gradient = (risk - y) @ design + penalty * beta
+    weight = risk * (1 - risk)
+    hessian = (design.T * weight[:, None, :]) @ design
+    diagonal = np.arange(design.shape[1])
+    hessian[:, diagonal, diagonal] += penalty
+    step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
+    return step, (step * gradient).sum(axis=1)
+
+
+def _descended(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray, step: FloatArray) -> FloatArray:
+    """Steps taken whole, or halved as long as they lead upwards."""
+    before = _objective(design, y, beta, penalty)
+    share = np.ones((len(beta), 1))
+    for _ in range(_MOST_HALVINGS):
+        is_worse = _objective(design, y, beta - share * step, penalty) > before + _DONE
+        if not is_worse.any():
+            break
+        share[is_worse] /= 2
+    return beta - share * step
+
+
+def _objective(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray) -> FloatArray:
+    eta = beta @ design.T
+    return np.asarray((np.logaddexp(0, eta) - y * eta).sum(axis=1) + (penalty * beta**2).sum(axis=1) / 2)

@@ -1,0 +1,77 @@
+"""Late fusion: the risks of a clinical model and of a model of the features, combined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from ppgssl.classifiers.learner import Learned
+from ppgssl.records import FloatArray, IntArray
+
+# Risks this near 0 or 1 and nearer are told as this.
+_NEAREST = 1e-6
+# Keeps the weights finite where the risks tell the outcomes apart; so weak that it is not seen elsewhere.
+_PENALTY = 1e-3
+
+
+def fuse(parts: Sequence[Learned], y: Sequence[IntArray]) -> Learned:
+    """Combine risks by a logistic model of their logits, a stack [1]_ with weights of 0 or more [2]_.
+
+    The stack is fitted to the risks of training patients whom the parts' inner models had not seen. Its own inner
+    risks, of the patients of one inner fold, come from a stack fitted to those of the other folds.
+
+    Parameters
+    ----------
+    parts : sequence of Learned
+        With the same inner folds.
+    y : sequence of int arrays
+        Outcomes of the training patients whom each inner fold held out.
+
+    References
+    ----------
+    .. [1] Wolpert, Stacked generalization, Neural Networks 5:241-259, 1992, doi 10.1016/S0893-6080(05)80023-1.
+    .. [2] Breiman, Stacked regressions, Mach Learn 24:49-64, 1996, doi 10.1007/BF00117832.
+    """
+    inner = [_logits(risks) for risks in zip(*(part.inner for part in parts), strict=True)]
+    held_out = []
+    for number, logits in enumerate(inner):
+        others = [*range(number), *range(number + 1, len(inner))]
+        stack = fit_stack(np.concatenate([inner[one] for one in others]), np.concatenate([y[one] for one in others]))
+        held_out.append(_combined(stack, logits))
+    stack = fit_stack(np.concatenate(inner), np.concatenate(y))
+    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
+    test = _combined(stack, _logits([part.test for part in parts]))
+    return Learned(held_out, test, sum(part.n_columns for part in parts), notes)
+
+
+def fit_stack(logits: FloatArray, y: IntArray) -> FloatArray:
+    """Intercept and a weight of 0 or more for each column, shape (1 + n_parts,), of the largest likelihood.
+
+    Parameters
+    ----------
+    logits : float array, shape (n_patients, n_parts)
+    y : int array of 0/1, shape (n_patients,)
+    """
+    design = np.column_stack([np.ones(len(logits)), logits])
+    penalty = _PENALTY * np.concatenate([[0.0], np.ones(logits.shape[1])])
+
+    def loss(beta: FloatArray) -> tuple[float, FloatArray]:
+        eta = design @ beta
+        value = (np.logaddexp(0, eta) - y * eta).sum() + (penalty * beta**2).sum() / 2
+        return float(value), (expit(eta) - y) @ design + penalty * beta
+
+    start = np.concatenate([[0.0], np.full(logits.shape[1], 1 / logits.shape[1])])
+    bounds = [(None, None), *[(0, None)] * logits.shape[1]]
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-9})
+    return np.asarray(found.x)
+
+
+def _logits(risks: Sequence[FloatArray]) -> FloatArray:
+    return np.asarray(logit(np.clip(np.column_stack(list(risks)), _NEAREST, 1 - _NEAREST)))
+
+
+def _combined(stack: FloatArray, logits: FloatArray) -> FloatArray:
+    return np.asarray(np.clip(expit(stack[0] + logits @ stack[1:]), _NEAREST, 1 - _NEAREST))
