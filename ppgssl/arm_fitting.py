@@ -5,82 +5,164 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
+from pydantic import TypeAdapter
 
+from ppgssl.arm_inputs import FoldInputs, check_feature_packages, common_features
 from ppgssl.arms import Arm
-from ppgssl.classifiers.logistic import fit_predict
 from ppgssl.classifiers.network import fit_network, predict_network
-from ppgssl.evaluation.leakage import check_no_leakage
-from ppgssl.features.embeddings import embed
-from ppgssl.features.pooling import pool_to_patients
-from ppgssl.pretrain import (
-    derive_seed,
-    hashed_patient,
-    initial_encoder,
-    job_for,
-    patients_seen,
-    study_bank,
-    worker_count,
-)
+from ppgssl.classifiers.preparation import Columns
+from ppgssl.classifiers.regression import check_learners, fit_regression
+from ppgssl.config import Study
+from ppgssl.errors import EvaluationError
+from ppgssl.evaluation.leakage import FittedParts, merge_checks
+from ppgssl.pretrain import derive_seed, worker_count
+from ppgssl.provenance import write_atomically
 from ppgssl.records import FloatArray
-from ppgssl.selfsupervised.encoder_io import load_encoder
-from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.results import LeakageCheck
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
 Progress = Callable[[int, int, str], None]
 
+_CHECKS = TypeAdapter(list[LeakageCheck])
+
+
+@dataclass(frozen=True)
+class FoldPredictions:
+    """What all arms said, over some or all folds.
+
+    Attributes
+    ----------
+    predictions : DataFrame
+        A row for each arm, repeat and tested patient: ``arm``, ``repeat``, ``fold``, ``patient_id``, ``y_true``,
+        ``y_score``; and of the arm in that fold ``n_features``, ``note``, ``seconds``.
+    training : DataFrame
+        The same columns; a row for each arm, repeat, fold and *training* patient, with a risk from models that were
+        not fitted to the patient. Thresholds are chosen from it.
+    leakage : list of LeakageCheck
+        Who was tested against who had been seen, over these folds.
+    """
+
+    predictions: pd.DataFrame = field(repr=False)
+    training: pd.DataFrame = field(repr=False)
+    leakage: list[LeakageCheck] = field(repr=False)
+
+
+def check_arms(study: Study) -> None:
+    """Refuse arms that need a package which is not installed, before anything is fitted.
+
+    Raises
+    ------
+    ConfigError
+        Naming the extra to install.
+    """
+    check_learners([arm.learner for arm in study.arm_list if not arm.is_network])
+    check_feature_packages(study)
+
 
 def predict_folds(
     data: StudyData, out: Path, made_of: str, *, n_jobs: int = -1, progress: Progress | None = None
-) -> pd.DataFrame:
-    """The one table of predictions: a row for each arm, fold and test patient.
+) -> FoldPredictions:
+    """Predictions of all arms in all folds.
 
     Each fold is kept in ``out/predictions/`` as soon as it is done, under the hash of what it was made of, so that an
     interrupted evaluation goes on with the next fold.
+
+    Raises
+    ------
+    ConfigError
+        If an arm needs a package that is not installed.
+    LeakageError
+        If anything fitted for a fold has seen one of its test patients, unless the study asks for it.
+    EvaluationError
+        If an arm cannot be fitted to the training patients of a fold.
     """
+    check_arms(data.study)
     folder = out / "predictions" / made_of[:16]
     folder.mkdir(parents=True, exist_ok=True)
     for outdated in (out / "predictions").iterdir():
         if outdated != folder:
             shutil.rmtree(outdated)
+    is_open = any(not _is_done(folder, fold) for fold in data.folds)
+    known = common_features(data, out) if is_open else {}
     n_workers, n_threads = worker_count(len(data.folds), n_jobs)
     shared = data.sharing(n_workers)
     done = Parallel(n_jobs=n_workers, return_as="generator")(
-        delayed(_predict_fold)(fold, shared, out, folder / f"{fold.name}.parquet", n_threads) for fold in data.folds
+        delayed(_predict_fold)(fold, shared, out, folder, known, n_threads) for fold in data.folds
     )
-    frames = []
-    for number, frame in enumerate(done, start=1):
-        frames.append(frame)
+    found = []
+    for number, of_fold in enumerate(done, start=1):
+        found.append(of_fold)
         if progress:
             progress(number, len(data.folds), f"{len(data.study.arms)} arms a fold")
-    return pd.concat(frames, ignore_index=True)
+    return _joined(found)
 
 
-def _predict_fold(fold: Fold, data: StudyData, out: Path, file: Path, n_threads: int) -> pd.DataFrame:
-    if file.is_file():
-        return pd.read_parquet(file)
+def _joined(found: list[FoldPredictions]) -> FoldPredictions:
+    return FoldPredictions(
+        pd.concat([one.predictions for one in found], ignore_index=True),
+        pd.concat([one.training for one in found], ignore_index=True),
+        merge_checks(check for one in found for check in one.leakage),
+    )
+
+
+def _predict_fold(
+    fold: Fold, data: StudyData, out: Path, folder: Path, known: Mapping[str, pd.DataFrame], n_threads: int
+) -> FoldPredictions:
+    if _is_done(folder, fold):
+        return _read(folder, fold)
     torch.set_num_threads(n_threads)
-    fitter = FoldFitter(fold, data, out)
-    frame = pd.concat([fitter.predict(arm) for arm in data.study.arm_list], ignore_index=True)
-    temporary = file.with_suffix(f".{os.getpid()}")
-    frame.to_parquet(temporary, index=False)
-    temporary.replace(file)
-    return frame
+    fitter = FoldFitter(fold, data, out, known=known)
+    fitted = [fitter.fit(arm) for arm in data.study.arm_list]
+    found = FoldPredictions(
+        pd.concat([one.predictions for one in fitted], ignore_index=True),
+        pd.concat([one.training for one in fitted], ignore_index=True),
+        fitter.parts.check(fold.test),
+    )
+    _keep(found, folder, fold)
+    return found
+
+
+# --- kept folds ------------------------------------------------------------------------------------------------
+
+
+def _is_done(folder: Path, fold: Fold) -> bool:
+    return (folder / f"{fold.name}.parquet").is_file()
+
+
+def _keep(found: FoldPredictions, folder: Path, fold: Fold) -> None:
+    """The predictions last: where they are, the fold is done."""
+    write_atomically(folder / f"{fold.name}.leakage.json", _CHECKS.dump_json(found.leakage, indent=1).decode())
+    for frame, name in ((found.training, f"{fold.name}.training"), (found.predictions, fold.name)):
+        temporary = folder / f"{name}.{os.getpid()}"
+        frame.to_parquet(temporary, index=False)
+        temporary.replace(folder / f"{name}.parquet")
+
+
+def _read(folder: Path, fold: Fold) -> FoldPredictions:
+    return FoldPredictions(
+        pd.read_parquet(folder / f"{fold.name}.parquet"),
+        pd.read_parquet(folder / f"{fold.name}.training.parquet"),
+        _CHECKS.validate_json((folder / f"{fold.name}.leakage.json").read_bytes()),
+    )
+
+
+# --- one fold --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """Scores of the test patients, columns of a regression, and what was done otherwise than planned."""
+    """Scores of test and training patients, columns of a regression, and what was done otherwise than planned."""
 
-    y_score: FloatArray
+    test: FloatArray
+    training: pd.Series
     n_features: int | None = None
     note: str = ""
 
@@ -96,89 +178,93 @@ class FoldFitter:
         The study's segments, outcome and covariates.
     out
         The study's folder, where its encoders lie.
+    known
+        Features that are the same in all folds, see :func:`ppgssl.arm_inputs.common_features`.
+
+    Attributes
+    ----------
+    parts : FittedParts
+        Whom everything that was fitted has seen.
     """
 
-    def __init__(self, fold: Fold, data: StudyData, out: Path) -> None:
-        self.fold, self.data, self.out = fold, data, out
-        self.bank = study_bank(data, ~data.of_patients(fold.test))
-        self.is_analysed = data.of_patients(list(data.y.index))
-        self.patients = data.segments.table["patient"].to_numpy()
-        self._features: dict[str, pd.DataFrame] = {}
+    def __init__(
+        self, fold: Fold, data: StudyData, out: Path, *, known: Mapping[str, pd.DataFrame] | None = None
+    ) -> None:
+        self.fold, self.data = fold, data
+        self.parts = FittedParts(fold.name, data.shared_signals)
+        self._inputs = FoldInputs(fold, data, out, self.parts, known)
 
-    def predict(self, arm: Arm) -> pd.DataFrame:
-        """Rows of the predictions table for one arm."""
+    def inputs(self, arm: Arm) -> tuple[pd.DataFrame, Columns]:
+        """What a regression arm sees: a row for each patient analysed, and what the columns are."""
+        return self._inputs.of(arm)
+
+    def fit(self, arm: Arm) -> FoldPredictions:
+        """Predictions of one arm for test patients, and honest ones for training patients.
+
+        Raises
+        ------
+        LeakageError
+            If anything it is fitted with has seen a test patient.
+        EvaluationError
+            If it cannot be fitted to these training patients; the message names the arm.
+        """
         started = time.perf_counter()
-        fitted = self._network(arm) if arm.learner == "network" else self._logistic(arm)
-        test = list(self.fold.test)
+        try:
+            fitted = self._network(arm) if arm.is_network else self._regression(arm)
+        except EvaluationError as error:
+            raise EvaluationError(f"arm {arm.name!r}, {self.fold.name}: {error}") from None
+        seconds = time.perf_counter() - started
+        test = pd.Series(fitted.test, index=list(self.fold.test))
+        predictions, training = (self._frame(arm, scores, fitted, seconds) for scores in (test, fitted.training))
+        return FoldPredictions(predictions, training, self.parts.check(self.fold.test))
+
+    def _frame(self, arm: Arm, scores: pd.Series, fitted: _Fitted, seconds: float) -> pd.DataFrame:
         return pd.DataFrame(
             {
                 "arm": arm.name,
                 "repeat": self.fold.repeat,
                 "fold": self.fold.fold,
-                "patient_id": test,
-                "y_true": self.data.y.loc[test].to_numpy(),
-                "y_score": fitted.y_score,
+                "patient_id": list(scores.index),
+                "y_true": self.data.y.loc[scores.index].to_numpy(),
+                "y_score": scores.to_numpy(dtype=float),
                 "n_features": fitted.n_features,
                 "note": fitted.note,
-                "seconds": time.perf_counter() - started,
+                "seconds": seconds,
             }
         ).astype({"n_features": "Int64"})
 
-    def _covariates(self, arm: Arm) -> pd.DataFrame | None:
-        if arm.heart_rate:
-            return self._heart_rate()
-        return self.data.covariates[self.data.study.covariates] if arm.covariates else None
-
-    def _heart_rate(self) -> pd.DataFrame:
-        """The clinical heart rate that the study names, or the median over the patient's accepted segments."""
-        if self.data.study.heart_rate:
-            return self.data.covariates[[self.data.study.heart_rate]]
-        table = self.data.segments.table[self.is_analysed]
-        return table.groupby("patient")[["heart_rate_bpm"]].median().reindex(self.data.y.index)
-
-    def _features_of(self, encoder: str) -> pd.DataFrame:
-        if encoder not in self._features:
-            index = np.flatnonzero(self.is_analysed)
-            embeddings = embed(self._encoder(encoder), self.bank, index)
-            self._features[encoder] = pool_to_patients(embeddings, self.patients[index]).reindex(self.data.y.index)
-        return self._features[encoder]
-
-    def _encoder(self, name: str) -> EncoderNetwork:
-        if name == "untrained":
-            return initial_encoder(self.data, self.fold)
-        job = job_for(name, self.fold, self.data.study, self.out)
-        if not job.is_transductive:
-            check_no_leakage(map(hashed_patient, self.fold.test), patients_seen(job), f"the encoder {job.name}")
-        return load_encoder(job.folder)
-
-    def _logistic(self, arm: Arm) -> _Fitted:
-        covariates, features = self._covariates(arm), self._features_of(arm.encoder) if arm.encoder else None
-        columns = [] if covariates is None else list(covariates.columns)
-        embedding = [] if features is None else list(features.columns)
-        table = pd.concat([part for part in (covariates, features) if part is not None], axis=1)
-        kinds = {name: variable.kind for name, variable in self.data.clinical.variables.items()}
-        train, test = list(self.fold.train), list(self.fold.test)
-        fit = fit_predict(
-            table.loc[train],
-            self.data.y.loc[train],
-            table.loc[test],
-            numeric=[name for name in columns if kinds.get(name, "numeric") == "numeric"],
-            categorical=[name for name in columns if kinds.get(name, "numeric") != "numeric"],
-            embedding=embedding,
+    def _regression(self, arm: Arm) -> _Fitted:
+        table, columns = self._inputs.of(arm)
+        train, test = table.loc[list(self.fold.train)], table.loc[list(self.fold.test)]
+        self.parts.record("Regression models", train.index)
+        self.parts.check(self.fold.test)
+        fit = fit_regression(
+            train,
+            self.data.y.loc[train.index],
+            test,
+            columns,
+            learner=arm.learner,
+            is_late_fusion=arm.is_late_fusion,
+            missing=self.data.study.missing,
             seed=derive_seed(self.data.study.seed, "inner folds", self.fold.name),
         )
-        return _Fitted(fit.y_score, fit.n_features, "; ".join(fit.notes))
+        training = pd.Series(fit.training_score, index=train.index)
+        return _Fitted(fit.y_score, training, fit.n_features, "; ".join(fit.notes))
 
     def _network(self, arm: Arm) -> _Fitted:
         assert arm.encoder is not None  # every network arm names where its first weights come from
+        inputs = self._inputs
+        self.parts.record("Networks", inputs.patients[inputs.training_segments()])
+        self.parts.check(self.fold.test)
         fit = fit_network(
-            self.bank,
-            self.patients,
+            inputs.bank,
+            inputs.patients,
             self.data.y,
             list(self.fold.train),
-            self._encoder(arm.encoder),
+            inputs.encoder(arm.encoder),
             is_pretrained=arm.encoder != "untrained",
             settings=self.data.study.network,
             seed=derive_seed(self.data.study.seed, "network", self.fold.name),
         )
-        return _Fitted(predict_network(fit, self.bank, self.patients, list(self.fold.test)).to_numpy())
+        test = predict_network(fit, inputs.bank, inputs.patients, list(self.fold.test))
+        return _Fitted(test.to_numpy(), fit.training_risks)

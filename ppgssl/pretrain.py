@@ -20,6 +20,7 @@ from joblib import Parallel, delayed
 
 from ppgssl.config import Study
 from ppgssl.errors import StaleInputError, TrainingError
+from ppgssl.evaluation.leakage import hashed_patient
 from ppgssl.provenance import Stopwatch, fingerprint, made_of, read_run
 from ppgssl.records import BoolArray, IntArray
 from ppgssl.results import CurvePoint, Reconstruction
@@ -102,12 +103,15 @@ def job_for(encoder: str, fold: Fold, study: Study, out: Path) -> EncoderJob:
 
 
 def seen_segments(job: EncoderJob, data: StudyData) -> BoolArray:
-    """Segments that an encoder may be pretrained on: never of a test patient, unless it is transductive."""
+    """Segments that an encoder may be pretrained on: never of a test patient, unless it is transductive.
+
+    Nor of a patient who holds a recording of a test patient's under another id.
+    """
     labelled = data.is_labelled_cohort()
     if job.fold is None and not job.is_transductive:
-        return ~labelled
+        return ~labelled & ~data.of_patients(data.kin)
     seen = labelled if job.encoder == "ssl-labelled" else np.ones_like(labelled)
-    return seen if job.fold is None else seen & ~data.of_patients(job.fold.test)
+    return seen if job.fold is None else seen & ~data.of_patients(job.fold.unseen)
 
 
 def derive_seed(seed: int, *parts: object) -> int:
@@ -279,11 +283,6 @@ def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
             "torch": torch.__version__,
         }
     )
-
-
-def hashed_patient(patient: str) -> str:
-    """How a model folder remembers a patient."""
-    return hashlib.sha256(patient.encode()).hexdigest()
 
 
 def patients_seen(job: EncoderJob) -> list[str]:

@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 
 from ppgssl.config import Study
-from ppgssl.evaluation.leakage import check_no_leakage
+from ppgssl.evaluation.leakage import check_no_leakage, hashed_patient
 from ppgssl.features.depths import Depths
 from ppgssl.features.principal_components import fit_principal_components
 from ppgssl.features.pulse_wave import PulseWave
 from ppgssl.features.random_kernels import fit_random_kernels
 from ppgssl.features.summaries import Represent
-from ppgssl.pretrain import EncoderJob, derive_seed, hashed_patient, initial_encoder, patients_seen
+from ppgssl.pretrain import EncoderJob, derive_seed, initial_encoder, patients_seen
 from ppgssl.pretraining_options import AnyObjective
 from ppgssl.records import FloatArray, IntArray
 from ppgssl.selfsupervised.bank import SegmentBank

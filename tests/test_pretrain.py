@@ -11,11 +11,11 @@ import yaml
 from safetensors.numpy import load_file
 
 from ppgssl.errors import ConfigError, StaleInputError, TrainingError
+from ppgssl.evaluation.leakage import hashed_patient
 from ppgssl.ingest import ingest
 from ppgssl.pretrain import (
     derive_seed,
     encoder_jobs,
-    hashed_patient,
     held_out_patients,
     initial_encoder,
     patients_seen,
@@ -200,8 +200,8 @@ def test_the_report_is_told_of_warnings_machine_and_energy(tiny_study, tmp_path)
 
 def test_examples_show_a_channel_that_the_cohort_has(tmp_path):
     (tmp_path / "home").mkdir()
-    make_ward(tmp_path, 6)
-    home = make_ward(tmp_path / "home", 6, first_seed=10, name="home", signals__channels={"ppg_ir": {"column": "ir"}})
+    make_ward(tmp_path, 8)
+    home = make_ward(tmp_path / "home", 8, first_seed=10, name="home", signals__channels={"ppg_ir": {"column": "ir"}})
     ingest(home, tmp_path / "home" / "store", n_jobs=1)
     data = study_of(
         tmp_path,

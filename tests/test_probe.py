@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from ppgssl.errors import ConfigError
 from ppgssl.evaluate import evaluate
-from ppgssl.pretrain import hashed_patient, patients_seen
+from ppgssl.evaluation.leakage import hashed_patient
+from ppgssl.pretrain import patients_seen
 from ppgssl.probe import finished_probe, make_plan, pretrain_probes, probe
 from ppgssl.probe_measuring import measure
 from ppgssl.probe_representations import probe_job
@@ -187,7 +188,7 @@ def test_the_command_prints_a_table_and_where_the_rest_is(probed, tiny_study, tm
     file.write_text(yaml.safe_dump(description))
     done = CliRunner().invoke(app, ["probe", str(file), "--out", str(out)])
     assert done.exit_code == 0, done.output
-    assert "Heart rate, R2 (21 patients, computed from the signals)" in done.stdout
+    assert "Heart rate, R2 (23 patients, device's display)" in done.stdout
     assert "SpO2" in done.stdout
     assert "Hand-made pulse features" in done.stdout
     assert str(out / "probe" / "probe.csv") in done.stdout

@@ -8,7 +8,8 @@ import yaml
 
 from ppgssl.config import Study
 from ppgssl.errors import LeakageError
-from ppgssl.pretrain import encoder_fingerprint, hashed_patient, initial_encoder, seen_segments, study_bank
+from ppgssl.evaluation.leakage import hashed_patient
+from ppgssl.pretrain import encoder_fingerprint, initial_encoder, seen_segments, study_bank
 from ppgssl.probe_representations import describe, probe_job, representations
 from ppgssl.probe_targets import probe_folds, probed_cohorts
 from ppgssl.provenance import Stopwatch

@@ -25,7 +25,8 @@ DEFECT_LABELS = {
 # Reason of a reject -> what was done about it, and whether a reader should hesitate.
 _CONSEQUENCES: dict[str, tuple[str, bool]] = {
     "identical signals under two patients": (
-        "At least one of the patients has a wrong recording and the data cannot say which, so none of these is used.",
+        "At least one of the patients has a wrong recording and the data cannot say which, so none of these is used. "
+        "The patients stay on one side of every split.",
         True,
     ),
     "identical to another recording of the patient": ("The first is used, its copies are not.", False),
@@ -182,8 +183,10 @@ def _patient_exclusions(data: StudyData, patients: pd.DataFrame, rejects: pd.Dat
     known = patients[patients.index.isin(with_files & with_recordings)]
     no_outcome = set(known.index[known[data.study.outcome].isna()])
     analysed = {name.removeprefix(f"{cohort}/") for name in data.y.index}
+    no_site = {name.removeprefix(f"{cohort}/") for name in data.without_site}
     return [
         *_exclusion("patient", "no file could be read", sorted(with_files - with_recordings)),
         *_exclusion("patient", "outcome missing", sorted(no_outcome)),
-        *_exclusion("patient", "no accepted segment", sorted(set(known.index) - no_outcome - analysed)),
+        *_exclusion("patient", "site missing", sorted(no_site)),
+        *_exclusion("patient", "no accepted segment", sorted(set(known.index) - no_outcome - no_site - analysed)),
     ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSp
 
 from ppgssl.config import Validation
 from ppgssl.errors import EvaluationError
+
+# Of each outcome among training patients: inner splits need them.
+_MIN_TRAINING = 2
 
 
 @dataclass(frozen=True)
@@ -23,59 +27,201 @@ class Fold:
         Position in the repeated cross-validation, from 0.
     train, test : tuple of str
         Patient keys, disjoint, sorted.
+    kin : tuple of str
+        Patients of any cohort who are not tested, but hold a recording that a tested patient holds, too: nothing that
+        is fitted for this fold may see them, encoders included.
+    site : str
+        The site tested, of leave-one-site-out.
     """
 
     repeat: int
     fold: int
     train: tuple[str, ...]
     test: tuple[str, ...]
+    kin: tuple[str, ...] = ()
+    site: str = ""
 
     @property
     def name(self) -> str:
         return f"repeat{self.repeat}-fold{self.fold}"
 
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """All patients whom nothing that is fitted for this fold may see."""
+        return (*self.test, *self.kin)
 
-def make_folds(y: pd.Series, validation: Validation, *, seed: int) -> list[Fold]:
-    """Split patients, each outcome class in equal shares.
+
+@dataclass(frozen=True)
+class _Part:
+    """Who is tested, before it is known who may train."""
+
+    repeat: int
+    fold: int
+    test: frozenset[str] = field(repr=False)
+    site: str = ""
+
+
+def make_folds(
+    y: pd.Series,
+    validation: Validation,
+    *,
+    seed: int,
+    linked: Mapping[str, str] | None = None,
+    sites: pd.Series | None = None,
+) -> list[Fold]:
+    """Split patients: each outcome class in equal shares, or site by site.
+
+    Patients who are linked, because they share a recording, are never on both sides of a split. Random splits keep them
+    in one part; where two sites share a recording, the linked patients of the other sites do not train.
 
     Parameters
     ----------
     y : Series of 0/1, index patient key
         Outcome of every labelled patient.
     validation
-        ``repeated-kfold``, or ``single-split``: one 80/20 split (the published protocol).
+        ``repeated-kfold``; ``single-split``, one 80/20 split (the published protocol); or ``leave-one-site-out``, which
+        tests each site once, on models of all others.
+    seed : int
+        Of the random splits.
+    linked : mapping of patient key to group, optional
+        Of patients of all cohorts who share a recording; see :mod:`ppgssl.store.linked_patients`.
+    sites : Series of str, index patient key, optional
+        Site of every labelled patient, for ``leave-one-site-out``.
 
     Raises
     ------
     EvaluationError
-        If there are fewer events, or fewer patients without, than folds need.
+        If there are fewer events, or fewer patients without, than folds need, or there are fewer than two sites.
     """
     y = y.sort_index()
-    _check_counts(y, validation)
-    return [
-        Fold(repeat, fold, tuple(y.index[train]), tuple(y.index[test]))
-        for repeat, fold, train, test in _positions(y, validation, seed)
-    ]
+    linked = linked or {}
+    if validation.scheme == "leave-one-site-out":
+        assert sites is not None  # Validation asks for the variable, load_study_data reads it
+        parts = list(_sites(sites.loc[y.index]))
+    else:
+        parts = list(_random_parts(y, validation, seed, linked))
+    folds = [_fold(part, y, linked) for part in parts]
+    for fold in folds:
+        _check_training(fold, y)
+    return folds
 
 
-def _positions(y: pd.Series, validation: Validation, seed: int) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+def _random_parts(y: pd.Series, validation: Validation, seed: int, linked: Mapping[str, str]) -> Iterator[_Part]:
+    """Linked patients are drawn as one, who has the event if any of them has."""
+    group = pd.Series([linked.get(name, name) for name in y.index], index=y.index)
+    event = y.groupby(group, sort=False).max()
+    _check_counts(event, validation)
+    for repeat, fold, chosen in _positions(event, validation, seed):
+        yield _Part(repeat, fold, frozenset(y.index[group.isin(event.index[chosen])]))
+
+
+def _positions(y: pd.Series, validation: Validation, seed: int) -> Iterator[tuple[int, int, np.ndarray]]:
     placeholder = np.zeros((len(y), 1))
     if validation.scheme == "single-split":
         single = StratifiedShuffleSplit(n_splits=1, test_size=validation.test_fraction, random_state=seed)
-        train, test = next(single.split(placeholder, y))
-        yield 0, 0, np.sort(train), np.sort(test)
+        yield 0, 0, next(single.split(placeholder, y))[1]
         return
     splitter = RepeatedStratifiedKFold(n_splits=validation.n_folds, n_repeats=validation.n_repeats, random_state=seed)
-    for number, (train, test) in enumerate(splitter.split(placeholder, y)):
-        yield number // validation.n_folds, number % validation.n_folds, train, test
+    for number, (_, test) in enumerate(splitter.split(placeholder, y)):
+        yield number // validation.n_folds, number % validation.n_folds, test
+
+
+def _sites(sites: pd.Series) -> Iterator[_Part]:
+    names = sorted(sites.unique())
+    if len(names) < 2:
+        raise EvaluationError(
+            f"leave-one-site-out needs patients of at least two sites, and all {len(sites)} patients are of "
+            f"{names[0]!r}. Choose another `validation.scheme`, or another `validation.site`."
+        )
+    for number, name in enumerate(names):
+        yield _Part(0, number, frozenset(sites.index[sites == name]), site=name)
+
+
+def _fold(part: _Part, y: pd.Series, linked: Mapping[str, str]) -> Fold:
+    groups = {linked[name] for name in part.test if name in linked}
+    kin = {name for name, group in linked.items() if group in groups} - part.test
+    train = [name for name in y.index if name not in part.test and name not in kin]
+    return Fold(part.repeat, part.fold, tuple(train), tuple(sorted(part.test)), tuple(sorted(kin)), part.site)
 
 
 def _check_counts(y: pd.Series, validation: Validation) -> None:
     n_events, n_others = int(y.sum()), int(len(y) - y.sum())
-    # Two of each class must stay for training after one of each is tested: inner splits need them.
-    needed = max(validation.n_folds, 3) if validation.scheme == "repeated-kfold" else 3
+    # One of each class is tested, and enough must stay for training.
+    needed = max(validation.n_folds if validation.scheme == "repeated-kfold" else 0, 1 + _MIN_TRAINING)
     if min(n_events, n_others) < needed:
         raise EvaluationError(
             f"cannot split {len(y)} patients, {n_events} with the event and {n_others} without: "
             f"{validation.scheme} needs at least {needed} of each. Lower `validation.n_folds`, or add patients."
         )
+
+
+def _check_training(fold: Fold, y: pd.Series) -> None:
+    n_events = int(y.loc[list(fold.train)].sum())
+    n_others = len(fold.train) - n_events
+    if min(n_events, n_others) >= _MIN_TRAINING:
+        return
+    what = f"site {fold.site!r}" if fold.site else f"the {len(fold.test)} patients of {fold.name}"
+    cause = f", and the {len(fold.kin)} others who share a recording with them," if fold.kin else ""
+    way_out = "Join small sites to larger ones in `validation.site`" if fold.site else "Lower `validation.n_folds`"
+    raise EvaluationError(
+        f"cannot test {what}: without them{cause} {n_events} patients with the event and {n_others} without are left "
+        f"to train on, and at least {_MIN_TRAINING} of each are needed. {way_out}, or add patients."
+    )
+
+
+# --- what a reader must know -----------------------------------------------------------------------------------
+
+
+def site_counts(folds: Sequence[Fold]) -> dict[str, int]:
+    """Patients tested of each site; empty unless sites were left out one by one."""
+    return {fold.site: len(fold.test) for fold in folds if fold.site}
+
+
+def split_notes(folds: Sequence[Fold], y: pd.Series, linked: Mapping[str, str]) -> list[str]:
+    """Sentences about test parts with one outcome, and about patients who share a recording."""
+    notes = []
+    for outcome, words in ((1.0, "with the event"), (0.0, "without the event")):
+        lacking = [fold for fold in folds if not (y.loc[list(fold.test)] == outcome).any()]
+        if lacking:
+            notes.append(
+                f"{_these(lacking, len(folds))} {words}: "
+                "there is no AUC of its own, and it says nothing of how well patients are told apart."
+            )
+    groups = defaultdict(set)
+    for name in y.index.intersection(pd.Index(list(linked))):
+        groups[linked[name]].add(name)
+    together = [names for names in groups.values() if len(names) > 1]
+    if together:
+        n_patients = sum(map(len, together))
+        notes.append(
+            f"{n_patients} patients in {len(together)} {'groups' if len(together) > 1 else 'group'} share a recording "
+            "within the group, and may be one person under several ids: they were never on both sides of a split."
+        )
+    return [*notes, *_kin_notes(folds, set(y.index))]
+
+
+def _these(folds: Sequence[Fold], n_folds: int) -> str:
+    if folds[0].site:
+        return f"The test part of {_listed(repr(fold.site) for fold in folds)} holds no patient"
+    return f"The test part of {len(folds)} of {n_folds} folds holds no patient"
+
+
+def _kin_notes(folds: Sequence[Fold], analysed: set[str]) -> list[str]:
+    kin = {name for fold in folds for name in fold.kin}
+    notes = []
+    if kin & analysed:
+        notes.append(
+            f"{len(kin & analysed)} patients share a recording with a patient of another site: where that site was "
+            "tested, they did not train."
+        )
+    if kin - analysed:
+        notes.append(
+            f"{len(kin - analysed)} patients without an analysed outcome, or of other cohorts, share a recording with "
+            "a patient analysed, or are that patient by their pseudonym: where that patient was tested, no encoder was "
+            "pretrained on them."
+        )
+    return notes
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.config import ClinicalTable, Study, StudyCohort, load_cohort, suggest
-from ppgssl.errors import ConfigError, StoreError
+from ppgssl.errors import ConfigError, EvaluationError, StoreError
 from ppgssl.provenance import fingerprint
 from ppgssl.records import BoolArray
 from ppgssl.store.assembly import StudySegments, assemble, patient_key
-from ppgssl.store.splits import Fold, make_folds
+from ppgssl.store.linked_patients import linked_patients, shared_signals
+from ppgssl.store.splits import Fold, make_folds, split_notes
 from ppgssl.store.tables import CohortStore
 
 
@@ -29,11 +30,19 @@ class StudyData:
     covariates : DataFrame, index patient key
         Every clinical variable of the patients analysed.
     y : Series of 0.0 and 1.0, index patient key
-        Outcome of the patients analysed: those with an outcome and at least one accepted segment.
+        Outcome of the patients analysed: those with an outcome, at least one accepted segment and, where sites are left
+        out one by one, a site.
     folds : list of Fold
         Who trains and who is tested.
     content : str
         Hash of all of the above and of what decided it.
+    shared_signals : mapping of patient key to hashes
+        Of patients of all cohorts who hold a signal that another patient holds, too; see
+        :mod:`ppgssl.store.linked_patients`.
+    without_site : tuple of str
+        Patient keys left out because their site is not known.
+    notes : tuple of str
+        What a reader must know of the splits.
     """
 
     study: Study
@@ -43,6 +52,9 @@ class StudyData:
     y: pd.Series = field(repr=False)
     folds: list[Fold] = field(repr=False)
     content: str
+    shared_signals: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    without_site: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> CohortStore:
@@ -53,6 +65,11 @@ class StudyData:
         table = self.labelled.cohort.clinical
         assert table is not None  # load_study_data refuses a labelled cohort without one
         return table
+
+    @property
+    def kin(self) -> tuple[str, ...]:
+        """Patients not analysed who share a recording with one who is: an encoder for all folds may not see them."""
+        return tuple(sorted({name for fold in self.folds for name in fold.kin} - set(self.y.index)))
 
     def is_labelled_cohort(self) -> BoolArray:
         """Which segments are of the labelled cohort, with an outcome or not."""
@@ -91,7 +108,7 @@ def load_study_data(study: Study, study_file: Path, out: Path) -> StudyData:
     ConfigError
         If outcome, covariates or channels do not fit the cohorts.
     EvaluationError
-        If the outcome is too rare for the folds.
+        If the outcome is too rare for the folds, or no patient can be analysed.
     """
     entries = sorted(study.cohorts, key=lambda entry: entry.role != "labelled")
     stores = [_open_store(entry, study_file, out) for entry in entries]
@@ -100,18 +117,34 @@ def load_study_data(study: Study, study_file: Path, out: Path) -> StudyData:
         raise ConfigError(f"{study_file}: two cohorts have the same name: {', '.join(names)}")
     check_variables(study, stores[0])
     segments = assemble(stores, study.inputs)
-    covariates, y = _analysed(study, stores[0], segments)
-    folds = make_folds(y, study.validation, seed=study.seed)
+    patients = _with_outcome(study, stores[0], segments)
+    covariates, sites = _with_site(study, stores[0], patients)
+    y = covariates[study.outcome].astype(float).rename("y")
+    shared = shared_signals(stores)
+    linked = linked_patients(shared)
+    folds = make_folds(y, study.validation, seed=study.seed, linked=linked, sites=sites)
+    without_site = tuple(patients.index.difference(covariates.index))
     content = fingerprint(
         {
             "stores": {store.cohort.name: store.fingerprint() for store in stores},
             "inputs": study.inputs.model_dump(mode="json", exclude={"memory_gb"}),
             "outcome": study.outcome,
-            "validation": study.validation.model_dump(mode="json", exclude={"n_bootstrap"}),
+            "validation": study.validation.model_dump(mode="json", exclude={"n_bootstrap", "n_optimism"}),
             "seed": study.seed,
         }
     )
-    return StudyData(study, stores, segments, covariates, y, folds, content)
+    return StudyData(
+        study,
+        stores,
+        segments,
+        covariates,
+        y,
+        folds,
+        content,
+        shared_signals=shared,
+        without_site=without_site,
+        notes=(*_site_notes(without_site, study), *split_notes(folds, y, linked)),
+    )
 
 
 def _open_store(entry: StudyCohort, study_file: Path, out: Path) -> CohortStore:
@@ -139,27 +172,103 @@ def check_variables(study: Study, store: CohortStore) -> None:
         raise ConfigError(
             f"cohort {store.cohort.name!r} is `labelled` in the study, but its cohort.yaml has no `clinical` table"
         )
-    problems = []
-    heart_rate = [study.heart_rate] if study.heart_rate else []
-    for name in dict.fromkeys([study.outcome, *study.covariates, *heart_rate]):
-        if name not in table.variables:
-            problems.append(
-                f"{name!r} is not a variable of cohort {store.cohort.name!r}{suggest(name, table.variables)}"
-            )
-        elif name != study.outcome and study.outcome in table.variables[name].defines:
-            problems.append(f"{name!r} defines the outcome {study.outcome!r}, so it may not predict it")
-        elif name != study.outcome and table.variables[name].kind == "date":
-            problems.append(f"{name!r} is a date, which cannot be a covariate: compute an age or a duration from it")
-    if study.outcome in table.variables and table.variables[study.outcome].kind != "binary":
-        problems.append(f"the outcome {study.outcome!r} must be a binary variable")
+    problems = [
+        *_unknown_names(study, table, store.cohort.name),
+        *_outcome_problems(study, table),
+        *_predictor_problems(study, table),
+        *_site_problems(study, table),
+        *_subgroup_problems(study, table),
+    ]
     if problems:
         raise ConfigError(f"study {study.name!r} does not fit its labelled cohort:", tuple(problems))
 
 
-def _analysed(study: Study, store: CohortStore, segments: StudySegments) -> tuple[pd.DataFrame, pd.Series]:
+def _unknown_names(study: Study, table: ClinicalTable, cohort: str) -> Iterator[str]:
+    singles = (study.outcome, study.heart_rate, study.spo2, study.validation.site)
+    names = [*singles, *study.covariates, *(group.variable for group in study.subgroups)]
+    for name in dict.fromkeys(name for name in names if name is not None):
+        if name not in table.variables:
+            yield f"{name!r} is not a variable of cohort {cohort!r}{suggest(name, table.variables)}"
+
+
+def _outcome_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
+    if study.outcome in table.variables and table.variables[study.outcome].kind != "binary":
+        yield f"the outcome {study.outcome!r} must be a binary variable"
+
+
+def _predictor_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
+    vitals = [name for name in (study.heart_rate, study.spo2) if name]
+    for name in dict.fromkeys([*study.covariates, *vitals]):
+        variable = table.variables.get(name)
+        if variable is None:
+            continue
+        if name == study.outcome:
+            yield f"the outcome {name!r} may not predict itself"
+        elif study.outcome in variable.defines:
+            yield f"{name!r} defines the outcome {study.outcome!r}, so it may not predict it"
+        elif variable.kind == "date":
+            yield f"{name!r} is a date, which cannot be a covariate: compute an age or a duration from it"
+        elif name in vitals and variable.kind != "numeric":
+            yield f"`heart_rate` and `spo2` name numeric variables, and {name!r} is {variable.kind}"
+
+
+def _site_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
+    site = study.validation.site
+    if site is None or site not in table.variables:
+        return
+    kind = table.variables[site].kind
+    if kind not in ("categorical", "binary"):
+        yield f"`validation.site` must be a categorical or binary variable, and {site!r} is {kind}"
+    if site == study.outcome:
+        yield f"the outcome {site!r} cannot tell the site"
+    if site in study.covariates:
+        yield (
+            f"{site!r} tells the site, and no model can learn what a site means that it has not seen: leave it out of "
+            "`covariates`"
+        )
+
+
+def _subgroup_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
+    for group in study.subgroups:
+        variable = table.variables.get(group.variable)
+        if variable is None:
+            continue
+        if group.variable == study.outcome:
+            yield f"subgroups by the outcome {group.variable!r} hold one outcome each: choose another variable"
+        elif variable.kind == "date":
+            yield f"{group.variable!r} is a date, which makes no subgroups: compute an age or a duration from it"
+        elif group.cuts and variable.kind != "numeric":
+            yield f"`cuts` are limits of a numeric variable, and {group.variable!r} is {variable.kind}"
+
+
+def _with_outcome(study: Study, store: CohortStore, segments: StudySegments) -> pd.DataFrame:
+    """Clinical variables of the patients with an outcome and at least one accepted segment."""
     patients = store.patients()
     patients.index = pd.Index([patient_key(store.cohort.name, name) for name in patients.index], name="patient")
     has_segments = patients.index.isin(segments.table["patient"].unique())
     has_outcome = patients[study.outcome].notna().to_numpy()
-    analysed = patients[np.logical_and(has_segments, has_outcome)].sort_index()
-    return analysed, analysed[study.outcome].astype(float).rename("y")
+    return patients[np.logical_and(has_segments, has_outcome)].sort_index()
+
+
+def _with_site(study: Study, store: CohortStore, patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series | None]:
+    """Patients whose site is known, and the site of each; everybody, and None, where sites do not matter."""
+    site, table = study.validation.site, store.cohort.clinical
+    if site is None or table is None:
+        return patients, None
+    known = patients[patients[site].notna()]
+    if known.empty and len(patients):
+        raise EvaluationError(f"no patient has a value of {site!r}, which `validation.site` names")
+    variable = table.variables[site]
+    values = known[site]
+    return known, values.map(
+        lambda value: variable.level_names[int(value)] if variable.kind == "binary" else str(value)
+    )
+
+
+def _site_notes(without_site: Sequence[str], study: Study) -> list[str]:
+    if not without_site:
+        return []
+    return [
+        f"Patients of unknown site ({study.validation.site}) were left out, {len(without_site)} of them: they may be "
+        "of the site that is tested."
+    ]

@@ -1,0 +1,107 @@
+"""Performance over the number of labelled patients that a model was fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from ppgssl.errors import EvaluationError
+from ppgssl.evaluation.auroc import RankedPairs
+from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, align_predictions
+from ppgssl.evaluation.replicates import Replicates, resample
+from ppgssl.records import FloatArray
+from ppgssl.results import LearningCurve, LearningPoint
+
+LEARNING_COLUMNS = (*PREDICTION_COLUMNS, "fraction", "draw", "n_train", "n_train_events")
+
+
+def stratified_draw(y: pd.Series, fraction: float, *, seed: int) -> list[str]:
+    """A share of the patients with the event, and the same share of those without, drawn without replacement.
+
+    Parameters
+    ----------
+    y : Series of 0/1, index patient key
+    fraction : float
+        Above 0, at most 1; the numbers of either outcome are rounded.
+    seed : int
+
+    Returns
+    -------
+    list of str
+        Patient keys, sorted.
+    """
+    rng = np.random.default_rng(seed)
+    drawn: list[str] = []
+    for outcome in (0, 1):
+        names = np.sort(y.index[y == outcome].to_numpy(dtype=str))
+        drawn += rng.choice(names, round(fraction * len(names)), replace=False).tolist()
+    return sorted(drawn)
+
+
+def learning_curves(
+    tests: pd.DataFrame, labels: Mapping[str, str], *, n_resamples: int = 2000, seed: int
+) -> list[LearningCurve]:
+    """AUROC of each arm over the number of patients that it was fitted to.
+
+    The AUROCs of a point's draws are averaged as those of repeats are, and the intervals are those of
+    :mod:`ppgssl.evaluation.bootstrap`: patients tested are drawn with all their rows, the same draws at every point and
+    for every arm. They say how the points vary with the patients tested, not with those trained on.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        Predictions, and of each row: ``fraction`` of the training patients that the model was fitted to, ``draw`` of
+        that many, ``n_train`` and ``n_train_events`` of the draw.
+    labels : mapping of arm to label
+        Arms in order; all must have been tested in the same draws.
+    n_resamples, seed
+        As in :func:`ppgssl.evaluation.replicates.resample`.
+
+    Raises
+    ------
+    EvaluationError
+        If a column is absent, or the predictions do not fit together.
+    """
+    absent = [name for name in LEARNING_COLUMNS if name not in tests.columns]
+    if absent:
+        raise EvaluationError(f"the predictions of the learning curve lack the column(s) {', '.join(absent)}")
+    points: dict[str, list[LearningPoint]] = {arm: [] for arm in labels}
+    for _, rows in tests.groupby("fraction", sort=True):
+        replicates = _replicates(rows, list(labels), n_resamples, seed)
+        for arm in labels:
+            points[arm].append(_point(rows[rows["arm"] == arm], replicates, arm))
+    return [LearningCurve(arm=arm, label=label, points=points[arm]) for arm, label in labels.items()]
+
+
+def _replicates(rows: pd.DataFrame, arms: list[str], n_resamples: int, seed: int) -> Replicates:
+    # A draw of a repeat is a cross-validation of its own.
+    numbered = rows.assign(repeat=rows.groupby(["repeat", "draw"]).ngroup())
+    aligned = align_predictions(numbered, arms)
+    ranked = [
+        RankedPairs(
+            aligned.y_true,
+            scores,
+            repeat=aligned.repeat,
+            fold=aligned.fold,
+            patient=aligned.patient,
+            n_patients=aligned.n_patients,
+        )
+        for scores in aligned.y_score
+    ]
+
+    def areas(counts: FloatArray) -> FloatArray:
+        return np.stack([pairs.auroc(counts) for pairs in ranked])
+
+    return resample(areas, arms, aligned.n_patients, n_resamples=n_resamples, seed=seed)
+
+
+def _point(rows: pd.DataFrame, replicates: Replicates, arm: str) -> LearningPoint:
+    fits = rows.groupby(["repeat", "fold", "draw"])[["n_train", "n_train_events"]].first()
+    return LearningPoint(
+        n_patients=round(fits["n_train"].mean()),
+        n_events=float(fits["n_train_events"].mean()),
+        auroc=replicates.interval(arm),
+        n_fits=len(fits),
+    )
