@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from ppgssl.data_schemas import schema_text
 
+from ppgssl.acquisition_checks import acquisition_checks, sensitivity_analysis
 from ppgssl.arm_fitting import FoldFitter, predict_folds
-from ppgssl.arms import ARMS
+from ppgssl.arms import DEFAULT_ARMS, parse_arm
 from ppgssl.errors import LeakageError, StaleInputError
-from ppgssl.evaluate import acquisition_checks, evaluate, sensitivity_patients
-from ppgssl.pretrain import hashed_patient, pretrain
+from ppgssl.evaluate import evaluate
+from ppgssl.evaluation.leakage import hashed_patient
+from ppgssl.pretrain import pretrain
 from ppgssl.provenance import read_run
 from ppgssl.results import AcquisitionCheck, Interval
 
@@ -30,7 +32,7 @@ def evaluated(tiny_study, tmp_path_factory):
 def test_every_arm_predicts_every_patient_once_a_repeat(evaluated):
     data, out, _ = evaluated
     predictions = pd.read_parquet(out / "predictions.parquet")
-    assert set(predictions["arm"]) == set(ARMS)
+    assert set(predictions["arm"]) == set(DEFAULT_ARMS)
     for _, rows in predictions.groupby(["arm", "repeat"]):
         assert sorted(rows["patient_id"]) == sorted(data.y.index)
     assert predictions["y_score"].between(0, 1).all()
@@ -49,19 +51,20 @@ def test_every_arm_has_an_interval_and_a_paired_difference(evaluated):
     for arm in results.arms:
         assert arm.auroc.ci_low <= arm.auroc.estimate <= arm.auroc.ci_high
         assert (arm.difference is None) == (arm.name == "covariates")
-        is_ssl = "ssl" in arm.name
-        assert (arm.difference_to_untrained is not None) == is_ssl
         assert not arm.is_transductive
 
 
 def test_an_arm_is_compared_with_its_own_untrained_control(evaluated):
     _, _, results = evaluated
-    references = {arm.name: arm.difference_to_untrained.reference for arm in results.arms if "ssl" in arm.name}
+    found = {arm.name: arm.difference_to_untrained for arm in results.arms if "ssl" in arm.name}
+    references = {name: difference.reference if difference else None for name, difference in found.items()}
     assert references == {
         "ssl-labelled": "untrained",
         "ssl-all": "untrained",
         "covariates+ssl-labelled": "covariates+untrained",
         "covariates+ssl-all": "covariates+untrained",
+        "vitals+ssl-labelled": None,
+        "vitals+ssl-all": None,
         "network-ssl-labelled": "network-random",
         "network-ssl-all": "network-random",
     }
@@ -78,9 +81,32 @@ def test_an_interrupted_evaluation_ends_in_the_same_predictions(evaluated):
     data, out, _ = evaluated
     folder = next((out / "predictions").iterdir())
     whole = pd.read_parquet(out / "predictions.parquet").drop(columns="seconds")
-    sorted(folder.glob("*.parquet"))[-1].unlink()  # as if stopped before the last fold was done
-    again = predict_folds(data, out, folder.name, n_jobs=1).drop(columns="seconds")
+    sorted(folder.glob("repeat?-fold?.parquet"))[-1].unlink()  # as if stopped before the last fold was done
+    again = predict_folds(data, out, folder.name, n_jobs=1).predictions.drop(columns="seconds")
     pd.testing.assert_frame_equal(again, whole)
+
+
+def test_other_subgroups_are_judged_from_the_predictions_that_are_there(evaluated, tiny_study):
+    _, out, results = evaluated
+    folds = {path: path.stat().st_mtime_ns for path in (out / "predictions").rglob("*.parquet")}
+    data = tiny_study.data(subgroups=[{"variable": "muac_cm"}], validation__n_optimism=0)
+    again = evaluate(data, out, n_jobs=1)
+    assert [group.variable for group in again.subgroups] == ["muac_cm"]
+    assert [arm.auroc for arm in again.arms] == [arm.auroc for arm in results.arms]
+    assert {path: path.stat().st_mtime_ns for path in (out / "predictions").rglob("*.parquet")} == folds
+
+
+def test_the_results_hold_every_part_that_the_data_allow(evaluated):
+    _, _, results = evaluated
+    for arm in results.arms:
+        assert all((arm.calibration, arm.decision_curve, arm.brier, arm.auprc))
+        assert {point.rule for point in arm.operating_points} == {"youden", "sensitivity"}
+    assert all((results.missing, results.sample_size, results.covariate_model, results.embedding_maps))
+    assert all((results.optimism, results.stability, results.learning_curves))
+    assert {value.arm for value in results.added_value} == {
+        f"{clinical}+{ssl}" for clinical in ("vitals", "covariates") for ssl in ("ssl-labelled", "ssl-all")
+    }
+    assert all(check.n_shared == 0 for check in results.leakage)
 
 
 def test_the_run_is_recorded(evaluated):
@@ -110,15 +136,15 @@ def test_an_encoder_that_saw_a_test_patient_is_refused(tiny_study, tmp_path):
     record["patients_sha256"].append(hashed_patient(job.fold.test[0]))
     (job.folder / "run.json").write_text(json.dumps(record))
     with pytest.raises(LeakageError, match="has seen 1 of the patients"):
-        FoldFitter(job.fold, data, tmp_path).predict(ARMS["ssl-labelled"])
+        FoldFitter(job.fold, data, tmp_path).fit(parse_arm("ssl-labelled"))
 
 
 def test_test_outcomes_do_not_reach_the_fit(tiny_study, tmp_path):
     data = tiny_study.data(arms=["covariates", "untrained", "network-random"])
     fold = data.folds[0]
-    before = [FoldFitter(fold, data, tmp_path).predict(arm)["y_score"] for arm in data.study.arm_list]
+    before = [FoldFitter(fold, data, tmp_path).fit(arm).predictions["y_score"] for arm in data.study.arm_list]
     data.y.loc[list(fold.test)] = 1 - data.y.loc[list(fold.test)]
-    after = [FoldFitter(fold, data, tmp_path).predict(arm)["y_score"] for arm in data.study.arm_list]
+    after = [FoldFitter(fold, data, tmp_path).fit(arm).predictions["y_score"] for arm in data.study.arm_list]
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -157,11 +183,11 @@ def test_the_sensitivity_analysis_keeps_the_larger_group(evaluated):
         threshold=500.0,
         text="",
     )
-    patients, description = sensitivity_patients(data, [check])
-    assert patients == list(data.y.index[5:])
-    assert "below 500" in description
+    analysis = sensitivity_analysis(data, [check])
+    assert analysis.patients == list(data.y.index[5:])
+    assert "below 500" in analysis.description
 
 
 def test_without_two_groups_there_is_no_sensitivity_analysis(evaluated):
     data, _, _ = evaluated
-    assert sensitivity_patients(data, []) == (None, None)
+    assert sensitivity_analysis(data, []) is None
