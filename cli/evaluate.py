@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
-from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, print_warnings, progress_bar, study_out
-from ppgssl.cli.pretrain import StudyArgument
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from ppgssl.cli.console import (
+    DataOption,
+    JobsOption,
+    JsonOption,
+    OutOption,
+    print_summary,
+    print_warnings,
+    progress_bar,
+    set_data_folder,
+    study_out,
+)
+from ppgssl.cli.report import paths
+
+if TYPE_CHECKING:
+    from ppgssl.results import Results
 
 
-def evaluate(study: StudyArgument, out: OutOption = None, jobs: JobsOption = -1, json: JsonOption = False) -> None:
-    """Fit every arm of a study on each training fold, test it, and write results.json and the report as PDF."""
+def evaluate(
+    study: Annotated[
+        Path,
+        typer.Argument(
+            help="Description of the study: study.yaml. With --model: cohort.yaml, or a store.", show_default=False
+        ),
+    ],
+    out: OutOption = None,
+    jobs: JobsOption = -1,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            help="A model of `ppgssl fit`, to be judged as it is on a cohort (external validation).",
+            show_default=False,
+        ),
+    ] = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fit every arm of a study on each training fold, test it, and write results.json and the report.
+
+    With --model, judge a frozen model on a cohort instead.
+    """
+    set_data_folder(data)
+    if model is not None:
+        _evaluate_model(model, study, out, jobs=jobs, json=json)
+        return
     from ppgssl.config import load_study
     from ppgssl.evaluate import evaluate as run_evaluate
-    from ppgssl.report.pdf import write_report
     from ppgssl.store.study_data import load_study_data
 
     description = load_study(study)
@@ -18,10 +60,30 @@ def evaluate(study: StudyArgument, out: OutOption = None, jobs: JobsOption = -1,
     study_data = load_study_data(description, study, folder)
     with progress_bar("evaluate") as advance:
         results = run_evaluate(study_data, folder, n_jobs=jobs, progress=advance)
-    report = write_report(results, folder)
-    print_warnings([results.probe_note] if results.probe_note else [])
+    _deliver(results, folder, [results.probe_note] if results.probe_note else [], json=json)
+
+
+def _evaluate_model(model: Path, source: Path, out: Path | None, *, jobs: int, json: bool) -> None:
+    from ppgssl.errors import ConfigError
+    from ppgssl.external_validation import validate_model
+    from ppgssl.models.folder import load_model
+
+    if out is None:
+        raise ConfigError("`ppgssl evaluate --model` needs --out: the folder of its results")
+    loaded = load_model(model)
+    with progress_bar("ingest") as advance:
+        found = validate_model(loaded, source, out, n_jobs=jobs, progress=advance)
+    _deliver(found.results, out, found.warnings, json=json)
+
+
+def _deliver(results: Results, folder: Path, warnings: list[str] | tuple[str, ...], *, json: bool) -> None:
+    from ppgssl.report.delivery import deliver_report
+    from ppgssl.results import RESULTS_FILE
+
+    delivery = deliver_report(results, folder)
+    print_warnings([*warnings, *delivery.warnings])
     summary = {arm.label: _auroc(arm.auroc.estimate, arm.auroc.ci_low, arm.auroc.ci_high) for arm in results.arms}
-    print_summary({**summary, "results": str(folder / "results.json"), "report": str(report)}, as_json=json)
+    print_summary({**summary, "results": str(folder / RESULTS_FILE), **paths(delivery)}, as_json=json)
 
 
 def _auroc(estimate: float | None, low: float | None, high: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ppgssl.arms import ARMS, REFERENCE_ARM
+from ppgssl.arms import DEFAULT_ARMS
 from ppgssl.config import Cohort, Study
 from ppgssl.results import (
     AcquisitionCheck,
@@ -15,44 +15,49 @@ from ppgssl.results import (
     ChannelQuality,
     CohortFlow,
     CurvePoint,
-    Difference,
     ExampleWaveform,
     Exclusion,
     Finding,
     InputFile,
-    Interval,
     PretrainingRun,
     Provenance,
     Reconstruction,
     Results,
-    RocCurve,
     SegmentMark,
     TableOneCell,
     TableOneRow,
     ValidationSummary,
 )
+from tests.fake_performance import added_value, decision_references, interval, make_arms, roc
+from tests.fake_robustness import (
+    covariate_model,
+    embedding_maps,
+    leakage,
+    learning_curves,
+    missing_data,
+    optimism,
+    sample_size,
+    stability,
+    subgroups,
+)
 
-AUROC = {
-    "heart-rate": 0.602,
-    "covariates": 0.781,
-    "untrained": 0.661,
-    "ssl-labelled": 0.702,
-    "ssl-all": 0.724,
-    "covariates+untrained": 0.779,
-    "covariates+ssl-labelled": 0.788,
-    "covariates+ssl-all": 0.803,
-    "network-random": 0.587,
-    "network-ssl-labelled": 0.634,
-    "network-ssl-all": 0.671,
-}
-UNTRAINED_OF = {
-    "ssl-labelled": "untrained",
-    "ssl-all": "untrained",
-    "covariates+ssl-labelled": "covariates+untrained",
-    "covariates+ssl-all": "covariates+untrained",
-    "network-ssl-labelled": "network-random",
-    "network-ssl-all": "network-random",
-}
+# Parts of the results that `without` leaves out, by name.
+PARTS = (
+    "metrics",
+    "bands",
+    "calibration",
+    "decisions",
+    "missing",
+    "sample_size",
+    "covariate_model",
+    "added_value",
+    "subgroups",
+    "learning_curves",
+    "stability",
+    "optimism",
+    "embedding_maps",
+    "leakage",
+)
 SPECIAL = 'A #strange $label@ with *stars*, _underscores_, [brackets], <angles>, `ticks`, \\slashes\\ & "quotes" = x'
 NON_LATIN = "Больница №4 · Νοσοκομείο · Bệnh viện Đà Nẵng · مستشفى · 医院"
 LONG = "Indeed a very long title of a cohort that somebody wrote without thinking of the width of a printed page"
@@ -77,22 +82,42 @@ def make_results(
     warnings: Sequence[str] = (),
     cpu_joules: float | None = None,
     study: dict[str, Any] | None = None,
+    without: tuple[str, ...] = (),
+    slope: float = 0.9,
+    is_adjusted: bool = True,
+    missing: str = "median",
+    validation_notes: Sequence[str] = (),
     seed: int = 1,
 ) -> Results:
     """Results of ``n_patients`` with the arms named; ``label_suffix`` is appended to every free text.
 
     ``auroc`` overrides estimates by arm; ``half_width`` is the half-width of AUROC intervals (differences get half
-    of it); without intervals every estimate, limit and p-value is null.
+    of it); without intervals every estimate, limit and p-value is null. ``without`` names :data:`PARTS` to leave out,
+    ``slope`` is the calibration slope of all arms, and p-values are Holm-adjusted if ``is_adjusted``.
     """
     rng = np.random.default_rng(seed)
-    names = list(ARMS) if arms is None else arms
-    estimates = AUROC | (auroc or {})
+    names = list(DEFAULT_ARMS) if arms is None else arms
     width = half_width if with_intervals else None
     cohorts = [f"cohort-{number}" for number in range(n_cohorts)]
     title = "Hypertension from two seconds of finger photoplethysmography" + label_suffix
     configuration = _study(names, cohorts, title, exposure, study or {})
-    rows = [_arm(name, estimates, names, width, exposure, with_sensitivity) for name in names]
+    rows = make_arms(
+        names,
+        auroc or {},
+        n_patients=n_patients,
+        n_events=n_events,
+        half_width=width,
+        is_transductive=exposure == "transductive",
+        with_sensitivity=with_sensitivity,
+        without=without,
+        slope=slope,
+        is_adjusted=is_adjusted,
+    )
+    judged = list(rows)
     rows += [_extra_arm(number, width, label_suffix) for number in range(n_extra_arms)]
+    extras = _extras(judged, cohorts, n_patients, n_events, width, label_suffix, missing)
+    if "decisions" not in without:
+        extras["decision_references"] = decision_references(n_events / n_patients)
     return Results(
         name="demo-study",
         title=title,
@@ -109,55 +134,39 @@ def make_results(
         examples=[_example(cohorts[i % n_cohorts], i, label_suffix, rng) for i in range(3 if with_examples else 0)],
         acquisition=_acquisition(cohorts[0], n_patients, n_events, label_suffix, rng) if with_acquisition else [],
         pretraining=_pretraining(exposure, label_suffix, warnings, cpu_joules, rng) if with_pretraining else [],
-        validation=_validation(n_patients, n_events, with_sensitivity, configuration),
+        validation=_validation(n_patients, n_events, with_sensitivity, configuration, validation_notes),
         arms=rows,
         provenance=_provenance(configuration, cohorts, label_suffix),
+        **{name: value for name, value in extras.items() if name not in without},
     )
+
+
+def _extras(
+    arms: list[ArmResult],
+    cohorts: list[str],
+    n_patients: int,
+    n_events: int,
+    width: float | None,
+    suffix: str,
+    missing: str,
+) -> dict[str, Any]:
+    """Everything beside the arms, by the field that holds it."""
+    is_defined = width is not None
+    return {
+        "missing": missing_data(n_patients, suffix, missing),
+        "sample_size": sample_size(n_patients, n_events),
+        "covariate_model": covariate_model(n_patients, n_events, suffix, is_defined=is_defined),
+        "added_value": added_value(arms, width),
+        "subgroups": subgroups(arms, n_patients, n_events, width, suffix),
+        "learning_curves": learning_curves(arms, n_patients, n_events, width),
+        "stability": stability(arms, n_patients, n_events),
+        "optimism": optimism(arms, width) if is_defined else [],
+        "embedding_maps": embedding_maps(cohorts, n_patients, n_events, suffix),
+        "leakage": leakage(n_patients),
+    }
 
 
 # --- pieces ----------------------------------------------------------------------------------------------------
-
-
-def _interval(estimate: float, half_width: float | None) -> dict[str, float | None]:
-    if half_width is None:
-        return {"estimate": None, "ci_low": None, "ci_high": None}
-    high = min(estimate + half_width, 1.0)
-    return {"estimate": estimate, "ci_low": estimate - half_width, "ci_high": high}
-
-
-def _difference(value: float, half_width: float | None, reference: str) -> Difference:
-    if half_width is None:
-        return Difference(**_interval(0, None), p_value=None, reference=reference)
-    p_value = float(min(1.0, np.exp(-1.4 * (abs(value) / half_width) ** 2 - 1.6 * abs(value) / half_width)))
-    return Difference(**_interval(value, half_width), p_value=p_value, reference=reference)
-
-
-def _roc(area: float) -> RocCurve:
-    rate = np.linspace(0, 1, 101)
-    return RocCurve(false_positive_rate=rate.tolist(), true_positive_rate=(rate ** ((1 - area) / area)).tolist())
-
-
-def _arm(
-    name: str, auroc: dict[str, float], names: list[str], width: float | None, exposure: str, with_sensitivity: bool
-) -> ArmResult:
-    arm, area = ARMS[name], auroc[name]
-    narrow = None if width is None else width / 2
-    has_reference = REFERENCE_ARM in names and name != REFERENCE_ARM
-    control = UNTRAINED_OF.get(name)
-    return ArmResult(
-        name=name,
-        label=arm.label,
-        learner=arm.learner,
-        is_control=arm.is_control,
-        is_transductive=exposure == "transductive" and name in UNTRAINED_OF,
-        n_features=None if arm.learner == "network" else 3 + 128 * (arm.encoder is not None),
-        auroc=Interval(**_interval(area, width)),
-        difference=_difference(area - auroc[REFERENCE_ARM], narrow, REFERENCE_ARM) if has_reference else None,
-        difference_to_untrained=_difference(area - auroc[control], narrow, control) if control in names else None,
-        auroc_sensitivity=Interval(**_interval(area - 0.01, width)) if with_sensitivity else None,
-        roc=_roc(area),
-        seconds=12.3,
-    )
 
 
 def _extra_arm(number: int, width: float | None, suffix: str) -> ArmResult:
@@ -165,14 +174,14 @@ def _extra_arm(number: int, width: float | None, suffix: str) -> ArmResult:
     return ArmResult(
         name=f"extra-{number}",
         label=f"Extra arm number {number}{suffix}",
-        learner="logistic",
+        learner="ridge",
         is_control=False,
         is_transductive=False,
         n_features=7,
-        auroc=Interval(**_interval(area, width)),
+        auroc=interval(area, width),
         difference=None,
         auroc_sensitivity=None,
-        roc=_roc(area),
+        roc=roc(area),
         seconds=1.0,
     )
 
@@ -333,7 +342,7 @@ def _acquisition(cohort: str, n: int, n_events: int, suffix: str, rng: np.random
             name="Pulse amplitude (adc)" + suffix,
             values=amplitude.tolist(),
             is_event=is_event,
-            auroc=Interval(**_interval(0.58, 0.05)),
+            auroc=interval(0.58, 0.05),
             threshold=450.0,
             text="Two separate groups of patients: 14 lie above 450, none of them with the event.",
         ),
@@ -342,7 +351,7 @@ def _acquisition(cohort: str, n: int, n_events: int, suffix: str, rng: np.random
             name="Recording length (s)",
             values=rng.normal(2.1, 0.01, n).tolist(),
             is_event=is_event,
-            auroc=Interval(**_interval(0.51, 0.06)),
+            auroc=interval(0.51, 0.06),
             text="No separate groups, and no sign that it tells the outcome.",
         ),
     ]
@@ -402,7 +411,9 @@ def _reconstruction(rng: np.random.Generator) -> Reconstruction:
     )
 
 
-def _validation(n: int, n_events: int, with_sensitivity: bool, study: dict[str, Any]) -> ValidationSummary:
+def _validation(
+    n: int, n_events: int, with_sensitivity: bool, study: dict[str, Any], notes: Sequence[str]
+) -> ValidationSummary:
     validation = Study.model_validate(study).validation
     single = validation.scheme == "single-split"
     return ValidationSummary(
@@ -414,6 +425,8 @@ def _validation(n: int, n_events: int, with_sensitivity: bool, study: dict[str, 
         n_test_patients=round(n * validation.test_fraction) if single else n,
         n_bootstrap=validation.n_bootstrap,
         n_bootstrap_skipped=0,
+        notes=list(notes),
+        sites={"North": n // 2, "South": n - n // 2} if validation.scheme == "leave-one-site-out" else {},
         sensitivity="Patients whose pulse amplitude lies below the gap at 450" if with_sensitivity else None,
         sensitivity_n_patients=n - 14 if with_sensitivity else None,
         sensitivity_n_events=n_events if with_sensitivity else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +17,11 @@ from ppgssl.report.browser_page import PageContent, vital_words, write_page
 from ppgssl.store.processing import Piece, process
 from ppgssl.store.segmenting import segment_rows
 from ppgssl.store.tables import CohortStore, rejects_frame
+from tests.browser import chromium_driver
 from tests.small_cohorts import SECONDS, describe
 from tests.test_inspection import contents, make_store, recording
 
 HOSTILE = "</script><script>window.hacked = true</script><img src=x onerror='window.hacked = true'>"
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1500,1000"
-)
 # Worst first: p2 is noise, p4 lacks its first seconds, p3 lacks some of one channel, p1 and p5 are clean.
 RECORDINGS = [
     recording("p1_1", seed=1),
@@ -69,19 +65,8 @@ def test_the_page_refers_to_nothing_outside_itself(tmp_path):
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory) -> Iterator[Any]:
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not browser or not driver:
-        pytest.skip("no Chromium: install the packages chromium and chromium-driver to test the page in a browser")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium: install ppgssl[dev]")
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    running = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield running
-    running.quit()
+    with chromium_driver(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 class Page:

@@ -10,7 +10,7 @@ from ppgssl.report.document import Bullets, Callout, Picture, Strong, Table, pla
 from ppgssl.report.pdf import write_report
 from ppgssl.report.representation import depth_table, plot_depths, plot_probes, probe_table, representation_section
 from tests.fake_probe import make_probe
-from tests.fake_results import SPECIAL, make_results
+from tests.fake_results import PARTS, SPECIAL, make_results
 
 
 def cells(table: Table) -> list[tuple[str, ...]]:
@@ -94,7 +94,7 @@ def test_figures_have_a_panel_for_each_quantity():
 
 @pytest.mark.parametrize("probe", [make_probe(suffix=f" {SPECIAL}"), make_probe(is_defined=False)])
 def test_the_section_can_be_typeset_whatever_its_labels_and_gaps(tmp_path, probe):
-    results = make_results().model_copy(update={"probe": probe})
+    results = make_results(arms=["covariates"], without=PARTS, with_examples=False).model_copy(update={"probe": probe})
     text = "\n".join(page.extract_text() for page in PdfReader(write_report(results, tmp_path)).pages)
     assert "What the representation holds" in text
     printed = str(cells(probe_table(results, probe, "cohort-0", "table-probe")))

@@ -122,3 +122,42 @@ def test_enumerations_read_like_english():
 )
 def test_energy_is_told_in_the_unit_of_its_size(joules, text):
     assert rounding.energy(joules) == text
+
+
+def test_percents_of_intervals_are_those_of_the_shares():
+    value = Interval(estimate=0.782, ci_low=0.7, ci_high=0.851)
+    assert rounding.percent_interval(value) == "78 (70 to 85)"
+    assert rounding.percent_interval(value, 1, signed=True) == "+78.2 (+70.0 to +85.1)"
+    assert rounding.percent_interval(None) == "–"
+    assert rounding.interval_words(value) == "0.78, 0.70 to 0.85"
+    assert rounding.interval_words(Interval(estimate=0.5, ci_low=None, ci_high=None)) == "0.50"
+
+
+@pytest.mark.parametrize(("threshold", "text"), [(0.2, "20%"), (0.025, "2.5%"), (0.0012, "0.12%"), (0.1, "10%")])
+def test_a_risk_has_the_decimals_that_it_needs(threshold, text):
+    assert rounding.risk(threshold) == text
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        ((1.524, 1.2, 1.934), "1.52 (1.20 to 1.93)"),
+        ((12.34, 3.0, 140.6), "12.3 (3.00 to 141)"),
+        ((0.001, 0.0, 5e6), "<0.01 (<0.01 to >9,999)"),
+        ((1.5, None, None), "1.50 (no interval)"),
+        ((None, None, None), "–"),
+    ],
+)
+def test_ratios_have_decimals_by_their_size(limits, text):
+    assert rounding.ratio(Interval(estimate=limits[0], ci_low=limits[1], ci_high=limits[2])) == text
+
+
+@pytest.mark.parametrize(("p", "text"), [(1e-12, "<0.001"), (0.0113, "0.01"), (None, "–")])
+def test_a_p_value_without_resampling_is_limited_by_print_alone(p, text):
+    assert rounding.p_exact(p) == text
+
+
+def test_long_labels_are_shortened_between_words():
+    assert rounding.short("Hypertension, stage 1 or 2") == "Hypertension, stage 1 or 2"
+    assert rounding.short("word " * 30).endswith(" …")
+    assert len(rounding.short("word " * 30)) <= 60

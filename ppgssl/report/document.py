@@ -1,6 +1,6 @@
-"""Building blocks of the report: what is said, without how it looks. The Typst template draws each kind.
+"""Building blocks of the report: what is said, without how it looks. Two templates draw each kind: Typst and HTML.
 
-Texts travel to the template as JSON strings, so a ``#`` or ``$`` in somebody's label prints as itself.
+Texts travel to the templates as strings of data, so a ``#``, ``$`` or ``<`` in somebody's label prints as itself.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
 _LONG_TOKEN = 22
-_ZERO_WIDTH_SPACE = "\u200b"
+BREAK = "\u200b"
 
 # --- text ------------------------------------------------------------------------------------------------------
 
@@ -37,7 +38,18 @@ class Strong:
     text: str
 
 
-Run = str | Ref | Cite | Strong
+@dataclass(frozen=True)
+class PageOf:
+    """A link to a figure, a table or a section; on paper with its page.
+
+    ``text`` names a section; without it the link reads ``Table 3`` or ``Figure 2``, as that of :class:`Ref`.
+    """
+
+    label: str
+    text: str = ""
+
+
+Run = str | Ref | PageOf | Cite | Strong
 Text = str | tuple[Run, ...]
 
 
@@ -45,9 +57,36 @@ def runs(text: Text) -> tuple[Run, ...]:
     return (text,) if isinstance(text, str) else text
 
 
+def sentences(*texts: Text) -> Text:
+    """One paragraph of several sentences; empty ones are left out."""
+    parts: list[Run] = []
+    for text in (text for text in texts if text):
+        parts += [" ", *runs(text)] if parts else [*runs(text)]
+    return tuple(parts)
+
+
 def plain(text: Text) -> str:
     """The words alone, without links and citations."""
     return "".join(run if isinstance(run, str) else getattr(run, "text", "") for run in runs(text))
+
+
+def words(text: Text, names: dict[str, str]) -> str:
+    """What a text says on its own, with ``Table 3`` where a link stands, and no citations."""
+    return "".join(_words(run, names) for run in runs(text))
+
+
+def _words(run: Run, names: dict[str, str]) -> str:
+    match run:
+        case str():
+            return run
+        case Strong():
+            return run.text
+        case Ref():
+            return names[run.label]
+        case PageOf():
+            return run.text or names[run.label]
+        case Cite():
+            return ""
 
 
 # --- blocks ----------------------------------------------------------------------------------------------------
@@ -164,6 +203,11 @@ class Section:
     blocks: tuple[Block, ...]
     new_page: bool = False
 
+    @property
+    def label(self) -> str:
+        """What a link to this section names, made from its title."""
+        return "section-" + re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+
 
 # --- numbering -------------------------------------------------------------------------------------------------
 
@@ -191,10 +235,19 @@ def cited_keys(sections: Iterable[Section]) -> list[str]:
     return list(dict.fromkeys(key for run in every if isinstance(run, Cite) for key in run.keys))
 
 
-def labels(sections: Iterable[Section]) -> set[str]:
-    """Labels of all numbered figures and tables."""
-    every = (block for section in sections for block in section.blocks)
-    return {block.label for block in every if isinstance(block, Table | Picture | Flow)}
+def link_names(sections: Iterable[Section]) -> dict[str, str]:
+    """Words of all that a link may name: ``Table 3`` and ``Figure 2`` in the order of the text, titles of sections."""
+    names, n_tables, n_figures = {}, 0, 0
+    for section in sections:
+        names[section.label] = section.title
+        for block in section.blocks:
+            if isinstance(block, Table):
+                n_tables += 1
+                names[block.label] = f"Table {n_tables}"
+            elif isinstance(block, Picture | Flow):
+                n_figures += 1
+                names[block.label] = f"Figure {n_figures}"
+    return names
 
 
 # --- to JSON ---------------------------------------------------------------------------------------------------
@@ -208,7 +261,20 @@ def breakable(text: str) -> str:
 def _break_token(token: str) -> str:
     parts = re.split(r"(?<=[-_/.+:@=,;#])", token)
     pieces = [part[i : i + _LONG_TOKEN] for part in parts for i in range(0, len(part), _LONG_TOKEN)]
-    return _ZERO_WIDTH_SPACE.join(pieces)
+    return BREAK.join(pieces)
+
+
+_DOI = re.compile(r"10\.\d{4,9}/\S*[^\s.,;)]")
+
+
+def _with_links(reference: str) -> list[dict[str, str]]:
+    """Pieces of a reference: words, of which the identifier of the paper has an address."""
+    pieces, end = [], 0
+    for match in _DOI.finditer(reference):
+        address = "https://doi.org/" + quote(match[0], safe="/:;().-_")
+        pieces += [{"text": reference[end : match.start()], "url": ""}, {"text": match[0], "url": address}]
+        end = match.end()
+    return [piece for piece in [*pieces, {"text": reference[end:], "url": ""}] if piece["text"]]
 
 
 class Encoder:
@@ -218,45 +284,53 @@ class Encoder:
     ----------
     numbers : dict
         Number of each reference key.
-    known_labels : set
-        Labels that exist; a link to any other is our own mistake.
+    names : dict
+        Words of each label that exists, see :func:`link_names`; a link to any other is our own mistake.
     save_figure : callable
         Stores a figure and returns its file name.
     """
 
     def __init__(
-        self, numbers: dict[str, int], known_labels: set[str], save_figure: Callable[[str, Figure], str]
+        self, numbers: dict[str, int], names: dict[str, str], save_figure: Callable[[str, Figure], str]
     ) -> None:
         self._numbers = numbers
-        self._labels = known_labels
+        self._names = names
         self._save_figure = save_figure
 
     def section(self, section: Section) -> dict[str, Any]:
         return {
             "title": section.title,
+            "label": section.label,
             "new_page": section.new_page,
             "blocks": [self.block(block) for block in section.blocks],
         }
 
-    def text(self, text: Text) -> list[dict[str, str]]:
+    def text(self, text: Text) -> list[dict[str, Any]]:
         return [self._run(run) for run in runs(text)]
 
-    def _run(self, run: Run) -> dict[str, str]:
+    def _run(self, run: Run) -> dict[str, Any]:
         match run:
             case str():
                 return {"kind": "plain", "text": breakable(run)}
             case Strong():
                 return {"kind": "strong", "text": breakable(run.text)}
             case Ref():
-                assert run.label in self._labels, f"no figure or table is labelled {run.label!r}"
-                return {"kind": "ref", "text": run.label}
+                return {"kind": "ref", "text": self._name(run.label), "label": run.label}
+            case PageOf():
+                name = self._name(run.label)
+                return {"kind": "page", "text": breakable(run.text or name), "label": run.label}
             case Cite():
-                return {"kind": "cite", "text": ", ".join(str(self._numbers[key]) for key in run.keys)}
+                return {"kind": "cite", "numbers": [self._numbers[key] for key in run.keys]}
+
+    def _name(self, label: str) -> str:
+        assert label in self._names, f"no figure, table or section is labelled {label!r}"
+        return self._names[label]
 
     def block(self, block: Block) -> dict[str, Any]:
         match block:
             case Table() | Picture() | Flow():
-                return {"kind": type(block).__name__.lower(), "label": block.label} | self._numbered(block)
+                name = {"label": block.label, "name": self._names[block.label]}
+                return {"kind": type(block).__name__.lower()} | name | self._numbered(block)
             case Paragraph():
                 return {"kind": "paragraph", "text": self.text(block.text), "style": block.style}
             case Heading():
@@ -272,7 +346,7 @@ class Encoder:
                 parts = [{"title": title, "lines": list(map(breakable, lines))} for title, lines in block.parts]
                 return {"kind": "mono", "parts": parts}
             case References():
-                return {"kind": "references", "items": list(block.items)}
+                return {"kind": "references", "items": [_with_links(item) for item in block.items]}
 
     def _numbered(self, block: Table | Picture | Flow) -> dict[str, Any]:
         caption = {"caption": self.text(block.caption)}

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from ppgssl.arms import ARMS
 from ppgssl.config import Cohort, Study
 from ppgssl.errors import ReportError
 from ppgssl.records import modality
-from ppgssl.report import rounding
-from ppgssl.report.document import Cite, Heading, Paragraph, Text, runs
+from ppgssl.report.document import Cite, Heading, Paragraph, Text
 from ppgssl.report.families import ssl_arms
+from ppgssl.report.prediction_methods import missing_methods, prediction_methods
 from ppgssl.report.pretraining_methods import pretraining_methods
-from ppgssl.report.rounding import enumeration, plural
+from ppgssl.report.rounding import enumeration
+from ppgssl.report.validation_methods import statistics_methods, validation_methods
 from ppgssl.results import Results
 from ppgssl.signals.filters import BANDS_HZ
 from ppgssl.signals.preprocessing import BRIDGE_S
@@ -75,15 +75,21 @@ def methods(results: Results) -> tuple[Heading | Paragraph, ...]:
     parts = (
         ("Signals", _signals(config)),
         ("Segments", _segments(config)),
-        ("Self-supervised pretraining", pretraining_methods(config.study) if ssl_arms(results) else []),
-        ("Prediction", _prediction(results, config)),
-        ("Validation", _validation(config)),
-        ("Statistics", _statistics(results)),
+        ("Self-supervised pretraining", _pretraining(results, config.study)),
+        ("Prediction", prediction_methods(results, config.study, config.cohorts)),
+        ("Missing values", missing_methods(results, config.study)),
+        ("Validation", validation_methods(results, config.study)),
+        ("Statistics", statistics_methods(results, config.study)),
     )
     blocks: list[Heading | Paragraph] = []
     for title, texts in parts:
         blocks += [Heading(title), *map(Paragraph, texts)] if texts else []
     return tuple(blocks)
+
+
+def _pretraining(results: Results, study: Study) -> list[Text]:
+    is_frozen = results.validation.scheme == "external"
+    return pretraining_methods(study, is_frozen=is_frozen) if ssl_arms(results) else []
 
 
 # --- signals ---------------------------------------------------------------------------------------------------
@@ -159,113 +165,3 @@ def _device_rules(config: Configuration) -> str:
         for cohort in config.cohorts
         if cohort.segments.accept != "sqi"
     )
-
-
-# --- prediction ------------------------------------------------------------------------------------------------
-
-
-def _prediction(results: Results, config: Configuration) -> list[Text]:
-    learners = {arm.learner for arm in results.arms}
-    texts: list[Text] = []
-    if "logistic" in learners:
-        texts.append(_logistic(results, config.study))
-    if "network" in learners:
-        texts.append(_network(config.study))
-    return texts
-
-
-def _logistic(results: Results, study: Study) -> Text:
-    labels = results.covariate_labels
-    covariates = f"Covariates: {enumeration(labels)}. " if labels else ""
-    rate = f"the clinical variable “{study.heart_rate}”" if study.heart_rate else "the median over a patient's segments"
-    heart_rate = f" Heart rate is {rate}." if any(ARMS[name].heart_rate for name in study.arms) else ""
-    return (
-        f"{covariates}Segment representations were averaged over each patient's accepted segments. Logistic "
-        "regression with a quadratic (ridge) penalty predicted the event from covariates, signal features, or both. "
-        "Beside covariates, signal features have a penalty of their own, so that many features do not drown few "
-        "covariates",
-        Cite(("boulesteix2017",)),
-        "; penalties were chosen together by the log loss of inner folds of the training patients, leaving the signal "
-        "features out being one of the choices. Missing numbers were replaced by the median and missing levels by the "
-        "most frequent one, and all columns were standardized; all of this was learnt from training patients alone."
-        f"{heart_rate} Controls tell how much of a result needs no learning from signals: heart rate alone, and "
-        "features of the same encoder with its random initial weights.",
-    )
-
-
-def _network(study: Study) -> Text:
-    settings = study.network
-    frozen = (
-        f" A pretrained encoder was kept frozen for the first {plural(settings.freeze_epochs, 'epoch')}."
-        if settings.freeze_epochs
-        else ""
-    )
-    smoothing: tuple[str | Cite, ...] = (
-        (f", label smoothing {settings.label_smoothing:g}", Cite(("szegedy2016",))) if settings.label_smoothing else ()
-    )
-    return (
-        "Networks trained end to end are the same encoder and a linear layer, started at random or from pretrained "
-        f"weights. They were trained for at most {plural(settings.n_epochs, 'epoch')} with patients drawn so that "
-        f"both outcomes are equally frequent, batches of {settings.batch_size}, learning rate "
-        f"{settings.learning_rate:g}",
-        *smoothing,
-        f", and stopped when the loss on {100 * settings.validation_fraction:g}% of the training patients had not "
-        f"fallen for {plural(settings.patience, 'epoch')}.{frozen} A patient's score is the mean over segments.",
-    )
-
-
-# --- validation and statistics ---------------------------------------------------------------------------------
-
-
-def _validation(config: Configuration) -> list[Text]:
-    validation = config.study.validation
-    if validation.scheme == "single-split":
-        how = (
-            f"Patients were split once, stratified by outcome: {100 * validation.test_fraction:g}% were tested, the "
-            "others trained on (the published protocol"
-        )
-        split: Text = (how, Cite(("mwaniki2023",)), ").")
-    else:
-        split = (
-            f"Patients were split by {validation.n_folds}-fold cross-validation, stratified by outcome"
-            f"{f', {validation.n_repeats} times over with other splits' if validation.n_repeats > 1 else ''}.",
-        )
-    return [
-        (
-            *split,
-            " All segments of a patient were on the same side of a split, and splitting came before everything that is "
-            "fitted. All arms used the same splits.",
-        )
-    ]
-
-
-def _statistics(results: Results) -> list[Text]:
-    validation = results.validation
-    is_split_once = validation.scheme == "single-split"
-    pairs: Text = (
-        ""
-        if is_split_once
-        else (
-            "; patients were compared only where the same model had predicted both, and repeats were averaged",
-            Cite(("airola2011",)),
-        )
-    )
-    return [
-        (
-            "Discrimination is the area under the receiver operating characteristic curve (AUROC), ties counting one "
-            "half",
-            Cite(("hanley1982",)),
-            *runs(pairs),
-            f". The 95% intervals are percentiles of {rounding.count(validation.n_bootstrap)} bootstrap resamples of "
-            "patients",
-            Cite(("efron1993",)),
-            ", the same resamples for all arms, so that differences are paired; two-sided p-values come from the same "
-            "resamples. Groups are described by standardized mean differences",
-            Cite(("austin2009",)),
-            ". Reporting follows TRIPOD+AI where it applies",
-            Cite(("collins2024",)),
-            ". The question, and the comparison of arms, follow Mwaniki and others",
-            Cite(("mwaniki2023",)),
-            ".",
-        )
-    ]

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import struct
 import tempfile
-from datetime import UTC, datetime
+import zlib
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, Literal
 
 import typst
-from matplotlib.figure import Figure
 
 from ppgssl.errors import ReportError
-from ppgssl.report.document import Encoder, Section, breakable, cited_keys, labels
-from ppgssl.report.fonts import fallback_fonts, missing_letters
-from ppgssl.report.methods import configuration
-from ppgssl.report.sections import make_sections
-from ppgssl.report.style import save_svg
+from ppgssl.report.composition import Composition, compose
+from ppgssl.report.document import breakable
+from ppgssl.report.fonts import fallback_fonts
+from ppgssl.report.style import PRINT_FONTS, set_fonts
 from ppgssl.results import Results
 
 REPORT_FILE = "report.pdf"
+# PDF/A-2a (ISO 19005-2) for archives, PDF/UA-1 (ISO 14289-1) for screen readers.
+STANDARDS = ["a-2a", "ua-1"]
+FIGURE_DPI = 300
+PaperName = Literal["a4", "us-letter"]
 _TEMPLATE = "report.typ"
-_LETTERS_SHOWN = 12
+_FONT_FOLDER = "fonts"
 _RUNNING_TITLE = 95
+_PNG_HEADER = 33  # bytes of the signature and the first chunk
 
 
-def write_report(results: Results, folder: Path) -> Path:
+def write_report(results: Results, folder: Path, *, paper: PaperName = "a4") -> Path:
     """Write ``folder/report.pdf``: equal results give an equal file.
 
     Parameters
@@ -37,6 +43,8 @@ def write_report(results: Results, folder: Path) -> Path:
         All that the report shows; nothing is computed and nothing else is read.
     folder : Path
         Made if it is not there. An earlier report is replaced when the new one is complete.
+    paper : {"a4", "us-letter"}
+        Size of the pages.
 
     Returns
     -------
@@ -48,69 +56,121 @@ def write_report(results: Results, folder: Path) -> Path:
     ReportError
         If the results hold no valid configuration, the typesetting fails, or the file cannot be written.
     """
-    letters = missing_letters(results.model_dump_json())
-    shown = ", ".join(f"U+{ord(letter):04X}" for letter in letters[:_LETTERS_SHOWN])
-    sections = make_sections(results, configuration(results), shown)
+    return write_pdf(compose(results), folder, paper=paper)[0]
+
+
+def write_pdf(report: Composition, folder: Path, *, paper: PaperName = "a4") -> tuple[Path, str]:
+    """Write a composition as ``folder/report.pdf``.
+
+    Returns
+    -------
+    Path
+        The PDF.
+    str
+        Why it could not be made to :data:`STANDARDS`, such as a letter that no font holds; empty if it was.
+
+    Raises
+    ------
+    ReportError
+        If the typesetting fails even without the standards, or the file cannot be written.
+    """
     with tempfile.TemporaryDirectory(prefix="ppgssl-report-") as name:
         root = Path(name)
-        _write_inputs(results, sections, root)
-        pdf = _typeset(root, _created(results), use_system_fonts=bool(letters))
-    return _save(pdf, folder)
+        write_inputs(report, root, paper)
+        pdf, complaint = _typeset(root, report)
+    return _save(pdf, folder), complaint
 
 
-def _write_inputs(results: Results, sections: list[Section], root: Path) -> None:
-    def save_figure(label: str, figure: Figure) -> str:
-        save_svg(figure, root / f"{label}.svg")
-        return f"{label}.svg"
+@dataclass(frozen=True)
+class FigurePage:
+    """One figure on its own, without caption."""
 
-    numbers = {key: number for number, key in enumerate(cited_keys(sections), start=1)}
-    encoder = Encoder(numbers, labels(sections), save_figure)
-    content = _front_matter(results) | {"sections": [encoder.section(section) for section in sections]}
+    png: bytes
+    svg: str
+
+
+def figure_pages(report: Composition) -> list[FigurePage]:
+    """Every figure of the report, in its order, as it looks in the PDF; letters are outlines in the SVG.
+
+    Raises
+    ------
+    ReportError
+        If the typesetting fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="ppgssl-figures-") as name:
+        root = Path(name)
+        write_inputs(report, root, "a4")
+        try:
+            pngs, svgs = (_compile_figures(root, report, kind) for kind in ("png", "svg"))
+        except (RuntimeError, ValueError) as error:
+            raise ReportError(f"the figures could not be drawn: {error}") from error
+    return [FigurePage(_with_resolution(png), svg.decode()) for png, svg in zip(pngs, svgs, strict=True)]
+
+
+def _compile_figures(root: Path, report: Composition, kind: Literal["png", "svg"]) -> list[bytes]:
+    pages = _compile(root, report, format=kind, ppi=FIGURE_DPI, sys_inputs={"only": "figures"})
+    return pages if isinstance(pages, list) else [pages]
+
+
+def _with_resolution(png: bytes) -> bytes:
+    """Say in a PNG how many dots an inch it has (chunk `pHYs`), which programs that lay out pages ask for."""
+    per_metre = round(FIGURE_DPI / 0.0254)
+    chunk = b"pHYs" + struct.pack(">IIB", per_metre, per_metre, 1)
+    return png[:_PNG_HEADER] + struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[_PNG_HEADER:]
+
+
+def write_inputs(report: Composition, root: Path, paper: PaperName) -> None:
+    """Write all that Typst reads into the folder ``root``: template, data, figures and fonts."""
+    for label, svg in report.figures.items():
+        (root / f"{label}.svg").write_text(set_fonts(svg, PRINT_FONTS), encoding="utf-8")
+    content = _front_matter(report) | {"paper": paper, "sections": report.content}
     (root / "data.json").write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
     (root / _TEMPLATE).write_bytes(files("ppgssl.reports").joinpath(_TEMPLATE).read_bytes())
+    (root / _FONT_FOLDER).mkdir()
+    for font in fallback_fonts():  # Typst reads folders of fonts, not files, and skips what it cannot read
+        shutil.copy(font, root / _FONT_FOLDER)
 
 
-def _front_matter(results: Results) -> dict[str, Any]:
-    created = _created(results)
+def _front_matter(report: Composition) -> dict[str, Any]:
+    results, created = report.results, report.created
     return {
-        "title": breakable(results.title or results.name),
-        "running_title": breakable(shorten(results.title or results.name, _RUNNING_TITLE, placeholder=" …")),
+        "title": breakable(report.title),
+        "running_title": breakable(shorten(report.title, _RUNNING_TITLE, placeholder=" …")),
         "name": results.name,
         "description": breakable(results.description),
         "authors": breakable(results.authors),
-        "date": f"{created.day} {created:%B %Y}",
+        "date": report.date,
         "day": [created.year, created.month, created.day],
         "version": results.provenance.versions.get("ppgssl", ""),
     }
 
 
-def _created(results: Results) -> datetime:
+def _typeset(root: Path, report: Composition) -> tuple[bytes, str]:
+    """The PDF to the standards or, where they cannot be kept, without them and with what was against it."""
+    options = {"format": "pdf", "timestamp": report.created}
     try:
-        created = datetime.fromisoformat(results.provenance.created_utc)
-    except ValueError:
-        raise ReportError(
-            f"these results say they were created at {results.provenance.created_utc!r}, which is no ISO 8601 time. "
-            "Run `ppgssl evaluate STUDY.yaml` again."
-        ) from None
-    return created.replace(tzinfo=created.tzinfo or UTC)
-
-
-def _typeset(root: Path, created: datetime, *, use_system_fonts: bool) -> bytes:
+        return _compile(root, report, pdf_standards=STANDARDS, **options), ""
+    except (RuntimeError, ValueError) as error:
+        complaint = str(error).splitlines()[0]
     try:
-        # Fonts of the machine are a last resort for letters that no other font holds: they would make the look of a
-        # report depend on where it was made.
-        pdf = typst.compile(
-            str(root / _TEMPLATE),
-            root=str(root),
-            font_paths=[str(file) for file in fallback_fonts()],
-            ignore_system_fonts=not use_system_fonts,
-            format="pdf",
-            timestamp=created,
-        )
+        return _compile(root, report, **options), complaint
     except (RuntimeError, ValueError) as error:
         raise ReportError(f"the report could not be typeset: {error}") from error
-    assert isinstance(pdf, bytes)
-    return pdf
+
+
+def _compile(root: Path, report: Composition, **options: Any) -> Any:
+    """Run Typst in ``root``.
+
+    Fonts of the machine are a last resort for letters that no other font holds: they would make the look of a report
+    depend on where it was made.
+    """
+    return typst.compile(
+        str(root / _TEMPLATE),
+        root=str(root),
+        font_paths=[str(root / _FONT_FOLDER)],
+        ignore_system_fonts=not report.letters,
+        **options,
+    )
 
 
 def _save(pdf: bytes, folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ppgssl.arms import ARMS
+from ppgssl.arms import parse_arm
 from ppgssl.config import Study
 from ppgssl.pretraining_options import (
     AnyAugmentation,
@@ -26,9 +26,17 @@ from ppgssl.report.document import Cite, Text
 from ppgssl.report.rounding import enumeration, plural
 
 
-def pretraining_methods(study: Study) -> list[Text]:
-    """Paragraphs on pretext task and encoder, on what pretraining saw, and on the optimisation."""
-    return [_task_and_encoder(study), _exposure(study), _optimisation(study)]
+def pretraining_methods(study: Study, *, is_frozen: bool = False) -> list[Text]:
+    """Paragraphs on pretext task and encoder, on what pretraining saw, and on the optimisation.
+
+    ``is_frozen`` says that the encoder is part of a model that was made before, from other patients.
+    """
+    return [_task_and_encoder(study), _FROZEN if is_frozen else _exposure(study), _optimisation(study)]
+
+
+_FROZEN = (
+    "The encoder was pretrained when the model was made, on recordings of other patients; the model's card says which."
+)
 
 
 def _task_and_encoder(study: Study) -> Text:
@@ -197,7 +205,7 @@ def _unit(options: AnyObjective) -> str:
 
 
 def _exposure(study: Study) -> Text:
-    sources = {ARMS[name].encoder for name in study.arms}
+    sources = {parse_arm(name).encoder for name in study.arms}
     words = {
         "per-fold": {
             "ssl-labelled": "the training patients of the labelled cohort, anew in every fold",

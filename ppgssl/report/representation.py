@@ -171,7 +171,8 @@ def _quantity_words(quantity: ProbeQuantity) -> str:
     unit = f", {quantity.unit}" if quantity.unit else ""
     without = f", {rounding.count(quantity.n_unknown)} without" if quantity.n_unknown else ""
     who = f"{plural(quantity.n_patients, 'patient')}{without}"
-    return f"{quantity.label}{unit} ({quantity.source}; {who}{spread}{chance})"
+    source = f"{quantity.source}; " if quantity.source else ""
+    return f"{quantity.label}{unit} ({source}{who}{spread}{chance})"
 
 
 def _cells(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable
 
 from ppgssl.results import Interval, Results
@@ -79,7 +80,8 @@ def auroc_decimals(results: Results) -> int:
     """
     arms = results.arms
     widths = [_width(arm.auroc) for arm in arms]
-    differences = [d for arm in arms for d in (arm.difference, arm.difference_to_untrained) if d is not None]
+    kinds = ("difference", "difference_to_untrained", "difference_to_clinical")
+    differences = [found for arm in arms for kind in kinds if (found := getattr(arm, kind)) is not None]
     is_narrow = any(width is not None and width < _NARROW_INTERVAL for width in widths)
     return 3 if is_narrow or any(map(_hides_its_side, differences)) else 2
 
@@ -134,7 +136,60 @@ def energy(joules: float | None) -> str:
     return f"{joules:.0f} J"
 
 
+def short(text: str, most: int = 60) -> str:
+    """At most ``most`` letters, for the first page; the sections hold the full text."""
+    return textwrap.shorten(text, most, placeholder=" …")
+
+
 def enumeration(items: Iterable[str], conjunction: str = "and") -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     words = list(items)
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {conjunction} {words[-1]}" if words else ""
+
+
+def interval_words(value: Interval, decimals: int = 2) -> str:
+    """``0.78, 0.70 to 0.85``, for brackets in a sentence."""
+    if not _is_defined(value.ci_low, value.ci_high):
+        return number(value.estimate, decimals)
+    limits = f"{number(value.ci_low, decimals)} to {number(value.ci_high, decimals)}"
+    return f"{number(value.estimate, decimals)}, {limits}"
+
+
+def percent_interval(value: Interval | None, decimals: int = 0, *, signed: bool = False) -> str:
+    """``78 (70 to 85)``, of a share, in percent; the sign stands in the head of the column."""
+    if value is None:
+        return UNDEFINED
+    scaled = {name: None if share is None else 100 * share for name, share in value.model_dump(include=_LIMITS).items()}
+    return interval(Interval(**scaled), decimals, signed=signed)
+
+
+_LIMITS = {"estimate", "ci_low", "ci_high"}
+
+
+def risk(threshold: float) -> str:
+    """``20%``, ``2.5%``: a risk, with the decimals that it needs and no more than two."""
+    return f"{round(100 * threshold, 2):g}%"
+
+
+def p_exact(p: float | None) -> str:
+    """A p-value that comes from no resampling, as journals print it."""
+    return p_value(p, 10**9)
+
+
+def ratio(value: Interval) -> str:
+    """``1.52 (1.20 to 1.93)`` of an odds ratio: two decimals below ten, one above, none from 100 on."""
+    if not _is_defined(value.estimate):
+        return UNDEFINED
+    if not _is_defined(value.ci_low) and not _is_defined(value.ci_high):
+        return f"{_ratio_number(value.estimate)} (no interval)"
+    return f"{_ratio_number(value.estimate)} ({_ratio_number(value.ci_low)} to {_ratio_number(value.ci_high)})"
+
+
+def _ratio_number(value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    if value >= 1e4:
+        return ">9,999"
+    if 0 <= value < 0.005:
+        return "<0.01"
+    return number(value, 2 if value < 9.995 else 1 if value < 99.95 else 0)

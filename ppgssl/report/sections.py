@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 import yaml
 
-from ppgssl.report import figures, rounding, tables, wording
+from ppgssl.report import alt_texts, external_wording, figures, figures_pretraining, rounding, tables, wording
+from ppgssl.report.certainty import certainty
 from ppgssl.report.document import (
     Block,
     Bullets,
@@ -23,30 +23,27 @@ from ppgssl.report.document import (
     Tiles,
     cited_keys,
 )
-from ppgssl.report.families import reference_arm
+from ppgssl.report.layout import chunks
+from ppgssl.report.limitations import limitations
 from ppgssl.report.methods import Configuration, methods
+from ppgssl.report.probast import probast_section
 from ppgssl.report.references import REFERENCES
 from ppgssl.report.representation import representation_section
 from ppgssl.report.rounding import plural
+from ppgssl.report.sections_results import numbered, performance_sections
+from ppgssl.report.sections_robustness import robustness_sections
+from ppgssl.report.shift import shift_section
+from ppgssl.report.tables_pretraining import pretraining_table
+from ppgssl.report.tripod import tripod_section
 from ppgssl.results import CohortFlow, Exclusion, PretrainingRun, Results
 
 MOST_EXAMPLES = 15
 _MOST_DIAGRAMS = 4
 _MOST_REASONS = 5
 
-Item = TypeVar("Item")
-
 
 def _present(*blocks: Block | None) -> tuple[Block, ...]:
     return tuple(block for block in blocks if block is not None)
-
-
-def _chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    return [items[i : i + size] for i in range(0, len(items), size)]
-
-
-def _numbered(label: str, number: int) -> str:
-    return label if number == 0 else f"{label}-{number + 1}"
 
 
 def make_sections(results: Results, config: Configuration, missing_letters: str = "") -> list[Section]:
@@ -58,19 +55,19 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
         _patients(results),
         _quality(results, config),
         _pretraining(results),
-        _results(results),
         representation_section(results),
+        *performance_sections(results),
+        shift_section(results),
+        *robustness_sections(results),
         Section("Methods", methods(results)),
-        Section("Limitations", (Bullets(wording.limitations(results)),)),
+        Section("Limitations", (Bullets(limitations(results)),)),
     ]
     sections = [section for section in sections if section.blocks]
-    numbered = tuple(REFERENCES[key] for key in cited_keys(sections))
-    return [
-        *sections,
-        Section("References", (References(numbered),)),
-        _provenance(results, missing_letters),
-        _appendix(results),
-    ]
+    last = [probast_section(results), _provenance(results, missing_letters), _appendix(results)]
+    checklist = tripod_section(results, [*sections, *last])
+    cited = cited_keys([*sections, checklist, *last])
+    references = Section("References", (References(tuple(REFERENCES[key] for key in cited)),))
+    return [*sections, references, checklist, *last]
 
 
 # --- summary and cohorts ---------------------------------------------------------------------------------------
@@ -78,6 +75,7 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
 
 def _summary(results: Results, config: Configuration) -> Section:
     validation = results.validation
+    words = external_wording if validation.scheme == "external" else wording
     tiles = (
         (rounding.count(validation.n_patients), "patients analysed"),
         (rounding.n_percent(validation.n_events, validation.n_patients), "with the event"),
@@ -87,14 +85,14 @@ def _summary(results: Results, config: Configuration) -> Section:
     return Section(
         "Summary",
         (
-            Callout("In short", wording.headline(results), "finding"),
+            Callout("In short", words.headline(results), "finding"),
             Tiles(tiles),
             Heading("What was asked"),
-            Paragraph(wording.question(results, config.channels)),
+            Paragraph(words.question(results, config.channels)),
             Heading("What was found"),
-            Bullets(wording.findings(results)),
+            Bullets(words.findings(results)),
             Heading("How sure this is"),
-            Bullets(wording.certainty(results)),
+            Bullets(certainty(results)),
             Heading("What this does not show"),
             Bullets(wording.not_shown(results)),
         ),
@@ -192,13 +190,13 @@ def _acquisition(results: Results) -> Iterable[Block]:
         "physiology does not explain tells patients with the event from others, a model can use it as a shortcut."
     )
     yield Bullets(tuple(check.text for check in results.acquisition))
-    for number, checks in enumerate(_chunks(results.acquisition, 6)):
+    for number, checks in enumerate(chunks(results.acquisition, 6)):
         yield Picture(
-            _numbered("figure-acquisition", number),
+            numbered("figure-acquisition", number),
             "Properties of the raw signals in patients with and without the event, as shares of each group. A dashed "
             "line lies between two separate groups of patients.",
             figures.plot_acquisition(checks),
-            "Histograms of raw-signal properties by outcome.",
+            alt_texts.acquisition(checks),
         )
 
 
@@ -215,27 +213,27 @@ def _quality(results: Results, config: Configuration) -> Section:
 
 def _histograms(results: Results, config: Configuration) -> Iterable[Block]:
     min_sqi = config.study.inputs.min_sqi
-    for number, rows in enumerate(_chunks(results.quality, figures.QUALITY_PANELS)):
+    for number, rows in enumerate(chunks(results.quality, figures.QUALITY_PANELS)):
         yield Picture(
-            _numbered("figure-sqi", number),
+            numbered("figure-sqi", number),
             f"Signal quality index of all segments. Segments left of the dashed line, at {min_sqi:g}, were not "
             "accepted (grey).",
             figures.plot_sqi(results, rows, min_sqi),
-            "Histograms of the signal quality index by cohort and channel.",
+            alt_texts.quality(results, rows, min_sqi),
         )
 
 
 def _waveforms(results: Results) -> Iterable[Block]:
     shown = results.examples[:MOST_EXAMPLES]
     left = len(results.examples) - len(shown)
-    for number, examples in enumerate(_chunks(shown, figures.WAVEFORMS)):
+    for number, examples in enumerate(chunks(shown, figures.WAVEFORMS)):
         is_last = (number + 1) * figures.WAVEFORMS >= len(shown)
         yield Picture(
-            _numbered("figure-waveforms", number),
+            numbered("figure-waveforms", number),
             "Example recordings after filtering, as the pipeline saw them. The reason is written where segments were "
             "rejected; a broken line is a gap. The vertical scale is that of each recording.",
             figures.plot_waveforms(results, examples),
-            "Filtered waveforms with accepted and rejected segments shaded.",
+            alt_texts.waveforms(examples),
             (f"{plural(left, 'further example')} not shown.",) if is_last and left else (),
         )
 
@@ -251,21 +249,21 @@ def _pretraining(results: Results) -> Section:
         "Self-supervised pretraining",
         _present(
             *(_warned(run) for run in runs if run.warnings),
-            tables.pretraining_table(results),
+            pretraining_table(results),
             Picture(
                 "figure-curves",
                 "Pretraining loss, one line an encoder (one encoder a fold, or one for all). Held-out patients are "
                 "never trained on; a held-out loss that rises while the other falls would be overfitting.",
-                figures.plot_curves(curves),
-                "Training and validation loss over optimizer steps.",
+                figures_pretraining.plot_curves(curves),
+                alt_texts.losses(curves),
             )
             if curves
             else None,
             Picture(
                 "figure-reconstructions",
                 _reconstruction_caption(filled),
-                figures.plot_reconstructions(filled),
-                "Signals and their reconstruction.",
+                figures_pretraining.plot_reconstructions(filled),
+                alt_texts.reconstructions(filled),
             )
             if filled
             else None,
@@ -281,59 +279,9 @@ def _warned(run: PretrainingRun) -> Callout:
 
 
 def _reconstruction_caption(runs: Sequence[PretrainingRun]) -> str:
-    if figures.is_filled_in(runs):
+    if figures_pretraining.is_filled_in(runs):
         return "Segments of held-out patients: what was hidden from the encoder, and how it was filled in."
     return "Segments of held-out patients, and what came back from the encoder, to which nothing was hidden."
-
-
-def _results(results: Results) -> Section:
-    untrained = tables.untrained_table(results)
-    return Section(
-        "Results",
-        (
-            tables.results_table(results),
-            _forest(results),
-            *_present(untrained, _untrained_forest(results) if untrained else None),
-            *_roc(results),
-        ),
-    )
-
-
-def _forest(results: Results) -> Picture:
-    has_difference = any(arm.difference for arm in results.arms)
-    beside = ", and paired differences to the covariates arm" if has_difference else ""
-    or_none = " (left) or with no difference (right)" if has_difference else ""
-    return Picture(
-        "figure-forest",
-        f"AUROC of every arm with 95% interval{beside}. Open grey circles are controls. Numbers are those of the "
-        f"results table. An interval that crosses the grey line is compatible with guessing{or_none}.",
-        figures.plot_forest(results),
-        "Forest plot of AUROCs and differences.",
-    )
-
-
-def _untrained_forest(results: Results) -> Picture:
-    return Picture(
-        "figure-untrained",
-        "What pretraining itself adds: paired differences in AUROC, with 95% intervals, between each arm with SSL and "
-        "the same arm with an untrained encoder.",
-        figures.plot_untrained_forest(results),
-        "Forest plot of differences to the untrained encoder.",
-    )
-
-
-def _roc(results: Results) -> Iterable[Block]:
-    for number, panels in enumerate(_chunks(figures.roc_panels(results), figures.ROC_PANELS)):
-        yield Picture(
-            _numbered("figure-roc", number),
-            "Receiver operating characteristic curves by kind of arm, with the AUROC. The dotted grey line is the arm "
-            "with clinical covariates alone, the same in every panel."
-            if reference_arm(results)
-            else "Receiver operating characteristic curves by kind of arm, with the AUROC.",
-            figures.plot_roc(results, panels),
-            "ROC curves in small multiples.",
-            floats=True,
-        )
 
 
 # --- provenance ------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Look of the figures: sizes, a palette that survives colour blindness and grey print, and saving as SVG.
 
 Texts are laid out with the metrics of STIX (which ships with matplotlib) and stay text in the SVG, where the name is
-changed to Libertinus Serif, a face of nearly the same widths: Typst sets them in the report's own font and embeds it.
+changed to that of a face of nearly the same widths: Libertinus Serif in the PDF, which Typst embeds, and in a browser
+STIX itself or Times.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 TEXT_WIDTH_IN = 166 / 25.4
@@ -25,7 +27,11 @@ INK, GREY, PALE = "#1c2733", "#7b8794", "#e4e9ee"
 SERIES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 
-_METRICS_FONT, _REPORT_FONT = "STIXGeneral", "Libertinus Serif"
+PRINT_FONTS = "'Libertinus Serif'"
+SCREEN_FONTS = "'STIX Two Text', STIXGeneral, 'Times New Roman', Times, 'Liberation Serif', serif"
+_METRICS_FONT = "STIXGeneral"
+# A cloud of more points than this is a picture inside the SVG: thousands of patients would make it megabytes.
+_MOST_POINTS = 3000
 _RC: Any = {  # matplotlib's own type lists every key there is
     "font.family": [_METRICS_FONT, "DejaVu Sans"],
     "font.size": 8.5,
@@ -58,6 +64,7 @@ _RC: Any = {  # matplotlib's own type lists every key there is
     "lines.linewidth": 1.1,
     "hatch.linewidth": 0.5,
     "path.simplify_threshold": 0.3,
+    "savefig.dpi": 300,
     "svg.fonttype": "none",
     "svg.hashsalt": "ppgssl",  # equal results give equal bytes
     "mathtext.fontset": "stix",
@@ -83,9 +90,17 @@ def new_figure(height_in: float, width_in: float = TEXT_WIDTH_IN) -> Figure:
     return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
-def save_svg(figure: Figure, path: Path) -> None:
-    """Write the figure; its texts name the report's font."""
+def to_svg(figure: Figure) -> str:
+    """The figure as SVG, without a date; :func:`set_fonts` has to name the fonts of its texts."""
+    for points in figure.findobj(PathCollection):
+        if isinstance(points, PathCollection) and len(np.asarray(points.get_offsets())) > _MOST_POINTS:
+            points.set_rasterized(True)
     buffer = io.StringIO()
     with drawing():
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    path.write_text(buffer.getvalue().replace(_METRICS_FONT, _REPORT_FONT), encoding="utf-8")
+    return buffer.getvalue()
+
+
+def set_fonts(svg: str, families: str) -> str:
+    """Name the fonts of a figure's texts, as a CSS list of families."""
+    return svg.replace(f"'{_METRICS_FONT}'", families)

@@ -1,0 +1,51 @@
+"""``ppgssl report``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ppgssl.cli.console import JsonOption, print_summary, print_warnings
+
+if TYPE_CHECKING:
+    from ppgssl.report.delivery import Delivery
+
+
+class Paper(StrEnum):
+    """Sizes of a page."""
+
+    A4 = "a4"
+    US_LETTER = "us-letter"
+
+
+def report(
+    results: Annotated[
+        Path,
+        typer.Argument(help="results.json of `ppgssl evaluate`, or the folder that holds it.", show_default=False),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the report; that of the results by default.")
+    ] = None,
+    paper: Annotated[Paper, typer.Option("--paper", help="Page size of the PDF.")] = Paper.A4,
+    json: JsonOption = False,
+) -> None:
+    """Write the report as PDF and as a page for the browser, with its tables and figures as files, from results.json.
+
+    Nothing else is read: the file may have been moved, and its data may be gone.
+    """
+    from ppgssl.results import RESULTS_FILE, load_results
+
+    file = results / RESULTS_FILE if results.is_dir() else results
+    found = load_results(file)
+    from ppgssl.report.delivery import deliver_report  # after a wrong file was refused: it takes seconds
+
+    delivery = deliver_report(found, file.parent if out is None else out, paper=paper.value)
+    print_warnings(delivery.warnings)
+    print_summary({"study": found.name, "arms": len(found.arms), **paths(delivery)}, as_json=json)
+
+
+def paths(delivery: Delivery) -> dict[str, Any]:
+    """Where the report is, for the summary of a command."""
+    return {"report": str(delivery.pdf), "page": str(delivery.html), "tables_and_figures": str(delivery.exports)}

@@ -1,0 +1,94 @@
+"""The report before it gets a form: PDF, page and files are all made from one composition, so none can differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ppgssl.errors import ReportError
+from ppgssl.report.document import Encoder, Section, cited_keys, link_names
+from ppgssl.report.fonts import missing_letters
+from ppgssl.report.methods import configuration
+from ppgssl.report.sections import make_sections
+from ppgssl.report.style import to_svg
+from ppgssl.results import Results
+
+_LETTERS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Everything that is said and drawn, numbered, and not yet laid out.
+
+    Attributes
+    ----------
+    results : Results
+        All that it was made from.
+    sections : list of Section
+        The blocks.
+    content : list of dict
+        The same for templates: one dictionary a section, see :class:`ppgssl.report.document.Encoder`.
+    names : dict
+        ``Table 3`` or ``Figure 2`` for each label.
+    figures : dict
+        SVG of each figure, by its label.
+    letters : str
+        Letters that the fonts at hand do not hold.
+    created : datetime
+        When the results were made: reports have no time of their own.
+    """
+
+    results: Results
+    sections: list[Section] = field(repr=False)
+    content: list[dict[str, Any]] = field(repr=False)
+    names: dict[str, str]
+    figures: dict[str, str] = field(repr=False)
+    letters: str
+    created: datetime
+
+    @property
+    def title(self) -> str:
+        return self.results.title or self.results.name
+
+    @property
+    def date(self) -> str:
+        """``14 March 2026``."""
+        return f"{self.created.day} {self.created:%B %Y}"
+
+
+def compose(results: Results) -> Composition:
+    """Say and draw all that the results hold; computes no statistic, and reads nothing else.
+
+    Raises
+    ------
+    ReportError
+        If the results hold no valid configuration, or no valid time.
+    """
+    letters = missing_letters(results.model_dump_json())
+    shown = ", ".join(f"U+{ord(letter):04X}" for letter in letters[:_LETTERS_SHOWN])
+    created = _created(results)
+    sections = make_sections(results, configuration(results), shown)
+    names, figures = link_names(sections), {}
+
+    def draw(label: str, figure: Figure) -> str:
+        figures[label] = to_svg(figure)
+        return f"{label}.svg"
+
+    numbers = {key: number for number, key in enumerate(cited_keys(sections), start=1)}
+    encoder = Encoder(numbers, names, draw)
+    content = [encoder.section(section) for section in sections]
+    return Composition(results, sections, content, names, figures, letters, created)
+
+
+def _created(results: Results) -> datetime:
+    try:
+        created = datetime.fromisoformat(results.provenance.created_utc)
+    except ValueError:
+        raise ReportError(
+            f"these results say they were created at {results.provenance.created_utc!r}, which is no ISO 8601 time. "
+            "Run `ppgssl evaluate STUDY.yaml` again."
+        ) from None
+    return created.replace(tzinfo=created.tzinfo or UTC)

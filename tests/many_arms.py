@@ -1,0 +1,24 @@
+"""Thirty arms: the default ones, every control, and other learners."""
+
+from __future__ import annotations
+
+from ppgssl.arms import DEFAULT_ARMS
+
+MANY_ARMS = [
+    *DEFAULT_ARMS,
+    "heart-rate",
+    "minirocket",
+    "covariates+minirocket",
+    "covariates+pulse-wave",
+    "vitals+untrained",
+    "vitals:gradient-boosting",
+    "covariates:horseshoe",
+    "covariates:elastic-net",
+    "covariates+ssl-all:gradient-boosting",
+    "covariates+ssl-all:horseshoe",
+    "covariates+ssl-all:elastic-net",
+    "covariates+ssl-all:late",
+    "covariates+ssl-labelled:late",
+    "ssl-all:gradient-boosting",
+    "vitals+ssl-all:late",
+]
