@@ -12,6 +12,7 @@ from ppgssl.cli.console import (
     JsonOption,
     print_rejects,
     print_summary,
+    print_warnings,
     progress_bar,
     rejects_by_reason,
     set_data_folder,
@@ -37,6 +38,7 @@ def ingest(
     set_data_folder(data)
     with progress_bar(f"ingest {cohort.stem}") as advance:
         summary = run_ingest(cohort, out, n_jobs=jobs, scheduler=scheduler, progress=advance)
+    print_warnings(summary.warnings)
     if not json:
         print_rejects(summary.rejects)
     print_summary(

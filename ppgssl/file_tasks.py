@@ -12,7 +12,8 @@ import pandas as pd
 
 from ppgssl.config import Cohort
 from ppgssl.errors import ReadError, SignalError
-from ppgssl.readers.files import SourceFile
+from ppgssl.readers.files import SourceFile, fill_pattern
+from ppgssl.readers.redaction import redacted
 from ppgssl.readers.sources import OpenRecording, lacks_trends, open_source, source_bytes, source_sha256
 from ppgssl.records import Recording, Reject
 from ppgssl.store.processing import Piece, check_bands, process
@@ -136,7 +137,7 @@ def do_task(task: FileTask) -> FileRows:
         try:
             found = _pieces(source, sha256, task)
         except _BAD_FILE as error:
-            rows.rejects.append((file_reject(source, error), sha256))
+            rows.rejects.append((file_reject(source, error, task.cohort), sha256))
             continue
         if isinstance(found, LongSource):
             rows.long.append(found)
@@ -147,7 +148,7 @@ def do_task(task: FileTask) -> FileRows:
         try:
             pieces += _stretches(task.long, task)
         except _BAD_FILE as error:
-            rows.rejects.append((file_reject(task.long.source, error), task.long.sha256))
+            rows.rejects.append((file_reject(task.long.source, error, task.cohort), task.long.sha256))
     stored = process(pieces, task.cohort)
     segments = segment_rows(stored, task.cohort)
     return replace(rows, recordings=stored, segments=segments)
@@ -163,16 +164,28 @@ def look(task: FileTask) -> tuple[list[dict[str, object]], list[Reject]]:
             _check_rates(recordings, task.cohort)
             rows += [_look_row(recordings, stretch) for stretch in stretches_of(recordings)]
         except _BAD_FILE as error:
-            rejects.append(file_reject(source, error))
+            rejects.append(file_reject(source, error, task.cohort))
             continue
         rejects += _notes(source, task.cohort)
     return rows, rejects
 
 
-def file_reject(source: SourceFile, error: Exception) -> Reject:
-    """What became of a file that raised ``error``."""
+def file_reject(source: SourceFile, error: Exception, cohort: Cohort) -> Reject:
+    """What became of a file that raised ``error``; with `privacy`, in words that show nothing of the file."""
     reason = "signal cannot be processed" if isinstance(error, SignalError) else "file cannot be read"
-    return Reject("file", source.relative, reason, str(error))
+    return Reject(
+        "file", source.relative, reason, str(error) if cohort.privacy is None else _said(source, error, cohort)
+    )
+
+
+def _said(source: SourceFile, error: Exception, cohort: Cohort) -> str:
+    fields = {"patient": source.patient_id, "visit": source.visit, "recording": source.recording}
+    places = {path: fill_pattern(pattern, fields) for pattern, path in source.companions.items()}
+    places[source.path] = source.relative
+    message = str(error)
+    for path, place in places.items():
+        message = message.replace(str(path), place)
+    return redacted(message, cohort, known=[*places.values(), source.recording_id])
 
 
 def _notes(source: SourceFile, cohort: Cohort) -> list[Reject]:

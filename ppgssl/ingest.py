@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,8 +24,11 @@ from ppgssl.file_tasks import (
 from ppgssl.parallel import Died, Workers, workers
 from ppgssl.provenance import Stopwatch, fingerprint, read_run
 from ppgssl.readers import get_reader
-from ppgssl.readers.clinical import read_clinical
+from ppgssl.readers.clinical import Clinical, read_clinical
 from ppgssl.readers.files import SourceFile, find_files
+from ppgssl.readers.pseudonyms import Pseudonyms
+from ppgssl.readers.redaction import redacted
+from ppgssl.readers.secret_key import key_warnings, load_key
 from ppgssl.readers.sources import source_bytes, source_sha256
 from ppgssl.records import Reject
 from ppgssl.store.segmenting import concatenate, ensure_grid
@@ -53,6 +56,7 @@ class IngestSummary:
     n_segments_accepted: int
     n_patients: int
     rejects: pd.DataFrame = field(repr=False)
+    warnings: tuple[str, ...] = ()
 
 
 def ingest(
@@ -84,16 +88,18 @@ def ingest(
     Raises
     ------
     ConfigError
-        If the description is wrong, or no file matches it. A bad file, row or cell is never an error but a row of
-        ``rejects``.
+        If the description is wrong, no file matches it, or the key of its pseudonyms is absent or too short. A bad
+        file, row or cell is never an error but a row of ``rejects``.
     StoreError
-        If the store was made with other signal settings, cannot be written, or is being written by another process.
+        If the store was made with other signal settings or another key, cannot be written, or is being written by
+        another process.
     """
     watch = Stopwatch()
-    cohort, root, sources, escaped = _described(cohort_file)
-    clinical = read_clinical(cohort.clinical, root) if cohort.clinical else None
+    cohort, root, names = _described(cohort_file)
+    sources, escaped = _found(cohort, cohort_file, root, names)
+    clinical = clinical_table(cohort, root, names)
     with only_writer(folder):
-        store = CohortStore.create(folder, cohort)
+        store = CohortStore.create(folder, cohort, key_fingerprint=names.fingerprint if names else "")
         store.forget_sources(store.incomplete_sources())
         store.drop_orphans()
         to_do, gone = _new_and_gone(store, sources)
@@ -105,23 +111,76 @@ def ingest(
         store.replace_rejects("folder", [*escaped, *map(_gone_note, gone)])
         store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
         patients = {source.patient_id for source in sources} | set(store.recordings(["patient_id"])["patient_id"])
-        store.replace_rejects("clinical", clinical_rejects(clinical, patients))
+        store.replace_rejects("clinical", clinical_rejects(clinical, patients, names.originals() if names else None))
         if clinical is not None:
             store.replace_patients(clinical.patients)
         ensure_grid(store, cohort.segments)
         _record_run(store, watch, n_files=len(sources))
-        return _summary(store, n_files=len(sources), n_new=len(to_do), n_gone=len(gone))
+        counts = _summary(store, n_files=len(sources), n_new=len(to_do), n_gone=len(gone))
+        return replace(counts, warnings=_key_warnings(cohort, cohort_file, root, folder))
 
 
-def _described(cohort_file: Path) -> tuple[Cohort, Path, list[SourceFile], list[Reject]]:
-    """The cohort, its root, its files, and files that lie outside the root."""
+def _described(cohort_file: Path) -> tuple[Cohort, Path, Pseudonyms | None]:
+    """The cohort, its root, and who names its patients where it has `privacy`."""
     cohort = load_cohort(cohort_file)
     root = cohort_root(cohort, cohort_file)
     get_reader(cohort.signals.reader).parse_options(cohort.signals.options)  # refuses both before any file is read
+    return cohort, root, Pseudonyms(load_key(cohort.privacy.pseudonyms, cohort_file)) if cohort.privacy else None
+
+
+def _found(
+    cohort: Cohort, cohort_file: Path, root: Path, names: Pseudonyms | None
+) -> tuple[list[SourceFile], list[Reject]]:
+    """The cohort's files, and what is wrong with others; from here on, nothing but a path tells who a patient is."""
     sources, escaped = find_files(cohort, root)
     if not sources:
         raise ConfigError(f"{cohort_file}: no file under {root} matches `signals.files`: {cohort.signals.files!r}")
-    return cohort, root, sources, escaped
+    if names is None:
+        return sources, escaped
+    # In the order of the pseudonyms: that of the rows of a table would tell the order of the ids.
+    renamed = sorted((names.source(source, cohort) for source in sources), key=lambda source: source.relative)
+    return renamed, [names.reject(reject, cohort) for reject in escaped]
+
+
+def clinical_table(cohort: Cohort, root: Path, names: Pseudonyms | None) -> Clinical | None:
+    """The cohort's clinical table, if it has one, under the names that patients have.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`ppgssl.readers.clinical.read_clinical`; where patients have pseudonyms, without what the table says.
+    """
+    if cohort.clinical is None:
+        return None
+    if names is None:
+        return read_clinical(cohort.clinical, root)
+    try:
+        return read_clinical(cohort.clinical, root, pseudonym=names.patient)
+    except ConfigError as error:
+        raise ConfigError(redacted(str(error), cohort, known=[str(root / cohort.clinical.file)])) from None
+
+
+def _key_warnings(cohort: Cohort, cohort_file: Path, root: Path, folder: Path) -> tuple[str, ...]:
+    if cohort.privacy is None:
+        return ()
+    folders = [("the folder of the raw files", root), ("the store", folder)]
+    return key_warnings(cohort.privacy.pseudonyms, cohort_file, folders)
+
+
+def original_names(cohort_file: Path) -> dict[str, str]:
+    """What the pseudonyms of a cohort with `privacy` stand for: patients, recordings and files, from the raw data.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`ingest`; and if the cohort has no `privacy`.
+    """
+    cohort, root, names = _described(cohort_file)
+    if names is None:
+        raise ConfigError(f"{cohort_file} has no `privacy`: its patients have no pseudonyms")
+    _found(cohort, cohort_file, root, names)
+    clinical_table(cohort, root, names)
+    return names.originals()
 
 
 # --- files -> recordings ---------------------------------------------------------------------------------------
@@ -225,19 +284,17 @@ def _rows_of_long(long: LongSource, cohort: Cohort, crew: Workers) -> Iterator[t
         has_failed = has_failed or bool(rows.rejects)
 
 
-def _killer(source: SourceFile) -> Reject:
-    return file_reject(
-        source,
-        ReadError(
-            f"{source.path}: the process that read this file was killed, by a fault that the file sets off in a "
-            "library or for want of memory. Copy the file again from its source; if it is sound, give the machine more "
-            "memory, or ingest with fewer --jobs."
-        ),
+def _killer(source: SourceFile, cohort: Cohort) -> Reject:
+    error = ReadError(
+        f"{source.path}: the process that read this file was killed, by a fault that the file sets off in a library or "
+        "for want of memory. Copy the file again from its source; if it is sound, give the machine more memory, or "
+        "ingest with fewer --jobs."
     )
+    return file_reject(source, error, cohort)
 
 
 def _killer_rows(source: SourceFile, cohort: Cohort) -> FileRows:
-    return FileRows(rejects=[(_killer(source), source_sha256(source, cohort))])
+    return FileRows(rejects=[(_killer(source, cohort), source_sha256(source, cohort))])
 
 
 def _commit(store: CohortStore, batch: Sequence[FileRows]) -> None:
@@ -287,8 +344,9 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     ConfigError
         As :func:`ingest`.
     """
-    cohort, root, sources, escaped = _described(cohort_file)
-    clinical = read_clinical(cohort.clinical, root) if cohort.clinical else None
+    cohort, root, names = _described(cohort_file)
+    sources, escaped = _found(cohort, cohort_file, root, names)
+    clinical = clinical_table(cohort, root, names)
     rows: list[dict[str, object]] = []
     complaints: list[Reject] = []
     n_done = 0
@@ -308,7 +366,9 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
         "files": complaints,
         "joined": [joined_reject(source) for source in dict.fromkeys(find_joined(recordings)["source"])],
         "duplicates": find_duplicates(recordings),
-        "clinical": clinical_rejects(clinical, {source.patient_id for source in sources}),
+        "clinical": clinical_rejects(
+            clinical, {source.patient_id for source in sources}, names.originals() if names else None
+        ),
     }
     return CheckSummary(
         n_files=len(sources),
@@ -325,7 +385,7 @@ def _look_alone(task: FileTask, crew: Workers) -> tuple[list[dict[str, object]],
     single = [FileTask(task.cohort, (source,)) for source in task.sources]
     for source, found in zip(task.sources, crew.run_alone(look, single), strict=True):
         if isinstance(found, Died):
-            complaints.append(_killer(source))
+            complaints.append(_killer(source, task.cohort))
         else:
             rows += found[0]
             complaints += found[1]

@@ -415,3 +415,19 @@ def test_the_example_cohorts_read_the_public_data(test_data, monkeypatch, name):
     if cohort.clinical is not None:
         patients = read_clinical(cohort.clinical, root).patients
         assert {source.patient_id for source in sources} <= set(patients.index)
+
+
+# --- pseudonyms ------------------------------------------------------------------------------------------------
+
+
+def test_pseudonyms_take_the_place_of_ids_everywhere_and_dates_become_days(tmp_path):
+    table = described({"age": VARIABLES["age"], "born": {"kind": "date"}, "seen": {"kind": "date"}})
+    rows = ["b,2,2019-01-01,2019-01-31", "a,old,2018-01-01,", "c,3,,2020-01-01", "c,4,,2020-01-01", ",5,,"]
+    (tmp_path / "t.csv").write_text("\n".join(["id,age,born,seen", *rows]) + "\n")
+    named = {"a": "p2", "b": "p1", "c": "p3"}
+    clinical = read_clinical(table, tmp_path, pseudonym=named.__getitem__)
+    assert clinical.patients.index.tolist() == ["p1", "p2"]  # in the order of the pseudonyms
+    assert clinical.patients["born"].tolist() == [0.0, 0.0]
+    assert clinical.patients["seen"].fillna(-1).tolist() == [30.0, -1]
+    assert clinical.rejected_ids == {"p3"}
+    assert sorted(item.subject for item in clinical.problems) == ["p2/age", "p3", "row 6"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ppgssl.config import Cohort
 from ppgssl.errors import ConfigError
-from ppgssl.readers.files import find_files
+from ppgssl.readers.files import fill_pattern, find_files
 
 
 def cohort(files: str) -> Cohort:
@@ -59,6 +59,11 @@ def test_a_field_that_occurs_twice_has_one_text(folder):
     root = folder("P1/P1_a.csv", "P2/P1_a.csv")
     sources, _ = find_files(cohort("{patient}/{patient}_{recording}.csv"), root)
     assert [source.relative for source in sources] == ["P1/P1_a.csv"]
+
+
+def test_a_pattern_filled_with_what_a_name_says_is_that_name():
+    fields = {"patient": "p1", "visit": "2", "recording": "x"}
+    assert fill_pattern("a b/{patient:[a-z]{1}[0-9]+}_{visit}/{patient}.csv", fields) == "a b/p1_2/p1.csv"
 
 
 def test_a_name_that_can_be_read_in_two_ways_is_rejected_rather_than_guessed(folder):

@@ -30,6 +30,12 @@ def test_further_pairs_are_counted():
     assert id_hint(["1", "2", "3"], ["01", "02", "03", "4"]).endswith("leading zeros, as do 2 other pairs of ids")
 
 
+def test_pairs_are_counted_where_ids_may_not_be_shown():
+    assert id_hint(["1", "2"], ["01", "02"], show_ids=False) == "the ids of 2 pairs differ only by leading zeros"
+    assert id_hint(["p7"], ["P7"], show_ids=False) == "the ids of 1 pair differ only by upper and lower case"
+    assert id_hint(["1"], ["2"], show_ids=False) == ""
+
+
 def test_ids_that_have_a_counterpart_need_no_hint():
     assert id_hint(["1", "2"], ["1", "2", "3"]) == ""
     assert id_hint(["7", "007"], ["7", "007"]) == ""

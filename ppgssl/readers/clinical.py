@@ -14,6 +14,7 @@ import pandas as pd
 
 from ppgssl.config import ClinicalTable, Variable, suggest
 from ppgssl.errors import ConfigError, ReadError
+from ppgssl.readers.date_offsets import days_from_first
 from ppgssl.readers.dates import fitting_formats, is_date_format, read_date, read_iso_date
 from ppgssl.readers.patient_ids import id_hint
 from ppgssl.readers.text_tables import TextTable, canonical_text, plain_number, read_text_table
@@ -37,9 +38,9 @@ class Clinical:
 
     Attributes
     ----------
-    patients : DataFrame, index ``patient_id`` (str, as written in the table)
+    patients : DataFrame, index ``patient_id`` (str, as written in the table, or a pseudonym)
         A column for each variable: float for numeric; 0.0 or 1.0 (the event) for binary; the level for categorical;
-        'YYYY-MM-DD' for a date. NaN, or None of a level or date, where missing.
+        'YYYY-MM-DD' for a date, or with pseudonyms a number of days. NaN, or None of a level or date, where missing.
     problems : list of Reject
         ``unit`` "cell": became missing; "patient": left out; "row" and "variable": suspicious, and kept as it is.
         Details name file, row and column, and never a clinical value.
@@ -72,7 +73,7 @@ class _Row(NamedTuple):
         return tuple(cell.value for cell in self.cells.values())
 
 
-def read_clinical(table: ClinicalTable, root: Path) -> Clinical:
+def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str], str] | None = None) -> Clinical:
     """Read and check the clinical table.
 
     Rows that do not have the values that ``where`` asks for are left out first. A cell that is not what the dictionary
@@ -86,6 +87,9 @@ def read_clinical(table: ClinicalTable, root: Path) -> Clinical:
         Its description in ``cohort.yaml``.
     root : Path
         The cohort's folder.
+    pseudonym : callable, optional
+        From a patient's id to the name that takes its place. Patients are then in the order of these names, and dates
+        are days from the patient's first one; see :mod:`ppgssl.readers.date_offsets`.
 
     Raises
     ------
@@ -99,6 +103,8 @@ def read_clinical(table: ClinicalTable, root: Path) -> Clinical:
     places = _places(whole, table)
     text = _chosen_rows(whole, table)
     rows = _rows(text, table, places)
+    if pseudonym is not None:
+        rows = [row._replace(patient_id=_renamed(row.patient_id, pseudonym)) for row in rows]
     _check_kinds(text, table, rows)
     kept, problems, rejected = _one_row_each(text, table, rows)
     patients = _frame(kept, table)
@@ -109,7 +115,7 @@ def read_clinical(table: ClinicalTable, root: Path) -> Clinical:
         if cell.problem
     ]
     return Clinical(
-        patients=patients,
+        patients=patients if pseudonym is None else days_from_first(patients.sort_index(), _dates(table)),
         problems=[*problems, *cell_problems, *_identical_patients(patients), *unit_suspects(patients, table)],
         rejected_ids=frozenset(rejected),
         n_rows=len(text.rows) + len(text.misshapen),
@@ -210,6 +216,14 @@ def _rows(text: TextTable, table: ClinicalTable, places: dict[str, int]) -> list
         )
         for number, cells in text.rows
     ]
+
+
+def _renamed(patient_id: str, pseudonym: Callable[[str], str]) -> str:
+    return pseudonym(patient_id) if patient_id.strip() else patient_id
+
+
+def _dates(table: ClinicalTable) -> list[str]:
+    return [name for name, variable in table.variables.items() if variable.kind == "date"]
 
 
 def _cell_reader(variable: Variable, decimal: str, is_typed: bool) -> Callable[[str], _Cell]:

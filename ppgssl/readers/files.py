@@ -109,6 +109,11 @@ def companion_patterns(cohort: Cohort) -> dict[str, str]:
     return keys | ({signals.trends.file: "signals.trends.file"} if signals.trends else {})
 
 
+def fill_pattern(files: str, fields: Mapping[str, str]) -> str:
+    """The path that a pattern stands for where its fields have these texts."""
+    return _FIELD.sub(lambda match: fields[match[1]], files)
+
+
 @dataclass(frozen=True)
 class _Matched:
     """Files that match each pattern, and what is wrong with others."""

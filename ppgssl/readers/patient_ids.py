@@ -14,13 +14,15 @@ _SIMPLER: dict[str, Callable[[str], str]] = {
 }
 
 
-def id_hint(ids_a: Iterable[str], ids_b: Iterable[str]) -> str:
+def id_hint(ids_a: Iterable[str], ids_b: Iterable[str], *, show_ids: bool = True) -> str:
     """Say how ids without a counterpart would find one; empty if they would not.
 
     Parameters
     ----------
     ids_a, ids_b : iterables of str
         Patients of the table, and of the files, or the other way round.
+    show_ids : bool
+        False counts the pairs, and names none.
 
     Returns
     -------
@@ -31,6 +33,8 @@ def id_hint(ids_a: Iterable[str], ids_b: Iterable[str]) -> str:
     only_a, only_b = sorted(a - b), sorted(b - a)
     for words, simplify in [*_SIMPLER.items(), (_several(), _simplest)]:
         pairs = _pairs(only_a, only_b, simplify)
+        if pairs and not show_ids:
+            return f"the ids of {len(pairs)} pair{'s' if len(pairs) > 1 else ''} differ only by {words}"
         if pairs:
             others = len(pairs) - 1
             more = f", as do {others} other pair{'s' if others > 1 else ''} of ids" if others else ""

@@ -129,25 +129,56 @@ class CohortStore:
         self.trends: list[TrendName] = list(trends.columns) if trends else []
 
     @classmethod
-    def create(cls, folder: Path, cohort: Cohort) -> CohortStore:
+    def create(cls, folder: Path, cohort: Cohort, *, key_fingerprint: str = "") -> CohortStore:
         """Open the store in ``folder``, or make it for ``cohort``.
+
+        ``key_fingerprint`` tells the key of its pseudonyms; empty where patients are called by their ids.
 
         Raises
         ------
         StoreError
-            If the store was made from a description that treats signals otherwise; the message names the keys.
+            If the store was made from a description that treats signals otherwise; the message names the keys. If its
+            patients are named otherwise: by another key, or by their ids.
         """
         if (folder / COHORT_FILE).is_file():
+            cls(folder)._check_same_names(key_fingerprint)
             cls(folder)._check_same_signals(cohort)
         else:
             _check_usable(folder)
             folder.mkdir(parents=True, exist_ok=True)
             with _in_words(f"the store {folder}"):
-                write_atomically(folder / FORMAT_FILE, json.dumps({"format": FORMAT}))
+                key = {"pseudonym_key": key_fingerprint} if key_fingerprint else {}
+                write_atomically(folder / FORMAT_FILE, json.dumps({"format": FORMAT} | key))
         # Last, because it is what makes the folder a store.
         with _in_words(f"the store {folder}"):
-            save_description(cohort, folder / COHORT_FILE)
+            # Not where the key lies: nobody needs it who uses the store, and moving it changes no result.
+            save_description(cohort.model_copy(update={"privacy": None}), folder / COHORT_FILE)
         return cls(folder)
+
+    @property
+    def key_fingerprint(self) -> str:
+        """Tells the key of the pseudonyms that patients have here; empty where they have none."""
+        return str(json.loads((self.folder / FORMAT_FILE).read_text(encoding="utf-8")).get("pseudonym_key", ""))
+
+    def _check_same_names(self, key_fingerprint: str) -> None:
+        before, start = self.key_fingerprint, f"the store {self.folder} was made "
+        if before == key_fingerprint:
+            return
+        if not before:
+            raise StoreError(
+                f"{start}without pseudonyms: it holds ids of patients and names of files. Delete it, with all that was "
+                "made from it, and run ingest again."
+            )
+        if not key_fingerprint:
+            raise StoreError(
+                f"{start}with pseudonyms, and `privacy` is gone from the cohort's description: patients would be there "
+                "twice, with their ids too. Put it back, or give another folder with --out."
+            )
+        raise StoreError(
+            f"{start}with another key (its fingerprint is {before}, and that of the key given is {key_fingerprint}): "
+            "every patient would get a second pseudonym. Give the key that it was made with in `privacy.pseudonyms`, "
+            "or another folder with --out."
+        )
 
     def _check_same_signals(self, cohort: Cohort) -> None:
         before, now = _signal_settings(self.cohort), _signal_settings(cohort)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -53,13 +55,20 @@ def find_duplicates(recordings: pd.DataFrame) -> list[Reject]:
     return rejects
 
 
-def clinical_rejects(clinical: Clinical | None, patients_with_signals: set[str]) -> list[Reject]:
-    """What is wrong with the clinical table, and the patients that only the table or only the files know."""
+def clinical_rejects(
+    clinical: Clinical | None, patients_with_signals: set[str], originals: Mapping[str, str] | None = None
+) -> list[Reject]:
+    """What is wrong with the clinical table, and the patients that only the table or only the files know.
+
+    Where patients have pseudonyms, ``originals`` says what these stand for, as far as it is known: ids that nearly meet
+    are counted then, and not named.
+    """
     if clinical is None:
         return []
     kept = set(clinical.patients.index)
     in_table = kept | set(clinical.rejected_ids)
-    hint = id_hint(in_table, patients_with_signals)
+    written = [_as_written(names, originals) for names in (in_table, patients_with_signals)]
+    hint = id_hint(*written, show_ids=originals is None)
     hint = f" ({hint})" if hint else ""
     no_signals = sorted(kept - patients_with_signals)
     no_row = sorted(patients_with_signals - in_table)
@@ -74,3 +83,7 @@ def clinical_rejects(clinical: Clinical | None, patients_with_signals: set[str])
             for name in no_row
         ),
     ]
+
+
+def _as_written(names: set[str], originals: Mapping[str, str] | None) -> set[str]:
+    return names if originals is None else {originals[name] for name in names if name in originals}

@@ -1,0 +1,41 @@
+"""``ppgssl pseudonyms``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from ppgssl.cli.console import DataOption, JsonOption, print_summary, set_data_folder
+
+
+def pseudonyms(
+    cohort: Annotated[Path, typer.Argument(help="Description of the cohort: cohort.yaml.", show_default=False)],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Pseudonyms of patients, recordings or files; or their names.", show_default=False),
+    ],
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what pseudonyms stand for, or which ones names have: for those who hold the raw files and the key.
+
+    What is printed names patients.
+    """
+    from ppgssl.errors import ConfigError
+    from ppgssl.ingest import original_names
+
+    set_data_folder(data)
+    originals = original_names(cohort)
+    known = {original: pseudonym for pseudonym, original in originals.items()} | originals
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"neither a pseudonym nor a name of the raw files of {cohort}: {', '.join(unknown)}. Is it of another "
+            "cohort, or made with another key? Of a recording, give what stands before # and @."
+        )
+    if json:
+        print_summary({name: known[name] for name in names}, as_json=True)
+        return
+    for name in names:
+        typer.echo(f"{name}  {known[name]}")
