@@ -1,4 +1,4 @@
-"""JSON Schema of what a user writes (cohort.yaml, study.yaml) and of what the report is made from (results.json)."""
+"""JSON Schema of what a user writes (cohort.yaml, study.yaml), of results (results.json) and of models (model.json)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 from ppgssl.config import Cohort, Study
+from ppgssl.models.card import ModelCard
 from ppgssl.results import Results
 
 FOLDER = Path(__file__).parent
-MODELS = {"cohort": Cohort, "study": Study, "results": Results}
+MODELS = {"cohort": Cohort, "study": Study, "results": Results, "model": ModelCard}
 
 
 def schema_text(name: str) -> str:

@@ -1,0 +1,50 @@
+"""``ppgssl fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from ppgssl.cli.console import JsonOption, print_summary, print_warnings, progress_bar, study_out
+from ppgssl.cli.pretrain import StudyArgument
+
+
+def fit(
+    study: StudyArgument,
+    arm: Annotated[str, typer.Option("--arm", help="Arm to fit, such as covariates+ssl-all.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the model.", show_default=False)],
+    study_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--study-out",
+            help="Folder of the study's outputs, instead of `out` in study.yaml.",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Make one model to take away: an arm of a study, fitted to all of its labelled patients."""
+    from ppgssl.config import load_study
+    from ppgssl.fit_model import fit_model
+    from ppgssl.store.study_data import load_study_data
+
+    description = load_study(study)
+    folder = study_out(study, description.out, study_folder)
+    study_data = load_study_data(description, study, folder)
+    with progress_bar("fit") as advance:
+        model = fit_model(study_data, arm, folder, out, progress=advance)
+    card = model.card
+    print_warnings([*([card.performance_note] if card.performance_note else []), *card.notes])
+    print_summary(
+        {
+            "model": str(out),
+            "arm": card.arm,
+            "patients": card.n_patients,
+            "events": card.n_events,
+            "auroc": card.performance.auroc.estimate if card.performance else None,
+            "fingerprint": model.fingerprint,
+        },
+        as_json=json,
+        next_command=f"ppgssl predict {out} FILES...   or   ppgssl evaluate --model {out} COHORT.yaml --out DIR",
+    )

@@ -1,0 +1,68 @@
+"""``ppgssl predict``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from ppgssl.cli.console import DataOption, print_warnings, set_data_folder
+
+
+class Format(StrEnum):
+    """How predictions are written."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder that `ppgssl fit` made.", show_default=False)],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Raw files; by default all of the cohort's.", show_default=False),
+    ] = None,
+    cohort: Annotated[
+        Path | None,
+        typer.Option(
+            "--cohort",
+            help="Description of where the files are from; by default they are read as the training cohort's were.",
+            show_default=False,
+        ),
+    ] = None,
+    clinical: Annotated[
+        Path | None,
+        typer.Option("--clinical", help="Table of clinical values, instead of the cohort's.", show_default=False),
+    ] = None,
+    recalibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--recalibration",
+            help="recalibration-*.json of `ppgssl evaluate --model`: its risk stands beside the model's.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[Format, typer.Option("--format", help="Of the predictions.")] = Format.CSV,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; by default they are printed.", show_default=False)
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Predict patients from raw files: a risk with its interval and reasons to distrust it, or a refusal."""
+    from ppgssl.models.folder import load_model
+    from ppgssl.predict import load_recalibration
+    from ppgssl.predict import predict as run_predict
+    from ppgssl.provenance import write_atomically
+
+    set_data_folder(data)
+    loaded = load_model(model)
+    updating = load_recalibration(recalibration, loaded) if recalibration else None
+    found = run_predict(loaded, files or [], cohort_file=cohort, clinical=clinical, recalibration=updating)
+    is_json = output is Format.JSON
+    text = found.model_dump_json(indent=1) + "\n" if is_json else found.table().to_csv(index=False)
+    print_warnings(found.warnings)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_atomically(out, text)

@@ -1,0 +1,137 @@
+"""A frozen model's risks moved to fit another place: in the large (its prevalence), or by slope too [1]_.
+
+References
+----------
+.. [1] Steyerberg et al., Validation and updating of predictive logistic regression models: a study on sample size and
+       shrinkage, Statistics in Medicine 23:2567-2586, 2004, doi 10.1002/sim.1844.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import expit, logit
+
+from ppgssl.errors import EvaluationError
+from ppgssl.evaluation.calibration import CLIP
+from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
+from ppgssl.records import BoolArray, FloatArray, IntArray
+
+Method = Literal["in-the-large", "by-slope"]
+METHODS: tuple[Method, ...] = ("in-the-large", "by-slope")
+LABELS: dict[Method, str] = {"in-the-large": "recalibrated in the large", "by-slope": "recalibrated by slope"}
+# Patients of either outcome that it takes to fit one number, and two.
+MIN_CLASS: dict[Method, int] = {"in-the-large": 5, "by-slope": 10}
+N_FOLDS = 10
+
+
+class Recalibration(BaseModel):
+    """``logit(new risk) = intercept + slope * logit(risk)``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Method
+    intercept: float
+    slope: float = Field(1.0, gt=0)
+    n_patients: int
+    n_events: int
+    cohort: str = ""
+    model_sha256: str = Field("", description="The model whose risks it is for.")
+
+    def apply(self, risk: FloatArray) -> FloatArray:
+        """Recalibrated risks of any shape; the order of patients stays."""
+        return np.asarray(expit(self.intercept + self.slope * _logits(risk)))
+
+    @property
+    def text(self) -> str:
+        where = f" on {self.cohort}" if self.cohort else ""
+        return (
+            f"{LABELS[self.method]}{where} ({self.n_patients} patients, {self.n_events} events): logit of the risk = "
+            f"{self.intercept:.4f} + {self.slope:.4f} * logit of the model's risk"
+        )
+
+
+def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Recalibration:
+    """Recalibration of largest likelihood.
+
+    ``in-the-large`` adds a number to all logits, so that mean risk and prevalence agree; ``by-slope`` multiplies them
+    too, where risks are too extreme or too timid.
+
+    Parameters
+    ----------
+    y_true : bool array, shape (n_patients,)
+    risk : float array, shape (n_patients,)
+        In 0..1; moved to ``CLIP .. 1 - CLIP``.
+    method : {"in-the-large", "by-slope"}
+
+    Raises
+    ------
+    EvaluationError
+        If either outcome has fewer patients than ``MIN_CLASS`` says; by slope also if risks tell the outcomes apart
+        without error or do not vary, or if higher risks go with fewer events: then the order is wrong, and no
+        recalibration mends that.
+    """
+    n_rarer = int(min(y_true.sum(), (~y_true).sum()))
+    if n_rarer < MIN_CLASS[method]:
+        raise EvaluationError(
+            f"not {LABELS[method]}: {n_rarer} patient(s) of the rarer outcome, and at least {MIN_CLASS[method]} "
+            "are needed"
+        )
+    if method == "by-slope" and is_separated(_logits(risk), y_true, np.ones((len(risk), 1)))[0]:
+        raise EvaluationError(f"not {LABELS[method]}: risks separate the outcomes, or do not vary")
+    intercept, slope = _line(y_true, _logits(risk), method)
+    if slope <= 0:
+        raise EvaluationError(f"not {LABELS[method]}: higher risks go with fewer events here, so their order is wrong")
+    return Recalibration(
+        method=method, intercept=intercept, slope=slope, n_patients=len(y_true), n_events=int(y_true.sum())
+    )
+
+
+def cross_recalibrated(y_true: BoolArray, risk: FloatArray, method: Method, *, seed: int) -> FloatArray:
+    """Risks of patients recalibrated by what other patients told: what recalibration is worth on the next patients.
+
+    In ``N_FOLDS`` parts, or as many as the rarer outcome has patients, stratified by outcome.
+
+    Parameters
+    ----------
+    y_true, risk, method
+        As of :func:`fit_recalibration`.
+    seed : int
+        Of the parts.
+
+    Raises
+    ------
+    EvaluationError
+        As :func:`fit_recalibration`.
+    """
+    fit_recalibration(y_true, risk, method)  # refuses before any part is fitted
+    found, x = np.empty(len(risk)), _logits(risk)
+    for part in _parts(y_true, seed):
+        rest = np.setdiff1d(np.arange(len(risk)), part)
+        intercept, slope = _line(y_true[rest], x[rest], method)
+        found[part] = expit(intercept + slope * x[part])
+    return found
+
+
+def _line(y_true: BoolArray, logits: FloatArray, method: Method) -> tuple[float, float]:
+    """Intercept and slope."""
+    ones = np.ones((len(logits), 1))
+    if method == "in-the-large":
+        return float(fit_weightings(ones, y_true, ones, offset=logits)[0, 0]), 1.0
+    intercept, slope = fit_weightings(np.column_stack([ones, logits]), y_true, ones)[:, 0]
+    return float(intercept), float(slope)
+
+
+def _parts(y_true: BoolArray, seed: int) -> Iterator[IntArray]:
+    rng = np.random.default_rng(seed)
+    n = int(min(N_FOLDS, y_true.sum(), (~y_true).sum()))
+    order = np.concatenate([rng.permutation(np.flatnonzero(of_class)) for of_class in (y_true, ~y_true)])
+    for number in range(n):
+        yield np.sort(order[number::n])
+
+
+def _logits(risk: FloatArray) -> FloatArray:
+    return np.asarray(logit(np.clip(risk, CLIP, 1 - CLIP)))

@@ -1,0 +1,133 @@
+"""``model.json``: all that must be known of a model to use it, judge it, and not to test it on patients it has seen."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ppgssl.classifiers.preparation import Columns
+from ppgssl.config import Cohort, Study
+from ppgssl.models.reference import Neighbourhood, Reference
+from ppgssl.results import Interval
+from ppgssl.selfsupervised.input_description import InputDescription
+
+FORMAT = 1
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Covariate(_Model):
+    """A clinical value that the model takes."""
+
+    name: str
+    label: str
+    kind: Literal["numeric", "binary", "categorical"]
+    unit: str = ""
+    levels: list[str] = Field(default_factory=list, description="Of a binary variable, the last is what 1 means.")
+    plausible: tuple[float, float] | None = Field(None, description="Values outside were taken as missing.")
+    usual: tuple[float, float] | None = Field(None, description="Between them lie 98 % of the training patients.")
+    share_missing: float = Field(description="Of the training patients.")
+
+
+class ModelColumns(_Model):
+    """Columns of the classifier, in order, and the levels of categorical ones as they stand in a table of patients."""
+
+    numeric: list[str]
+    categorical: list[str]
+    features: list[str]
+    levels: dict[str, list[float | str]]
+
+    def as_columns(self) -> Columns:
+        return Columns(tuple(self.numeric), tuple(self.categorical), tuple(self.features))
+
+
+class Threshold(_Model):
+    """A risk at or above which a patient counts as positive."""
+
+    rule: Literal["youden", "sensitivity", "given"]
+    label: str
+    threshold: float
+    sensitivity: float = Field(description="Of training patients, by risks of models not fitted to them.")
+    specificity: float
+
+
+class Performance(_Model):
+    """What the study found for this arm: by models fitted in the same way to parts of the patients."""
+
+    scheme: str
+    n_patients: int
+    n_events: int
+    auroc: Interval
+    auprc: Interval | None = None
+    brier: Interval | None = None
+    calibration_intercept: Interval | None = None
+    calibration_slope: Interval | None = None
+    created_utc: str
+    results_sha256: str
+
+
+class Usual(_Model):
+    """What recordings of training patients were like: fewer accepted segments than nearly all had are poor."""
+
+    n_segments: float = Field(description="5th percentile of the accepted segments of a patient.")
+    share: float = Field(description="5th percentile of the share of a patient's segments that were accepted.")
+
+
+class Seen(_Model):
+    """Whom the model has seen: hashes, by which they can be recognised but not listed."""
+
+    patients_sha256: list[str] = Field(description="Of patient keys, `cohort/patient`.")
+    signals_sha256: list[str] = Field(description="Of the raw signals of their recordings.")
+
+
+class ModelCard(_Model):
+    """``model.json``."""
+
+    format: Literal[1] = 1
+    name: str
+    title: str
+    arm: str
+    arm_label: str
+    learner: str
+    outcome: str
+    outcome_label: str
+    event_label: str
+    n_patients: int
+    n_events: int
+    n_pretraining_patients: int = Field(description="Whose signals the encoder was trained on; 0 without SSL.")
+    n_pretraining_segments: int
+    columns: ModelColumns
+    covariates: list[Covariate]
+    n_refits: int = Field(description="Refits to bootstrap samples, from which intervals come.")
+    thresholds: list[Threshold]
+    performance: Performance | None = None
+    performance_note: str = Field("", description="Why there is none, or what else holds.")
+    input: InputDescription
+    usual: Usual
+    references: list[Reference]
+    neighbourhood: Neighbourhood | None = Field(None, description="Of the features; null without features.")
+    check: list[float] = Field(
+        default_factory=list, description="Embedding of a made-up segment: another one means other software."
+    )
+    seen: Seen
+    study: dict[str, Any] = Field(description="study.yaml with defaults; without paths.")
+    cohort: dict[str, Any] = Field(description="cohort.yaml of the labelled cohort; without its folder.")
+    stores: dict[str, str] = Field(description="Fingerprint of the tables of each cohort.")
+    notes: list[str] = Field(default_factory=list)
+    seed: int
+    created_utc: str
+    versions: dict[str, str]
+    platform: str
+
+    @property
+    def prevalence(self) -> float:
+        return self.n_events / self.n_patients
+
+    def study_model(self) -> Study:
+        return Study.model_validate(self.study)
+
+    def cohort_model(self) -> Cohort:
+        return Cohort.model_validate(self.cohort)

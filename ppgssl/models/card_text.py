@@ -1,0 +1,142 @@
+"""``model_card.md``: what a model is for, whom it was made of, how good it is, and where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ppgssl.models.card import Covariate, ModelCard
+from ppgssl.results import Interval
+
+
+def card_text(card: ModelCard) -> str:
+    """The card, in Markdown. Sections follow Mitchell et al., Model cards for model reporting, FAT* 2019,
+    doi 10.1145/3287560.3287596.
+    """
+    sections = {
+        "Intended use": _use(card),
+        "What it takes": _inputs(card),
+        "Whom it was made of": _cohort(card),
+        "Performance": _performance(card),
+        "Thresholds": _thresholds(card),
+        "Limits": _limits(card),
+        "Where it comes from": _origin(card),
+    }
+    body = "\n\n".join(f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items())
+    return f"# {card.title}\n\nModel `{card.name}`, made {card.created_utc} by ppgssl {_version(card)}.\n\n{body}\n"
+
+
+def _version(card: ModelCard) -> str:
+    return card.versions.get("ppgssl", "of unknown version")
+
+
+def _use(card: ModelCard) -> Iterator[str]:
+    yield (
+        f"Estimates the risk of “{card.outcome_label}” ({card.event_label}) of patients like those below, for research "
+        "and for validation on new cohorts with `ppgssl evaluate --model`."
+    )
+    yield ""
+    yield (
+        "Not a medical device. No decision about a patient may rest on it: whether acting on its risks helps patients "
+        "was not studied. Validate it on patients of the place where it is to be used, and recalibrate it if that "
+        "says so, before anything else."
+    )
+
+
+def _inputs(card: ModelCard) -> Iterator[str]:
+    described = card.input
+    if card.columns.features or not card.covariates:
+        channels = ", ".join(channel.name for channel in described.channels)
+        yield (
+            f"Signals: {channels}; segments of {described.segment_s:g} s every {described.step_s:g} s at "
+            f"{described.fs_hz:g} Hz, normalisation `{described.normalisation}`; {len(card.columns.features)} features."
+        )
+        yield ""
+    if not card.covariates:
+        return
+    yield "| covariate | unit or levels | 98 % of training patients | missing in training |"
+    yield "|---|---|---|---|"
+    for one in card.covariates:
+        yield f"| {one.label} (`{one.name}`) | {_unit(one)} | {_usual(one)} | {100 * one.share_missing:.0f} % |"
+    yield ""
+    yield "A missing value becomes the median, or the most frequent level, of the training patients."
+
+
+def _unit(one: Covariate) -> str:
+    return one.unit or ", ".join(one.levels) or "no unit"
+
+
+def _usual(one: Covariate) -> str:
+    return f"{one.usual[0]:.4g} to {one.usual[1]:.4g}" if one.usual else ""
+
+
+def _cohort(card: ModelCard) -> Iterator[str]:
+    cohort = card.cohort
+    yield (
+        f"{cohort.get('title') or cohort.get('name')}: {card.n_patients} patients, {card.n_events} with the event "
+        f"({100 * card.prevalence:.1f} %)."
+    )
+    if card.n_pretraining_patients:
+        yield (
+            f"The encoder was pretrained on {card.n_pretraining_segments} segments of {card.n_pretraining_patients} "
+            f"patients ({', '.join(card.stores)}), without outcomes."
+        )
+    for text in (cohort.get("description"), cohort.get("citation")):
+        if text:
+            yield ""
+            yield str(text).strip()
+
+
+def _performance(card: ModelCard) -> Iterator[str]:
+    found = card.performance
+    if found is None:
+        yield f"Not known. {card.performance_note}"
+        return
+    yield (
+        "Of models made in the same way from parts of the patients and tested on the others "
+        f"({found.scheme}; {found.n_patients} patients, {found.n_events} events). This very model has been tested on "
+        "nobody: all patients went into it."
+    )
+    yield ""
+    yield "| measure | estimate (95 % interval) |"
+    yield "|---|---|"
+    for label, interval in (
+        ("AUROC", found.auroc),
+        ("Area under the precision-recall curve", found.auprc),
+        ("Brier score", found.brier),
+        ("Calibration in the large (0 is ideal)", found.calibration_intercept),
+        ("Calibration slope (1 is ideal)", found.calibration_slope),
+    ):
+        if interval is not None:
+            yield f"| {label} | {_interval(interval)} |"
+
+
+def _interval(value: Interval) -> str:
+    if value.estimate is None or value.ci_low is None or value.ci_high is None:
+        return "not defined"
+    return f"{value.estimate:.3f} ({value.ci_low:.3f} to {value.ci_high:.3f})"
+
+
+def _thresholds(card: ModelCard) -> Iterator[str]:
+    yield "Chosen on training patients, by risks of models that were not fitted to them."
+    yield ""
+    yield "| rule | risk | sensitivity | specificity |"
+    yield "|---|---|---|---|"
+    for one in card.thresholds:
+        yield f"| {one.label} | {one.threshold:.3f} | {one.sensitivity:.2f} | {one.specificity:.2f} |"
+
+
+def _limits(card: ModelCard) -> Iterator[str]:
+    yield (
+        f"- Intervals of a risk come from {card.n_refits} refits to bootstrap samples of the training patients: they "
+        "tell how much the risk depends on who these were. They do not cover the encoder, which stays as it is, the "
+        "chance of the outcome itself, or that other patients may be different."
+    )
+    yield "- Risks hold where patients, devices and the way patients are chosen are like those above."
+    yield "- Reasons to distrust a risk (missing values, poor signals, unlike training) come with each prediction."
+    yield from (f"- {note}" for note in card.notes)
+
+
+def _origin(card: ModelCard) -> Iterator[str]:
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(card.versions.items()))
+    yield f"Seed {card.seed}; {packages}; {card.platform}."
+    yield "Data: " + ", ".join(f"{name} ({digest[:12]})" for name, digest in card.stores.items()) + "."

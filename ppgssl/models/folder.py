@@ -1,0 +1,255 @@
+"""A model on disk: plain numbers, JSON and text, each file under its checksum. Nothing in it is code, and none is run.
+
+model.json               what the model is
+model_card.md            the same in words
+classifier.safetensors   the numbers of the classifier
+encoder/                 the encoder, as `ppgssl pretrain` keeps one: model.json, encoder.safetensors
+SHA256SUMS               a checksum of each of them; `sha256sum -c SHA256SUMS` verifies it without ppgssl
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from ppgssl.errors import StoreError
+from ppgssl.features.embeddings import embed
+from ppgssl.models.card import FORMAT, ModelCard
+from ppgssl.models.linear import LinearModel
+from ppgssl.provenance import file_sha256, versions, write_atomically
+from ppgssl.records import FloatArray
+from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.selfsupervised.encoder_io import MODEL_FILE as ENCODER_FILE
+from ppgssl.selfsupervised.encoder_io import WEIGHTS_FILE, load_encoder
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+
+CARD_FILE = "model.json"
+TEXT_FILE = "model_card.md"
+CLASSIFIER_FILE = "classifier.safetensors"
+SUMS_FILE = "SHA256SUMS"
+ENCODER_FOLDER = "encoder"
+_ENCODER_FILES = (f"{ENCODER_FOLDER}/{ENCODER_FILE}", f"{ENCODER_FOLDER}/{WEIGHTS_FILE}")
+_ALWAYS = (CARD_FILE, TEXT_FILE, CLASSIFIER_FILE)
+_PRECISION = "precision"
+# Packages whose version may change numbers.
+_DECISIVE = ("ppgssl", "numpy", "scipy", "torch")
+# Embeddings by other versions and processors differ by rounding; by more, they are another encoder's.
+_SAME = 1e-3
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A model, ready to predict.
+
+    Attributes
+    ----------
+    card : ModelCard
+    classifier : LinearModel
+    precision : float array or None
+        Inverse covariance of the standardised features, see :func:`ppgssl.models.reference.distance`.
+    folder : Path or None
+        Where it was read.
+    fingerprint : str
+        SHA-256 of ``SHA256SUMS``: of all files. Compare it with what the maker of the model published: checksums tell
+        damage, and a stranger could have written others.
+    warnings : tuple of str
+        Such as another version of the software.
+    """
+
+    card: ModelCard
+    classifier: LinearModel = field(repr=False)
+    precision: FloatArray | None = field(default=None, repr=False)
+    folder: Path | None = None
+    fingerprint: str = ""
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def encoder(self) -> EncoderNetwork:
+        """Its encoder, in evaluation mode.
+
+        Raises
+        ------
+        StoreError
+            If it does not compute what it computed where it was made.
+        """
+        assert self.folder is not None  # a model without an encoder has no use for one
+        network = load_encoder(self.folder / ENCODER_FOLDER)
+        found, expected = np.array(check_embedding(network, self.card)), np.array(self.card.check)
+        if found.shape != expected.shape or np.abs(found - expected).max() > _SAME * max(np.abs(expected).max(), 1.0):
+            raise StoreError(
+                f"{self.folder}: the encoder does not compute here what it computed where it was made "
+                f"({_told(self.card.versions)}; here {_told(versions())}): install those versions, or fit it anew"
+            )
+        return network
+
+
+def check_embedding(encoder: EncoderNetwork, card: ModelCard) -> list[float]:
+    """Embedding of a made-up segment that is the same everywhere."""
+    length = card.input.segment_samples
+    phase = 2 * np.pi * np.arange(length) / card.input.fs_hz
+    channels = [np.sin((1.5 + 0.25 * number) * phase) for number in range(len(card.input.channels))]
+    unit = np.ones((1, len(channels)), dtype=np.float32)
+    samples = np.stack(channels).astype(np.float32)
+    bank = SegmentBank(samples, np.zeros(1, dtype=np.int64), length, np.zeros_like(unit), unit)
+    return [float(value) for value in embed(encoder, bank, [0])[0]]
+
+
+# --- writing ---------------------------------------------------------------------------------------------------
+
+
+def save_model(
+    folder: Path,
+    card: ModelCard,
+    text: str,
+    classifier: LinearModel,
+    *,
+    precision: FloatArray | None = None,
+    encoder: Path | None = None,
+) -> str:
+    """Write a model into a new folder, or over a model that is there; its fingerprint.
+
+    Parameters
+    ----------
+    folder : Path
+    card, text
+        ``model.json`` and ``model_card.md``.
+    classifier, precision
+        Numbers.
+    encoder : Path, optional
+        Folder of the encoder; its weights and its ``model.json`` are copied.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds other things than a model.
+    """
+    _check_free(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SUMS_FILE).unlink(missing_ok=True)  # until the last file is there, this is no model
+    shutil.rmtree(folder / ENCODER_FOLDER, ignore_errors=True)
+    if encoder is not None:
+        (folder / ENCODER_FOLDER).mkdir()
+        for name in (ENCODER_FILE, WEIGHTS_FILE):
+            shutil.copyfile(encoder / name, folder / ENCODER_FOLDER / name)
+    arrays = classifier.arrays() | ({} if precision is None else {_PRECISION: np.ascontiguousarray(precision)})
+    temporary = folder / f".{CLASSIFIER_FILE}.{os.getpid()}"
+    temporary.write_bytes(save(arrays))
+    temporary.replace(folder / CLASSIFIER_FILE)
+    write_atomically(folder / CARD_FILE, card.model_dump_json(indent=1))
+    write_atomically(folder / TEXT_FILE, text)
+    names = [*_ALWAYS, *(_ENCODER_FILES if encoder is not None else ())]
+    write_atomically(folder / SUMS_FILE, "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names))
+    return file_sha256(folder / SUMS_FILE)
+
+
+def _check_free(folder: Path) -> None:
+    known = {*_ALWAYS, SUMS_FILE, ENCODER_FOLDER}
+    others = sorted(item.name for item in folder.iterdir() if item.name not in known) if folder.is_dir() else []
+    if others:
+        raise StoreError(f"{folder} holds other files than a model ({', '.join(others[:3])}): give another --out")
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+
+def load_model(folder: Path) -> FittedModel:
+    """Read a model; every file is compared with its checksum first.
+
+    Raises
+    ------
+    StoreError
+        If there is no model, a file is missing or was changed, or the model is of another format.
+    """
+    names = _verified(folder)
+    card = _read_card(folder)
+    try:
+        arrays: Mapping[str, FloatArray] = load_file(folder / CLASSIFIER_FILE)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise StoreError(f"cannot read {folder / CLASSIFIER_FILE}: {error}. Copy the model again.") from None
+    if card.check and not set(_ENCODER_FILES) <= names:
+        raise StoreError(f"{folder}: the model needs its encoder, and {ENCODER_FOLDER}/ is not whole. Copy it again.")
+    return FittedModel(
+        card,
+        LinearModel.from_arrays(card.columns.as_columns(), card.columns.levels, arrays),
+        arrays.get(_PRECISION),
+        folder,
+        file_sha256(folder / SUMS_FILE),
+        tuple(_version_warnings(card)),
+    )
+
+
+def _verified(folder: Path) -> set[str]:
+    """Names of the files, all of which are what was written."""
+    sums = folder / SUMS_FILE
+    try:
+        lines = sums.read_text(encoding="utf-8").splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(
+            f"there is no model in {folder}: {SUMS_FILE} is missing. Make one with: ppgssl fit STUDY.yaml --arm ARM "
+            "--out MODEL; if it was copied, copy the whole folder again"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"cannot read {sums}: {error}. Copy the model again.") from None
+    expected = {name: digest for digest, _, name in (line.partition("  ") for line in lines if line.strip())}
+    unknown = sorted(set(expected) - {*_ALWAYS, *_ENCODER_FILES})
+    lacking = sorted(set(_ALWAYS) - set(expected))
+    if unknown or lacking:
+        raise StoreError(f"{sums} does not list the files of a model ({', '.join([*unknown, *lacking])})")
+    for name, digest in expected.items():
+        _check_file(folder, name, digest)
+    return set(expected)
+
+
+def _check_file(folder: Path, name: str, digest: str) -> None:
+    path = folder / name
+    if not path.is_file():
+        raise StoreError(f"{path} is missing: the model is not whole. Copy the folder again from where it was made.")
+    if file_sha256(path) != digest:
+        raise StoreError(
+            f"{path} is not the file that was written: its checksum is not that in {SUMS_FILE}. It was damaged or "
+            "changed, and the model is not used. Copy the folder again from where it was made."
+        )
+
+
+def _read_card(folder: Path) -> ModelCard:
+    path = folder / CARD_FILE
+    content = path.read_bytes()
+    try:
+        return ModelCard.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["loc"] == ("format",):
+            raise StoreError(
+                f"{path} is a model of format {first['input']!r}, and this ppgssl ({versions().get('ppgssl')}) reads "
+                f"format {FORMAT}: install the ppgssl that made it (its {TEXT_FILE} says which), or fit it anew"
+            ) from None
+        place = ".".join(map(str, first["loc"]))
+        raise StoreError(
+            f"{path} is not a model of this version ({place}: {first['msg']}): install the ppgssl that made it, or "
+            "fit it anew"
+        ) from None
+
+
+def _version_warnings(card: ModelCard) -> list[str]:
+    here = versions()
+    other = [name for name in _DECISIVE if card.versions.get(name) != here.get(name)]
+    if not other:
+        return []
+    made, now = ({name: one.get(name, "none") for name in other} for one in (card.versions, here))
+    return [
+        f"the model was made with {_told(made)}, and here is {_told(now)}: the encoder is checked to compute the same, "
+        "and risks may differ in the last digits"
+    ]
+
+
+def _told(found: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {found[name]}" for name in _DECISIVE if name in found)
