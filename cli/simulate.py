@@ -2,24 +2,76 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from ppgssl.cli.console import JsonOption, print_summary
+from ppgssl.cli.console import JsonOption, print_summary, progress_bar
+
+_DEMO_SIZE = 120
 
 
 def simulate(
     out: Annotated[Path, typer.Option("--out", help="New folder for the simulated raw files and descriptions.")],
-    patients: Annotated[int, typer.Option("--patients", help="Labelled patients.")] = 60,
-    unlabelled: Annotated[int, typer.Option("--unlabelled", help="Patients of the unlabelled cohort.")] = 60,
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--layout",
+            help="Files of a recording: ts (float32 and trends), text (and trends), wfdb; or mwaniki2023, the three "
+            "published data sets as the recipe in data_schemas/examples/mwaniki2023 reads them.",
+        ),
+    ] = "ts",
+    patients: Annotated[
+        int | None,
+        typer.Option("--patients", help="Labelled patients, a recording each.  [default: 120; mwaniki2023: 1031]"),
+    ] = None,
+    unlabelled: Annotated[
+        int | None,
+        typer.Option("--unlabelled", help="Recordings without labels.  [default: 120; mwaniki2023: 6547]"),
+    ] = None,
+    prevalence: Annotated[float, typer.Option("--prevalence", help="Expected share of hospitalized patients.")] = 0.126,
+    shift: Annotated[
+        float, typer.Option("--shift", help="How much sicker the unlabelled patients are, in SDs of severity.")
+    ] = 1.0,
+    labelled_shift: Annotated[
+        float,
+        typer.Option("--labelled-shift", help="How much sicker the labelled patients are than usual, for new cohorts."),
+    ] = 0.0,
+    hospital: Annotated[
+        str, typer.Option("--hospital", help="What the cohorts' names begin with; give new cohorts one of their own.")
+    ] = "",
     seconds: Annotated[float, typer.Option("--seconds", help="Length of a recording.")] = 60.0,
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same bytes.")] = 1,
     json: JsonOption = False,
 ) -> None:
     """Write a cohort of simulated children with a known truth, as raw files, ready for `ppgssl run`."""
-    from ppgssl.simulate.cohort import simulate_cohort
+    from ppgssl.data_schemas import FOLDER
 
-    simulate_cohort(out, n_labelled=patients, n_unlabelled=unlabelled, duration_s=seconds, seed=seed)
-    summary = {"folder": str(out), "patients": patients, "unlabelled_patients": unlabelled}
-    print_summary(summary, as_json=json, next_command=f"ppgssl run {out / 'study.yaml'}")
+    from ppgssl.simulate.cohort import simulate_cohort
+    from ppgssl.simulate.published import LAYOUT, N_LABELLED, N_UNLABELLED, simulate_published
+
+    is_published = layout == LAYOUT
+    write = simulate_published if is_published else partial(simulate_cohort, layout=layout, hospital=hospital)
+    sizes = (N_LABELLED, N_UNLABELLED) if is_published else (_DEMO_SIZE, _DEMO_SIZE)
+    n_labelled, n_unlabelled = (
+        size if given is None else given for given, size in zip((patients, unlabelled), sizes, strict=True)
+    )
+    with progress_bar("simulate") as advance:
+        write(
+            out,
+            n_labelled=n_labelled,
+            n_unlabelled=n_unlabelled,
+            shift=shift,
+            labelled_shift=labelled_shift,
+            duration_s=seconds,
+            prevalence=prevalence,
+            seed=seed,
+            progress=advance,
+        )
+    recipe = f"{FOLDER / 'examples' / LAYOUT / 'study.yaml'} --data {out} --out RUN"
+    print_summary(
+        {"folder": str(out), "layout": layout, "patients": n_labelled, "unlabelled_recordings": n_unlabelled},
+        as_json=json,
+        next_command=f"ppgssl run {recipe if is_published else out / 'study.yaml'}",
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ppgssl.simulate.devices import Device, acquire
+from ppgssl.simulate.devices import FULL_SCALE, Device, acquire, simulate_devices
 from ppgssl.simulate.waveform import Light
 
 FS_HZ = 80.0
@@ -68,9 +68,61 @@ def test_motion_shakes_both_channels_more_than_the_pulse_and_only_there():
     assert np.corrcoef(acquired.red[during], acquired.infrared[during])[0, 1] > 0.9
 
 
-def test_disturbed_time_matches_the_stated_rate():
-    minutes, fs_hz = 3000, 5.0
-    light = make_light(round(minutes * 60 * fs_hz))
-    acquired = acquire(light, Device(), fs_hz=fs_hz, rng=np.random.default_rng(1))
-    # 0.8 stretches a minute of 3 exp(0.5**2 / 2) s on average, somewhat less where they overlap
-    assert acquired.is_motion.sum() / fs_hz / minutes == pytest.approx(0.8 * 3 * np.exp(0.125), rel=0.1)
+def test_disturbed_time_matches_the_stated_rate_and_children_differ():
+    light = make_light(300 * 60)
+    shares = np.array(
+        [acquire(light, Device(), fs_hz=5.0, rng=np.random.default_rng(seed)).is_motion.mean() for seed in range(200)]
+    )
+    # 0.8 stretches a minute of 3 exp(0.5**2 / 2) s on average, somewhat less where they overlap.
+    assert shares.mean() == pytest.approx(0.8 * 3 * np.exp(0.125) / 60, rel=0.12)
+    assert shares.std() > 0.5 * shares.mean()
+
+
+def test_after_a_movement_the_sensor_sits_elsewhere():
+    light, device = make_light(24_000), Device(motion_per_min=0.4, lost_contact_per_min=0)
+    acquired = acquire(light, device, fs_hz=FS_HZ, rng=np.random.default_rng(6))
+    first, last = np.flatnonzero(acquired.is_motion)[[0, -1]]
+    before, after = acquired.infrared[: first - 80].mean(), acquired.infrared[last + 160 :].mean()
+    assert 0.002 < abs(after / before - 1) < 0.2
+
+
+def test_devices_differ_in_gain_noise_ambient_light_and_resolution():
+    devices = simulate_devices(400, np.random.default_rng(1))
+    for field in ("red_level", "infrared_level", "noise_counts", "ambient"):
+        assert len({getattr(device, field) for device in devices}) > 300
+    assert {device.bits for device in devices} == {14, 15, 16}
+    rng = np.random.default_rng(2)
+    levels = [acquire(make_light(80), device, fs_hz=FS_HZ, rng=rng) for device in devices]
+    reds = np.array([acquired.red.mean() / FULL_SCALE for acquired in levels])
+    infrareds = np.array([acquired.infrared.mean() / FULL_SCALE for acquired in levels])
+    # The constants by which the published system normalises.
+    assert (reds.mean(), reds.std()) == pytest.approx((0.30, 0.09), abs=0.015)
+    assert (infrareds.mean(), infrareds.std()) == pytest.approx((0.60, 0.13), abs=0.02)
+
+
+def test_a_coarse_converter_leaves_out_counts():
+    device = Device(motion_per_min=0, lost_contact_per_min=0, bits=12)
+    acquired = acquire(make_light(), device, fs_hz=FS_HZ, rng=np.random.default_rng(0))
+    assert (acquired.red % 16 == 0).all()
+
+
+def test_ambient_light_makes_pulses_look_smaller_in_red_more_than_in_infrared():
+    light = make_light()
+
+    def ac_over_dc(ambient: float) -> tuple[float, float]:
+        device = Device(motion_per_min=0, lost_contact_per_min=0, ambient=ambient, noise_counts=0)
+        acquired = acquire(light, device, fs_hz=FS_HZ, rng=np.random.default_rng(3))
+        frequency = np.fft.rfftfreq(N, 1 / FS_HZ)
+        pulse = int(np.argmin(np.abs(frequency - 2)))
+        return tuple(abs(np.fft.rfft(x)[pulse]) / x.sum() for x in (acquired.red, acquired.infrared))
+
+    (red, infrared), (dim_red, dim_infrared) = ac_over_dc(0.0), ac_over_dc(0.02)
+    assert dim_red / red < dim_infrared / infrared < 1
+
+
+def test_lamps_flicker_at_twice_the_mains_frequency_which_sampling_folds_to_20_hz():
+    device = Device(motion_per_min=0, lost_contact_per_min=0, ambient=0.02, noise_counts=1)
+    acquired = acquire(make_light(), device, fs_hz=FS_HZ, rng=np.random.default_rng(5))
+    frequency, power = np.fft.rfftfreq(N, 1 / FS_HZ), np.abs(np.fft.rfft(acquired.infrared)) ** 2
+    high = frequency > 10
+    assert frequency[high][np.argmax(power[high])] == pytest.approx(20, abs=0.5)

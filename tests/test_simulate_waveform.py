@@ -32,6 +32,9 @@ CHILDREN = st.builds(
     vascular_tone=st.floats(-3, 3),
     heart_rate_variability=st.floats(0.005, 0.04),
     resp_modulation=st.floats(0.05, 0.4),
+    reflection=st.floats(-3, 3),
+    resp_amplitude=st.floats(0.1, 2),
+    sinus_arrhythmia=st.floats(0.05, 0.95),
 )
 SEEDS = st.integers(0, 2**31 - 1)
 
@@ -107,14 +110,14 @@ def test_the_systolic_upstroke_points_down_and_is_the_fast_one():
     assert -slope.min() > 1.5 * slope.max()
 
 
-@given(st.floats(-4, 4))
-def test_a_pulse_is_one_beat_of_mean_zero_and_unit_height_that_starts_at_its_foot(tone):
-    shape = pulse_shape(tone)
+@given(st.floats(-4, 4), st.floats(-4, 4), st.floats(50, 220), st.floats(0.75, 1.3))
+def test_a_pulse_is_one_beat_of_mean_zero_and_unit_height_that_starts_at_its_foot(tone, reflection, rate, systole):
+    shape = pulse_shape(tone, reflection, rate, systole)
     assert shape.mean() == pytest.approx(0, abs=1e-12)
     assert np.ptp(shape) == pytest.approx(1)
     assert np.argmin(shape) == 0
-    assert 0.1 < np.argmax(shape) / len(shape) < 0.35  # the systolic peak comes early
-    assert abs(shape[0] - shape[-1]) < 0.01  # and the beat closes
+    assert 0.1 < np.argmax(shape) / len(shape) < 0.55  # the systolic peak, or the reflected wave on top of it
+    assert abs(shape[0] - shape[-1]) < 0.02  # and the beat closes
 
 
 def test_dilated_vessels_show_a_dicrotic_notch_and_constricted_ones_lift_it():
@@ -122,6 +125,35 @@ def test_dilated_vessels_show_a_dicrotic_notch_and_constricted_ones_lift_it():
     assert len(argrelextrema(dilated, np.less)[0]) == 1  # the notch; the foot lies on the edge
     after_peak = slice(220, 300)
     assert constricted[after_peak].mean() - constricted.min() > dilated[after_peak].mean() - dilated.min() + 0.2
+
+
+def test_constriction_and_reflection_widen_the_pulse():
+    def width(shape: np.ndarray) -> float:
+        return float((shape - shape.min() > 0.75).mean())
+
+    by_tone = [width(pulse_shape(tone)) for tone in (-2, 0, 2)]
+    by_reflection = [width(pulse_shape(0, reflection)) for reflection in (-2, 0, 2)]
+    for widths in (by_tone, by_reflection):
+        assert widths == sorted(widths)
+        assert widths[2] > widths[0] + 0.08
+
+
+def test_systole_takes_a_larger_share_of_a_fast_beat():
+    slow, fast = (np.argmax(pulse_shape(-1, heart_rate_bpm=rate)) / 512 for rate in (60, 150))
+    assert fast > 1.2 * slow
+
+
+@pytest.mark.parametrize(("field", "low", "high"), [("resp_amplitude", 0.1, 1.5), ("sinus_arrhythmia", 0.05, 0.9)])
+def test_breathing_can_modulate_height_and_rate_each_by_itself(field, low, high):
+    def depth(value: float) -> float:
+        light = make_light(replace(CHILD, heart_rate_bpm=150, resp_rate_per_min=30, **{field: value}), seed=3)
+        beats = np.round(light.beat_times_s * FS_HZ).astype(int)
+        heights = np.array([np.ptp(light.infrared[start:end]) for start, end in pairwise(beats)])
+        series = heights / heights.mean() if field == "resp_amplitude" else np.diff(light.beat_times_s)
+        at_s = light.beat_times_s[:-1]
+        return float(np.abs((series - series.mean()) @ np.exp(2j * np.pi * 0.5 * at_s)))
+
+    assert depth(high) > 2 * depth(low)
 
 
 def test_the_same_stream_makes_the_same_light():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from string import Template
 
-COHORT_YAML = Template("""\
+from ppgssl.simulate.findings import OUTCOME_LOG_ODDS, PARTS
+from ppgssl.simulate.layouts import FS_HZ
+
+_COHORT = Template("""\
 # $title. Made by `ppgssl simulate`, seed $seed.
 # Read it with: ppgssl ingest $name.yaml --out stores/$name
 name: $name
@@ -14,16 +17,7 @@ description: >-
 root: $name  # relative to this file
 
 signals:
-  files: signals/{patient}.csv  # one recording a patient
-  reader: delimited
-  options:
-    layout: columns
-    delimiter: ","
-  fs_hz: $fs_hz  # the files do not say it
-  channels:
-    # Raw transmitted light: its level has a meaning (AC/DC, SpO2), and the systolic upstroke points down.
-    ppg_red: {column: red, unit: adc, has_baseline: true, inverted: true}
-    ppg_ir: {column: infrared, unit: adc, has_baseline: true, inverted: true}
+$signals
 $clinical
 # The pulse lies below 8 Hz: 40 Hz keeps it, and halves the work.
 signal:
@@ -35,7 +29,51 @@ segments:
   min_sqi: 0.5
 """)
 
-CLINICAL_YAML = """
+_TRENDS = """\
+    skip_rows: 1  # a line of the device, then the header
+    columns: {sqi: SQI, heart_rate_bpm: HeartRate, spo2_percent: Saturation, perfusion_index_percent: Perfusion}"""
+
+_SIGNALS = {
+    "ts": f"""\
+  files: signals/{{patient}}_spo2red.ts  # a binary file for each channel, and one of trends
+  reader: binary
+  options: {{dtype: float32, byte_order: little}}
+  fs_hz: {FS_HZ}  # the files do not say it
+  channels:
+    # Raw transmitted light: its level has a meaning (AC/DC, SpO2), and the systolic upstroke points down.
+    ppg_red: {{column: 0, unit: of full scale, has_baseline: true, inverted: true}}
+    ppg_ir:
+      {{column: 0, unit: of full scale, has_baseline: true, inverted: true, file: "signals/{{patient}}_spo2infra.ts"}}
+  trends:
+    file: signals/{{patient}}_spo2trends.csv
+{_TRENDS}""",
+    "text": f"""\
+  # Text with a sample a line. Up to four recordings a child: readings 1 and 2 at admission (adm) and discharge (dis).
+  files: "signals/{{patient}}_hospitalization_an_arm_1_spo2red{{recording:[12]}}_wav_oxi_{{visit:adm|dis}}.txt"
+  reader: delimited
+  fs_hz: {FS_HZ}  # the files do not say it
+  channels:
+    # Raw transmitted light: its level has a meaning (AC/DC, SpO2), and the systolic upstroke points down.
+    ppg_red: {{column: 0, unit: of full scale, has_baseline: true, inverted: true}}
+    ppg_ir:
+      column: 0
+      unit: of full scale
+      has_baseline: true
+      inverted: true
+      file: "signals/{{patient}}_hospitalization_an_arm_1_spo2infra{{recording:[12]}}_wav_oxi_{{visit:adm|dis}}.txt"
+  trends:
+    file: "signals/{{patient}}_hospitalization_an_arm_1_spo2trends{{recording:[12]}}_oxi_{{visit:adm|dis}}.csv"
+{_TRENDS}""",
+    "wfdb": """\
+  files: signals/{patient}.hea  # the header names the file of the samples, and says the sampling rate
+  reader: wfdb
+  channels:
+    # Raw transmitted light: its level has a meaning (AC/DC, SpO2), and the systolic upstroke points down.
+    ppg_red: {column: RED, unit: of full scale, has_baseline: true, inverted: true}
+    ppg_ir: {column: INFRARED, unit: of full scale, has_baseline: true, inverted: true}""",
+}
+
+_CLINICAL = """
 clinical:
   file: clinical.csv
   patient_column: patient_id
@@ -53,10 +91,15 @@ clinical:
     difficulty_breathing: {kind: binary, label: Difficulty breathing, levels: {"no": "no", "yes": "yes"}}
     can_drink_or_breastfeed: {kind: binary, label: Can drink or breastfeed, levels: {"no": "no", "yes": "yes"}}
     irritability: {kind: binary, label: Irritability, levels: {"no": "no", "yes": "yes"}}
+    chest_indrawing: {kind: binary, label: Chest indrawing, levels: {"no": "no", "yes": "yes"}}
+    prolonged_capillary_refill: {kind: binary, label: Capillary refill over 2 s, levels: {"no": "no", "yes": "yes"}}
+    lethargy: {kind: binary, label: Lethargy, levels: {"no": "no", "yes": "yes"}}
+    convulsions: {kind: binary, label: Convulsions, levels: {"no": "no", "yes": "yes"}}
+    diarrhoea: {kind: binary, label: Diarrhoea, levels: {"no": "no", "yes": "yes"}}
     hospitalized: {kind: binary, label: Hospitalized, levels: {"no": "no", "yes": "yes"}}
 """
 
-STUDY_YAML = Template("""\
+_STUDY = Template("""\
 # Do features learnt from oximeter signals predict hospitalization, alone and beside clinical covariates?
 # Simulated data, seed $seed. Run it with: ppgssl run study.yaml
 name: demo
@@ -112,7 +155,7 @@ validation:
 seed: $seed
 """)
 
-README = Template("""\
+_README = Template("""\
 # A simulated oximeter study
 
 Nothing here comes from a real child. `ppgssl simulate` made it with seed $seed: the same version of the program and of
@@ -120,20 +163,80 @@ NumPy makes the same bytes again.
 
 | file | content |
 |---|---|
-| `labelled/` | $n_labelled children, $n_events of them hospitalized: `signals/<patient>.csv` and `clinical.csv` |
-| `unlabelled/` | $n_unlabelled sicker inpatients, signals alone |
+| `labelled/` | $n_labelled children, $n_events of them hospitalized: raw files in `signals/`, and `clinical.csv` |
+| `unlabelled/` | $n_unlabelled recordings of inpatients, signals alone |
 | `labelled.yaml`, `unlabelled.yaml` | descriptions of the two cohorts |
 | `study.yaml` | the analysis: `ppgssl run study.yaml` |
 | `truth.csv` | what the simulator knows and an analysis must not: keep it out of every cohort |
 
-Each recording lasts $duration_s s at $fs_hz Hz: transmitted red and infrared light in ADC counts (16 bit). The
-systolic upstroke points down. SpO2 = 110 - 25 R, where R is AC/DC of red over AC/DC of infrared.
+Each recording lasts $duration_s s at $fs_hz Hz (layout `$layout`): transmitted red and infrared light, as a share of
+full scale. The systolic upstroke points down. SpO2 = 110 - 25 R, where R is AC/DC of red over AC/DC of infrared.
 
-Severity of illness, one number a child (SD 1; mean 0 in `labelled`, 1 in `unlabelled`), drives vital signs, pulse
-shape, clinical signs and the outcome: logit P(hospitalized) = intercept + $log_odds severity. In `clinical.csv` about
-$missing_pct % of the covariates' cells are empty, at random.
-
-`truth.csv` holds, for the minute of the recording: severity, temperature, heart rate (mean), respiratory rate, SpO2,
-perfusion index (infrared, peak to trough over baseline), vascular tone, heart-rate variability (SD over mean), share of
-breathing in the pulse amplitude, probability of the event, and seconds of motion and of lost contact.
+$truth
+In `clinical.csv` about $missing_pct % of the covariates' cells are empty, at random.
 """)
+
+_TRUTH = Template("""\
+Four hidden parts of illness, independent and of SD 1, drive vital signs, pulse shape, clinical signs and the outcome:
+logit P(hospitalized) = intercept + $terms.
+The mean of severity is $labelled_shift among the labelled and $shift among the unlabelled, those of the other parts
+half of that.
+
+`truth.csv` has a row for each recording: the parts, probability of the event, what was true of the child in that
+minute (units in the names, definitions in `ppgssl/simulate/findings.py`), the device, and seconds of motion and of lost
+contact.
+""")
+
+
+def cohort_yaml(layout: str, *, seed: int, n: int, is_labelled: bool, hospital: str = "") -> str:
+    """Text of a ``cohort.yaml``; the hospital begins the cohort's name."""
+    if is_labelled:
+        name, title = "labelled", "Simulated outpatient children"
+        description = f"{n} made-up children under five, seen as outpatients; some are hospitalized."
+    else:
+        name, title = "unlabelled", "Simulated inpatient children"
+        description = f"{n} recordings of made-up children under five, sicker inpatients; no clinical table."
+    return _COHORT.substitute(
+        seed=seed,
+        name=f"{hospital}_{name}" if hospital else name,
+        title=title,
+        description=description,
+        signals=_SIGNALS[layout],
+        clinical=_CLINICAL if is_labelled else "",
+    )
+
+
+def study_yaml(*, seed: int) -> str:
+    """Text of the ``study.yaml`` of a demonstration."""
+    return _STUDY.substitute(seed=seed)
+
+
+def readme(
+    layout: str,
+    *,
+    seed: int,
+    n_labelled: int,
+    n_events: int,
+    n_unlabelled: int,
+    duration_s: float,
+    missing_fraction: float,
+    shifts: tuple[float, float],
+) -> str:
+    """Text of the ``README.md`` beside the files."""
+    return _README.substitute(
+        layout=layout,
+        seed=seed,
+        n_labelled=n_labelled,
+        n_events=n_events,
+        n_unlabelled=n_unlabelled,
+        duration_s=f"{duration_s:g}",
+        fs_hz=FS_HZ,
+        missing_pct=f"{100 * missing_fraction:g}",
+        truth=truth_text(shifts),
+    )
+
+
+def truth_text(shifts: tuple[float, float]) -> str:
+    """How the outcome came about, and what ``truth.csv`` holds; shifts of the labelled and the unlabelled."""
+    terms = " + ".join(f"{odds:g} {part}" for odds, part in zip(OUTCOME_LOG_ODDS, PARTS, strict=True))
+    return _TRUTH.substitute(terms=terms, labelled_shift=f"{shifts[0]:g}", shift=f"{shifts[1]:g}")

@@ -9,11 +9,30 @@ import numpy as np
 from ppgssl.records import FloatArray
 
 _PHASES = np.arange(512) / 512
+# SD of the wavering, on the scale of vascular tone.
+_TONE_WAVERS = 0.25
 
 
 @dataclass(frozen=True)
 class Vitals:
-    """State of one child during one recording; the fields are columns of :func:`physiology.simulate_patients`."""
+    """State of one child during one recording; the fields are columns of :func:`physiology.simulate_patients`.
+
+    Attributes
+    ----------
+    heart_rate_bpm, resp_rate_per_min, spo2_pct : float
+    perfusion_index_pct : float
+        Peak-to-trough pulse over baseline, infrared.
+    vascular_tone, reflection : float
+        Shape of the pulse, see :func:`pulse_shape`; 0 is the average child.
+    heart_rate_variability : float
+        SD over mean of the instantaneous heart rate.
+    resp_modulation : float
+        Amplitude of the baseline's movement with breathing, over the pulse height.
+    resp_amplitude : float
+        Modulation of the pulse height by breathing, over ``resp_modulation``.
+    sinus_arrhythmia : float
+        Share of the variance of the heart rate that goes with breathing, 0..1.
+    """
 
     heart_rate_bpm: float
     resp_rate_per_min: float
@@ -22,6 +41,9 @@ class Vitals:
     vascular_tone: float
     heart_rate_variability: float
     resp_modulation: float
+    reflection: float = 0.0
+    resp_amplitude: float = 0.5
+    sinus_arrhythmia: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -78,9 +100,10 @@ def simulate_light(vitals: Vitals, *, duration_s: float, fs_hz: float, rng: np.r
     resp_phase = _resp_phase(vitals, n, fs_hz, rng)
     beat_phase = _beat_phase(vitals, resp_phase, fs_hz, rng)
     lag_amplitude, lag_baseline = rng.uniform(-np.pi, np.pi, 2)
-    amplitude = 1 + 0.5 * vitals.resp_modulation * np.sin(resp_phase + lag_amplitude) + 0.05 * _slow(n, fs_hz, 0.5, rng)
+    depth = vitals.resp_amplitude * vitals.resp_modulation
+    amplitude = 1 + depth * np.sin(resp_phase + lag_amplitude) + 0.05 * _slow(n, fs_hz, 0.5, rng)
     baseline = vitals.resp_modulation * np.sin(resp_phase + lag_baseline) + 0.2 * _slow(n, fs_hz, 0.1, rng)
-    pulse = np.interp(beat_phase, _PHASES, pulse_shape(vitals.vascular_tone), period=1)
+    pulse = _pulses(vitals, beat_phase, fs_hz, rng)
     volume = vitals.perfusion_index_pct / 100 * (amplitude * pulse + baseline)
     whole_beats = np.arange(np.ceil(beat_phase[0]), np.floor(beat_phase[-1]) + 1)
     return Light(
@@ -91,26 +114,68 @@ def simulate_light(vitals: Vitals, *, duration_s: float, fs_hz: float, rng: np.r
     )
 
 
-def pulse_shape(vascular_tone: float) -> FloatArray:
+def pulse_shape(
+    vascular_tone: float, reflection: float = 0.0, heart_rate_bpm: float = 110.0, systole: float = 1.0
+) -> FloatArray:
     """Blood volume over one beat at 512 phases from its onset: mean 0, peak to trough 1.
 
     A systolic wave and a reflected (dicrotic) wave, after the two Gaussians of [1]_; each rises faster than it falls.
-    Constricted vessels reflect more and earlier, which lifts the dicrotic notch; in dilated ones the reflected wave is
-    late and low [2]_.
+    Constricted vessels reflect more and earlier and widen the systolic wave, which lifts the dicrotic notch and fills
+    it; in dilated ones the reflected wave is late and low, and the notch deep [2]_. Systole lasts a larger share of a
+    fast beat than of a slow one [3]_.
+
+    Parameters
+    ----------
+    vascular_tone : float
+        High: constricted; about -3..3.
+    reflection : float
+        Height and earliness of the reflected wave beyond what tone explains; about -3..3.
+    heart_rate_bpm : float
+        Rate of the beats, 30..240.
+    systole : float
+        Length of systole, as a multiple of what is usual at that rate, 0.75..1.3.
 
     References
     ----------
     .. [1] Tang et al., Synthetic photoplethysmogram generation using two Gaussian functions, Sci Rep 10:13883, 2020,
        10.1038/s41598-020-69076-x.
     .. [2] Millasseau et al., Contour analysis of the photoplethysmographic pulse measured at the finger, J Hypertens
-       24:1449, 2006.
+       24:1449, 2006, 10.1097/01.hjh.0000239277.05068.87.
+    .. [3] Weissler, Harris, Schoenfeld, Systolic time intervals in heart failure in man, Circulation 37:149, 1968,
+       10.1161/01.CIR.37.2.149.
     """
-    constriction = np.tanh(vascular_tone / 2)
-    systolic = _wave(centre=0.20, rise=0.07, fall=0.13)
-    reflected = _wave(centre=0.53 - 0.06 * constriction, rise=0.10, fall=0.20)
-    shape = systolic + (0.42 + 0.22 * constriction) * reflected
+    constriction, reflected_more = np.tanh(vascular_tone / 2), np.tanh(reflection / 3)
+    stretch = np.clip(systole * (heart_rate_bpm / 110) ** 0.35, 0.7, 1.2)
+    # Of children of average tone, and how tone and reflection change it: after the mean beats of young adults in
+    # `mw_ppg` (docs/simulator.md).
+    systolic = _wave(centre=0.17 * stretch, rise=0.072 * stretch, fall=(0.165 + 0.02 * constriction) * stretch)
+    reflected = _wave(
+        centre=(0.52 - 0.06 * constriction - 0.03 * reflected_more) * stretch**0.5,
+        rise=(0.165 + 0.03 * constriction) * stretch,
+        fall=0.26,
+    )
+    shape = systolic + (0.74 + 0.20 * constriction + 0.20 * reflected_more) * reflected
     shape = np.roll(shape, -int(np.argmin(shape)))
-    return (shape - shape.mean()) / np.ptp(shape)
+    return np.asarray((shape - shape.mean()) / np.ptp(shape))
+
+
+def _pulses(vitals: Vitals, beat_phase: FloatArray, fs_hz: float, rng: np.random.Generator) -> FloatArray:
+    """Pulses of a child whose systole is its own, and whose tone wavers from beat to beat."""
+    systole = float(np.clip(rng.lognormal(0, 0.12), 0.75, 1.3))
+    usual, tenser = (
+        pulse_shape(vitals.vascular_tone + change, vitals.reflection, vitals.heart_rate_bpm, systole)
+        for change in (0.0, _TONE_WAVERS)
+    )
+    wavering = _slow(len(beat_phase), fs_hz, 0.5, rng)
+    return _at_phase(usual, beat_phase) + wavering * _at_phase(tenser - usual, beat_phase)
+
+
+def _at_phase(shape: FloatArray, beat_phase: FloatArray) -> FloatArray:
+    """The shape, read at each phase of a beat."""
+    place = (beat_phase % 1) * len(shape)
+    before = place.astype(np.int64) % len(shape)
+    closed = np.append(shape, shape[0])
+    return np.asarray(closed[before] + (place - np.floor(place)) * np.diff(closed)[before])
 
 
 def _wave(*, centre: float, rise: float, fall: float) -> FloatArray:
@@ -126,10 +191,12 @@ def _resp_phase(vitals: Vitals, n: int, fs_hz: float, rng: np.random.Generator) 
 
 def _beat_phase(vitals: Vitals, resp_phase: FloatArray, fs_hz: float, rng: np.random.Generator) -> FloatArray:
     """Beats since some beat before the start; whole numbers are pulse onsets."""
-    sinus_arrhythmia = np.sqrt(2) * np.sin(resp_phase)
-    variation = np.sqrt(0.5) * (sinus_arrhythmia + _slow(len(resp_phase), fs_hz, 0.15, rng))
+    with_breathing = np.sqrt(2) * np.sin(resp_phase)
+    slowly = _slow(len(resp_phase), fs_hz, 0.15, rng)
+    share = vitals.sinus_arrhythmia
+    variation = np.sqrt(share) * with_breathing + np.sqrt(1 - share) * slowly
     variation = vitals.heart_rate_variability * (variation - variation.mean())
-    return rng.uniform() + np.cumsum(vitals.heart_rate_bpm / 60 * (1 + variation)) / fs_hz
+    return np.asarray(rng.uniform() + np.cumsum(vitals.heart_rate_bpm / 60 * (1 + variation)) / fs_hz)
 
 
 def _slow(n: int, fs_hz: float, high_hz: float, rng: np.random.Generator) -> FloatArray:

@@ -1,0 +1,175 @@
+"""What the best possible prediction from each set of findings would reach: the ceiling of every arm of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import qmc
+
+from ppgssl.records import BoolArray, FloatArray
+from ppgssl.simulate.findings import (
+    MEASURED,
+    PARTS,
+    PREVALENCE,
+    RECORDED,
+    SIGNS,
+    Finding,
+    age_shares,
+    loads_of,
+    outcome_probability,
+    part_means,
+)
+
+_PUBLISHED_SIGNS = ("difficulty_breathing", "can_drink_or_breastfeed", "irritability")
+_N_NODES = 256
+
+
+@dataclass(frozen=True)
+class InformationSet:
+    """Findings that a prediction may use: from the recording, read off at triage, and signs. Age is in none of them."""
+
+    recorded: tuple[str, ...] = ()
+    read_off: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> list[tuple[str, Finding, float]]:
+        """Name, finding, and SD of the value that is known, about what age and parts say."""
+        all_findings = RECORDED | MEASURED
+        known = [(name, RECORDED[name], RECORDED[name].own_sd) for name in self.recorded]
+        return known + [
+            (name, finding, float(np.hypot(finding.own_sd, finding.reading_sd)))
+            for name in self.read_off
+            for finding in [all_findings[name]]
+        ]
+
+
+INFORMATION_SETS: dict[str, InformationSet] = {
+    "vitals": InformationSet(recorded=("heart_rate_bpm", "desaturation_pct")),
+    "covariates": InformationSet(
+        read_off=("heart_rate_bpm", "desaturation_pct", *MEASURED),
+        signs=_PUBLISHED_SIGNS,
+    ),
+    "waveform": InformationSet(recorded=tuple(RECORDED)),
+    # The recording tells heart rate and SpO2 better than triage does, and triage adds nothing to it there.
+    "covariates+waveform": InformationSet(
+        recorded=tuple(RECORDED),
+        read_off=tuple(MEASURED),
+        signs=_PUBLISHED_SIGNS,
+    ),
+}
+"""Information sets, by the words of the arms that use them (``waveform``: SSL features, networks)."""
+
+
+def oracle_aucs(
+    *, n: int = 20_000, prevalence: float = PREVALENCE, shift: float = 0.0, rng: np.random.Generator
+) -> dict[str, float]:
+    """AUROC of the exact probability of the outcome given each information set.
+
+    For each of ``n`` children, the probability given what is known of it follows from the stated model by Bayes' rule:
+    normal in the parts for each age, then weighted by the signs, on quasi-random nodes. The AUROC is that of these
+    probabilities, each child counted as an event by its probability, which leaves out the chance of drawing events.
+
+    A recording tells its findings with an error, and a table rounds: what a study reaches lies below, by that too.
+
+    Parameters
+    ----------
+    n : int
+        Children; the standard error is about 0.2 / sqrt(n).
+    prevalence : float
+        Share of events where ``shift`` is 0.
+    shift : float
+        As of :func:`ppgssl.simulate.physiology.simulate_patients`. The prediction knows the shift.
+    rng : Generator
+        The only source of randomness.
+
+    Returns
+    -------
+    dict of information set to AUROC
+        Keys of ``INFORMATION_SETS``, and ``parts``: of who knows the hidden parts themselves.
+    """
+    ages, shares = age_shares()
+    age = rng.choice(ages, size=n, p=shares)
+    parts = rng.standard_normal((n, len(PARTS))) + part_means(shift)
+    own = {name: rng.standard_normal(n) for name in RECORDED | MEASURED}
+    read = {name: rng.standard_normal(n) for name in RECORDED | MEASURED}
+    signs = {name: rng.random(n) < sign.probability(parts) for name, sign in SIGNS.items()}
+    aucs = {}
+    for name, known in INFORMATION_SETS.items():
+        values = np.stack(
+            [
+                finding.median(age)
+                + parts @ np.array(finding.loads)
+                + finding.own_sd * own[which]
+                + (sd**2 - finding.own_sd**2) ** 0.5 * read[which]
+                for which, finding, sd in known.findings
+            ],
+            axis=1,
+        )
+        is_yes = np.stack([signs[sign] for sign in known.signs], axis=1) if known.signs else np.zeros((n, 0), bool)
+        aucs[name] = expected_auc(posterior_risk(known, values, is_yes, prevalence=prevalence, shift=shift))
+    return aucs | {"parts": expected_auc(outcome_probability(parts, prevalence))}
+
+
+def posterior_risk(
+    known: InformationSet, values: FloatArray, is_yes: BoolArray, *, prevalence: float = PREVALENCE, shift: float = 0.0
+) -> FloatArray:
+    """Probability of the outcome given an information set, age unknown.
+
+    Parameters
+    ----------
+    known : InformationSet
+    values : float array, shape (n, n_findings)
+        In the order of ``known.findings``, on their scales.
+    is_yes : bool array, shape (n, n_signs)
+        In the order of ``known.signs``.
+
+    Returns
+    -------
+    float array, shape (n,)
+    """
+    means, log_weights, root = _posterior_by_age(known, values, part_means(shift))
+    share = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+    cumulated = np.cumsum(share / share.sum(axis=1, keepdims=True), axis=1)
+    nodes = qmc.Sobol(len(PARTS) + 1, seed=0).random(_N_NODES)
+    normal = ndtri(np.clip(nodes[:, 1:], 1e-9, 1 - 1e-9)) @ root.T
+    events, total = np.zeros(len(values)), np.zeros(len(values))
+    for uniform, offset in zip(nodes[:, 0], normal, strict=True):
+        which = np.minimum((cumulated < uniform).sum(axis=1), means.shape[1] - 1)
+        parts = means[np.arange(len(values)), which] + offset
+        weight = np.ones(len(values))
+        for column, name in enumerate(known.signs):
+            yes = SIGNS[name].probability(parts)
+            weight *= np.where(is_yes[:, column], yes, 1 - yes)
+        events += weight * outcome_probability(parts, prevalence)
+        total += weight
+    return events / total
+
+
+def _posterior_by_age(
+    known: InformationSet, values: FloatArray, prior_mean: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Of the parts given the findings and each age: means (n, n_ages, 4), log weights of the ages (n, n_ages), and a
+    root (4, 4) of the one covariance."""
+    findings = [finding for _, finding, _ in known.findings]
+    precision = 1 / np.array([sd for _, _, sd in known.findings]) ** 2
+    loads = loads_of(findings)
+    covariance = np.linalg.inv(np.eye(len(PARTS)) + (loads.T * precision) @ loads)
+    ages, shares = age_shares()
+    expected = np.stack([finding.median(ages) for finding in findings], axis=-1) + loads @ prior_mean
+    residual = values[:, None] - expected
+    pull = (residual * precision) @ loads
+    # Log density of the findings, the parts integrated out (matrix inversion lemma), but for a constant.
+    fit = ((residual**2) @ precision) - np.einsum("nai,ij,naj->na", pull, covariance, pull)
+    return prior_mean + pull @ covariance, np.log(shares) - 0.5 * fit, np.linalg.cholesky(covariance)
+
+
+def expected_auc(risk: FloatArray) -> float:
+    """AUROC of calibrated risks, each child counted as an event with its risk; shape (n,)."""
+    order = np.argsort(risk, kind="stable")
+    event, none = risk[order], 1 - risk[order]
+    below = np.cumsum(none) - none
+    # A child against itself counts half, as a tie: without it the AUROC of equal risks would not be 1/2.
+    return float(event @ (below + none / 2) / (event.sum() * none.sum()))
