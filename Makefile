@@ -20,9 +20,9 @@ demo: $(VENV)/.installed
 	$(BIN)/ppgssl run $(DEMO)/study.yaml
 	@echo "report: $$(cd $(DEMO)/run && pwd)/report.pdf"
 
-# One thread a process: what tests start side by side would otherwise wait for each other.
+# Two files of tests at a time, and one thread a process: what runs side by side would otherwise wait for each other.
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

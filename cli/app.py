@@ -5,14 +5,30 @@ from __future__ import annotations
 import sys
 
 import typer
-from ppgssl.cli import check, evaluate, export, ingest, init, inspect, pretrain, probe, run, simulate
+from ppgssl.cli import (
+    check,
+    evaluate,
+    export,
+    fit,
+    ingest,
+    init,
+    inspect,
+    predict,
+    pretrain,
+    probe,
+    pseudonyms,
+    report,
+    run,
+    simulate,
+)
 
 from ppgssl.errors import PpgsslError
 
 app = typer.Typer(
     name="ppgssl",
     help="Learn from pulse-oximeter recordings, and test honestly whether they predict an outcome.",
-    epilog="A cohort: init, check, ingest, inspect. A study: run, or pretrain and then evaluate. "
+    epilog="A cohort: init, check, ingest, inspect. A study: run, or pretrain, evaluate and report. "
+    "A model: fit, predict, evaluate --model. "
     "To try it without data: simulate.",
     no_args_is_help=True,
     add_completion=False,
@@ -23,10 +39,14 @@ app.command()(init.init)
 app.command()(check.check)
 app.command()(ingest.ingest)
 app.command()(inspect.inspect)
+app.command()(pseudonyms.pseudonyms)
 app.command()(pretrain.pretrain)
 app.command()(probe.probe)
 app.command()(evaluate.evaluate)
+app.command()(report.report)
 app.command()(run.run)
+app.command()(fit.fit)
+app.command()(predict.predict)
 app.command()(export.export)
 app.command()(simulate.simulate)
 

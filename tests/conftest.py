@@ -106,7 +106,7 @@ def tiny_study(tmp_path_factory) -> TinyStudy:
     description["pretraining"] |= {"n_steps": 8, "batch_size": 16, "evaluate_every": 4}
     description["pretraining"]["encoder"] = {"width": 8, "n_stages": 1}
     description["network"] |= {"n_epochs": 2, "freeze_epochs": 1, "patience": 1}
-    description["validation"] |= {"n_folds": 2, "n_repeats": 1, "n_bootstrap": 200}
+    description["validation"] |= {"n_folds": 2, "n_repeats": 1, "n_bootstrap": 200, "n_optimism": 10}
     file.write_text(yaml.safe_dump(description))
     for name in ("labelled", "unlabelled"):
         cohort_file = folder / "raw" / f"{name}.yaml"

@@ -55,7 +55,7 @@ _STUDY: dict[str, Any] = {
     "outcome": "died",
     "covariates": ["age"],
     "arms": ["covariates"],
-    "validation": {"n_folds": 2, "n_repeats": 1},
+    "validation": {"n_folds": 3, "n_repeats": 1},
 }
 
 

@@ -11,14 +11,33 @@ import sys
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 
 from ppgssl.ingest import ingest
+from ppgssl.results import save_results
 from ppgssl.store.tables import CohortStore
+from tests.composed import LEAST
+from tests.fake_results import make_results
 from tests.small_cohorts import clinical_row, describe, describe_study, make_ward, signal, write_clinical, write_signal
 from tests.test_ingest import assert_same_store, describe_bad_ward, expected_of_bad_ward
 
 CLI = [sys.executable, "-c", "from ppgssl.cli.app import main; main()"]
-COMMANDS = ("init", "check", "ingest", "inspect", "pretrain", "probe", "evaluate", "run", "export", "simulate")
+COMMANDS = (
+    "init",
+    "check",
+    "ingest",
+    "inspect",
+    "pretrain",
+    "probe",
+    "evaluate",
+    "report",
+    "run",
+    "export",
+    "simulate",
+    "fit",
+    "predict",
+    "pseudonyms",
+)
 
 
 def ppgssl(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -150,6 +169,70 @@ def test_a_study_without_its_store_names_the_command_that_makes_it(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert f"ppgssl ingest {tmp_path / 'cohort.yaml'} --out {tmp_path / 'store'}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# --- report ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moved_results(tmp_path) -> Path:
+    """``results.json`` alone, far from the study and the data that it came from."""
+    folder = tmp_path / "mail attachment"
+    folder.mkdir()
+    save_results(make_results(**LEAST), folder / "results.json")
+    return folder / "results.json"
+
+
+def test_a_report_is_made_from_results_that_were_moved(moved_results, tmp_path):
+    done = ppgssl("report", moved_results, "--out", tmp_path / "new" / "place", "--paper", "us-letter", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    summary = json.loads(done.stdout)
+    assert (summary["study"], summary["arms"]) == ("demo-study", 1)
+    for key, name in {"report": "report.pdf", "page": "report.html", "tables_and_figures": "report"}.items():
+        assert Path(summary[key]) == tmp_path / "new" / "place" / name
+        assert Path(summary[key]).exists()
+    assert round(float(PdfReader(summary["report"]).pages[0].mediabox.width)) == 612
+    assert list(moved_results.parent.iterdir()) == [moved_results]
+
+
+def test_the_folder_of_results_will_do_and_gets_the_report(moved_results):
+    done = ppgssl("report", moved_results.parent)
+    assert done.returncode == 0
+    assert f"page                {moved_results.parent / 'report.html'}" in done.stdout
+    assert (moved_results.parent / "report" / "README.txt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "is not a result: no JSON, or only a part (EOF"),
+        (lambda _text: "", "is not a result: no JSON, or only a part"),
+        (lambda _text: '{"runs": []}', "is not a result, but other JSON"),
+        (lambda _text: "[1, 2]", "is not a result, but other JSON"),
+        (
+            lambda text: text.replace('"arms":', '"rows":', 1).replace('"flow":', '"arms":', 1),
+            "is not a result of this version (flow: Field required), but of ppgssl 0.1.0",
+        ),
+        (
+            lambda text: text.replace('"schema_version": 1', '"schema_version": 7'),
+            "is not a result of this version (schema_version: Input should be 1), but of ppgssl 0.1.0",
+        ),
+    ],
+    ids=["cut off", "empty", "other JSON", "a list", "other keys", "a later schema"],
+)
+def test_what_is_no_result_is_refused_with_the_way_out(moved_results, damage, message):
+    moved_results.write_text(damage(moved_results.read_text()))
+    done = ppgssl("report", moved_results)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"error: {moved_results} {message}" in done.stderr
+    assert "`ppgssl evaluate STUDY.yaml`" in done.stderr
+    assert list(moved_results.parent.iterdir()) == [moved_results]
+
+
+def test_results_that_are_not_there_are_named(tmp_path):
+    done = ppgssl("report", tmp_path)
+    assert done.returncode == 1
+    assert f"there is no {tmp_path / 'results.json'}: run `ppgssl evaluate STUDY.yaml` first" in done.stderr
 
 
 # --- interruptions -----------------------------------------------------------------------------------------------

@@ -45,9 +45,7 @@ def test_every_encoder_is_tested_here():
     assert set(SHAPES) == set(ENCODERS)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "resnet50-1d" else name for name in SHAPES]
-)
+@pytest.mark.parametrize("name", SHAPES)
 def test_onnxruntime_gives_the_same_embeddings_for_any_batch_and_length(tmp_path, runtime, name):
     assert export_onnx(save(tmp_path, name), tmp_path / "encoder.onnx") < 1e-3
     session = runtime.InferenceSession(str(tmp_path / "encoder.onnx"))
