@@ -453,6 +453,13 @@ class LearningCurveOptions(_Model):
     )
     n_draws: int = Field(3, ge=0, le=1000, description="Draws of training patients a fold and share; 0: no curve.")
 
+    @field_validator("fractions")
+    @classmethod
+    def _are_shares(cls, value: list[float]) -> list[float]:
+        if any(not 0 < share <= 1 for share in value):
+            raise ValueError("each share must be above 0 and at most 1, such as 0.25")
+        return sorted(set(value))
+
 
 BaselineName = Literal["untrained", "pca", "minirocket", "pulse-wave"]
 
