@@ -155,6 +155,11 @@ def test_a_difference_to_covariates_that_do_not_predict_is_no_improvement():
     assert "Every arm with self-supervised features predicted better than guessing" in wording.headline(results)
 
 
+def test_net_benefit_over_covariates_that_do_not_predict_is_not_told_of():
+    assert "Decisions." in _summary(make_results())
+    assert "Decisions." not in _summary(make_results(auroc={"covariates": 0.4}))
+
+
 def test_covariates_that_may_be_guessing_are_called_a_low_bar():
     headline = _headline({"covariates": 0.55, "covariates+ssl-all": 0.68})
     assert "The clinical covariates themselves were not shown to be better than guessing." in headline

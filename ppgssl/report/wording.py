@@ -344,7 +344,7 @@ def _untrained_words(results: Results) -> tuple[str | Ref, ...]:
 def _net_benefit_finding(results: Results) -> Text:
     """Whether signals change the net benefit of decisions, at the thresholds of the study."""
     rows = [row for row in results.added_value if row.reference == "covariates" and row.net_benefit]
-    if not rows:
+    if not rows or not is_reference_of_use(results):
         return ""
     better = [row for row in rows if any(claim(results, one) == "higher" for one in row.net_benefit)]
     thresholds = enumeration(
