@@ -20,9 +20,9 @@ demo: $(VENV)/.installed
 	$(BIN)/ppgssl run $(DEMO)/study.yaml
 	@echo "report: $$(cd $(DEMO)/run && pwd)/report.pdf"
 
-# Two files of tests at a time, and one thread a process: what runs side by side would otherwise wait for each other.
+# A file of tests a core, and one thread a process: what runs side by side would otherwise wait for each other.
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

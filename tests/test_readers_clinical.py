@@ -57,6 +57,12 @@ def test_equal_numbers_are_the_same_level(read, cell):
     assert read(f"id,age,sex,died\na,1,F,{cell}\n").patients["died"].tolist() == [1.0]
 
 
+@pytest.mark.parametrize("key", ["0,5", "0.5"])
+def test_a_level_with_a_decimal_may_be_written_as_in_the_table_or_as_in_yaml(read, key):
+    table = described({"died": {"kind": "binary", "levels": {key: "no", "1": "yes"}}}, decimal=",", delimiter=";")
+    assert read("id;died\na;0,5\nb;1,0\n", table).patients["died"].tolist() == [0.0, 1.0]
+
+
 def test_levels_may_be_numbers_in_yaml_and_decimals_in_the_table(read):
     table = described({"died": {"kind": "binary", "levels": {0: "no", 1: "yes"}}})
     assert read("id,died\na,0.0\nb,1.0\n", table).patients["died"].tolist() == [0.0, 1.0]

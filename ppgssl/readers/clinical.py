@@ -232,7 +232,7 @@ def _cell_reader(variable: Variable, decimal: str, is_typed: bool) -> Callable[[
         return lambda text: _read_number(text, variable, decimal)
     if variable.kind == "date":
         return lambda text: _read_date(text, variable, is_typed)
-    levels = _levels(variable)
+    levels = _levels(variable, decimal)
 
     def read_level(text: str) -> _Cell:
         canonical = canonical_text(text, decimal)
@@ -258,12 +258,17 @@ def _read_date(text: str, variable: Variable, is_typed: bool) -> _Cell:
     return _Cell(date.isoformat()) if first <= date <= last else _Cell(None, "outside the plausible range")
 
 
-def _levels(variable: Variable) -> dict[str, float | str]:
-    """Text in the table -> value: the level, or of a binary variable whether it is the event."""
-    keys = variable.levels or {"0": "0", "1": "1"}
-    if variable.kind == "categorical":
-        return {canonical_text(key, "."): level for key, level in keys.items()}
-    return {canonical_text(key, "."): float(level == variable.level_names[-1]) for key, level in keys.items()}
+def _levels(variable: Variable, decimal: str) -> dict[str, float | str]:
+    """Text in the table -> value: the level, or of a binary variable whether it is the event.
+
+    A level that is a number may be written as in the table or as in YAML.
+    """
+    event = variable.level_names[-1]
+    return {
+        canonical_text(key, mark): level if variable.kind == "categorical" else float(level == event)
+        for key, level in (variable.levels or {"0": "0", "1": "1"}).items()
+        for mark in (decimal, ".")
+    }
 
 
 def _check_kinds(text: TextTable, table: ClinicalTable, rows: Sequence[_Row]) -> None:
