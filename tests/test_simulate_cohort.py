@@ -180,3 +180,12 @@ def test_the_command_writes_a_study_and_says_how_to_run_it(layout, tmp_path):
     summary = json.loads(done.stdout)
     assert (summary["layout"], summary["patients"], summary["unlabelled_recordings"]) == (layout, 4, 5)
     assert len(pd.read_csv(tmp_path / "new" / "truth.csv")) == 9
+
+
+def test_cohorts_of_a_hospital_have_a_name_of_their_own_and_are_read(tmp_path):
+    simulate_cohort(tmp_path / "new", n_labelled=2, n_unlabelled=1, hospital="clinic2", duration_s=10, seed=9)
+    summary = ingest(tmp_path / "new" / "labelled.yaml", tmp_path / "store", n_jobs=1)
+    assert summary.n_recordings == 2
+    assert load_cohort(tmp_path / "new" / "labelled.yaml").name == "clinic2_labelled"
+    with pytest.raises(ConfigError, match="hospital is 'Clinic 2'"):
+        simulate_cohort(tmp_path / "other", n_labelled=2, n_unlabelled=1, hospital="Clinic 2", duration_s=10, seed=9)

@@ -9,12 +9,12 @@ from ppgssl.simulate.layouts import FS_HZ
 
 _COHORT = Template("""\
 # $title. Made by `ppgssl simulate`, seed $seed.
-# Read it with: ppgssl ingest $name.yaml --out stores/$name
+# Read it with: ppgssl ingest $folder.yaml --out stores/$name
 name: $name
 title: $title
 description: >-
   $description
-root: $name  # relative to this file
+root: $folder  # relative to this file
 
 signals:
 $signals
@@ -199,6 +199,7 @@ def cohort_yaml(layout: str, *, seed: int, n: int, is_labelled: bool, hospital: 
     return _COHORT.substitute(
         seed=seed,
         name=f"{hospital}_{name}" if hospital else name,
+        folder=name,
         title=title,
         description=description,
         signals=_SIGNALS[layout],
