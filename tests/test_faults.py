@@ -248,6 +248,7 @@ def test_kill_at_any_moment_leaves_a_store_that_opens_and_that_a_rerun_completes
     assert len(held) == 6
 
 
+@pytest.mark.slow
 def test_kill_while_processes_side_by_side_read(ppgssl, ward, tmp_path):
     # They are killed too; the moment counts from the first result that they hand over.
     before = (
@@ -1076,6 +1077,7 @@ def interrupt(_standing: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_ctrl_c_reaches_all_processes_that_train_together_and_they_end_with_a_checkpoint(tiny_study, tmp_path):
     study = write_study(tiny_study, tmp_path, **ONE_ENCODER, pretraining__n_steps=100_000)
     command = [sys.executable, "-c", "from ppgssl.cli.app import main; main()", "pretrain", str(study)]

@@ -154,6 +154,7 @@ def test_two_devices_give_what_one_gives_and_the_record_says_so(tiny_study, tmp_
     assert read_run(tmp_path / "two" / "encoders")["devices"] == 2
 
 
+@pytest.mark.slow
 def test_processes_that_torchrun_starts_train_together(tiny_study, tmp_path):
     study = write_study(tiny_study, tmp_path, arms=["ssl-labelled"])
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port()]

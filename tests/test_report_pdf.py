@@ -178,7 +178,10 @@ def test_letters_without_a_font_are_confessed(tmp_path):
     [
         LEAST,
         {"arms": ["heart-rate", "ssl-all", "untrained"], "with_intervals": False},
-        {"n_patients": 20_000, "n_events": 4_000, "n_extra_arms": 19, "n_cohorts": 7, "label_suffix": f" {LONG}"},
+        pytest.param(
+            {"n_patients": 20_000, "n_events": 4_000, "n_extra_arms": 19, "n_cohorts": 7, "label_suffix": f" {LONG}"},
+            marks=pytest.mark.slow,
+        ),
         LEAST | {"arms": ["network-random"], "exposure": "transductive"},
     ],
     ids=["least", "no covariates, no intervals", "much of all", "one network"],

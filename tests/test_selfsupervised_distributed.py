@@ -184,6 +184,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path):
                 torch.testing.assert_close(result.encoder.state_dict()[key], value, rtol=1e-2, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_statistics_of_batches_are_those_of_the_first_process(tmp_path):
     encoder = {"name": "resnet50-1d", "width": 4, "n_features": 4}
     settings = settings_of("masked-autoencoder", encoder=encoder, n_steps=10, accumulate=2)
@@ -210,6 +211,7 @@ def test_ctrl_c_stops_all_processes_with_a_checkpoint_from_which_one_goes_on(tmp
     np.testing.assert_allclose(curve(resumed), curve(run(tmp_path / "whole", settings=settings)), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_nodes_of_a_slurm_job_learn_what_one_process_learns(tmp_path):
     script = """
         import sys, torch
