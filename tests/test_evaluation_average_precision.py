@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from ppgssl.evaluation.average_precision import average_precision, average_precision_statistic
-from ppgssl.evaluation.event_groups import groups_of_models
+from ppgssl.evaluation.average_precision import average_precision
+from ppgssl.evaluation.event_groups import groups_of_models, resampled
 from tests.aligned_scores import make_aligned
 
 
@@ -34,7 +34,7 @@ def test_a_tied_case_by_hand():
 
 def test_without_an_event_it_is_not_defined():
     aligned = make_aligned(0, 10)
-    statistic = average_precision_statistic(aligned)
+    statistic = resampled(aligned, average_precision)
     counts = np.where(aligned.y_true, 0.0, 1.0)[:, None]
     assert np.isnan(statistic(counts)).all()
 
@@ -44,7 +44,7 @@ def test_folds_of_a_score_without_information_stay_near_the_prevalence():
     excess = []
     for seed in range(150):
         aligned = make_aligned(seed, 200, n_folds=5, signal=0.0, share=0.13)
-        excess.append(average_precision_statistic(aligned)(np.ones((200, 1)))[0, 0] - aligned.y_true.mean())
+        excess.append(resampled(aligned, average_precision)(np.ones((200, 1)))[0, 0] - aligned.y_true.mean())
     assert np.mean(excess) == pytest.approx(0.02, abs=0.015)
 
 
@@ -59,4 +59,4 @@ def test_better_scores_of_every_event_never_lower_it(seed, n_folds, n_repeats):
         aligned.patient_ids,
     )
     ones = np.ones((40, 1))
-    assert average_precision_statistic(better)(ones) >= average_precision_statistic(aligned)(ones) - 1e-12
+    assert resampled(better, average_precision)(ones) >= resampled(aligned, average_precision)(ones) - 1e-12

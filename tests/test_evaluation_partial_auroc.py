@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from ppgssl.evaluation.auroc import auroc
-from ppgssl.evaluation.event_groups import EventGroups
-from ppgssl.evaluation.partial_auroc import partial_auroc, partial_auroc_statistic
+from ppgssl.evaluation.event_groups import EventGroups, resampled
+from ppgssl.evaluation.partial_auroc import partial_auroc
 from tests.aligned_scores import make_aligned
 
 
@@ -67,14 +67,14 @@ def test_folds_of_a_score_without_information_give_one_half():
     values = []
     for seed in range(150):
         aligned = make_aligned(seed, 200, n_folds=5, signal=0.0, share=0.13)
-        values.append(partial_auroc_statistic(aligned)(np.ones((200, 1)))[0, 0])
+        values.append(resampled(aligned, partial_auroc)(np.ones((200, 1)))[0, 0])
     assert np.mean(values) == pytest.approx(0.5, abs=0.015)
 
 
 def test_repeats_are_averaged_and_arms_kept_apart():
     aligned = make_aligned(1, 60, n_folds=3, n_repeats=2, n_arms=2)
     counts = np.random.default_rng(0).integers(0, 3, (60, 4)).astype(float)
-    values = partial_auroc_statistic(aligned)(counts)
+    values = resampled(aligned, partial_auroc)(counts)
     assert values.shape == (2, 4)
     of_repeats = []
     for repeat in (0, 1):
@@ -85,5 +85,5 @@ def test_repeats_are_averaged_and_arms_kept_apart():
             *(getattr(aligned, name)[rows] for name in ("y_true", "repeat", "fold", "patient")),
             aligned.patient_ids,
         )
-        of_repeats.append(partial_auroc_statistic(one)(counts))
+        of_repeats.append(resampled(one, partial_auroc)(counts))
     np.testing.assert_allclose(values, np.mean(of_repeats, axis=0), atol=1e-14)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from ppgssl.evaluation.event_groups import EventCounts, groups_of_repeats, share
-from ppgssl.evaluation.predictions import AlignedPredictions
+from ppgssl.evaluation.event_groups import EventCounts, share
 from ppgssl.records import FloatArray
 
 
@@ -33,19 +30,3 @@ def average_precision(counts: EventCounts) -> FloatArray:
     flagged = events + counts.above + counts.tied
     precision = np.divide(events, flagged, out=np.zeros_like(events), where=flagged > 0)
     return share((counts.events * precision).sum(axis=0), counts.n_events)
-
-
-def average_precision_statistic(aligned: AlignedPredictions) -> Callable[[FloatArray], FloatArray]:
-    """Average precision of all arms under resampling, mean over repeats.
-
-    Folds are combined as :func:`ppgssl.evaluation.event_groups.groups_of_repeats` says.
-
-    Returns
-    -------
-    callable
-        From counts, shape (n_patients, n_draws), to values, shape (n_arms, n_draws).
-    """
-    groups = [groups_of_repeats(aligned, y_score) for y_score in aligned.y_score]
-    return lambda counts: np.stack(
-        [np.mean([average_precision(one.counts(counts)) for one in of_arm], axis=0) for of_arm in groups]
-    )

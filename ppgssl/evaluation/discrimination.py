@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ppgssl.evaluation.average_precision import average_precision_statistic
+from ppgssl.evaluation.average_precision import average_precision
 from ppgssl.evaluation.bootstrap import BootstrapAuroc, bca_interval, resample_auroc, restrict
 from ppgssl.evaluation.delong import DeLong, delong
+from ppgssl.evaluation.event_groups import resampled
 from ppgssl.evaluation.multiplicity import holm
-from ppgssl.evaluation.partial_auroc import partial_auroc_statistic
+from ppgssl.evaluation.partial_auroc import partial_auroc
 from ppgssl.evaluation.placements import place
 from ppgssl.evaluation.predictions import align_predictions
 from ppgssl.evaluation.replicates import Replicates, resample
@@ -120,8 +121,8 @@ def judge_discrimination(
     placements = place(aligned)
     by_theory, jackknife = delong(placements), placements.jackknife()
     partial, auprc = (
-        resample(statistic, aligned.arms, aligned.n_patients, n_resamples=n_resamples, seed=seed)
-        for statistic in (partial_auroc_statistic(aligned), average_precision_statistic(aligned))
+        resample(resampled(aligned, measure), aligned.arms, aligned.n_patients, n_resamples=n_resamples, seed=seed)
+        for measure in (partial_auroc, average_precision)
     )
     curves = roc_curves(aligned, n_resamples=n_resamples, seed=seed)
     found = {}

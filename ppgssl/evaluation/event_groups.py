@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,6 +105,20 @@ def groups_of_repeats(aligned: AlignedPredictions, y_score: FloatArray) -> list[
         rank = np.unique(-share_below[rows], return_inverse=True)[1]
         groups.append(EventGroups(aligned.y_true[rows], rank, aligned.patient[rows], aligned.n_patients))
     return groups
+
+
+def resampled(
+    aligned: AlignedPredictions, measure: Callable[[EventCounts], FloatArray]
+) -> Callable[[FloatArray], FloatArray]:
+    """A measure of all arms under resampling, mean over repeats; folds are combined by :func:`groups_of_repeats`.
+
+    Returns
+    -------
+    callable
+        From counts, shape (n_patients, n_draws), to values, shape (n_arms, n_draws).
+    """
+    groups = [groups_of_repeats(aligned, y_score) for y_score in aligned.y_score]
+    return lambda counts: np.stack([np.mean([measure(one.counts(counts)) for one in arm], axis=0) for arm in groups])
 
 
 def groups_of_models(aligned: AlignedPredictions, y_score: FloatArray) -> list[list[EventGroups]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from ppgssl.evaluation.event_groups import EventCounts, groups_of_repeats, share
-from ppgssl.evaluation.predictions import AlignedPredictions
+from ppgssl.evaluation.event_groups import EventCounts, share
 from ppgssl.records import FloatArray
 
 MIN_SENSITIVITY = 0.8
@@ -50,19 +47,3 @@ def partial_auroc(counts: EventCounts, min_sensitivity: float = MIN_SENSITIVITY)
     width = 1 - min_sensitivity
     of_guessing = width**2 / 2
     return np.asarray((1 + (area - of_guessing) / (width - of_guessing)) / 2)
-
-
-def partial_auroc_statistic(aligned: AlignedPredictions) -> Callable[[FloatArray], FloatArray]:
-    """Partial AUROC of all arms under resampling, mean over repeats.
-
-    Folds are combined as :func:`ppgssl.evaluation.event_groups.groups_of_repeats` says.
-
-    Returns
-    -------
-    callable
-        From counts, shape (n_patients, n_draws), to values, shape (n_arms, n_draws).
-    """
-    groups = [groups_of_repeats(aligned, y_score) for y_score in aligned.y_score]
-    return lambda counts: np.stack(
-        [np.mean([partial_auroc(one.counts(counts)) for one in of_arm], axis=0) for of_arm in groups]
-    )
