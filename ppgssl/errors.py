@@ -34,6 +34,10 @@ class StoreError(PpgsslError):
     """A store is missing, was made by other settings, or is not a store."""
 
 
+class BusyError(PpgsslError):
+    """Another process is writing where this one would."""
+
+
 class StaleInputError(PpgsslError):
     """What a stage builds on has changed since it was made; the message names the command to rerun."""
 

@@ -13,6 +13,7 @@ from ppgssl.classifiers.imputation import missing_data
 from ppgssl.covariate_inference import odds_ratios, patient_maps, size_needed
 from ppgssl.errors import StaleInputError
 from ppgssl.evaluation.table_one import table_one
+from ppgssl.folder_lock import locked
 from ppgssl.pretrain import EncoderJob, encoder_fingerprint, encoder_jobs, exposure_of, summarize_encoders
 from ppgssl.probe import finished_probe, outdated_note
 from ppgssl.provenance import Stopwatch, fingerprint, made_of, peak_memory_mb, read_run, system, utc_now, versions
@@ -62,6 +63,8 @@ def evaluate(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress
         If anything fitted for a fold has seen one of its test patients, unless the study asks for it.
     ConfigError
         If an arm needs a package that is not installed.
+    BusyError
+        If another command is evaluating this study.
     """
     watch = Stopwatch()
     check_arms(data.study)
@@ -74,13 +77,14 @@ def evaluate(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress
     whole = fingerprint([made, judging, probe.made_of if probe else None, probe_note])
     if made_of(out) == whole and (out / RESULTS_FILE).is_file():
         return load_results(out / RESULTS_FILE)
-    found = predict_folds(data, out, made, n_jobs=n_jobs, progress=progress)
-    found.predictions.to_parquet(out / "predictions.parquet", index=False)
-    found.training.to_parquet(out / "training_predictions.parquet", index=False)
-    results = make_results(data, jobs, found, out, watch, n_jobs=n_jobs, progress=progress)
-    results = results.model_copy(update={"probe": probe, "probe_note": probe_note})
-    save_results(results, out / RESULTS_FILE)
-    watch.write(out, "evaluate", made_of=whole, study=data.study.model_dump(mode="json"), seed=data.study.seed)
+    with locked(out, f"the study's folder {out}"):
+        found = predict_folds(data, out, made, n_jobs=n_jobs, progress=progress)
+        found.predictions.to_parquet(out / "predictions.parquet", index=False)
+        found.training.to_parquet(out / "training_predictions.parquet", index=False)
+        results = make_results(data, jobs, found, out, watch, n_jobs=n_jobs, progress=progress)
+        results = results.model_copy(update={"probe": probe, "probe_note": probe_note})
+        save_results(results, out / RESULTS_FILE)
+        watch.write(out, "evaluate", made_of=whole, study=data.study.model_dump(mode="json"), seed=data.study.seed)
     return results
 
 

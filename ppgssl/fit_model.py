@@ -178,7 +178,7 @@ class _FinalEncoder:
         self.data, self.arm = data, arm
         self.job = _job(arm, data, study_folder) if arm.is_ssl else None
         if self.job and made_of(self.job.folder) != encoder_fingerprint(self.job, data):
-            train_encoders([(self.job, data)], n_jobs=1, progress=progress)
+            train_encoders([(self.job, data)], study_folder / "encoders", n_jobs=1, progress=progress)
         everybody = np.ones(len(data.segments.table), dtype=bool)
         self.described: InputDescription = describe_study_input(data, study_bank(data, everybody))
 

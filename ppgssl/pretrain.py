@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from multiprocessing import Manager
@@ -21,6 +21,7 @@ from joblib import Parallel, delayed
 from ppgssl.config import Study
 from ppgssl.errors import StaleInputError, TrainingError
 from ppgssl.evaluation.leakage import hashed_patient
+from ppgssl.folder_lock import locked
 from ppgssl.provenance import Stopwatch, fingerprint, made_of, read_run
 from ppgssl.records import BoolArray, IntArray
 from ppgssl.results import CurvePoint, Reconstruction
@@ -188,13 +189,15 @@ def pretrain(
         If training cannot start, a loss is not finite, or a checkpoint cannot be written.
     ConfigError
         If the team cannot be, or cannot share a batch equally.
+    BusyError
+        If another command is pretraining encoders of this study.
     """
     jobs = encoder_jobs(data.study, data.folds, out)
     to_do = [job for job in jobs if made_of(job.folder) != encoder_fingerprint(job, data)]
     if not to_do:
         return jobs
     watch = Stopwatch()
-    train_encoders([(job, data) for job in to_do], n_jobs=n_jobs, team=team, progress=progress)
+    train_encoders([(job, data) for job in to_do], out / "encoders", n_jobs=n_jobs, team=team, progress=progress)
     if not is_first_process():
         return jobs
     watch.write(
@@ -212,22 +215,27 @@ def pretrain(
 
 def train_encoders(
     to_do: Sequence[tuple[EncoderJob, StudyData]],
+    folder: Path,
     *,
     n_jobs: int = -1,
     team: Team = ALONE,
     progress: Progress | None = None,
 ) -> None:
-    """Pretrain encoders, each by its own study's settings: see :func:`pretrain`."""
+    """Pretrain encoders, each by its own study's settings, in a folder where one command at a time may do so.
+
+    See :func:`pretrain`.
+    """
     for _, data in to_do:
         team.check(data.study.pretraining.batch_size, data.study.pretraining.accumulate)
     board = _Board(sum(data.study.pretraining.n_steps for _, data in to_do), progress)
     n_workers, n_threads = worker_count(len(to_do), n_jobs)
-    if team.size > 1:
-        _train_in_team(to_do, team, board)
-    elif n_workers <= 1:
-        _train_in_turn(board, team.is_stopped, to_do, n_threads, team)
-    else:
-        _train_side_by_side(to_do, n_workers, n_threads, board)
+    with locked(folder, f"the encoders in {folder}") if is_first_process() else nullcontext():
+        if team.size > 1:
+            _train_in_team(to_do, team, board)
+        elif n_workers <= 1:
+            _train_in_turn(board, team.is_stopped, to_do, n_threads, team)
+        else:
+            _train_side_by_side(to_do, n_workers, n_threads, board)
 
 
 def _train_in_team(to_do: Sequence[tuple[EncoderJob, StudyData]], team: Team, board: _Board) -> None:
@@ -270,14 +278,14 @@ def _train_side_by_side(
 
 
 def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
-    """Hash of all that decides an encoder's weights."""
+    """Hash of all that decides an encoder's weights: signals, not what the clinical table says of their patients."""
     seen = data.segments.table.loc[seen_segments(job, data), ["patient", "recording_id", "start"]]
     return fingerprint(
         {
             "encoder": job.encoder,
             "fold": job.fold.name if job.fold else "all",
             "segments": hashlib.sha256(seen.to_csv(index=False).encode()).hexdigest(),
-            "content": data.content,
+            "content": data.signals_content,
             "pretraining": data.study.pretraining.model_dump(mode="json"),
             "seed": data.study.seed,
             "torch": torch.__version__,

@@ -12,7 +12,13 @@ from pydantic import ValidationError
 
 from ppgssl.errors import ConfigError, EvaluationError
 from ppgssl.features.random_kernels import check_random_kernels
-from ppgssl.pretrain import EncoderJob, encoder_fingerprint, encoder_warnings, train_encoders, worker_count
+from ppgssl.pretrain import (
+    EncoderJob,
+    encoder_fingerprint,
+    encoder_warnings,
+    train_encoders,
+    worker_count,
+)
 from ppgssl.probe_judging import as_table, judge
 from ppgssl.probe_measuring import Plan, measure
 from ppgssl.probe_representations import probe_job, representations
@@ -71,7 +77,7 @@ def pretrain_probes(
     jobs = _jobs(plan, data, out)
     to_do = [(job, of_job) for job, of_job in jobs if made_of(job.folder) != encoder_fingerprint(job, of_job)]
     if to_do:
-        train_encoders(to_do, n_jobs=n_jobs, progress=progress)
+        train_encoders(to_do, out / PROBE_FOLDER, n_jobs=n_jobs, progress=progress)
     return [job for job, _ in jobs]
 
 

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-BASE = ["errors", "parallel", "arms", "records", "provenance", "pretraining_options", "config", "results"]
+BASE = [
+    "errors",
+    "folder_lock",
+    "parallel",
+    "arms",
+    "records",
+    "provenance",
+    "pretraining_options",
+    "config",
+    "results",
+]
 ROOMS = [
     "readers",
     "signals",

@@ -63,21 +63,18 @@ INFORMATION_SETS: dict[str, InformationSet] = {
 """Information sets, by the words of the arms that use them (``waveform``: SSL features, networks)."""
 
 
-def oracle_aucs(
-    *, n: int = 20_000, prevalence: float = PREVALENCE, shift: float = 0.0, rng: np.random.Generator
-) -> dict[str, float]:
-    """AUROC of the exact probability of the outcome given each information set.
+def oracle_risks(
+    *, n: int, prevalence: float = PREVALENCE, shift: float = 0.0, rng: np.random.Generator
+) -> dict[str, FloatArray]:
+    """Exact probability of the outcome given each information set, of ``n`` children.
 
-    For each of ``n`` children, the probability given what is known of it follows from the stated model by Bayes' rule:
-    normal in the parts for each age, then weighted by the signs, on quasi-random nodes. The AUROC is that of these
-    probabilities, each child counted as an event by its probability, which leaves out the chance of drawing events.
-
-    A recording tells its findings with an error, and a table rounds: what a study reaches lies below, by that too.
+    For each child, the probability given what is known of it follows from the stated model by Bayes' rule: normal in
+    the parts for each age, then weighted by the signs, on quasi-random nodes.
 
     Parameters
     ----------
     n : int
-        Children; the standard error is about 0.2 / sqrt(n).
+        Children.
     prevalence : float
         Share of events where ``shift`` is 0.
     shift : float
@@ -87,8 +84,9 @@ def oracle_aucs(
 
     Returns
     -------
-    dict of information set to AUROC
-        Keys of ``INFORMATION_SETS``, and ``parts``: of who knows the hidden parts themselves.
+    dict of information set to float array, shape (n,)
+        Keys of ``INFORMATION_SETS``, and ``parts``: of who knows the hidden parts themselves. An outcome that is drawn
+        with the probability in ``parts`` agrees with all of them.
     """
     ages, shares = age_shares()
     age = rng.choice(ages, size=n, p=shares)
@@ -96,7 +94,7 @@ def oracle_aucs(
     own = {name: rng.standard_normal(n) for name in RECORDED | MEASURED}
     read = {name: rng.standard_normal(n) for name in RECORDED | MEASURED}
     signs = {name: rng.random(n) < sign.probability(parts) for name, sign in SIGNS.items()}
-    aucs = {}
+    risks = {}
     for name, known in INFORMATION_SETS.items():
         values = np.stack(
             [
@@ -109,8 +107,30 @@ def oracle_aucs(
             axis=1,
         )
         is_yes = np.stack([signs[sign] for sign in known.signs], axis=1) if known.signs else np.zeros((n, 0), bool)
-        aucs[name] = expected_auc(posterior_risk(known, values, is_yes, prevalence=prevalence, shift=shift))
-    return aucs | {"parts": expected_auc(outcome_probability(parts, prevalence))}
+        risks[name] = posterior_risk(known, values, is_yes, prevalence=prevalence, shift=shift)
+    return risks | {"parts": outcome_probability(parts, prevalence)}
+
+
+def oracle_aucs(
+    *, n: int = 20_000, prevalence: float = PREVALENCE, shift: float = 0.0, rng: np.random.Generator
+) -> dict[str, float]:
+    """AUROC of the exact probability of the outcome given each information set.
+
+    Each child is counted as an event by its probability, which leaves out the chance of drawing events. A recording
+    tells its findings with an error, and a table rounds: what a study reaches lies below, by that too.
+
+    Parameters
+    ----------
+    n, prevalence, shift, rng
+        As of :func:`oracle_risks`; the standard error is about 0.2 / sqrt(n).
+
+    Returns
+    -------
+    dict of information set to AUROC
+        Keys of ``INFORMATION_SETS``, and ``parts``.
+    """
+    risks = oracle_risks(n=n, prevalence=prevalence, shift=shift, rng=rng)
+    return {name: expected_auc(risk) for name, risk in risks.items()}
 
 
 def posterior_risk(

@@ -36,6 +36,8 @@ class StudyData:
         Who trains and who is tested.
     content : str
         Hash of all of the above and of what decided it.
+    signals_content : str
+        The same of the signals alone, without clinical values, outcome and folds: what encoders are made of.
     shared_signals : mapping of patient key to hashes
         Of patients of all cohorts who hold a signal that another patient holds, too; see
         :mod:`ppgssl.store.linked_patients`.
@@ -52,6 +54,7 @@ class StudyData:
     y: pd.Series = field(repr=False)
     folds: list[Fold] = field(repr=False)
     content: str
+    signals_content: str = ""
     shared_signals: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     without_site: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -124,10 +127,11 @@ def load_study_data(study: Study, study_file: Path, out: Path) -> StudyData:
     linked = linked_patients(shared)
     folds = make_folds(y, study.validation, seed=study.seed, linked=linked, sites=sites)
     without_site = tuple(patients.index.difference(covariates.index))
+    inputs = study.inputs.model_dump(mode="json", exclude={"memory_gb"})
     content = fingerprint(
         {
             "stores": {store.cohort.name: store.fingerprint() for store in stores},
-            "inputs": study.inputs.model_dump(mode="json", exclude={"memory_gb"}),
+            "inputs": inputs,
             "outcome": study.outcome,
             "validation": study.validation.model_dump(mode="json", exclude={"n_bootstrap", "n_optimism"}),
             "seed": study.seed,
@@ -141,6 +145,7 @@ def load_study_data(study: Study, study_file: Path, out: Path) -> StudyData:
         y,
         folds,
         content,
+        signals_content=fingerprint([[store.signals_fingerprint() for store in stores], inputs]),
         shared_signals=shared,
         without_site=without_site,
         notes=(*_site_notes(without_site, study), *split_notes(folds, y, linked)),

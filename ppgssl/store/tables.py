@@ -6,7 +6,6 @@ interruption between two commits, are dropped when the store is next opened for 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -30,6 +29,7 @@ from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from ppgssl.config import Cohort, TrendName, load_cohort, save_description
 from ppgssl.errors import StoreError
+from ppgssl.folder_lock import locked
 from ppgssl.provenance import fingerprint, write_atomically
 from ppgssl.records import FloatArray, Reject
 from ppgssl.signals.vitals import VITALS
@@ -38,7 +38,6 @@ COHORT_FILE = "cohort.yaml"
 FORMAT_FILE = "format.json"
 FORMAT = 2
 """Of the tables; a store of another format has to be made anew."""
-LOCK_FILE = ".lock"
 # Uncompressed size of a row group of samples: studies that stream their samples read one at a time.
 _ROW_GROUP_BYTES = 4_000_000
 _SYSTEM_ERROR = re.compile(r"[^:]+ \(os error \d+\)")
@@ -334,16 +333,24 @@ class CohortStore:
                 "drive at fault? If the store is damaged, delete it and run ingest again."
             ) from None
 
-    def fingerprint(self) -> str:
-        """Hash of the content that studies build on: the same for one ingest and for an interrupted and resumed one."""
+    def signals_fingerprint(self) -> str:
+        """Hash of what pretraining builds on: all but the clinical table."""
         recordings = self.recordings(["recording_id", "patient_id", "source_sha256", "signal_sha256", "duration_s"])
         duplicates = self.rejects().query("stage == 'duplicates'")["subject"]
         return fingerprint(
             {
                 "recordings": recordings.to_numpy().tolist(),
-                "patients": self.patients().reset_index().astype(str).to_numpy().tolist(),
                 "duplicates": duplicates.tolist(),
                 "settings": _signal_settings(self.cohort),
+            }
+        )
+
+    def fingerprint(self) -> str:
+        """Hash of the content that studies build on: the same for one ingest and for an interrupted and resumed one."""
+        return fingerprint(
+            {
+                "signals": self.signals_fingerprint(),
+                "patients": self.patients().reset_index().astype(str).to_numpy().tolist(),
                 "clinical": yaml.safe_dump(self.cohort.model_dump(mode="json")["clinical"]),
             }
         )
@@ -416,25 +423,16 @@ def device_columns(trends: Sequence[str]) -> list[str]:
 def only_writer(folder: Path) -> Iterator[None]:
     """Be the only process that writes into the store in ``folder``, which is made if absent.
 
-    The system lets go of the lock when the process ends, however it ends.
-
     Raises
     ------
+    BusyError
+        If another process is writing there.
     StoreError
-        If another process is writing there, or the folder holds other files and no store.
+        If the folder holds other files and no store.
     """
     _check_usable(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_FILE).open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"another process is writing into the store {folder}. Wait until it is done, or stop it; then run the "
-                "same command again."
-            ) from None
-        except OSError:
-            pass  # Some network drives have no locks: users must see to it themselves there.
+    with locked(folder, f"the store {folder}"):
         yield
 
 
