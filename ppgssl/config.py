@@ -16,6 +16,7 @@ from ppgssl.arms import DEFAULT_ARMS, Arm, parse_arm
 from ppgssl.errors import ConfigError
 from ppgssl.pretraining_options import ObjectiveOptions, PatchTransformerShape, Pretraining
 from ppgssl.provenance import write_atomically
+from ppgssl.value_transforms import Transform
 
 Name = str
 _NAME = r"^[a-z0-9][a-z0-9_\-]*$"
@@ -104,6 +105,11 @@ class Variable(_Model):
     range: tuple[float, float] | None = Field(
         None, description="Plausible range of a numeric variable, both ends included; values outside become missing."
     )
+    transform: Transform = Field(
+        None,
+        description="Function of a numeric variable that is used in its place: its name, or a mapping of `name` and "
+        "numbers. `label`, `unit` and `range` are those of the values in the table.",
+    )
     dates: tuple[datetime.date, datetime.date] | None = Field(
         None, description="Plausible range of a date, both ends included; dates outside become missing."
     )
@@ -143,7 +149,19 @@ class Variable(_Model):
             raise ValueError("the range must be [low, high] with low < high")
         if self.dates and self.dates[0] >= self.dates[1]:
             raise ValueError("the dates must be [first, last] with first < last")
+        self._check_transform()
         return self
+
+    def _check_transform(self) -> None:
+        if self.transform is None:
+            return
+        if self.kind != "numeric":
+            raise ValueError(f"a {self.kind} variable has no transform")
+        if self.range is None:
+            raise ValueError("with `transform`, the plausible `range` of the values in the table is needed")
+        if self.unit and self.transform.unit and self.unit != self.transform.unit:
+            raise ValueError(f"`unit` is {self.unit}, and `transform.unit` {self.transform.unit}: leave one out")
+        self.transform.range_of(self.range)
 
     def _check_levels(self) -> None:
         if self.kind in ("numeric", "date") and self.levels:
@@ -157,6 +175,24 @@ class Variable(_Model):
     def level_names(self) -> list[str]:
         """Levels in order; of a binary variable, the last is the event."""
         return list(dict.fromkeys(self.levels.values())) or (["0", "1"] if self.kind == "binary" else [])
+
+    @property
+    def written_unit(self) -> str:
+        """Unit of the values in the table."""
+        return self.unit or (self.transform.unit if self.transform else "")
+
+    @property
+    def used_range(self) -> tuple[float, float] | None:
+        """Plausible range of the values that are used: of the transformed ones, where there is a `transform`."""
+        return self.transform.range_of(self.range) if self.transform and self.range else self.range
+
+    def told_as_used(self, name: str) -> Self:
+        """With a label that says how values are transformed, if they are: the result has no unit of its own."""
+        if self.transform is None:
+            return self
+        transform = self.transform.model_copy(update={"unit": self.written_unit})
+        label = transform.words(self.label or name)
+        return self.model_copy(update={"transform": transform, "label": label, "unit": ""})
 
 
 class ClinicalTable(_Model):
@@ -183,12 +219,31 @@ class ClinicalTable(_Model):
             return value
         return {key: [str(item) for item in (one if isinstance(one, list) else [one])] for key, one in value.items()}
 
+    @field_validator("variables")
+    @classmethod
+    def _tells_what_is_used(cls, value: dict[str, Variable]) -> dict[str, Variable]:
+        return {name: variable.told_as_used(name) for name, variable in value.items()}
+
     @model_validator(mode="after")
     def _defines_known(self) -> Self:
         for name, variable in self.variables.items():
             for outcome in variable.defines:
                 if outcome not in self.variables:
                     raise ValueError(f"variable {name!r} defines {outcome!r}, which is not a variable of this table")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_define_the_same(self) -> Self:
+        of_column: dict[str, set[str]] = {}
+        for name, variable in self.variables.items():
+            of_column.setdefault((variable.column or name).strip(), set()).update(variable.defines)
+        for name, variable in self.variables.items():
+            column = (variable.column or name).strip()
+            for outcome in sorted(of_column[column] - {name, *variable.defines}):
+                raise ValueError(
+                    f"variable {name!r} is of column {column!r}, like another one that defines {outcome!r}: so it "
+                    f"defines it too: `defines: [{outcome}]`"
+                )
         return self
 
 

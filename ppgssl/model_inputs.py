@@ -222,7 +222,7 @@ def site_dictionary(table: ClinicalTable | None, card: ModelCard, needed: Sequen
     Raises
     ------
     ConfigError
-        If a variable of the same name has another kind, unit or level: nothing is converted or guessed.
+        If a variable of the same name has another kind, transform, unit or level: nothing is converted or guessed.
     """
     known = card.cohort_model().clinical
     assert known is not None  # a model has an outcome, so its cohort has a table
@@ -241,14 +241,27 @@ def site_dictionary(table: ClinicalTable | None, card: ModelCard, needed: Sequen
 def _differences(name: str, here: Variable, known: Variable) -> list[str]:
     if here.kind != known.kind:
         return [f"`{name}` is {here.kind}, and was {known.kind}"]
-    if here.unit and known.unit and here.unit.strip().casefold() != known.unit.strip().casefold():
-        return [f"`{name}` is in {here.unit}, and was in {known.unit}: convert it"]
+    if not _same_transform(here, known):
+        return [f"`{name}` is {_use(here)}, and was {_use(known)}: describe it with the `transform` it had"]
+    units = here.written_unit, known.written_unit
+    if all(units) and units[0].strip().casefold() != units[1].strip().casefold():
+        return [f"`{name}` is in {units[0]}, and was in {units[1]}: convert it"]
     if here.kind == "binary" and here.level_names != known.level_names:
         return [f"`{name}` has the levels {', '.join(here.level_names)}, and had {', '.join(known.level_names)}"]
     strange = [level for level in here.level_names if level not in known.level_names]
     if strange:
         return [f"`{name}` has the level(s) {', '.join(strange)}; the model knows {', '.join(known.level_names)}"]
     return []
+
+
+def _same_transform(one: Variable, other: Variable) -> bool:
+    if one.transform is None or other.transform is None:
+        return one.transform is other.transform
+    return one.transform.is_as(other.transform)
+
+
+def _use(variable: Variable) -> str:
+    return variable.transform.words("value") if variable.transform else "the value in the table itself"
 
 
 def site_data(store: CohortStore, card: ModelCard, *, patients: Sequence[str] | None = None) -> StudyData:

@@ -74,6 +74,17 @@ def changed(description: dict, key: str, value: object) -> dict:
         ("clinical.variables.age.range", [120, 0], "low < high"),
         ("clinical.variables.sex.levels", {"f": "female"}, "exactly two levels"),
         ("clinical.variables.sbp.defines", ["death"], "defines 'death', which is not a variable"),
+        ("clinical.variables.sex.transform", "log10", "`clinical.variables.sex`: a binary variable has no transform"),
+        (
+            "clinical.variables.sbp.transform",
+            "log10",
+            "`clinical.variables.sbp`: with `transform`, the plausible `range`",
+        ),
+        ("clinical.variables.age.transform", "log10", "the logarithm of 0 at 0, an end of the `range`"),
+        ("clinical.variables.age.transform", "ln", "`clinical.variables.age.transform.name`"),
+        ("clinical.variables.age.transform", {"name": "log10", "ofset": 1}, "(did you mean 'offset'?)"),
+        ("clinical.variables.age.transform", {"name": "log10", "slope": 0}, "age.transform.slope`: must not be 0"),
+        ("clinical.variables.age.transform", {"offset": 1}, "missing key `clinical.variables.age.transform.name`"),
     ],
 )
 def test_a_mistake_in_a_cohort_is_named_with_its_key(tmp_path, key, value, said):
@@ -158,6 +169,59 @@ def test_a_description_reads_back_as_it_was_saved(tmp_path):
     cohort = Cohort.model_validate(COHORT)
     save_description(cohort, tmp_path / "saved.yaml")
     assert load_cohort(tmp_path / "saved.yaml") == cohort
+
+
+def log_of_age(**more) -> dict:
+    age = {"column": "age", "kind": "numeric", "unit": "years", "range": [1, 120], "transform": "log10"}
+    return changed(COHORT, "clinical.variables.log_age", {**age, **more})
+
+
+@pytest.mark.parametrize(
+    ("more", "label"),
+    [
+        ({}, "log10(log_age in years)"),
+        ({"label": "Age"}, "log10(Age in years)"),
+        ({"label": "log10(Age)"}, "log10(Age)"),
+        (
+            {"label": "Age", "transform": {"name": "log10", "offset": 2, "factor": -0.01}},
+            "log10(2 - 0.01 Age in years)",
+        ),
+    ],
+)
+def test_a_transformed_variable_tells_its_formula_and_the_unit_in_it_once(tmp_path, more, label):
+    cohort = Cohort.model_validate(log_of_age(**more))
+    variable = cohort.clinical.variables["log_age"]
+    assert (variable.label, variable.unit, variable.written_unit) == (label, "", "years")
+    save_description(cohort, tmp_path / "saved.yaml")
+    assert load_cohort(tmp_path / "saved.yaml") == cohort
+
+
+def test_the_plausible_range_of_a_transformed_variable_is_that_of_the_table_until_it_is_used():
+    variables = Cohort.model_validate(log_of_age(range=[1, 100])).clinical.variables
+    assert variables["log_age"].range == (1, 100)
+    assert variables["log_age"].used_range == (0, 2)
+    assert variables["age"].used_range == (0, 120)
+    assert variables["sbp"].used_range is None
+
+
+def test_two_units_of_one_transformed_variable_are_refused(tmp_path):
+    path = write(tmp_path, log_of_age(transform={"name": "log10", "unit": "months"}))
+    with pytest.raises(ConfigError, match=r"`unit` is years, and `transform.unit` months: leave one out"):
+        load_cohort(path)
+
+
+def test_variables_of_a_column_that_defines_an_outcome_all_say_so(tmp_path):
+    other = {"column": "sbp", "kind": "numeric", "range": [40, 300], "transform": "log10"}
+    path = write(tmp_path, changed(COHORT, "clinical.variables.log_sbp", other))
+    with pytest.raises(ConfigError, match=r"'log_sbp' is of column 'sbp', .*defines 'admitted': so it defines it too"):
+        load_cohort(path)
+    path = write(tmp_path, changed(COHORT, "clinical.variables.log_sbp", {**other, "defines": ["admitted"]}))
+    assert load_cohort(path).clinical.variables["log_sbp"].defines == ["admitted"]
+
+
+def test_an_outcome_need_not_define_itself_where_its_column_has_another_variable():
+    stays = {"column": "admitted", "kind": "categorical", "levels": {"0": "none", "1": "some"}, "defines": ["admitted"]}
+    assert Cohort.model_validate(changed(COHORT, "clinical.variables.stays", stays))
 
 
 def test_the_event_of_a_binary_variable_is_its_second_level():

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -84,6 +85,9 @@ def test_the_recipe_understands_every_cell_of_the_published_table(published, tmp
         is_empty = written[column].isna().reindex(patients.index)
         assert patients[name].isna().equals(is_empty), name
     assert patients["hospitalized"].sum() == (written["Was child admitted (this illness)?"] == "Yes").sum()
+    spo2 = written["Oxygen saturation"].reindex(patients.index)
+    np.testing.assert_allclose(patients["spo2_pct"], spo2)
+    np.testing.assert_allclose(patients["spo2_transformed"], 4.314 * np.log10(103.711 - spo2) - 37.315)
 
 
 def test_the_recipe_is_the_published_protocol():
@@ -102,3 +106,7 @@ def test_the_recipe_is_the_published_protocol():
     clinical = load_cohort(RECIPE / "triage.yaml").clinical
     assert clinical is not None
     assert {study.outcome, *study.covariates, study.heart_rate, study.spo2} <= set(clinical.variables)
+    assert clinical.variables["spo2_transformed"].label == "4.314 log10(103.711 - SpO2 in %) - 37.315"
+    assert "spo2_transformed" in study.covariates
+    assert "spo2_pct" not in study.covariates
+    assert "spo2_pct" in load_study(RECIPE / "study_defaults.yaml").covariates

@@ -35,6 +35,15 @@ def make_patients():
     return patients, pd.Series([0.0, 0.0, 0.0, 0.0, 1.0, 1.0], index=list("abcdef"))
 
 
+def test_a_transformed_variable_is_described_on_its_own_scale_and_says_so():
+    age = {"kind": "numeric", "label": "Age", "unit": "years", "range": [1, 100], "transform": "log10"}
+    table = ClinicalTable.model_validate({**TABLE.model_dump(), "variables": {"age": age}})
+    patients, y = make_patients()
+    (row,) = table_one(np.log10(patients[["age"]]), y, table, ["age"])
+    assert (row.label, row.unit) == ("log10(Age in years)", "")
+    assert row.overall.mean == pytest.approx(np.log10([1, 2, 3, 5, 7]).mean())
+
+
 def test_moments_and_quartiles_of_a_numeric_variable():
     patients, y = make_patients()
     (row,) = table_one(patients, y, TABLE, ["age"])

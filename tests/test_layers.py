@@ -16,6 +16,7 @@ BASE = [
     "records",
     "provenance",
     "pretraining_options",
+    "value_transforms",
     "config",
     "results",
 ]
@@ -51,6 +52,7 @@ STAGES = [
     "evaluate",
     "model_inputs",
     "fit_model",
+    "new_patients",
     "predict",
     "shift_checks",
     "external_validation",

@@ -8,7 +8,8 @@ import yaml
 
 from ppgssl.arms import parse_arm
 from ppgssl.config import Study
-from ppgssl.errors import StoreError
+from ppgssl.errors import ConfigError, StoreError
+from ppgssl.external_validation import validate_model
 from ppgssl.ingest import ingest
 from ppgssl.model_inputs import (
     clinical_inputs,
@@ -111,3 +112,82 @@ def test_a_patient_is_remembered_by_key_and_by_pseudonym_but_never_by_name(model
     assert len(plain) == 1
     assert plain <= set(model.card.seen.patients_sha256)
     assert "p1" not in (model.folder / "model.json").read_text()
+
+
+# --- transformed values ----------------------------------------------------------------------------------------
+
+LOG_AGE = {"column": "age", "kind": "numeric", "label": "Age", "unit": "years", "range": [1, 120]}
+AGE_AS_LOG = {**VARIABLES, "log_age": {**LOG_AGE, "transform": "log10"}}
+
+
+@pytest.fixture(scope="module")
+def log_model(tmp_path_factory):
+    """A model of the logarithm of age, from a table that has age alone."""
+    folder = tmp_path_factory.mktemp("logarithms")
+    make_hospital(folder, 24, seed=1, clinical__variables=AGE_AS_LOG)
+    return fit_hospital(folder, "covariates", covariates=["log_age", "stage"], arms=["covariates"])
+
+
+def test_the_card_tells_the_formula_and_ranges_on_its_scale(log_model):
+    age = log_model.card.covariates[0]
+    assert (age.name, age.label, age.unit) == ("log_age", "log10(Age in years)", "")
+    assert age.plausible == pytest.approx((0, np.log10(120)))
+    assert age.plausible[0] < age.usual[0] < age.usual[1] < age.plausible[1]
+    assert "log10(Age in years)" in (log_model.folder / "model_card.md").read_text()
+
+
+def test_a_model_transforms_the_values_of_new_patients_itself(log_model, tmp_path):
+    write_clinical(tmp_path, ["young,30,a,", "old,80,a,", "absent,,a,", "typo,800,a,"])
+    write_signal(tmp_path, "young_1", signal(911))
+    files = sorted((tmp_path / "signals").iterdir())
+    found = predict(log_model, files, clinical=tmp_path / "clinical.csv")
+    table = site_table(log_model, tmp_path, AGE_AS_LOG)
+    assert table["log_age"].tolist() == pytest.approx([np.nan, np.log10(80), np.nan, np.log10(30)], nan_ok=True)
+    (young,) = [one for one in found.patients if one.patient_id == "young"]
+    assert young.verdict == "predicted"
+    data = site_data(CohortStore(tmp_path / "store"), log_model.card, patients=["young"])
+    assert young.risk == pytest.approx(float(risks_of(log_model, data).risks[0, 0]))
+
+
+def site_table(model, folder, variables):
+    """The model's variables of the ward in ``folder``, by patient."""
+    ingest(describe(folder, clinical__variables=variables), folder / "store", n_jobs=1)
+    return site_data(CohortStore(folder / "store"), model.card).covariates
+
+
+@pytest.mark.parametrize(
+    ("described", "message"),
+    [
+        (LOG_AGE, r"`log_age` is the value in the table itself, and was log10\(value in years\): describe it with"),
+        (
+            {**LOG_AGE, "transform": {"name": "log10", "offset": 1}},
+            r"`log_age` is log10\(1 \+ value in years\), and was log10\(value in years\)",
+        ),
+        (
+            {**LOG_AGE, "unit": "months", "transform": "log10"},
+            "`log_age` is in months, and was in years: convert it",
+        ),
+    ],
+)
+def test_a_cohort_without_the_models_transform_is_refused(log_model, tmp_path, described, message):
+    make_hospital(tmp_path, 8, seed=3, clinical__variables={**VARIABLES, "log_age": described})
+    with pytest.raises(ConfigError, match=message):
+        predict(log_model, cohort_file=tmp_path / "cohort.yaml")
+    with pytest.raises(ConfigError, match=message):
+        validate_model(log_model, tmp_path / "cohort.yaml", tmp_path / "out", n_jobs=1)
+    ingest(tmp_path / "cohort.yaml", tmp_path / "store", n_jobs=1)
+    with pytest.raises(ConfigError, match=message):
+        validate_model(log_model, tmp_path / "store", tmp_path / "out", n_jobs=1)
+
+
+def test_a_transform_that_the_model_does_not_know_is_refused(model, tmp_path):
+    age = {"kind": "numeric", "unit": "years", "range": [1, 120], "transform": "log10"}
+    make_hospital(tmp_path, 8, seed=3, clinical__variables={**VARIABLES, "age": age}, **LEVELS)
+    with pytest.raises(ConfigError, match=r"`age` is log10\(value in years\), and was the value in the table itself"):
+        predict(model, cohort_file=tmp_path / "cohort.yaml")
+
+
+def test_a_unit_that_one_side_does_not_name_is_no_difference(log_model, tmp_path):
+    nameless = {**AGE_AS_LOG, "log_age": {**AGE_AS_LOG["log_age"], "unit": ""}}
+    make_hospital(tmp_path, 4, seed=3, clinical__variables=nameless)
+    assert {one.verdict for one in predict(log_model, cohort_file=tmp_path / "cohort.yaml").patients} == {"predicted"}

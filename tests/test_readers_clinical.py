@@ -101,6 +101,65 @@ def test_only_plain_numbers_are_numbers(read, cell):
     assert cell not in problem.detail
 
 
+SHUNT = {"name": "log10", "offset": 103.711, "factor": -1, "slope": 4.314, "intercept": -37.315}
+SPO2 = {"column": "Oxygen saturation", "kind": "numeric", "label": "SpO2", "unit": "%", "range": [50, 100]}
+TWO_OF_ONE = {"spo2_pct": SPO2, "spo2_transformed": {**SPO2, "transform": SHUNT}}
+
+
+def test_a_column_may_be_two_variables_one_of_them_transformed(read):
+    clinical = read("id,Oxygen saturation\n1,98\n2,\n3,50\n4,100\n", described(TWO_OF_ONE))
+    # 103.711 - SpO2 is 5.711, 53.711 and 3.711, whose logarithms are 0.75671, 1.73006 and 0.56949.
+    expected = {"1": (98, -34.0505), "2": (np.nan, np.nan), "3": (50, -29.8515), "4": (100, -34.8582)}
+    for name, pair in expected.items():
+        np.testing.assert_allclose(clinical.patients.loc[name].to_numpy(dtype=float), pair, atol=1e-4)
+    assert clinical.problems == []
+
+
+def test_a_bad_cell_of_two_variables_is_named_once_and_by_the_range_of_the_table(read):
+    clinical = read("id,Oxygen saturation\n1,98\n2,105\n3,good\n", described(TWO_OF_ONE))
+    assert [(one.subject, one.reason) for one in clinical.problems] == [
+        ("2/Oxygen saturation", "outside the plausible range"),
+        ("3/Oxygen saturation", "not a number"),
+    ]
+    assert "expected a number from 50 to 100 %; taken as missing" in clinical.problems[0].detail
+    assert clinical.patients.loc[["2", "3"]].isna().all(axis=None)
+
+
+def test_variables_of_one_column_are_no_further_reason_to_call_rows_copies(read):
+    # Of ten children, two have the same saturation by chance: more variables of the column make that no rarer.
+    text = "id,Oxygen saturation\n" + "".join(f"{number},{max(number, 1) + 90}\n" for number in range(10))
+    many = {f"spo2_{number}": {**SPO2, "transform": {**SHUNT, "intercept": number}} for number in range(5)}
+    assert read(text, described(many)).problems == []
+
+
+numbers = st.floats(0, 200).map(lambda value: round(value, 6))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(
+    written=st.lists(numbers, min_size=2, max_size=8),
+    above=st.floats(1, 100),
+    slope=st.floats(0.01, 100),
+    intercept=st.floats(-50, 50),
+    sign=st.sampled_from([-1, 1]),
+)
+def test_what_is_read_is_the_formula_of_what_is_written(read, written, above, slope, intercept, sign):
+    offset = above if sign > 0 else 150 + above
+    transform = {"name": "log10", "offset": offset, "factor": sign, "slope": slope, "intercept": intercept}
+    crp = {"column": "crp", "kind": "numeric", "range": [0, 150]}
+    rows = "\n".join(f"{number},{value!r}" for number, value in enumerate(written))
+    table = described({"raw": crp, "used": {**crp, "transform": transform}})
+    patients = read(f"id,crp\n{rows}\n", table).patients.sort_values("raw")
+    assert patients["used"].isna().equals(patients["raw"].isna())
+    inside = patients.dropna()
+    assert inside["raw"].tolist() == sorted(value for value in written if value <= 150)
+    expected = intercept + slope * np.log10(offset + sign * inside["raw"])
+    np.testing.assert_allclose(inside["used"], expected, rtol=1e-12, atol=1e-9)
+    assert np.all(sign * np.diff(inside["used"]) >= 0)
+    low, high = table.variables["used"].used_range
+    assert inside["used"].between(low, high).all()
+
+
 def test_marks_of_missing_are_equal_as_numbers(read):
     clinical = read("id,age,sex,died\na,-9.0,?,0\n", described(missing=["-9", "?"]))
     assert clinical.patients.iloc[0].isna().tolist() == [True, True, False]

@@ -86,6 +86,17 @@ def test_children_among_adults_are_no_mistake_of_units():
     assert find_unit_suspects(patients, ADULTS) == []
 
 
+def test_transformed_values_are_not_taken_for_another_unit():
+    # 1000 times the weight is 3 more in the logarithm: on the scale of the table this is a group of its own.
+    patients = people(200)
+    weight = patients["weight_kg"].where(np.arange(200) >= 20, patients["weight_kg"] * 1000)
+    described = {"column": "weight", "kind": "numeric", "unit": "kg", "range": [1, 1e6]}
+    variables = {"weight_kg": described, "weight_kg_log": {**described, "transform": "log10"}}
+    both = ClinicalTable.model_validate({"file": "a.csv", "patient_column": "id", "variables": variables})
+    frame = pd.DataFrame({"weight_kg": weight, "weight_kg_log": np.log10(weight)})
+    assert [one.variable for one in find_unit_suspects(frame, both)] == ["weight_kg"]
+
+
 def test_the_text_names_patients_and_units_and_no_values():
     patients = people(100)
     patients.iloc[:30, 1] /= 100

@@ -39,8 +39,9 @@ class Clinical:
     Attributes
     ----------
     patients : DataFrame, index ``patient_id`` (str, as written in the table, or a pseudonym)
-        A column for each variable: float for numeric; 0.0 or 1.0 (the event) for binary; the level for categorical;
-        'YYYY-MM-DD' for a date, or with pseudonyms a number of days. NaN, or None of a level or date, where missing.
+        A column for each variable: float for numeric, transformed where the dictionary says so; 0.0 or 1.0 (the event)
+        for binary; the level for categorical; 'YYYY-MM-DD' for a date, or with pseudonyms a number of days. NaN, or
+        None of a level or date, where missing.
     problems : list of Reject
         ``unit`` "cell": became missing; "patient": left out; "row" and "variable": suspicious, and kept as it is.
         Details name file, row and column, and never a clinical value.
@@ -108,15 +109,21 @@ def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str]
     _check_kinds(text, table, rows)
     kept, problems, rejected = _one_row_each(text, table, rows)
     patients = _frame(kept, table)
-    cell_problems = [
+    # Two variables of one column have the same bad cells: each is told once.
+    cell_problems = dict.fromkeys(
         _bad_cell(text, row, name, table.variables[name], cell.problem)
         for row in kept
         for name, cell in row.cells.items()
         if cell.problem
-    ]
+    )
     return Clinical(
         patients=patients if pseudonym is None else days_from_first(patients.sort_index(), _dates(table)),
-        problems=[*problems, *cell_problems, *_identical_patients(patients), *unit_suspects(patients, table)],
+        problems=[
+            *problems,
+            *cell_problems,
+            *_identical_patients(patients[_one_of_each_column(table)]),
+            *unit_suspects(patients, table),
+        ],
         rejected_ids=frozenset(rejected),
         n_rows=len(text.rows) + len(text.misshapen),
         n_left_out=len(whole.rows) - len(text.rows),
@@ -246,7 +253,9 @@ def _read_number(text: str, variable: Variable, decimal: str) -> _Cell:
     if value is None:
         return _Cell(None, "not a number")
     low, high = variable.range or (-math.inf, math.inf)
-    return _Cell(value) if low <= value <= high and math.isfinite(value) else _Cell(None, "outside the plausible range")
+    if not (low <= value <= high and math.isfinite(value)):
+        return _Cell(None, "outside the plausible range")
+    return _Cell(variable.transform(value) if variable.transform else value)
 
 
 def _read_date(text: str, variable: Variable, is_typed: bool) -> _Cell:
@@ -368,10 +377,16 @@ def _expected(variable: Variable) -> str:
         return f"one of {', '.join(variable.levels or ['0', '1'])}"
     if variable.range is None:
         return "a number"
-    return f"a number from {variable.range[0]:g} to {variable.range[1]:g} {variable.unit}".rstrip()
+    return f"a number from {variable.range[0]:g} to {variable.range[1]:g} {variable.written_unit}".rstrip()
 
 
 # --- suspicions ------------------------------------------------------------------------------------------------
+
+
+def _one_of_each_column(table: ClinicalTable) -> list[str]:
+    """Variables without those whose column another one has described: they agree because it does."""
+    first = {(variable.column or name).strip(): name for name, variable in reversed(table.variables.items())}
+    return [name for name in table.variables if name in first.values()]
 
 
 def _identical_patients(patients: pd.DataFrame) -> list[Reject]:

@@ -66,7 +66,7 @@ def find_unit_suspects(patients: pd.DataFrame, table: ClinicalTable) -> list[Uni
     patients : DataFrame, index patient_id
         A column for each variable, as :func:`ppgssl.readers.clinical.read_clinical` makes it.
     table : ClinicalTable
-        Says the unit of each variable. Variables without a known unit are passed over.
+        Says the unit of each variable. Variables without a known unit, such as transformed ones, are passed over.
 
     Returns
     -------

@@ -58,7 +58,8 @@ MEANINGS: dict[str, str] = {
     "risk": "of the model fitted to all patients; a row a patient, without identifier",
     "n_resamples": "bootstrap samples",
     "term": "term of the logistic model",
-    "unit": "unit of the variable; of exclusions, what was left out",
+    "unit": "unit of the variable, empty where its label is the formula of a transformed one; of exclusions, what was "
+    "left out",
     "kind": "numeric, binary or categorical; of shift, covariate, signal, feature or risk",
     "group": "overall, without_event or with_event",
     "n_missing": "patients without a value",
