@@ -43,8 +43,11 @@ from ppgssl.models.card import (
     Usual,
 )
 from ppgssl.models.card_text import card_text
+from ppgssl.models.classifier import Classifier, Level
 from ppgssl.models.folder import FittedModel, check_embedding, load_model, save_model
-from ppgssl.models.linear import Level, LinearModel, check_freezable, freeze, joined, refreeze
+from ppgssl.models.kinds import KINDS, check_freezable
+from ppgssl.models.linear import freeze, joined, refreeze
+from ppgssl.models.posterior import PosteriorModel, freeze_posterior
 from ppgssl.models.reference import (
     Neighbourhood,
     Reference,
@@ -83,7 +86,7 @@ _MIN_OF_CLASS = 5
 class _Fitted:
     """What fitting an arm to all labelled patients gives."""
 
-    classifier: LinearModel
+    classifier: Classifier
     fit: RegressionFit = field(repr=False)
     table: pd.DataFrame = field(repr=False)
     signals: pd.DataFrame = field(repr=False)
@@ -114,7 +117,8 @@ def fit_model(
     out : Path
         Folder of the model.
     n_refits : int
-        Refits to bootstrap samples of the patients, of which intervals are made.
+        Refits to bootstrap samples of the patients, of which intervals are made. A horseshoe model needs none: its
+        intervals are made of the draws from its posterior.
     progress : callable, optional
         Called with steps done, steps to do, and a word about them.
 
@@ -219,17 +223,19 @@ def _job(arm: Arm, data: StudyData, study_folder: Path) -> EncoderJob:
 
 def _fit(
     arm: Arm, data: StudyData, table: pd.DataFrame, n_refits: int, progress: Progress | None
-) -> tuple[LinearModel, RegressionFit]:
-    """The model of all labelled patients with its refits, and the fit of the first."""
+) -> tuple[Classifier, RegressionFit]:
+    """The model of all labelled patients with its refits or draws, and the fit to them."""
     columns = _columns(data, arm, table)
     levels = {name: _levels(table[name]) for name in columns.categorical}
     settings: dict[str, Any] = {
         "columns": columns,
         "levels": levels,
         "learner": arm.learner,
-        "is_late_fusion": arm.is_late_fusion,
         "seed": derive_seed(data.study.seed, "inner folds", "all"),
     }
+    if KINDS[arm.learner] is PosteriorModel:
+        return freeze_posterior(table, data.y, **settings)
+    settings["is_late_fusion"] = arm.is_late_fusion
     whole, fit = freeze(table, data.y, **settings)
     models = [whole]
     for number, rows in enumerate(_samples(data, n_refits), start=1):
@@ -316,7 +322,8 @@ def _card(
         covariates=[
             _covariate(name, data.clinical.variables[name], fitted.table[name]) for name in clinical_inputs(arm, study)
         ],
-        n_refits=fitted.classifier.n_models - 1,
+        n_refits=fitted.classifier.n_refits,
+        n_draws=fitted.classifier.n_draws,
         thresholds=_thresholds(data, fitted.fit),
         performance=performance,
         performance_note=note,
@@ -346,7 +353,7 @@ def _covariate(name: str, variable: Variable, values: pd.Series) -> Covariate:
         kind=variable.kind,
         unit=variable.unit,
         levels=variable.level_names,
-        plausible=variable.range,
+        plausible=variable.used_range,
         usual=(usual[0], usual[1]) if usual else None,
         share_missing=float(values.isna().mean()),
     )

@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from ppgssl.classifiers import horseshoe
 from ppgssl.classifiers.horseshoe import INTERCEPT_SD, learn_horseshoe
-from ppgssl.classifiers.preparation import Columns
+from ppgssl.classifiers.posterior import Design, Posterior
+from ppgssl.classifiers.preparation import Columns, Scaling
 from ppgssl.classifiers.regression import fit_regression
 from tests.patient_tables import inner_of, make_patients, make_split
 
@@ -64,12 +65,14 @@ def test_draws_have_the_moments_of_the_posterior_by_quadrature(monkeypatch, slop
     monkeypatch.setattr(horseshoe, "SLAB_SD", slab)
     rng = np.random.default_rng(0)
     split, other = (make_split(rng, n, 4, n_first=2, n_last=0, slope=slope) for n in (40, 50))
-    fits = horseshoe._stacked([split, other])
+    fits = horseshoe._stacked([split.X, other.X], [split.y, other.y])
     draws = horseshoe._posterior(fits, rng)[:, :, 0]
     means, sds, risks = _quadrature(split, fits.guess[0, 0])
     np.testing.assert_allclose(draws.mean(axis=(0, 1)), means, atol=0.02)
     np.testing.assert_allclose(draws.std(axis=(0, 1)), sds, rtol=0.05)
-    np.testing.assert_allclose(horseshoe._risks(split, draws).mean(axis=(0, 1)), risks, atol=0.005)
+    as_it_is = Design(np.empty((0, 2), dtype=int), Scaling(np.zeros(2), np.ones(2)), np.empty((0, 0)))
+    found = Posterior(as_it_is, draws).risks(split.X_out)
+    np.testing.assert_allclose(found.mean(axis=(0, 1)), risks, atol=0.005)
 
 
 @pytest.mark.slow
@@ -77,26 +80,27 @@ def test_posterior_means_are_those_of_no_u_turn_sampling():
     """By numpyro, of the same model, beside products of clinical columns and components of features."""
     pytest.importorskip("numpyro", reason="needs numpyro")
     split = make_split(np.random.default_rng(3), 120, 30, n_first=4, n_last=60)
-    described = horseshoe._described(split)
-    slopes, intercept = _no_u_turn(described)
-    fits = horseshoe._stacked([described])
+    design = horseshoe._learn_design(split.X, split.n_last)
+    seen = design(split.X)
+    slopes, intercept = _no_u_turn(seen, split.y)
+    fits = horseshoe._stacked([seen], [split.y])
     draws = np.concatenate([horseshoe._posterior(fits, np.random.default_rng(seed))[:, :, 0] for seed in range(5)])
     np.testing.assert_allclose(draws[..., 0].mean(), intercept.mean(), atol=0.03)
     np.testing.assert_allclose(draws[..., 1:].mean(axis=(0, 1)), slopes.mean(axis=0), atol=0.03)
     np.testing.assert_allclose(draws[..., 1:].std(axis=(0, 1)), slopes.std(axis=0), atol=0.04)
-    risks = expit(intercept[:, None] + slopes @ described.X_out.T).mean(axis=0)
-    np.testing.assert_allclose(horseshoe._risks(described, draws).mean(axis=(0, 1)), risks, atol=0.015)
+    risks = expit(intercept[:, None] + slopes @ design(split.X_out).T).mean(axis=0)
+    np.testing.assert_allclose(Posterior(design, draws).risks(split.X_out).mean(axis=(0, 1)), risks, atol=0.015)
 
 
-def _no_u_turn(split):
+def _no_u_turn(X, y):
     import jax
     import jax.numpy as jnp
     import numpyro
     from numpyro import distributions as dist
     from numpyro.infer import MCMC, NUTS
 
-    n_columns = split.X.shape[1]
-    guess = horseshoe._global_scale(n_columns, len(split.y), float(split.y.mean()))
+    n_columns = X.shape[1]
+    guess = horseshoe._global_scale(n_columns, len(y), float(y.mean()))
 
     def model():
         overall = numpyro.sample("overall", dist.HalfCauchy(1.0)) * guess
@@ -105,7 +109,7 @@ def _no_u_turn(split):
         slopes = numpyro.deterministic("slopes", unit * overall * local)
         numpyro.factor("slab", -(slopes**2).sum() / (2 * horseshoe.SLAB_SD**2))
         intercept = numpyro.sample("intercept", dist.Normal(0.0, INTERCEPT_SD))
-        numpyro.sample("y", dist.Bernoulli(logits=intercept + split.X @ slopes), obs=split.y)
+        numpyro.sample("y", dist.Bernoulli(logits=intercept + X @ slopes), obs=y)
 
     sampler = MCMC(NUTS(model, target_accept_prob=0.95), num_warmup=1000, num_samples=6000, progress_bar=False)
     sampler.run(jax.random.PRNGKey(0))
@@ -170,13 +174,38 @@ def test_outcomes_that_a_column_separates_and_columns_that_are_constant_give_ris
 
 def test_wide_features_become_components():
     split = make_split(np.random.default_rng(1), 60, 20, n_first=2, n_last=50)
-    described = horseshoe._described(split)
-    assert described.X.shape[1] == 2 + 1 + horseshoe.MOST_FEATURES
-    components = described.X[:, 3:]
+    design = horseshoe._learn_design(split.X, split.n_last)
+    assert design.n_columns == 2 + 1 + horseshoe.MOST_FEATURES
+    components = design(split.X)[:, 3:]
     np.testing.assert_allclose(components.T @ components - np.diag((components**2).sum(axis=0)), 0, atol=1e-8)
     assert (components[:, 0] ** 2).mean() == pytest.approx(1)
-    again = horseshoe._described(replace(split, X_out=split.X_out * 1e6))
-    np.testing.assert_array_equal(again.X, described.X)
+    few = horseshoe._learn_design(split.X[:, :12], 10)
+    np.testing.assert_array_equal(few(split.X_out[:, :12])[:, 3:], split.X_out[:, 2:12])
+
+
+def test_products_are_of_clinical_columns_unless_these_are_many():
+    X = np.random.default_rng(7).normal(size=(40, horseshoe.MOST_FOR_PRODUCTS + 1))
+    assert len(horseshoe._learn_design(X, 0).pairs) == 0
+    pairs = horseshoe._learn_design(X, 12).pairs
+    assert [tuple(pair) for pair in pairs] == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
+
+
+def test_the_model_that_is_kept_has_a_seventh_of_the_draws_and_their_risks():
+    split = make_split(np.random.default_rng(8), 80, 30, n_first=3, n_last=35)
+    learned = learn_horseshoe(inner_of(split), split, 0)
+    assert learned.posterior.draws.shape == (horseshoe.N_KEPT, 1 + learned.n_columns)
+    kept = learned.posterior.risks(split.X_out)
+    # Their mean is off from that of all draws by chance, within five standard errors of it.
+    assert (np.abs(kept.mean(axis=0) - learned.test) < 5 * kept.std(axis=0) / np.sqrt(horseshoe.N_KEPT)).all()
+    np.testing.assert_allclose(kept.mean(axis=0), learned.test, atol=0.03)
+
+
+def test_where_all_draws_are_kept_their_mean_is_the_risk(monkeypatch):
+    monkeypatch.setattr(horseshoe, "N_WARMUP", 20)
+    monkeypatch.setattr(horseshoe, "N_DRAWS", 50)
+    split = make_split(np.random.default_rng(9), 50, 20, n_first=3, n_last=4)
+    learned = learn_horseshoe([], split, 0)
+    np.testing.assert_allclose(learned.posterior.risks(split.X_out).mean(axis=0), learned.test, rtol=1e-12)
 
 
 def test_a_slope_without_a_rival_is_that_of_plain_logistic_regression():

@@ -11,7 +11,11 @@ from ppgssl.data_schemas import schema_text
 
 from ppgssl.arm_inputs import FoldInputs
 from ppgssl.arms import parse_arm
+from ppgssl.classifiers.horseshoe import N_KEPT
+from ppgssl.classifiers.imputation import completed
+from ppgssl.classifiers.preparation import code_patients, standard_split
 from ppgssl.classifiers.regression import fit_regression
+from ppgssl.config import Missing
 from ppgssl.errors import ConfigError, EvaluationError
 from ppgssl.evaluate import evaluate
 from ppgssl.evaluation.leakage import FittedParts, hashed_patient
@@ -102,9 +106,38 @@ def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
     )
 
 
-def test_the_same_study_makes_the_same_model(fitted, tmp_path):
-    data, _, model = fitted
-    again = fit_model(data, "covariates+ssl-all", model.folder.parent / "out", tmp_path / "again", n_refits=20)
+@pytest.mark.parametrize("arm", ["covariates+ssl-all:horseshoe", "vitals:horseshoe", "pulse-wave:horseshoe"])
+def test_a_horseshoe_model_is_the_fit_of_a_fold_of_all_patients_but_for_the_draws_left_out(fitted, tmp_path, arm):
+    data, _, of_ridge = fitted
+    model = fit_model(data, arm, of_ridge.folder.parent / "out", tmp_path / "model")
+    table = risks_of(model, data).table
+    seed = derive_seed(data.study.seed, "inner folds", "all")
+    columns = model.card.columns.as_columns()
+    direct = fit_regression(table, data.y, table, columns, learner="horseshoe", seed=seed)
+    risks = risks_of(model, data).risks
+    assert (model.card.n_refits, model.card.n_draws, len(risks)) == (0, N_KEPT, 1 + N_KEPT)
+    # Their mean is off from that of all draws by chance, within five standard errors of it.
+    assert (np.abs(risks[0] - direct.y_score) < 5 * risks[1:].std(axis=0) / np.sqrt(N_KEPT)).all()
+    np.testing.assert_allclose(risks[0], model.classifier.posterior.risks(_standardised(table, columns)).mean(axis=0))
+    assert model.card.references[-1].mean == pytest.approx(direct.training_score.mean())
+    low, high = risks_of(model, data).interval()
+    np.testing.assert_allclose(low, np.quantile(risks[1:], 0.025, axis=0))
+    np.testing.assert_allclose(high, np.quantile(risks[1:], 0.975, axis=0))
+
+
+def _standardised(table, columns):
+    """What a learner gets of patients who are all there are."""
+    coded, _ = code_patients(table, table, columns)
+    complete = next(completed(coded, coded, Missing(), seed=0))
+    return standard_split(coded, np.zeros(len(table), dtype=int), coded, None, complete).X_out
+
+
+@pytest.mark.parametrize("arm", ["covariates+ssl-all", "covariates+ssl-all:horseshoe"])
+def test_the_same_study_makes_the_same_model(fitted, tmp_path, arm):
+    data, _, made = fitted
+    model, again = (
+        fit_model(data, arm, made.folder.parent / "out", tmp_path / name, n_refits=20) for name in ("model", "again")
+    )
     for name, values in model.classifier.arrays().items():
         np.testing.assert_array_equal(again.classifier.arrays()[name], values)
     assert again.card.model_copy(update={"created_utc": ""}) == model.card.model_copy(update={"created_utc": ""})
@@ -150,6 +183,7 @@ def test_chained_equations_become_medians_and_the_card_says_so(tmp_path):
     [
         ("covariate", "unknown 'covariate' .did you mean 'covariates'"),
         ("covariates:gradient-boosting", "plain numbers"),
+        ("covariates+ssl-all:horseshoe:late", "no draws of its own risk"),
         ("network-ssl-all", "plain numbers"),
     ],
 )

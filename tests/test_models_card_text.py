@@ -61,3 +61,7 @@ def test_it_says_that_it_is_no_medical_device_and_what_the_interval_covers(card)
     text = card_text(card)
     assert "Not a medical device" in text
     assert f"Intervals of a risk come from {card.n_refits} refits" in text
+    of_draws = card_text(card.model_copy(update={"n_refits": 0, "n_draws": 400}))
+    assert "A risk is the mean over 400 draws" in of_draws
+    assert "95 % credible interval" in of_draws
+    assert "bootstrap" not in of_draws

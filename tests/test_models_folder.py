@@ -155,6 +155,31 @@ def test_numbers_that_do_not_fit_are_refused_even_with_right_checksums(model):
         load_model(model)
 
 
+def test_a_horseshoe_model_is_moved_damaged_and_changed_like_any_other(tmp_path):
+    made = fit_hospital(tmp_path / "hospital", "covariates+ssl-all:horseshoe")
+    model = Path(shutil.copytree(made.folder, tmp_path / "elsewhere" / "model"))
+    loaded = load_model(model)
+    assert (loaded.card, loaded.fingerprint, loaded.warnings) == (made.card, made.fingerprint, ())
+    for name, values in made.classifier.arrays().items():
+        np.testing.assert_array_equal(loaded.classifier.arrays()[name], values)
+    path = model / "classifier.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(StoreError, match=r"classifier.safetensors is not the file that was written"):
+        load_model(model)
+    arrays = made.classifier.arrays() | {"draws": np.zeros((5, 2))}
+    save_file(arrays, path)
+    resign(model)
+    with pytest.raises(StoreError, match="'draws' must hold finite numbers of shape"):
+        load_model(model)
+    card = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps({**card, "learner": "ridge"}))
+    resign(model)
+    with pytest.raises(StoreError, match="lacks intercept, centre, slope, effect, missing"):
+        load_model(model)
+
+
 def test_the_encoder_of_a_model_can_be_used_by_itself(model):
     embeddings = Encoder.load(model / "encoder").embed(np.sin(np.linspace(0, 60, 1000)) + 50, 50)
     assert embeddings.shape[1] == len(load_model(model).card.columns.features)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from ppgssl.arms import parse_arm
-from ppgssl.classifiers.preparation import Columns
 from ppgssl.classifiers.regression import fit_regression
 from ppgssl.config import Missing
-from ppgssl.errors import ConfigError, EvaluationError, StoreError
-from ppgssl.models.linear import LinearModel, check_freezable, freeze, joined, refreeze
+from ppgssl.errors import EvaluationError, StoreError
+from ppgssl.models.linear import LinearModel, freeze, joined, refreeze
 from tests.patient_tables import make_patients
 
 LEARNERS = [("ridge", False), ("elastic-net", False), ("ridge", True)]
@@ -85,24 +82,3 @@ def test_a_fit_that_is_no_sum_over_columns_is_refused(patients):
     X, y, columns, levels, _ = patients
     with pytest.raises(EvaluationError, match="cannot be written as a sum over columns"):
         freeze(X, y, columns, levels=levels, learner="gradient-boosting", is_late_fusion=False, seed=3)
-
-
-@pytest.mark.parametrize("name", ["covariates:gradient-boosting", "ssl-all:horseshoe", "minirocket", "network-ssl-all"])
-def test_arms_that_are_no_plain_numbers_are_refused_with_what_can_be_done(name):
-    with pytest.raises(ConfigError, match="for example 'covariates\\+ssl-all'"):
-        check_freezable(parse_arm(name))
-
-
-@pytest.mark.parametrize("name", ["covariates", "vitals+pulse-wave:elastic-net", "covariates+ssl-labelled:late"])
-def test_ridge_elastic_net_and_late_fusion_can_be_frozen(name):
-    check_freezable(parse_arm(name))
-
-
-def test_an_absent_column_and_an_infinite_value_are_named():
-    X = pd.DataFrame({"age": np.linspace(30, 70, 40)}, index=[f"p{number}" for number in range(40)])
-    y = pd.Series((np.arange(40) % 3 == 0) * 1.0, index=X.index)
-    model, _ = freeze(X, y, Columns(numeric=("age",)), levels={}, learner="ridge", is_late_fusion=False, seed=1)
-    with pytest.raises(EvaluationError, match=r"needs the column.s. age"):
-        model.risks(X.rename(columns={"age": "years"}))
-    with pytest.raises(EvaluationError, match="infinite"):
-        model.risks(X * np.inf)

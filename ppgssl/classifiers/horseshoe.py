@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.special import expit
 
 from ppgssl.classifiers.learner import Learned
 from ppgssl.classifiers.polya_gamma import draw_polya_gamma
-from ppgssl.classifiers.preparation import Split, standardised
-from ppgssl.records import FloatArray
+from ppgssl.classifiers.posterior import Design, Posterior, with_products
+from ppgssl.classifiers.preparation import Split, learn_scaling
+from ppgssl.records import FloatArray, IntArray
 
 N_CHAINS = 4
 N_WARMUP = 200
 N_DRAWS = 700
+# Of all chains together, in a model to take away: its mean risks are off from those of all draws by a twentieth of a
+# risk's SD over draws, typically. In a study all draws count.
+N_KEPT = 400
 # Scales are drawn so often for each draw of the slopes, which takes thirty times as long.
 _N_OF_SCALES = 3
 # Features beyond so many become principal components; products are made of so many clinical columns at most.
@@ -82,55 +85,48 @@ def learn_horseshoe(inner: Sequence[Split], whole: Split, seed: int) -> Learned:
     .. [5] Mwaniki et al., Using self-supervised feature learning to improve the use of pulse oximeter signals to
        predict paediatric hospitalization, Wellcome Open Res 6:248, 2023, doi 10.12688/wellcomeopenres.17148.2.
     """
-    splits = [_described(split) for split in (*inner, whole)]
-    draws = _posterior(_stacked(splits), np.random.default_rng(seed))
-    drawn = [_risks(split, draws[:, :, number]) for number, split in enumerate(splits)]
+    splits = [*inner, whole]
+    designs = [_learn_design(split.X, split.n_last) for split in splits]
+    seen = [design(split.X) for design, split in zip(designs, splits, strict=True)]
+    draws = _posterior(_stacked(seen, [split.y for split in splits]), np.random.default_rng(seed))
+    found = [Posterior(one, draws[:, :, number, : 1 + one.n_columns]) for number, one in enumerate(designs)]
+    drawn = [one.risks(split.X_out) for one, split in zip(found, splits, strict=True)]
     *held_out, test = [risks.mean(axis=(0, 1)) for risks in drawn]
     worst = max(_rhat(risks) for risks in drawn)
     notes = () if worst <= MOST_RHAT else ("the chains of the horseshoe model did not agree in every fit",)
-    return Learned(held_out, test, splits[-1].X.shape[1], notes)
+    return Learned(held_out, test, designs[-1].n_columns, notes, found[-1].thinned(N_KEPT))
 
 
 # --- what the model sees ---------------------------------------------------------------------------------------
 
 
-def _described(split: Split) -> Split:
-    """The same with few columns of features and with products of clinical columns."""
-    start = split.X.shape[1] - split.n_last
-    blocks = [(X[:, :start], X[:, start:]) for X in (split.X, split.X_out)]
-    clinical = standardised(*(_with_products(block) for block, _ in blocks))
-    features = _components(blocks[0][1], blocks[1][1])
-    X, X_out = (np.concatenate(pair, axis=1) for pair in zip(clinical, features, strict=True))
-    return Split(X, split.y, X_out, split.y_out, features[0].shape[1], np.zeros(X.shape[1], dtype=bool))
+def _learn_design(X: FloatArray, n_last: int) -> Design:
+    """Few columns of features, and products of clinical columns, from those of training patients."""
+    start = X.shape[1] - n_last
+    chosen = list(combinations(range(start), 2)) if start <= MOST_FOR_PRODUCTS else []
+    pairs = np.array(chosen, dtype=np.int64).reshape(-1, 2)
+    return Design(pairs, learn_scaling(with_products(X[:, :start], pairs)), _main_axes(X[:, start:]))
 
 
-def _with_products(block: FloatArray) -> FloatArray:
-    if block.shape[1] > MOST_FOR_PRODUCTS:
-        return block
-    products = [block[:, one] * block[:, other] for one, other in combinations(range(block.shape[1]), 2)]
-    return np.column_stack([block, *products])
-
-
-def _components(features: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both along the main axes of the first, the SD of the first axis 1 and those of the others in proportion."""
+def _main_axes(features: FloatArray) -> FloatArray:
+    """Where there are many: along the first the SD becomes 1, along the others in proportion. The features, if few."""
     if features.shape[1] <= MOST_FEATURES:
-        return features, others
+        return np.eye(features.shape[1])
     _, size, axes = np.linalg.svd(features, full_matrices=False)
-    axes = axes[:MOST_FEATURES].T * np.sqrt(len(features)) / max(size[0], np.finfo(float).tiny)
-    return features @ axes, others @ axes
+    return np.asarray(axes[:MOST_FEATURES].T * np.sqrt(len(features)) / max(size[0], np.finfo(float).tiny))
 
 
-def _stacked(splits: Sequence[Split]) -> _Fits:
-    n_rows, n_columns = np.max([split.X.shape for split in splits], axis=0)
-    X = np.zeros((len(splits), n_rows, 1 + n_columns))
-    sign = np.zeros((len(splits), n_rows))
-    for number, split in enumerate(splits):
-        n, width = split.X.shape
-        X[number, :n, 0] = 1
-        X[number, :n, 1 : 1 + width] = split.X
-        sign[number, :n] = 2 * split.y - 1
-    guess = [_global_scale(split.X.shape[1], len(split.y), float(split.y.mean())) for split in splits]
-    return _Fits(X, sign, np.array(guess)[:, None])
+def _stacked(seen: Sequence[FloatArray], outcomes: Sequence[IntArray]) -> _Fits:
+    n_rows, n_columns = np.max([X.shape for X in seen], axis=0)
+    design = np.zeros((len(seen), n_rows, 1 + n_columns))
+    sign = np.zeros((len(seen), n_rows))
+    for number, (X, y) in enumerate(zip(seen, outcomes, strict=True)):
+        n, width = X.shape
+        design[number, :n, 0] = 1
+        design[number, :n, 1 : 1 + width] = X
+        sign[number, :n] = 2 * y - 1
+    guess = [_global_scale(X.shape[1], len(y), float(y.mean())) for X, y in zip(seen, outcomes, strict=True)]
+    return _Fits(design, sign, np.array(guess)[:, None])
 
 
 def _global_scale(n_columns: int, n: int, prevalence: float) -> float:
@@ -224,12 +220,6 @@ def _predictors(fits: _Fits, beta: FloatArray) -> FloatArray:
 
 
 # --- what is told of it ----------------------------------------------------------------------------------------
-
-
-def _risks(split: Split, draws: FloatArray) -> FloatArray:
-    """Risks of the others, shape (n_chains, n_draws, n_others)."""
-    slopes = draws[..., 1 : 1 + split.X.shape[1]]
-    return np.asarray(expit(draws[..., :1] + slopes @ split.X_out.T))
 
 
 def _rhat(risks: FloatArray) -> float:

@@ -78,8 +78,13 @@ def missing_data(
     )
 
 
+def usual_values(train: Coded) -> FloatArray:
+    """Median of each number and most frequent code of each level among training patients, shape (n_clinical,)."""
+    return np.array([_usual(column, n) for column, n in zip(train.clinical.T, train.n_levels, strict=True)])
+
+
 def _filled(train: Coded, others: Coded) -> tuple[FloatArray, FloatArray]:
-    values = np.array([_usual(column, n) for column, n in zip(train.clinical.T, train.n_levels, strict=True)])
+    values = usual_values(train)
     return tuple(np.where(np.isnan(one.clinical), values, one.clinical) for one in (train, others))  # type: ignore[return-value]
 
 

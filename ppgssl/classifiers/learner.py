@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ppgssl.classifiers.posterior import Posterior
 from ppgssl.classifiers.preparation import Split
 from ppgssl.errors import EvaluationError
 from ppgssl.records import FloatArray, IntArray
@@ -29,12 +30,15 @@ class Learned:
         Columns that the model saw.
     notes : tuple of str
         What was done differently from the plan.
+    posterior : Posterior or None
+        The model of all training patients, where it is draws from a posterior.
     """
 
     inner: list[FloatArray] = field(repr=False)
     test: FloatArray = field(repr=False)
     n_columns: int
     notes: tuple[str, ...] = ()
+    posterior: Posterior | None = field(default=None, repr=False)
 
 
 # Inner splits of the training patients, all training patients beside the test patients, seed.

@@ -132,15 +132,16 @@ def _check_finite(part: str, table: pd.DataFrame, numbers: Sequence[str]) -> Non
 def code_patients(X_train: pd.DataFrame, X_test: pd.DataFrame, columns: Columns) -> tuple[Coded, Coded]:
     """Training and test patients as numbers; levels are those of the training patients, sorted."""
     levels = [sorted(X_train[name].dropna().unique(), key=str) for name in columns.categorical]
-    n_levels = np.array([0] * len(columns.numeric) + [len(found) for found in levels], dtype=np.int64)
-    return _coded(X_train, columns, levels, n_levels), _coded(X_test, columns, levels, n_levels)
+    return code_table(X_train, columns, levels), code_table(X_test, columns, levels)
 
 
-def _coded(table: pd.DataFrame, columns: Columns, levels: Sequence[list[object]], n_levels: IntArray) -> Coded:
+def code_table(table: pd.DataFrame, columns: Columns, levels: Sequence[Sequence[object]]) -> Coded:
+    """Patients as numbers, given the levels of each categorical column in the order of their codes."""
+    n_levels = np.array([0] * len(columns.numeric) + [len(known) for known in levels], dtype=np.int64)
     clinical = np.full((len(table), len(n_levels)), np.nan)
     clinical[:, : len(columns.numeric)] = table[list(columns.numeric)].to_numpy(dtype=float, na_value=np.nan)
     for number, (name, known) in enumerate(zip(columns.categorical, levels, strict=True), start=len(columns.numeric)):
-        codes = pd.Index(known, dtype=object).get_indexer(pd.Index(table[name], dtype=object))
+        codes = pd.Index(list(known), dtype=object).get_indexer(pd.Index(table[name], dtype=object))
         clinical[:, number] = np.where(codes < 0, np.nan, codes)
     features = table[list(columns.features)].to_numpy(dtype=float, na_value=np.nan)
     return Coded(table.index.to_numpy().astype(str), clinical, features, n_levels)
@@ -158,22 +159,49 @@ def indicators(codes: FloatArray, n_levels: IntArray) -> FloatArray:
     return np.concatenate(columns, axis=1)
 
 
-def standardised(train: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both less the mean of the training rows, over their SD; a column that is constant there is left at its size."""
+@dataclass(frozen=True)
+class Scaling:
+    """Columns less their mean in the training rows, over their SD there.
+
+    Attributes
+    ----------
+    mean, scale : float arrays, shape (n_columns,)
+        A column that is constant in training is left at its size: its scale is 1.
+    """
+
+    mean: FloatArray = field(repr=False)
+    scale: FloatArray = field(repr=False)
+
+    def __call__(self, X: FloatArray) -> FloatArray:
+        return (X - self.mean) / self.scale
+
+
+def learn_scaling(train: FloatArray) -> Scaling:
     mean, sd = train.mean(axis=0), train.std(axis=0)
     # What varies by rounding alone is constant.
-    scale = np.where(sd > 1e-9 * np.maximum(np.abs(mean), 1e-30), sd, 1.0)
-    return (train - mean) / scale, (others - mean) / scale
+    return Scaling(mean, np.where(sd > 1e-9 * np.maximum(np.abs(mean), 1e-30), sd, 1.0))
+
+
+def standardised(train: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Both by the scaling of the training rows."""
+    scaling = learn_scaling(train)
+    return scaling(train), scaling(others)
+
+
+def medians(train: FloatArray) -> FloatArray:
+    """Of the known values of each column, shape (n_columns,); 0 where there are none."""
+    found = np.zeros(train.shape[1])
+    is_known = ~np.isnan(train).all(axis=0)
+    found[is_known] = np.nanmedian(train[:, is_known], axis=0)
+    return found
 
 
 def with_medians(train: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Both with missing values replaced by the median of the training rows; by 0 where those have none."""
     if not (np.isnan(train).any() or np.isnan(others).any()):
         return train, others
-    medians = np.zeros(train.shape[1])
-    is_known = ~np.isnan(train).all(axis=0)
-    medians[is_known] = np.nanmedian(train[:, is_known], axis=0)
-    return np.where(np.isnan(train), medians, train), np.where(np.isnan(others), medians, others)
+    usual = medians(train)
+    return np.where(np.isnan(train), usual, train), np.where(np.isnan(others), usual, others)
 
 
 def standard_split(

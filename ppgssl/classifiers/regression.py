@@ -16,6 +16,7 @@ from ppgssl.classifiers.horseshoe import learn_horseshoe
 from ppgssl.classifiers.imputation import completed
 from ppgssl.classifiers.late_fusion import fuse
 from ppgssl.classifiers.learner import Learned, Learner, inner_folds
+from ppgssl.classifiers.posterior import Posterior
 from ppgssl.classifiers.preparation import (
     Coded,
     Columns,
@@ -52,12 +53,15 @@ class RegressionFit:
         Columns that the model saw: after levels became indicators, wide features components, and so on.
     notes : tuple of str
         What was done differently from the plan, for example a column left out.
+    posterior : Posterior or None
+        The model itself, of standardised columns: of the horseshoe alone, of one imputation and without late fusion.
     """
 
     y_score: FloatArray = field(repr=False)
     training_score: FloatArray = field(repr=False)
     n_features: int
     notes: tuple[str, ...]
+    posterior: Posterior | None = field(default=None, repr=False)
 
 
 def check_learners(learners: Sequence[str]) -> None:
@@ -140,7 +144,7 @@ def fit_regression(
     training = np.empty(len(y))
     for (_, outside), risks in zip(folds, fitted.inner, strict=True):
         training[outside] = risks
-    return RegressionFit(fitted.test, training, fitted.n_columns, (*notes, *fitted.notes))
+    return RegressionFit(fitted.test, training, fitted.n_columns, (*notes, *fitted.notes), fitted.posterior)
 
 
 def _with_values(X_train: pd.DataFrame, columns: Columns) -> tuple[Columns, tuple[str, ...]]:
@@ -178,6 +182,8 @@ def _splits(
 
 def _averaged(learned: list[Learned]) -> Learned:
     """Mean of the risks, over imputations."""
+    if len(learned) == 1:
+        return learned[0]
     inner = [np.mean(risks, axis=0) for risks in zip(*(one.inner for one in learned), strict=True)]
     notes = tuple(dict.fromkeys(note for one in learned for note in one.notes))
     return Learned(inner, np.mean([one.test for one in learned], axis=0), learned[0].n_columns, notes)

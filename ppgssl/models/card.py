@@ -27,7 +27,9 @@ class Covariate(_Model):
     kind: Literal["numeric", "binary", "categorical"]
     unit: str = ""
     levels: list[str] = Field(default_factory=list, description="Of a binary variable, the last is what 1 means.")
-    plausible: tuple[float, float] | None = Field(None, description="Values outside were taken as missing.")
+    plausible: tuple[float, float] | None = Field(
+        None, description="Values outside were taken as missing; of a transformed value, both are transformed too."
+    )
     usual: tuple[float, float] | None = Field(None, description="Between them lie 98 % of the training patients.")
     share_missing: float = Field(description="Of the training patients.")
 
@@ -102,6 +104,7 @@ class ModelCard(_Model):
     columns: ModelColumns
     covariates: list[Covariate]
     n_refits: int = Field(description="Refits to bootstrap samples, from which intervals come.")
+    n_draws: int = Field(0, description="Draws from the posterior, from which intervals come; 0 where refits are.")
     thresholds: list[Threshold]
     performance: Performance | None = None
     performance_note: str = Field("", description="Why there is none, or what else holds.")

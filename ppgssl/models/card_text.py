@@ -126,14 +126,27 @@ def _thresholds(card: ModelCard) -> Iterator[str]:
 
 
 def _limits(card: ModelCard) -> Iterator[str]:
-    yield (
-        f"- Intervals of a risk come from {card.n_refits} refits to bootstrap samples of the training patients: they "
-        "tell how much the risk depends on who these were. They do not cover the encoder, which stays as it is, the "
-        "chance of the outcome itself, or that other patients may be different."
-    )
+    yield f"- {_of_draws(card) if card.n_draws else _of_refits(card)}"
     yield "- Risks hold where patients, devices and the way patients are chosen are like those above."
     yield "- Reasons to distrust a risk (missing values, poor signals, unlike training) come with each prediction."
     yield from (f"- {note}" for note in card.notes)
+
+
+def _of_refits(card: ModelCard) -> str:
+    return (
+        f"Intervals of a risk come from {card.n_refits} refits to bootstrap samples of the training patients: they "
+        "tell how much the risk depends on who these were. They do not cover the encoder, which stays as it is, the "
+        "chance of the outcome itself, or that other patients may be different."
+    )
+
+
+def _of_draws(card: ModelCard) -> str:
+    return (
+        f"A risk is the mean over {card.n_draws} draws from the posterior of a Bayesian model, and its interval the "
+        "95 % credible interval, the 2.5th to the 97.5th percentile of the draws: it tells how unsure the coefficients "
+        "are, given the training patients and the prior. It does not cover the encoder, what stands in for missing "
+        "values, which stay as they are, the chance of the outcome itself, or that other patients may be different."
+    )
 
 
 def _origin(card: ModelCard) -> Iterator[str]:

@@ -21,10 +21,12 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from ppgssl.arms import parse_arm
 from ppgssl.errors import StoreError
 from ppgssl.features.embeddings import embed
 from ppgssl.models.card import FORMAT, ModelCard
-from ppgssl.models.linear import LinearModel
+from ppgssl.models.classifier import Arrays, Classifier
+from ppgssl.models.kinds import read_classifier
 from ppgssl.provenance import file_sha256, versions, write_atomically
 from ppgssl.records import FloatArray
 from ppgssl.selfsupervised.bank import SegmentBank
@@ -53,7 +55,7 @@ class FittedModel:
     Attributes
     ----------
     card : ModelCard
-    classifier : LinearModel
+    classifier : Classifier
     precision : float array or None
         Inverse covariance of the standardised features, see :func:`ppgssl.models.reference.distance`.
     folder : Path or None
@@ -66,7 +68,7 @@ class FittedModel:
     """
 
     card: ModelCard
-    classifier: LinearModel = field(repr=False)
+    classifier: Classifier = field(repr=False)
     precision: FloatArray | None = field(default=None, repr=False)
     folder: Path | None = None
     fingerprint: str = ""
@@ -110,7 +112,7 @@ def save_model(
     folder: Path,
     card: ModelCard,
     text: str,
-    classifier: LinearModel,
+    classifier: Classifier,
     *,
     precision: FloatArray | None = None,
     encoder: Path | None = None,
@@ -172,14 +174,14 @@ def load_model(folder: Path) -> FittedModel:
     names = _verified(folder)
     card = _read_card(folder)
     try:
-        arrays: Mapping[str, FloatArray] = load_file(folder / CLASSIFIER_FILE)
+        arrays: Arrays = load_file(folder / CLASSIFIER_FILE)
     except (SafetensorError, OSError, ValueError) as error:
         raise StoreError(f"cannot read {folder / CLASSIFIER_FILE}: {error}. Copy the model again.") from None
     if card.check and not set(_ENCODER_FILES) <= names:
         raise StoreError(f"{folder}: the model needs its encoder, and {ENCODER_FOLDER}/ is not whole. Copy it again.")
     return FittedModel(
         card,
-        LinearModel.from_arrays(card.columns.as_columns(), card.columns.levels, arrays),
+        read_classifier(card.learner, card.columns.as_columns(), card.columns.levels, arrays),
         arrays.get(_PRECISION),
         folder,
         file_sha256(folder / SUMS_FILE),
@@ -224,7 +226,10 @@ def _read_card(folder: Path) -> ModelCard:
     path = folder / CARD_FILE
     content = path.read_bytes()
     try:
-        return ModelCard.model_validate_json(content)
+        card = ModelCard.model_validate_json(content)
+        for parts in (card.study_model, card.cohort_model):
+            parts()  # what they hold is checked where it is read
+        parse_arm(card.arm)
     except ValidationError as error:
         first = error.errors()[0]
         if first["loc"] == ("format",):
@@ -237,6 +242,9 @@ def _read_card(folder: Path) -> ModelCard:
             f"{path} is not a model of this version ({place}: {first['msg']}): install the ppgssl that made it, or "
             "fit it anew"
         ) from None
+    except ValueError as error:
+        raise StoreError(f"{path} is not a model of this version ({error}): install the ppgssl that made it") from None
+    return card
 
 
 def _version_warnings(card: ModelCard) -> list[str]:

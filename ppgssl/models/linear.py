@@ -1,4 +1,4 @@
-"""A regression arm as plain numbers: what each value of each column adds to the logit of the risk."""
+"""A ridge or elastic net arm as plain numbers: what each value of each column adds to the logit of the risk."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from ppgssl.arms import Arm
 from ppgssl.classifiers.late_fusion import fit_stack
 from ppgssl.classifiers.preparation import Columns
 from ppgssl.classifiers.regression import RegressionFit, fit_regression
 from ppgssl.config import Missing
-from ppgssl.errors import ConfigError, EvaluationError, StoreError
+from ppgssl.errors import EvaluationError
+from ppgssl.models.classifier import Arrays, Level, check_complete, check_shapes, check_table
 from ppgssl.records import FloatArray
 
-LINEAR_LEARNERS = ("ridge", "elastic-net")
-Level = float | str
 # Risks by the numbers and by the fit itself may differ by so much: from rounding; and since late fusion moves risks
 # nearer to 0 or 1 than one in a million there before it combines them.
 _TOLERANCE, _LATE_TOLERANCE = 1e-6, 1e-3
@@ -66,6 +64,14 @@ class LinearModel:
     def n_models(self) -> int:
         return len(self.intercept)
 
+    @property
+    def n_refits(self) -> int:
+        return self.n_models - 1
+
+    @property
+    def n_draws(self) -> int:
+        return 0
+
     def risks(self, X: pd.DataFrame) -> FloatArray:
         """Risks of the patients (rows) by all models, shape (n_models, n_patients).
 
@@ -74,12 +80,8 @@ class LinearModel:
         EvaluationError
             If a column is absent, or a number is infinite.
         """
-        absent = [name for name in self.columns.names if name not in X.columns]
-        if absent:
-            raise EvaluationError(f"the model needs the column(s) {', '.join(absent)}, which the patients do not have")
+        check_table(X, self.columns)
         values = X[list(self.numbers)].to_numpy(dtype=float, na_value=np.nan)
-        if np.isinf(values).any():
-            raise EvaluationError("a value of a patient is infinite: the model takes finite numbers, NaN where missing")
         is_known = ~np.isnan(values)
         parts = np.where(is_known, values - self.centre, 0.0) @ self.slope.T
         parts += ~is_known @ self.missing[:, : len(self.numbers)].T
@@ -95,7 +97,7 @@ class LinearModel:
             first += len(self.levels[name])
         return found
 
-    def arrays(self) -> dict[str, FloatArray]:
+    def arrays(self) -> Arrays:
         """The numbers, by name."""
         return {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
 
@@ -119,10 +121,8 @@ _ARRAYS = ("intercept", "centre", "slope", "effect", "missing")
 def _checked(
     columns: Columns, levels: Mapping[str, Sequence[Level]], arrays: Mapping[str, FloatArray]
 ) -> list[FloatArray]:
-    absent = [name for name in _ARRAYS if name not in arrays]
-    if absent or set(levels) != set(columns.categorical):
-        raise StoreError(f"the classifier of the model is not complete: it lacks {', '.join(absent) or 'levels'}")
-    n_numbers, n_models = len(columns.numeric) + len(columns.features), len(arrays["intercept"])
+    check_complete(arrays, _ARRAYS, has_levels=set(levels) == set(columns.categorical))
+    n_numbers, n_models = len(columns.numeric) + len(columns.features), max(len(arrays["intercept"]), 1)
     n_levels = sum(len(one) for one in levels.values())
     expected = {
         "intercept": (n_models,),
@@ -131,32 +131,11 @@ def _checked(
         "effect": (n_models, n_levels),
         "missing": (n_models, n_numbers + len(columns.categorical)),
     }
-    for name, shape in expected.items():
-        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all() or not n_models:
-            raise StoreError(
-                f"the classifier of the model does not fit its columns: {name!r} must hold finite numbers of shape "
-                f"{shape}, and has shape {arrays[name].shape}"
-            )
+    check_shapes(arrays, expected)
     return [np.asarray(arrays[name], dtype=float) for name in _ARRAYS]
 
 
 # --- from a fit to its numbers ---------------------------------------------------------------------------------
-
-
-def check_freezable(arm: Arm) -> None:
-    """Refuse an arm that cannot be written as plain numbers.
-
-    Raises
-    ------
-    ConfigError
-        Naming what can.
-    """
-    if arm.learner not in LINEAR_LEARNERS or arm.features == "minirocket":
-        raise ConfigError(
-            f"arm {arm.name!r} cannot be made into a model to take away: a model folder holds plain numbers, no code. "
-            f"Arms of the learners {' and '.join(LINEAR_LEARNERS)} can, also with `:late`, on clinical inputs and the "
-            "features ssl-all, ssl-labelled, untrained and pulse-wave; for example 'covariates+ssl-all'"
-        )
 
 
 def freeze(
