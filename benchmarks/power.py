@@ -82,7 +82,7 @@ CONTROLS = {
 # The budget: what is smaller than in the recipe.
 CHANGES: dict[str, Any] = {
     "arms": list(ARMS),
-    "pretraining": {"n_steps": 300},
+    "pretraining": {"n_steps": 400},
     "network": {"n_models": 1, "n_epochs": 12, "patience": 4, "freeze_epochs": 3},
     "validation": {"n_folds": 5, "n_repeats": 1, "n_bootstrap": 100, "n_optimism": 0},
 }
@@ -139,6 +139,7 @@ def study_description(work: Path, seed: int, settings: list[str]) -> dict[str, A
     """``study.yaml`` of the recipe with a smaller budget, and beside it the recipe's cohorts with their folders."""
     raw = load_yaml(RECIPE / "study_defaults.yaml")
     raw |= {**CHANGES, "seed": seed, "cohorts": []}
+    raw["inputs"]["step_s"] = 10  # segments that do not overlap: half as many
     for setting in settings:
         key, _, value = setting.partition("=")
         *parents, last = key.split(".")

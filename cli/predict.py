@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,7 @@ def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `ppgssl fit` made.", show_default=False)],
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Raw files; by default all of the cohort's.", show_default=False),
+        typer.Argument(help="Raw files; by default everybody in the cohort.", show_default=False),
     ] = None,
     cohort: Annotated[
         Path | None,
@@ -56,6 +57,8 @@ def predict(
     from ppgssl.provenance import write_atomically
 
     set_data_folder(data)
+    if out is not None:
+        _check_out(out)
     loaded = load_model(model)
     updating = load_recalibration(recalibration, loaded) if recalibration else None
     found = run_predict(loaded, files or [], cohort_file=cohort, clinical=clinical, recalibration=updating)
@@ -66,3 +69,16 @@ def predict(
         typer.echo(text, nl=False)
     else:
         write_atomically(out, text)
+
+
+def _check_out(out: Path) -> None:
+    """Say before anybody is predicted that the result could not be written."""
+    from ppgssl.errors import ConfigError
+
+    folder = out.absolute().parent
+    if out.is_dir():
+        raise ConfigError(f"--out {out} is a folder: name a file in it")
+    if not folder.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {folder}. Make it first")
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"--out {out}: you may not write into {folder}")

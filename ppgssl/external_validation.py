@@ -38,6 +38,7 @@ from ppgssl.evaluation.table_one import table_one
 from ppgssl.ingest import ingest
 from ppgssl.model_inputs import check_store, clinical_inputs, known_as, site_cohort, site_data, site_dictionary
 from ppgssl.models.folder import FittedModel
+from ppgssl.new_patients import check_channels
 from ppgssl.predict import RisksOfPatients, refusal, risks_of
 from ppgssl.pretrain import derive_seed
 from ppgssl.provenance import Stopwatch, fingerprint, peak_memory_mb, system, utc_now, versions, write_atomically
@@ -63,7 +64,7 @@ from ppgssl.store.assembly import patient_key
 from ppgssl.store.examples import channel_quality, example_waveforms
 from ppgssl.store.flow import cohort_flow, findings
 from ppgssl.store.study_data import StudyData
-from ppgssl.store.tables import COHORT_FILE, CohortStore
+from ppgssl.store.tables import COHORT_FILE, FORMAT_FILE, CohortStore
 
 FROZEN = "frozen"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -149,19 +150,25 @@ def _opened(
 ) -> tuple[CohortStore, list[str]]:
     """The cohort's store, and what could not be as it was for the training patients."""
     if (source / COHORT_FILE).is_file():
+        if not (source / FORMAT_FILE).is_file():
+            raise ConfigError(f"{source} is no store: name the description in it, {source / COHORT_FILE}")
         store = CohortStore(source)
         check_store(store, model.card)
-        _check_dictionary(model, store)
+        check_channels(store.cohort, model.card)
+        _check_dictionary(model, store.cohort)
         return store, site_cohort(store.cohort, model.card)[1]
     described = load_cohort(source)
     cohort, notes = site_cohort(described, model.card)
+    check_channels(cohort, model.card)
+    _check_dictionary(model, cohort)
     with TemporaryDirectory() as scratch:
         changed = Path(scratch) / COHORT_FILE
         save_description(_at_any_place(cohort, source), changed)
-        ingest(changed, out / "store", n_jobs=n_jobs, progress=progress)
-    store = CohortStore(out / "store")
-    _check_dictionary(model, store)
-    return store, notes
+        try:
+            ingest(changed, out / "store", n_jobs=n_jobs, progress=progress)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(str(changed), str(source))) from None
+    return CohortStore(out / "store"), notes
 
 
 def _at_any_place(cohort: Cohort, source: Path) -> Cohort:
@@ -173,19 +180,17 @@ def _at_any_place(cohort: Cohort, source: Path) -> Cohort:
     return cohort.model_copy(update=update)
 
 
-def _check_dictionary(model: FittedModel, store: CohortStore) -> None:
-    card, table = model.card, store.cohort.clinical
+def _check_dictionary(model: FittedModel, cohort: Cohort) -> None:
+    card, table = model.card, cohort.clinical
     if table is None or card.outcome not in table.variables:
         raise ConfigError(
-            f"cohort {store.cohort.name!r} has no clinical variable {card.outcome!r}, the model's outcome: without it "
+            f"cohort {cohort.name!r} has no clinical variable {card.outcome!r}, the model's outcome: without it "
             "patients can be predicted (`ppgssl predict`), and the model cannot be judged"
         )
     needed = clinical_inputs(parse_arm(card.arm), card.study_model())
     site_dictionary(table, card, [card.outcome, *needed])
     if needed and not any(name in table.variables for name in needed):
-        raise ConfigError(
-            f"cohort {store.cohort.name!r} has none of the model's clinical variables ({', '.join(needed)})"
-        )
+        raise ConfigError(f"cohort {cohort.name!r} has none of the model's clinical variables ({', '.join(needed)})")
 
 
 class _Validating:

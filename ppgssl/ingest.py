@@ -39,6 +39,7 @@ from ppgssl.store.whole_cohort import clinical_rejects, find_duplicates, find_jo
 _COMMIT_BYTES = 24_000_000
 # Fewer and smaller files are read right here: starting processes would cost more than it saves.
 _FEW_FILES, _FEW_BYTES = 8, 16_000_000
+_A_TABLE = "the clinical table"
 
 Progress = Callable[[int, int], None]
 
@@ -105,9 +106,9 @@ def ingest(
         to_do, gone = _new_and_gone(store, sources)
         if to_do:
             with workers(_n_jobs(to_do, cohort, n_jobs), scheduler=scheduler, shared_folder=root) as crew:
-                _add_files(store, cohort, to_do, crew, progress)
+                add_files(store, cohort, to_do, crew, progress)
             store.drop_incomplete()
-        _split_joined(store, cohort, {source.relative: source for source in sources})
+        split_joined(store, cohort, sources)
         store.replace_rejects("folder", [*escaped, *map(_gone_note, gone)])
         store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
         patients = {source.patient_id for source in sources} | set(store.recordings(["patient_id"])["patient_id"])
@@ -142,22 +143,38 @@ def _found(
     return renamed, [names.reject(reject, cohort) for reject in escaped]
 
 
-def clinical_table(cohort: Cohort, root: Path, names: Pseudonyms | None) -> Clinical | None:
+def clinical_table(
+    cohort: Cohort, root: Path, names: Pseudonyms | None, *, instead: Path | None = None
+) -> Clinical | None:
     """The cohort's clinical table, if it has one, under the names that patients have.
+
+    Parameters
+    ----------
+    cohort, root, names
+        As they are known to :func:`ingest`.
+    instead : Path, optional
+        A file to read in place of ``clinical.file``, and as that is described. Where patients have pseudonyms, its name
+        is not shown: it may be a patient's.
 
     Raises
     ------
     ConfigError
         As :func:`ppgssl.readers.clinical.read_clinical`; where patients have pseudonyms, without what the table says.
     """
-    if cohort.clinical is None:
+    table = cohort.clinical
+    if table is None:
         return None
+    wanted = table if instead is None else table.model_copy(update={"file": str(instead.absolute())})
     if names is None:
-        return read_clinical(cohort.clinical, root)
+        return read_clinical(wanted, root)
     try:
-        return read_clinical(cohort.clinical, root, pseudonym=names.patient)
+        found = read_clinical(wanted, root, pseudonym=names.patient)
     except ConfigError as error:
-        raise ConfigError(redacted(str(error), cohort, known=[str(root / cohort.clinical.file)])) from None
+        raise ConfigError(redacted(str(error), cohort, known=[str(root / table.file)])) from None
+    if instead is None:
+        return found
+    problems = [replace(one, detail=one.detail.replace(instead.name, _A_TABLE)) for one in found.problems]
+    return replace(found, problems=problems)
 
 
 def _key_warnings(cohort: Cohort, cohort_file: Path, root: Path, folder: Path) -> tuple[str, ...]:
@@ -226,9 +243,10 @@ def _n_jobs(sources: Sequence[SourceFile], cohort: Cohort, n_jobs: int) -> int:
     return 1 if is_little else n_jobs
 
 
-def _add_files(
-    store: CohortStore, cohort: Cohort, to_do: Sequence[SourceFile], crew: Workers, progress: Progress | None
+def add_files(
+    store: CohortStore, cohort: Cohort, to_do: Sequence[SourceFile], crew: Workers, progress: Progress | None = None
 ) -> None:
+    """Read files into a store, and what is wrong with them: whatever they hold, it is never an error."""
     batch: list[FileRows] = []
     held = n_done = 0
     try:
@@ -308,18 +326,32 @@ def _commit(store: CohortStore, batch: Sequence[FileRows]) -> None:
 # --- after all files: what only the whole cohort shows ---------------------------------------------------------
 
 
-def _split_joined(store: CohortStore, cohort: Cohort, sources: dict[str, SourceFile]) -> None:
-    """Split recordings that are a whole multiple of the length that nearly all others have."""
-    recordings = store.recordings(SIGNAL_COLUMNS)
+def split_joined(
+    store: CohortStore, cohort: Cohort, sources: Sequence[SourceFile], beside: pd.DataFrame | None = None
+) -> None:
+    """Split recordings that are a whole multiple of the length that nearly all others have.
+
+    Parameters
+    ----------
+    store, cohort
+    sources : sequence of SourceFile
+        Those of the recordings of the store that may be split.
+    beside : DataFrame, optional
+        ``source``, ``duration_s`` and ``start_s`` of recordings that are not in the store, and tell what is usual.
+    """
+    by_name = {source.relative: source for source in sources}
+    recordings = store.recordings(["source", "duration_s", "start_s"])
+    if beside is not None and len(beside) and len(recordings):
+        recordings = pd.concat([recordings, beside], ignore_index=True)
     joined = find_joined(recordings)
-    names = [name for name in dict.fromkeys(joined["source"]) if name in sources]
+    names = [name for name in dict.fromkeys(joined["source"]) if name in by_name]
     if not names:
         return
     usual_s = float(recordings["duration_s"].mode().iloc[0])
-    rows = do_task(FileTask(cohort, tuple(sources[name] for name in names), split_s=usual_s))
-    noted = [(joined_reject(name), source_sha256(sources[name], cohort)) for name in names]
+    rows = do_task(FileTask(cohort, tuple(by_name[name] for name in names), split_s=usual_s))
+    noted = [(joined_reject(name), source_sha256(by_name[name], cohort)) for name in names]
     store.forget_sources(names)
-    store.forget_notes([sources[name].recording_id for name in names])
+    store.forget_notes([by_name[name].recording_id for name in names])
     _commit(store, [rows, FileRows(rejects=noted)])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ppgssl.arms import parse_arm
-from ppgssl.config import ClinicalTable, Cohort, cohort_root, load_cohort
 from ppgssl.errors import ConfigError, StoreError
 from ppgssl.evaluation.recalibration import Recalibration
-from ppgssl.file_tasks import do_task, plan, plan_long
 from ppgssl.model_inputs import (
     SIGNAL_QUANTITIES,
     clinical_inputs,
@@ -25,33 +23,31 @@ from ppgssl.model_inputs import (
     model_table,
     needs_signals,
     signal_summary,
-    site_cohort,
     site_covariates,
     site_data,
-    site_dictionary,
 )
 from ppgssl.models.folder import FittedModel
 from ppgssl.models.reference import Reference, distance
+from ppgssl.new_patients import NewPatients
 from ppgssl.provenance import utc_now
-from ppgssl.readers import get_reader
-from ppgssl.readers.clinical import read_clinical
-from ppgssl.readers.files import SourceFile, find_files
-from ppgssl.readers.pseudonyms import Pseudonyms
-from ppgssl.readers.secret_key import load_key
-from ppgssl.records import FloatArray, Reject
+from ppgssl.records import FloatArray
 from ppgssl.store.assembly import patient_key
-from ppgssl.store.segmenting import concatenate
+from ppgssl.store.flow import DEFECT_LABELS
+from ppgssl.store.segmenting import LOW_SQI
 from ppgssl.store.study_data import StudyData
-from ppgssl.store.tables import CohortStore, sourced_rejects_frame
-from ppgssl.store.whole_cohort import find_duplicates
+from ppgssl.store.tables import CohortStore
 
-_PART = re.compile(r"\{\w*(?::(?:[^{}]|\{[^{}]*\})*)?\}")
-_N_NAMED = 5
-_NOTHING = "no usable signal: no segment of any file is accepted"
 INTERVAL = (
     "95 % percentile interval over the model refitted to bootstrap samples of its training patients: how much the risk "
     "depends on who these were. Not in it: the encoder, which stays as it is, the chance of the outcome itself, and "
     "whether these patients are like those."
+)
+
+CREDIBLE_INTERVAL = (
+    "95 % credible interval: the 2.5th to the 97.5th percentile of the risk over draws from the posterior of the "
+    "model's coefficients, whose mean is the risk: how unsure these are, given the training patients and the prior. "
+    "Not in it: the encoder and what stands in for missing values, which stay as they are, the chance of the outcome "
+    "itself, and whether these patients are like those."
 )
 
 
@@ -113,7 +109,8 @@ def predict(
     ----------
     model : FittedModel
     files : sequence of Path
-        Raw files whose names match ``signals.files``; by default all that lie under the cohort's root.
+        Raw files whose names match ``signals.files``; by default all that lie under the cohort's root, and everybody in
+        the clinical table.
     cohort_file : Path, optional
         Description of the cohort that the files are of.
     clinical : Path, optional
@@ -125,147 +122,37 @@ def predict(
     Returns
     -------
     Predictions
-        Patients by id. One whose signal cannot be used is refused, never guessed.
+        Patients in the order of the files; with pseudonyms, in the order of these. One whose signal cannot be used is
+        refused, never guessed.
 
     Raises
     ------
     ConfigError
-        If no file is named or one does not match, the description or the table is wrong, or clinical variables are not
-        those of the model.
+        If nobody is named or a file does not match, the description or the table is wrong, a channel of the model is
+        not recorded, or clinical variables are not those of the model. Where patients have pseudonyms, without what
+        files are called and hold.
     StoreError
         If the encoder of the model does not compute what it should.
     """
-    site = _Site(model, files, cohort_file, clinical)
+    new = NewPatients(model.card, files, cohort_file, clinical)
     with TemporaryDirectory() as scratch:
-        store = site.store(Path(scratch) / "store")
-        names = site.patients(store)
+        store = new.store(Path(scratch) / "store")
+        names = new.patients()
         if not names:
             raise ConfigError("there is nobody to predict: no file and no row of a clinical table names a patient")
-        judge = _Judge(model, site, store, recalibration)
+        judge = _Judge(model, new, store, recalibration)
         patients = [judge.patient(name) for name in names]
     return Predictions(
         model=model.card.name,
         model_sha256=model.fingerprint,
         outcome=f"{model.card.outcome_label}: {model.card.event_label}",
+        interval=CREDIBLE_INTERVAL if model.card.n_draws else INTERVAL,
         recalibration=recalibration.text if recalibration else "",
-        cohort=site.cohort.name,
+        cohort=new.cohort.name,
         created_utc=utc_now(),
-        warnings=[*model.warnings, *site.notes],
+        warnings=[*model.warnings, *new.notes],
         patients=patients,
     )
-
-
-# --- reading ---------------------------------------------------------------------------------------------------
-
-
-class _Site:
-    """The new patients' files, and what they hold in the model's terms."""
-
-    def __init__(
-        self, model: FittedModel, files: Sequence[Path], cohort_file: Path | None, clinical: Path | None
-    ) -> None:
-        self.model = model
-        card = model.card
-        self.arm, study = parse_arm(card.arm), card.study_model()
-        self.needed = clinical_inputs(self.arm, study)
-        described = load_cohort(cohort_file) if cohort_file else card.cohort_model()
-        self.cohort, self.notes = site_cohort(described, card)
-        get_reader(self.cohort.signals.reader).parse_options(self.cohort.signals.options)
-        sources, self.root = _chosen(self.cohort, files, cohort_file)
-        privacy = self.cohort.privacy
-        self.pseudonyms = Pseudonyms(load_key(privacy.pseudonyms, cohort_file)) if privacy and cohort_file else None
-        self.sources = [self.pseudonyms.source(one, self.cohort) for one in sources] if self.pseudonyms else sources
-        table = self.cohort.clinical
-        if clinical is not None:
-            source = table or card.cohort_model().clinical
-            assert source is not None  # that of the training cohort, which has outcomes
-            table = source.model_copy(update={"file": str(clinical.resolve())})
-        elif cohort_file is None:
-            table = None  # the training cohort's own table is not here
-        absent = site_dictionary(table, card, self.needed)
-        if absent:
-            self.notes.append(f"Not among the clinical values given, and so unknown of everybody: {', '.join(absent)}.")
-        self.table = _restricted(table, self.needed)
-        self.rejects: list[tuple[Reject, str]] = []
-
-    def store(self, folder: Path) -> CohortStore:
-        """A store of these files alone."""
-        cohort = self.cohort.model_copy(update={"clinical": self.table})
-        key = self.pseudonyms.fingerprint if self.pseudonyms else ""
-        store = CohortStore.create(folder, cohort, key_fingerprint=key)
-        n_rows = 0
-        tasks = list(plan(self.sources, self.cohort, n_workers=1))
-        while tasks:
-            rows = do_task(tasks.pop(0))
-            tasks += [task for long in rows.long for task in plan_long(long, self.cohort)]
-            self.rejects += rows.rejects
-            n_rows += len(rows.recordings)
-            store.append(rows.recordings, concatenate([rows.segments]), sourced_rejects_frame("files", rows.rejects))
-        store.drop_incomplete()
-        if n_rows:
-            columns = ["recording_id", "patient_id", "source", "signal_sha256"]
-            store.replace_rejects("duplicates", find_duplicates(store.recordings(columns)))
-        if self.table is not None:
-            rename = self.pseudonyms.patient if self.pseudonyms else None
-            found = read_clinical(self.table, self.root, pseudonym=rename)
-            store.replace_patients(found.patients)
-            self.rejects += [(reject, "") for reject in found.problems]
-        return store
-
-    def patients(self, store: CohortStore) -> list[str]:
-        """Ids of those to predict: whom the files name; without files, whom the clinical table names."""
-        named = dict.fromkeys(source.patient_id for source in self.sources)
-        return list(named) if named else sorted(store.patients().index)
-
-    def why_unread(self, patient_id: str) -> list[str]:
-        """What was wrong with a patient's files."""
-        own = {source.relative for source in self.sources if source.patient_id == patient_id}
-        return [f"{one.subject}: {one.reason}" for one, _ in self.rejects if one.unit == "file" and one.subject in own]
-
-
-def _chosen(cohort: Cohort, files: Sequence[Path], cohort_file: Path | None) -> tuple[list[SourceFile], Path]:
-    """The files to read, as the cohort's pattern sees them, and the folder that they lie under."""
-    pattern = cohort.signals.files
-    if not files:
-        if cohort_file is None:
-            return [], Path.cwd()
-        root = cohort_root(cohort, cohort_file)
-        return find_files(cohort, root)[0], root
-    wanted = [path.resolve() for path in files]
-    absent = [str(path) for path in wanted if not path.is_file()]
-    if absent:
-        raise ConfigError(f"there is no file {', '.join(absent[:_N_NAMED])}")
-    depth = _PART.sub("", pattern).count("/")
-    roots = {path.parents[min(depth, len(path.parents) - 1)] for path in wanted}
-    if len(roots) > 1:
-        raise ConfigError(
-            f"the files lie in different folders ({', '.join(map(str, sorted(roots)[:_N_NAMED]))}): predict the files "
-            "of one folder at a time"
-        )
-    root = roots.pop()
-    found = {source.path.resolve(): source for source in find_files(cohort, root)[0]}
-    companions = {path.resolve() for source in found.values() for path in source.companions.values()}
-    # A header and its samples share their name: who names them all, as a shell does with *, means one recording.
-    stems = {path.with_suffix("") for path in wanted if path in found}
-    strange = [str(path) for path in wanted if path not in {*found, *companions} and path.with_suffix("") not in stems]
-    if strange:
-        raise ConfigError(
-            f"{', '.join(strange[:_N_NAMED])}: the name does not match `signals.files` of the cohort {cohort.name!r}, "
-            f"{pattern!r}, so nothing says whose it is. Name files that match, or describe them with --cohort"
-        )
-    return [found[path] for path in dict.fromkeys(wanted) if path in found], root
-
-
-def _restricted(table: ClinicalTable | None, needed: Sequence[str]) -> ClinicalTable | None:
-    """The table with the variables that the model takes alone: no other cell is read, outcomes least of all."""
-    if table is None:
-        return None
-    variables = {
-        name: variable.model_copy(update={"defines": []})
-        for name, variable in table.variables.items()
-        if name in needed
-    }
-    return table.model_copy(update={"variables": variables}) if variables else None
 
 
 # --- judging ---------------------------------------------------------------------------------------------------
@@ -282,7 +169,7 @@ class RisksOfPatients:
     signals : DataFrame
         Of :func:`ppgssl.model_inputs.signal_summary`.
     risks : float array, shape (n_models, n_patients)
-        Row 0 is the model; the others its refits.
+        Row 0 is the model; the others its refits, or the draws from its posterior.
     distance : float array or None, shape (n_patients,)
         From the features of training patients; NaN without features.
     """
@@ -294,7 +181,8 @@ class RisksOfPatients:
 
     def interval(self) -> tuple[FloatArray, FloatArray]:
         """Ends of the interval of each patient; it holds the model's own risk in any case."""
-        low, high = np.quantile(self.risks, [0.025, 0.975], axis=0)
+        others = self.risks[1:] if len(self.risks) > 1 else self.risks
+        low, high = np.quantile(others, [0.025, 0.975], axis=0)
         return np.minimum(low, self.risks[0]), np.maximum(high, self.risks[0])
 
 
@@ -324,12 +212,7 @@ def refusal(model: FittedModel, found: RisksOfPatients, row: int) -> str:
     card, arm = model.card, parse_arm(model.card.arm)
     study = card.study_model()
     if needs_signals(arm, study) and found.signals["n_accepted"].iloc[row] == 0:
-        n = int(found.signals["n_segments"].iloc[row])
-        return (
-            f"no usable signal: none of {n} segments of {study.inputs.segment_s:g} s is accepted"
-            if n
-            else f"no usable signal: no segment of {study.inputs.segment_s:g} s"
-        )
+        return _no_signal(int(found.signals["n_segments"].iloc[row]), study.inputs.segment_s)
     clinical = [
         name for name in (*card.columns.numeric, *card.columns.categorical) if name in clinical_inputs(arm, study)
     ]
@@ -340,13 +223,19 @@ def refusal(model: FittedModel, found: RisksOfPatients, row: int) -> str:
     return ""
 
 
+def _no_signal(n_segments: int, segment_s: float) -> str:
+    if not n_segments:
+        return f"no usable signal: no segment of {segment_s:g} s"
+    return f"no usable signal: none of {n_segments} segments of {segment_s:g} s is accepted"
+
+
 class _Judge:
     """Says of each patient what the model says, and what speaks against it."""
 
     def __init__(
-        self, model: FittedModel, site: _Site, store: CohortStore, recalibration: Recalibration | None
+        self, model: FittedModel, new: NewPatients, store: CohortStore, recalibration: Recalibration | None
     ) -> None:
-        self.model, self.card, self.site, self.store = model, model.card, site, store
+        self.model, self.card, self.new, self.store = model, model.card, new, store
         self.recalibration = recalibration
         self.has_signals = needs_signals(parse_arm(self.card.arm), self.card.study_model())
         self.found = self._found(store)
@@ -358,12 +247,12 @@ class _Judge:
         )
         self.labels = {one.name: one.label for one in self.card.covariates}
         self.signals = store.recordings(["patient_id", "signal_sha256"])
-        self.duplicates = store.rejects().query("stage == 'duplicates'")
-        self.names = store.recordings(["patient_id", "recording_id"])
+        self.inputs = self.card.study_model().inputs
+        self.segments = store.segments(self.inputs.segment_s, self.inputs.step_s)
 
     def _found(self, store: CohortStore) -> RisksOfPatients | None:
         """None where nobody has a segment that could be used."""
-        names = self.site.patients(store)
+        names = self.new.patients()
         if not self.has_signals:
             table = site_covariates(store, self.card, names)
             nothing = pd.DataFrame(0, index=table.index, columns=["n_segments", "n_accepted"])
@@ -375,10 +264,16 @@ class _Judge:
         return risks_of(self.model, data)
 
     def patient(self, name: str) -> PatientPrediction:
-        key = patient_key(self.site.cohort.name, name)
+        key = patient_key(self.new.cohort.name, name)
         if self.found is None:
+            n = int((self.segments["patient_id"] == name).sum())
+            reason = _no_signal(n, self.inputs.segment_s)
             return PatientPrediction(
-                patient_id=name, verdict="refused", signal="unusable", reasons=[_NOTHING, *self._bad_files(name)]
+                patient_id=name,
+                verdict="refused",
+                signal="unusable",
+                n_segments=n,
+                reasons=[reason, *self._defects(name), *self.new.complaints(name)],
             )
         row = self.row_of[key]
         reason = refusal(self.model, self.found, row)
@@ -389,8 +284,9 @@ class _Judge:
             "n_segments_accepted": int(self.found.signals["n_accepted"].iloc[row]),
         }
         if reason:
+            defects = self._defects(name) if about["signal"] == "unusable" else []
             return PatientPrediction.model_validate(
-                {**about, "verdict": "refused", "reasons": [reason, *self._bad_files(name)]}
+                {**about, "verdict": "refused", "reasons": [reason, *defects, *self.new.complaints(name)]}
             )
         risk = float(self.found.risks[0, row])
         return PatientPrediction.model_validate(
@@ -403,9 +299,18 @@ class _Judge:
                 "risk_recalibrated": float(self.recalibration.apply(np.array([risk]))[0])
                 if self.recalibration
                 else None,
-                "reasons": [*self._reasons(row), *self._seen(name), *self._bad_files(name)],
+                "reasons": [*self._reasons(row), *self._seen(name), *self.new.complaints(name)],
             }
         )
+
+    def _defects(self, name: str) -> list[str]:
+        """What is wrong with the segments of a patient of whom none is accepted."""
+        wanted = [f"defect_{channel}" for one in self.inputs.channels for channel in one.any_of]
+        own = self.segments[self.segments["patient_id"] == name]
+        rows = own[["accepted", *own.columns.intersection(wanted)]].itertuples(index=False)
+        found = (next(filter(None, defects), "" if accepted else LOW_SQI) for accepted, *defects in rows)
+        counts = Counter(defect for defect in found if defect)
+        return [f"segments with {DEFECT_LABELS[defect]}: {n}" for defect, n in counts.items()]
 
     def _signal(self, row: int) -> str:
         assert self.found is not None
@@ -416,11 +321,6 @@ class _Judge:
             return "unusable"
         is_poor = signals["n_accepted"] < usual.n_segments or signals["share"] < usual.share
         return "poor" if is_poor else "good"
-
-    def _bad_files(self, name: str) -> list[str]:
-        own = set(self.names.loc[self.names["patient_id"] == name, "recording_id"])
-        copies = [f"{one.subject}: {one.reason}" for one in self.duplicates.itertuples() if one.subject in own]
-        return [*self.site.why_unread(name), *copies]
 
     def _reasons(self, row: int) -> Iterator[str]:
         assert self.found is not None

@@ -8,18 +8,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import yaml
 from distributed import Client
+from ppgssl.cli.app import main
 
 from ppgssl.config import Study, load_cohort
 from ppgssl.ingest import ingest
+from ppgssl.models.folder import FittedModel
 from ppgssl.simulate.cohort import simulate_cohort
 from ppgssl.store.study_data import StudyData, load_study_data
+from tests.fitted_models import fit_hospital
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -63,6 +68,44 @@ def dask_cluster(tmp_path_factory) -> Iterator[str]:
                 process.terminate()
             for process in reversed(started):
                 process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def hospital_model(tmp_path_factory) -> FittedModel:
+    """A model of clinical values and signals, of 40 patients whose files lie in the folder that its own lies in."""
+    return fit_hospital(tmp_path_factory.mktemp("hospital"), n=40)
+
+
+@pytest.fixture(scope="session")
+def clinical_model(tmp_path_factory) -> FittedModel:
+    """A model of clinical values alone."""
+    return fit_hospital(tmp_path_factory.mktemp("ward"), "covariates")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command said, and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def ppgssl() -> Callable[..., Done]:
+    """A command as its user meets it, without a process of its own, whose start would take seconds."""
+
+    def run(*arguments: object) -> Done:
+        out, err, before = StringIO(), StringIO(), sys.argv
+        sys.argv = ["ppgssl", *map(str, arguments)]
+        try:
+            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stop:
+                main()
+        finally:
+            sys.argv = before
+        return Done(int(stop.value.code or 0), out.getvalue(), err.getvalue())
+
+    return run
 
 
 def _address(file: Path, log: Path) -> str:
@@ -111,4 +154,7 @@ def tiny_study(tmp_path_factory) -> TinyStudy:
     for name in ("labelled", "unlabelled"):
         cohort_file = folder / "raw" / f"{name}.yaml"
         ingest(cohort_file, folder / "out" / "stores" / load_cohort(cohort_file).name, n_jobs=1)
-    return TinyStudy(file, folder / "out")
+    made = TinyStudy(file, folder / "out")
+    y = made.data().y
+    assert min(y.sum(), (1 - y).sum()) >= 8, "too few usable patients of one outcome: nothing is wrong with the tests"
+    return made

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pypdf import PdfReader
 
@@ -151,6 +152,58 @@ def test_check_of_a_clean_cohort_succeeds(tmp_path):
     done = ppgssl("check", make_ward(tmp_path, 2), "--jobs", 1)
     assert done.returncode == 0
     assert "complaints                0" in done.stdout
+
+
+TWO_OF_A_COLUMN = """\
+name: ward
+signals:
+  files: signals/{patient}_{recording}.csv
+  reader: delimited
+  fs_hz: 50
+  channels: {ppg: {column: ir}}
+clinical:
+  file: table.csv
+  patient_column: id
+  variables:
+    spo2: {column: Oxygen saturation, kind: numeric, label: SpO2, unit: "%", range: [50, 100]}
+    spo2_transformed:
+      column: Oxygen saturation
+      kind: numeric
+      label: SpO2
+      unit: "%"
+      range: [50, 100]
+      transform: {name: log10, offset: 103.711, factor: -1, slope: 4.314, intercept: -37.315}
+segments: {segment_s: 4}
+"""
+
+
+def test_a_column_may_be_two_variables_and_another_transform_changes_the_table_alone(tmp_path):
+    for number in range(1, 4):
+        write_signal(tmp_path, f"p{number}_1", signal(number))
+    (tmp_path / "table.csv").write_text("id,Oxygen saturation\np1,98\np2,88\np3,102\n")
+    (tmp_path / "cohort.yaml").write_text(TWO_OF_A_COLUMN)
+    ingest_it = ("ingest", tmp_path / "cohort.yaml", "--out", tmp_path / "store", "--jobs", 1)
+    done = ppgssl(*ingest_it)
+    assert done.returncode == 0
+    assert "1 cell: outside the plausible range" in done.stderr
+    first = CohortStore(tmp_path / "store")
+    spo2 = np.array([98, 88, np.nan])
+    table, content = first.patients(), first.fingerprint()
+    np.testing.assert_array_equal(table["spo2"], spo2)
+    np.testing.assert_allclose(table["spo2_transformed"], 4.314 * np.log10(103.711 - spo2) - 37.315)
+
+    (tmp_path / "cohort.yaml").write_text(TWO_OF_A_COLUMN.replace("4.314", "68.864").replace("-37.315", "-52.110"))
+    done = ppgssl(*ingest_it, "--json")
+    assert json.loads(done.stdout)["files_read_now"] == 0
+    again = CohortStore(tmp_path / "store")
+    np.testing.assert_allclose(again.patients()["spo2_transformed"], 68.864 * np.log10(103.711 - spo2) - 52.110)
+    assert again.fingerprint() != content  # so that studies of the store are made anew
+
+    (tmp_path / "cohort.yaml").write_text(TWO_OF_A_COLUMN.replace("[50, 100]", "[50, 110]"))
+    refused = ppgssl(*ingest_it)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "`clinical.variables.spo2_transformed`: `transform` takes the logarithm of -6.289 at 110" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_the_data_folder_may_be_given_on_the_command_line(tmp_path):

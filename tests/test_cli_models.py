@@ -1,4 +1,4 @@
-"""fit, predict and evaluate --model as a user meets them: processes with exit code, stdout and stderr."""
+"""fit, predict and evaluate --model as a user meets them: exit code, stdout and stderr."""
 
 from __future__ import annotations
 
@@ -6,54 +6,25 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from ppgssl.cli.app import main
 
+from ppgssl.evaluation.recalibration import Recalibration
 from ppgssl.models.folder import load_model
 from ppgssl.predict import predict
+from ppgssl.provenance import file_sha256
 from tests.fitted_models import hospital_data, make_hospital
-
-CLI = [sys.executable, "-c", "from ppgssl.cli.app import main; main()"]
-
-
-def process(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*CLI, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def ppgssl(monkeypatch, capsys):
-    """The same without a process, whose start would take seconds."""
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["ppgssl", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main()
-        said = capsys.readouterr()
-        return Done(int(stop.value.code or 0), said.out, said.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, ppgssl):
     """A hospital with its model, made by the command; and a second hospital."""
     folder = tmp_path_factory.mktemp("hospital")
     hospital_data(folder)
-    done = process("fit", folder / "study.yaml", "--arm", "covariates", "--out", folder / "model", "--json")
+    done = ppgssl("fit", folder / "study.yaml", "--arm", "covariates", "--out", folder / "model", "--json")
     other = tmp_path_factory.mktemp("elsewhere")
     make_hospital(other, 30, seed=3)
     return done, folder, other
@@ -116,15 +87,68 @@ def test_external_validation_needs_a_place_for_its_results(made, ppgssl):
     assert done.stderr == "error: `ppgssl evaluate --model` needs --out: the folder of its results\n"
 
 
-def test_a_tampered_model_is_refused_without_a_traceback(made, tmp_path):
+def test_a_tampered_model_is_refused_without_a_traceback(made, ppgssl, tmp_path):
     _, folder, other = made
     shutil.copytree(folder / "model", tmp_path / "model")
     card = (tmp_path / "model" / "model.json").read_text()
     (tmp_path / "model" / "model.json").write_text(card.replace('"covariates"', '"vitals"'))
-    done = process("predict", tmp_path / "model", "--cohort", other / "cohort.yaml")
+    done = ppgssl("predict", tmp_path / "model", "--cohort", other / "cohort.yaml")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {tmp_path / 'model' / 'model.json'} is not the file that was written")
     assert "Traceback" not in done.stderr
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_anybody_is_predicted(made, ppgssl, tmp_path):
+    _, folder, other = made
+    for out, message in (
+        (tmp_path, "is a folder: name a file in it"),
+        (tmp_path / "absent" / "risks.csv", "there is no folder"),
+        (other / "cohort.yaml" / "risks.csv", "there is no folder"),
+    ):
+        done = ppgssl("predict", folder / "model", "--cohort", other / "cohort.yaml", "--out", out)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"error: --out {out}")
+        assert message in done.stderr
+
+
+def test_a_recalibration_of_another_model_is_refused(made, ppgssl, tmp_path):
+    _, folder, other = made
+    one = Recalibration(
+        method="in-the-large", intercept=1.0, slope=1.0, n_patients=90, n_events=30, model_sha256="0" * 64
+    )
+    (tmp_path / "other.json").write_text(one.model_dump_json())
+    (tmp_path / "none.json").write_text("{}")
+    for name, message in {"other": "is of another model", "none": "is no recalibration"}.items():
+        arguments = ["--cohort", other / "cohort.yaml", "--recalibration", tmp_path / f"{name}.json"]
+        done = ppgssl("predict", folder / "model", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "is a model of format 2, and this ppgssl"),
+        ({"arm": "nonsense"}, "is not a model of this version (arm 'nonsense'"),
+        ({"study": {"name": 1}}, "is not a model of this version"),
+        (None, "is missing: the model is not whole"),
+    ],
+)
+def test_a_model_of_another_version_is_refused_even_where_its_checksums_are_right(
+    change, message, made, ppgssl, tmp_path
+):
+    _, folder, other = made
+    copy = shutil.copytree(folder / "model", tmp_path / "model")
+    card = copy / "model.json"
+    if change is None:
+        card.unlink()
+    else:
+        card.write_text(json.dumps(json.loads(card.read_text()) | change))
+        sums = [line.split("  ")[1] for line in (copy / "SHA256SUMS").read_text().splitlines()]
+        (copy / "SHA256SUMS").write_text("".join(f"{file_sha256(copy / name)}  {name}\n" for name in sums))
+    done = ppgssl("predict", copy, "--cohort", other / "cohort.yaml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
 
 
 def test_an_unknown_arm_and_an_absent_model_say_the_way_out(made, ppgssl, tmp_path):

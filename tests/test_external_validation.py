@@ -21,15 +21,15 @@ from ppgssl.ingest import ingest
 from ppgssl.predict import predict
 from ppgssl.report.composition import compose
 from ppgssl.results import load_results
-from tests.fitted_models import VARIABLES, fit_hospital, make_hospital
+from tests.fitted_models import VARIABLES, make_hospital
 from tests.small_cohorts import describe, signal, write_signal
 
 N = 50
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return fit_hospital(tmp_path_factory.mktemp("hospital"), n=40)
+def model(hospital_model):
+    return hospital_model
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,14 @@ def shifted(tmp_path_factory) -> Path:
 def validated(model, shifted, tmp_path_factory):
     out = tmp_path_factory.mktemp("validated")
     return validate_model(model, shifted / "cohort.yaml", out, n_jobs=1), out
+
+
+@pytest.fixture
+def again(shifted, validated, tmp_path) -> tuple[Path, Path]:
+    """The same hospital, to be changed, and a folder for its results with what was ingested of it."""
+    shutil.copytree(shifted, tmp_path / shifted.name)
+    shutil.copytree(validated[1], tmp_path / "out")
+    return tmp_path / shifted.name, tmp_path / "out"
 
 
 def test_results_are_kept_and_follow_their_schema(validated):
@@ -114,9 +122,8 @@ def test_the_report_shows_it(validated):
     assert any("Age (years)" in str(row.cells[0]) for row in table.rows)
 
 
-def test_a_store_made_by_the_models_rules_gives_the_same(model, shifted, validated, tmp_path):
-    ingest(shifted / "cohort.yaml", tmp_path / "store", n_jobs=1)
-    again = validate_model(model, tmp_path / "store", tmp_path / "out", n_jobs=1)
+def test_a_store_made_by_the_models_rules_gives_the_same(model, validated, tmp_path):
+    again = validate_model(model, validated[1] / "store", tmp_path / "out", n_jobs=1)
     assert again.results.arms[0].auroc == validated[0].results.arms[0].auroc
     assert again.results.arms[0].calibration.slope.estimate == pytest.approx(
         validated[0].results.arms[0].calibration.slope.estimate
@@ -131,17 +138,29 @@ def test_a_store_made_by_other_rules_is_refused_with_the_way_out(model, shifted,
         validate_model(model, tmp_path / "store", tmp_path / "out", n_jobs=1)
 
 
-def test_patients_whom_the_model_has_seen_are_left_out_and_named(model, shifted, tmp_path):
-    shutil.copytree(shifted, tmp_path / "copy")
-    write_signal(tmp_path / "copy", "p3_1", signal(1000 + 5))  # what p5 of the training cohort recorded
-    path = describe(tmp_path / "copy", **{"clinical__variables": VARIABLES, "name": "copy"})
-    found = validate_model(model, path, tmp_path / "out", n_jobs=1)
+def test_patients_whom_the_model_has_seen_are_left_out_and_named(model, again):
+    folder, out = again
+    write_signal(folder, "p3_1", signal(1000 + 5))  # what p5 of the training cohort recorded
+    found = validate_model(model, folder / "cohort.yaml", out, n_jobs=1)
     assert found.results.validation.n_patients == N - 1
-    assert any("1 patients" in one.text and "copy/p3" in one.text for one in found.results.findings)
+    assert any("1 patients" in one.text and f"{folder.name}/p3" in one.text for one in found.results.findings)
     flow = found.results.flow[0]
     assert flow.n_patients_analysed == N - 1
     assert [one.n for one in flow.exclusions if one.reason == "already seen by the model"] == [1]
     assert not any(one.n_shared for one in found.results.leakage)
+
+
+def test_a_folder_of_raw_files_and_a_cohort_without_the_light_are_refused_before_anything_is_read(
+    model, shifted, tmp_path
+):
+    with pytest.raises(ConfigError, match=r"is no store: name the description in it, .*cohort\.yaml"):
+        validate_model(model, shifted, tmp_path / "out", n_jobs=1)
+    path = describe(tmp_path, root=str(shifted), signals__channels={"ppg_green": {"column": "red"}})
+    with pytest.raises(ConfigError, match=r"'ppg' is one of the channels ppg_ir, ppg_red, .* has ppg_green"):
+        validate_model(model, path, tmp_path / "out", n_jobs=1)
+    path = describe(tmp_path, root=str(shifted), signals__files="none/{patient}.csv", clinical__variables=VARIABLES)
+    with pytest.raises(ConfigError, match=f"{path}: no file under .* matches"):
+        validate_model(model, path, tmp_path / "out", n_jobs=1)
 
 
 def test_a_cohort_that_the_model_knows_whole_is_refused(model, tmp_path):
@@ -150,28 +169,25 @@ def test_a_cohort_that_the_model_knows_whole_is_refused(model, tmp_path):
 
 
 def test_without_an_outcome_a_model_cannot_be_judged(model, shifted, tmp_path):
-    shutil.copytree(shifted, tmp_path / "copy")
     variables = {name: one for name, one in VARIABLES.items() if name != "died"}
-    path = describe(tmp_path / "copy", clinical__variables=variables)
+    path = describe(tmp_path, root=str(shifted), clinical__variables=variables)
     with pytest.raises(ConfigError, match="no clinical variable 'died', the model's outcome"):
         validate_model(model, path, tmp_path / "out", n_jobs=1)
 
 
-def test_a_covariate_that_the_cohort_does_not_have_is_told(model, shifted, tmp_path):
-    shutil.copytree(shifted, tmp_path / "copy")
+def test_a_covariate_that_the_cohort_does_not_have_is_told(model, again):
+    folder, out = again
     variables = {name: one for name, one in VARIABLES.items() if name != "stage"}
-    path = describe(tmp_path / "copy", clinical__variables=variables)
-    found = validate_model(model, path, tmp_path / "out", n_jobs=1)
+    found = validate_model(model, describe(folder, clinical__variables=variables, name=folder.name), out, n_jobs=1)
     assert any("Stage: taken as missing of everybody" in one for one in found.warnings)
     assert next(one for one in found.results.shift if one.name == "stage").is_warning
 
 
-def test_one_outcome_alone_is_refused(model, shifted, tmp_path):
-    shutil.copytree(shifted, tmp_path / "copy")
-    table = pd.read_csv(tmp_path / "copy" / "clinical.csv").assign(died=0)
-    table.to_csv(tmp_path / "copy" / "clinical.csv", index=False)
+def test_one_outcome_alone_is_refused(model, again):
+    folder, out = again
+    pd.read_csv(folder / "clinical.csv").assign(died=0).to_csv(folder / "clinical.csv", index=False)
     with pytest.raises(EvaluationError, match=r"0 of 50 patients .* both outcomes are needed"):
-        validate_model(model, tmp_path / "copy" / "cohort.yaml", tmp_path / "out", n_jobs=1)
+        validate_model(model, folder / "cohort.yaml", out, n_jobs=1)
 
 
 def test_few_events_leave_recalibration_out_and_say_why(model, tmp_path):
@@ -184,12 +200,12 @@ def test_few_events_leave_recalibration_out_and_say_why(model, tmp_path):
     assert any("Not recalibrated by slope: 6 patient" in note for note in found.results.validation.notes)
 
 
-def test_patients_of_whom_nothing_is_known_are_counted_and_not_judged(model, shifted, tmp_path):
-    shutil.copytree(shifted, tmp_path / "copy")
-    table = pd.read_csv(tmp_path / "copy" / "clinical.csv")
+def test_patients_of_whom_nothing_is_known_are_counted_and_not_judged(model, again):
+    folder, out = again
+    table = pd.read_csv(folder / "clinical.csv")
     table.loc[:1, ["age", "stage"]] = None
-    table.to_csv(tmp_path / "copy" / "clinical.csv", index=False)
-    found = validate_model(model, tmp_path / "copy" / "cohort.yaml", tmp_path / "out", n_jobs=1)
+    table.to_csv(folder / "clinical.csv", index=False)
+    found = validate_model(model, folder / "cohort.yaml", out, n_jobs=1)
     flow = found.results.flow[0]
     assert flow.n_patients_analysed == N - 2
     reasons = {one.reason: one.n for one in flow.exclusions if one.unit == "patient"}

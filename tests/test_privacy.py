@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,105 @@ def test_everything_that_is_wrong_is_still_told(made, plain):
     assert "clinical.csv, row 12, column stage: expected one of a, b; taken as missing" in said
     assert "line 2, column 0 counted from 0: expected a number and found …" in said
     assert "the ids of 1 pair differ only by leading zeros" in said
+
+
+# --- a model that is used, searched ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(hospital_model) -> Path:
+    """A model of another hospital."""
+    return hospital_model.folder
+
+
+def test_predictions_and_a_validation_hold_no_identifier(made, model, ppgssl, tmp_path):
+    cohort_file = made.parent / "cohort.yaml"
+    commands = {
+        "csv": ["predict", model, "--cohort", cohort_file],
+        "json": ["predict", model, "--cohort", cohort_file, "--format", "json", "--out", tmp_path / "found.json"],
+        "validation": ["evaluate", "--model", model, cohort_file, "--out", tmp_path / "validation", "--jobs", "1"],
+    }
+    for name, arguments in commands.items():
+        done = ppgssl(*arguments)
+        assert done.returncode == 0, done.stderr
+        (tmp_path / f"{name}.out").write_text(done.stdout)
+        (tmp_path / f"{name}.err").write_text(done.stderr)
+    assert found_in(tmp_path, [*identifiers(), KEY, ENV]) == {}
+    told = pd.read_csv(tmp_path / "csv.out").set_index("patient_id")
+    ids = sorted(pseudonym(patient_id(number)) for number in range(1, N_PATIENTS + 4))
+    assert list(told.index) == sorted([*ids, pseudonym("KNH77"), pseudonym("KNH0077")])
+    reasons = told["reasons"].fillna("")
+    # Of a row, a file and a table that are wrong, what is wrong is told.
+    assert "clinical.csv, row 12, column stage: expected one of a, b" in reasons[pseudonym(patient_id(11))]
+    assert "expected a number and found …" in reasons[pseudonym(patient_id(N_PATIENTS + 1))]
+    assert "patient twice in the table, other values" in reasons[pseudonym(patient_id(9))]
+    assert "identical signals under two patients" in reasons[pseudonym(patient_id(3))]
+    assert "joined recordings, split" in reasons[pseudonym(patient_id(4))]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,age,stage\n" + "".join(f"KNH{n:04d},Katharina,Kilimani 0722981\n" for n in range(1, 8)), "none of the 7"),
+        ("KNH0001,Wanjiru,2016-11-02\nKNH0002,Otieno,2016-11-03\n", "does not fit its description"),
+        ("id;Katharina;0722981\nKNH0001;1;a\n", "does not fit its description"),
+        ("KNH0001 Wanjiru\0", "binary data"),
+        ("", "the file is empty"),
+        (None, "no such file"),
+    ],
+)
+def test_no_error_about_a_table_shows_what_it_says_or_is_called(content, message, made, model, ppgssl, tmp_path):
+    table = tmp_path / "KNH0001_Wanjiru.csv"
+    if content is not None:
+        table.write_text(content)
+    done = ppgssl("predict", model, "--cohort", made.parent / "cohort.yaml", "--clinical", table)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert hidden(done.stderr)
+
+
+def test_the_name_of_a_table_is_in_no_reason(made, model, ppgssl, tmp_path):
+    table = tmp_path / "KNH0001_Wanjiru.csv"
+    table.write_text("id,age,stage\nKNH0001,Katharina,a\nKNH0002,3,b\nKNH0002,Katharina,a\n")
+    done = ppgssl("predict", model, "--cohort", made.parent / "cohort.yaml", "--clinical", table)
+    assert done.returncode == 0
+    assert "not a number: the clinical table, row 2, column age" in done.stdout
+    assert hidden(done.stdout + done.stderr)
+
+
+def test_no_error_about_files_shows_what_they_are_called(made, model, ppgssl, tmp_path):
+    signals = made.parent / "signals"
+    sound = next(signals.glob("KNH0001*"))
+    elsewhere = tmp_path / "Wanjiru" / "signals"
+    elsewhere.mkdir(parents=True)
+    shutil.copy(sound, elsewhere)
+    (elsewhere / "Wanjiru.txt").write_text("Katharina")
+    cases = {
+        "no such file: file 2 of those given": [signals / "KNH0001_2019-03-02_no.csv"],
+        "file 2 of those given: a folder": [signals],
+        "file 2 of those given: the name does not match": [elsewhere / "Wanjiru.txt"],
+        "file 2 of those given: file name can be read in two ways": sorted(signals.glob("*_Nakato_*_Wanjiru.csv")),
+        "the files lie in different folders: predict": [elsewhere / sound.name],
+    }
+    for message, wrong in cases.items():
+        done = ppgssl("predict", model, sound, *wrong, "--cohort", made.parent / "cohort.yaml")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+        assert hidden(done.stderr)
+
+
+def test_no_error_of_a_validation_shows_what_the_table_says(model, ppgssl, tmp_path):
+    make_ward(tmp_path, 6, **PRIVATE)
+    (tmp_path / "clinical.csv").write_text("id,age,stage,died\n" + "KNH0001,Katharina,Wanjiru,0722981\n" * 6)
+    arguments = ["evaluate", "--model", model, tmp_path / "cohort.yaml", "--out", tmp_path / "out", "--jobs", "1"]
+    done = ppgssl(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "none of the 6 values in column 'age' is a number" in done.stderr
+    assert hidden(done.stderr)
+
+
+def hidden(text: str) -> bool:
+    return not any(needle.casefold() in text.casefold() for needle in [*identifiers(), KEY, ENV])
 
 
 # --- what the store holds --------------------------------------------------------------------------------------
