@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,12 @@ INFORMATION_SETS: dict[str, InformationSet] = {
 
 
 def oracle_risks(
-    *, n: int, prevalence: float = PREVALENCE, shift: float = 0.0, rng: np.random.Generator
+    *,
+    n: int,
+    prevalence: float = PREVALENCE,
+    shift: float = 0.0,
+    sets: Mapping[str, InformationSet] = INFORMATION_SETS,
+    rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
     """Exact probability of the outcome given each information set, of ``n`` children.
 
@@ -79,13 +85,15 @@ def oracle_risks(
         Share of events where ``shift`` is 0.
     shift : float
         As of :func:`ppgssl.simulate.physiology.simulate_patients`. The prediction knows the shift.
+    sets : mapping of str to InformationSet
+        What is known.
     rng : Generator
         The only source of randomness.
 
     Returns
     -------
     dict of information set to float array, shape (n,)
-        Keys of ``INFORMATION_SETS``, and ``parts``: of who knows the hidden parts themselves. An outcome that is drawn
+        Keys of ``sets``, and ``parts``: of who knows the hidden parts themselves. An outcome that is drawn
         with the probability in ``parts`` agrees with all of them.
     """
     ages, shares = age_shares()
@@ -95,7 +103,7 @@ def oracle_risks(
     read = {name: rng.standard_normal(n) for name in RECORDED | MEASURED}
     signs = {name: rng.random(n) < sign.probability(parts) for name, sign in SIGNS.items()}
     risks = {}
-    for name, known in INFORMATION_SETS.items():
+    for name, known in sets.items():
         values = np.stack(
             [
                 finding.median(age)
@@ -112,7 +120,12 @@ def oracle_risks(
 
 
 def oracle_aucs(
-    *, n: int = 20_000, prevalence: float = PREVALENCE, shift: float = 0.0, rng: np.random.Generator
+    *,
+    n: int = 20_000,
+    prevalence: float = PREVALENCE,
+    shift: float = 0.0,
+    sets: Mapping[str, InformationSet] = INFORMATION_SETS,
+    rng: np.random.Generator,
 ) -> dict[str, float]:
     """AUROC of the exact probability of the outcome given each information set.
 
@@ -121,15 +134,15 @@ def oracle_aucs(
 
     Parameters
     ----------
-    n, prevalence, shift, rng
+    n, prevalence, shift, sets, rng
         As of :func:`oracle_risks`; the standard error is about 0.2 / sqrt(n).
 
     Returns
     -------
     dict of information set to AUROC
-        Keys of ``INFORMATION_SETS``, and ``parts``.
+        Keys of ``sets``, and ``parts``.
     """
-    risks = oracle_risks(n=n, prevalence=prevalence, shift=shift, rng=rng)
+    risks = oracle_risks(n=n, prevalence=prevalence, shift=shift, sets=sets, rng=rng)
     return {name: expected_auc(risk) for name, risk in risks.items()}
 
 

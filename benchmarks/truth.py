@@ -1,0 +1,97 @@
+"""What features know of the truth of simulated children, and what the outcome needs of it.
+
+    python benchmarks/truth.py STUDY.yaml --out RUN --truth DATA/truth.csv [--features pulse-wave,untrained,ssl-all]
+
+STUDY is a study of simulated recordings that was run into RUN, and ``truth.csv`` lies beside its recordings. Prints
+a row for each finding that shapes a recording: the R2 with which ridge regression tells it from each kind of features
+(five folds over the labelled patients, on the scale on which the finding is linear in illness), the AUROC that this
+finding alone allows, and the AUROC of the waveform without it. Encoders are those of the first fold, so most of these
+recordings were among those they were pretrained on; no true value was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ppgssl.arm_inputs import FoldInputs
+from ppgssl.arms import parse_arm
+from ppgssl.config import load_study
+from ppgssl.evaluation.leakage import FittedParts
+from ppgssl.records import FloatArray
+from ppgssl.simulate.findings import PARTS, RECORDED
+from ppgssl.simulate.oracle import InformationSet, oracle_aucs
+from ppgssl.store.study_data import load_study_data
+
+BEATS = ("heart_rate_variability", "sinus_arrhythmia")
+PENALTIES = np.logspace(-1, 5, 13)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--truth", type=Path, required=True)
+    parser.add_argument("--features", default="pulse-wave,untrained,ssl-labelled,ssl-all")
+    options = parser.parse_args()
+    data = load_study_data(load_study(options.study), options.study, options.out)
+    truth = true_values(options.truth, data.y.index)
+    fold = data.folds[0]
+    inputs = FoldInputs(fold, data, options.out, FittedParts(fold.name, data.shared_signals))
+    known = {
+        name: known_of(inputs.of(parse_arm(name))[0].to_numpy(dtype=float), truth)
+        for name in options.features.split(",")
+    }
+    print(f"{len(data.y)} children, {int(data.y.sum())} with the outcome\n")
+    print(f"| R2 | {' | '.join(known)} | AUROC alone | waveform without it |\n|{'---|' * (len(known) + 3)}")
+    worth = worth_of()
+    for name in truth:
+        cells = [f"{of_name[name]:.2f}" for of_name in known.values()]
+        print(f"| {name} | {' | '.join(cells)} | {' | '.join(worth.get(name, ('', '')))} |")
+    print(f"\nAll of the waveform: {worth['all'][0]}; without {' and '.join(BEATS)}: {worth['no beats'][0]}")
+
+
+def true_values(file: Path, patients: pd.Index) -> pd.DataFrame:
+    """Findings and parts, each on its scale, rows in the order of ``patients``."""
+    table = pd.read_csv(file)
+    table = table.set_index(table["cohort"] + "/" + table["patient_id"].astype(str))
+    table = table[~table.index.duplicated()].loc[patients]
+    table["desaturation_pct"] = 100 - table["spo2_pct"]
+    values = {name: np.log(table[name]) if one.is_log else table[name] for name, one in RECORDED.items()}
+    values["sinus_arrhythmia"] = np.log(table["sinus_arrhythmia"] / (1 - table["sinus_arrhythmia"]))
+    return pd.DataFrame(values | {part: table[part] for part in PARTS})
+
+
+def known_of(features: FloatArray, truth: pd.DataFrame) -> dict[str, float]:
+    """R2 of each column of the truth, told by patients who were not fitted to."""
+    model = make_pipeline(SimpleImputer(), StandardScaler(), RidgeCV(PENALTIES))
+    folds = KFold(5, shuffle=True, random_state=0)
+    return {
+        name: r2_score(values, cross_val_predict(model, features, values, cv=folds)) for name, values in truth.items()
+    }
+
+
+def worth_of() -> dict[str, tuple[str, ...]]:
+    """AUROC of each finding alone, and of all others together."""
+    sets = {"all": InformationSet(tuple(RECORDED))}
+    sets["no beats"] = InformationSet(tuple(name for name in RECORDED if name not in BEATS))
+    for name in RECORDED:
+        sets[f"only {name}"] = InformationSet((name,))
+        sets[f"no {name}"] = InformationSet(tuple(other for other in RECORDED if other != name))
+    aucs = oracle_aucs(n=20_000, sets=sets, rng=np.random.default_rng(2023))
+    worth = {name: (f"{aucs[f'only {name}']:.3f}", f"{aucs[f'no {name}']:.3f}") for name in RECORDED}
+    return worth | {name: (f"{aucs[name]:.3f}",) for name in ("all", "no beats")}
+
+
+if __name__ == "__main__":
+    main()
