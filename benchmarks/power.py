@@ -1,17 +1,18 @@
 """Would a study of the published size find what was published? Simulated studies, of which the truth is known.
 
     python benchmarks/power.py ceiling [--studies 4000]
-    python benchmarks/power.py trained --seeds 12 --out FOLDER [--processes 4] [--set pretraining.n_steps=300]
+    python benchmarks/power.py trained --seeds 12 --out FOLDER [--processes 4] [--set pretraining.n_steps=1000]
     python benchmarks/power.py table --out FOLDER
 
 ``ceiling``: arms that predict as well as their information allows (``ppgssl.simulate.oracle``), tested on 207 and on
 1,031 children. No study can find a difference more often by its design alone; takes seconds.
 
 ``trained``: for each seed the 1,031 + 6,547 recordings of the published study are simulated, ingested, pretrained on
-and evaluated as ``ppgssl run`` does it on the recipe ``study_defaults.yaml``, but in one repeat of five folds, with
-fewer steps of pretraining and smaller networks. Each fold is a study of the published design, four fifths of the
-patients training and one fifth tested; all folds together are the study in cross-validation. FOLDER keeps the
-predictions of each seed, and finished seeds are not run again. ``table`` prints what the seeds in FOLDER say.
+and evaluated as ``ppgssl run`` does it on the recipe ``study_defaults.yaml``, but on a smaller budget: one repeat of
+five folds, 400 steps of pretraining instead of 1,000, segments that do not overlap, and one network of a few epochs
+instead of three. Each fold is a study of the published design, four fifths of the patients training and one fifth
+tested; all folds together are the study in cross-validation. FOLDER keeps the predictions of each seed, and finished
+seeds are not run again. ``table`` prints what the seeds in FOLDER say.
 
 A difference is found if DeLong's paired test gives p < 0.05 and it has the sign that was published.
 """

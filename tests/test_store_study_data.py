@@ -96,6 +96,7 @@ def by_site(name: str) -> dict[str, Any]:
     [
         ({"spo2": "oxigen"}, r"'oxigen' is not a variable of cohort 'ward' \(did you mean 'oxygen'\?\)"),
         ({"spo2": "died", "covariates": []}, "the outcome 'died' may not predict itself"),
+        ({"covariates": ["age", "death"]}, "'death' is of the same column as the outcome 'died'"),
         ({"spo2": "hospital"}, "`heart_rate` and `spo2` name numeric variables, and 'hospital' is categorical"),
         ({"heart_rate": "seen"}, "'seen' is a date, which cannot be a covariate"),
         ({"validation": by_site("hosptal")}, r"'hosptal' is not a variable .* \(did you mean 'hospital'\?\)"),
@@ -132,6 +133,7 @@ def described(tmp_path_factory):
         "hospital": {"kind": "categorical", "levels": {"n": "North", "s": "South"}},
         "seen": {"kind": "date"},
         "died": {"kind": "binary"},
+        "death": {"kind": "numeric", "column": "died "},
     }
     return CohortStore.create(folder / "store", load_cohort(describe(folder, clinical__variables=variables)))
 
@@ -198,6 +200,7 @@ def hospitals(tmp_path_factory):
         "age": {"kind": "numeric"},
         "hospital": {"kind": "categorical", "levels": levels},
         "died": {"kind": "binary"},
+        "death": {"kind": "numeric", "column": "died "},
     }
     describe(folder, clinical__variables=variables)
     ingest(folder / "cohort.yaml", folder / "store", n_jobs=1)

@@ -203,6 +203,7 @@ def _outcome_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
 
 def _predictor_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
     vitals = [name for name in (study.heart_rate, study.spo2) if name]
+    outcome_column = _column(study.outcome, table)
     for name in dict.fromkeys([*study.covariates, *vitals]):
         variable = table.variables.get(name)
         if variable is None:
@@ -211,10 +212,17 @@ def _predictor_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
             yield f"the outcome {name!r} may not predict itself"
         elif study.outcome in variable.defines:
             yield f"{name!r} defines the outcome {study.outcome!r}, so it may not predict it"
+        elif _column(name, table) == outcome_column:
+            yield f"{name!r} is of the same column as the outcome {study.outcome!r}, {outcome_column!r}: it is the outcome"
         elif variable.kind == "date":
             yield f"{name!r} is a date, which cannot be a covariate: compute an age or a duration from it"
         elif name in vitals and variable.kind != "numeric":
             yield f"`heart_rate` and `spo2` name numeric variables, and {name!r} is {variable.kind}"
+
+
+def _column(name: str, table: ClinicalTable) -> str:
+    variable = table.variables.get(name)
+    return ((variable.column if variable else None) or name).strip()
 
 
 def _site_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
