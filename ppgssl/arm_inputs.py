@@ -62,15 +62,16 @@ class FoldInputs:
     def of(self, arm: Arm) -> tuple[pd.DataFrame, Columns]:
         """A row for each patient analysed, index patient key in the order of ``data.y``, and what its columns are."""
         clinical = self._clinical(arm)
-        features = self._of_signals(arm.features) if arm.features else pd.DataFrame(index=self.data.y.index)
+        # Named ssl_000 and such of an encoder, "CHANNEL word" of hand-made features: no name is twice.
+        features = [self._of_signals(name) for name in arm.feature_sets]
         kinds = {name: variable.kind for name, variable in self.data.clinical.variables.items()}
         is_number = {name: kinds.get(name, "numeric") == "numeric" for name in clinical.columns}
         columns = Columns(
             numeric=tuple(name for name in clinical.columns if is_number[name]),
             categorical=tuple(name for name in clinical.columns if not is_number[name]),
-            features=tuple(features.columns),
+            features=tuple(name for table in features for name in table.columns),
         )
-        return pd.concat([clinical, features], axis=1), columns
+        return pd.concat([clinical, *features], axis=1), columns
 
     def encoder(self, name: str) -> EncoderNetwork:
         """The fold's encoder of that name, with the weights that pretraining, or chance, left it with."""
@@ -165,7 +166,7 @@ def common_features(data: StudyData, out: Path) -> dict[str, pd.DataFrame]:
 
     Hand-made features fit nothing, unless segments are normalised by constants of the training patients.
     """
-    is_used = any(arm.features == "pulse-wave" for arm in data.study.arm_list)
+    is_used = any("pulse-wave" in arm.feature_sets for arm in data.study.arm_list)
     if not is_used or data.study.inputs.normalisation == "cohort":
         return {}
     inputs = FoldInputs(data.folds[0], data, out, FittedParts(data.folds[0].name))

@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from ppgssl.arm_fitting import FoldPredictions
-from ppgssl.arms import REFERENCE_ARM, Arm, parse_arm, untrained_counterpart, without_features
+from ppgssl.arms import REFERENCE_ARM, Arm, parse_arm, untrained_counterpart, without_encoder, without_features
 from ppgssl.evaluation.added_value import added_value
 from ppgssl.evaluation.brier import BrierScores, judge_brier
 from ppgssl.evaluation.calibration import judge_calibration
@@ -92,6 +92,7 @@ def comparisons(names: list[str]) -> dict[str, dict[str, str]]:
         "difference": dict(to_covariates),
         "difference_to_untrained": {arm.name: untrained_counterpart(arm) for arm in arms},
         "difference_to_clinical": {arm.name: without_features(arm) for arm in arms},
+        "difference_to_hand_made": {arm.name: without_encoder(arm) for arm in arms},
     }
     return {
         kind: {arm: reference for arm, reference in of_kind.items() if reference in names and reference is not None}
@@ -125,6 +126,7 @@ class _Judging:
             learner=arm.learner,
             clinical=arm.clinical,
             features=arm.features,
+            is_beside_hand_made=arm.is_beside_hand_made,
             is_late_fusion=arm.is_late_fusion,
             is_control=arm.is_control,
             is_transductive=arm.is_ssl and self.data.study.pretraining.exposure == "transductive",
@@ -168,12 +170,14 @@ class _Judging:
         )
 
     def added_value(self) -> list[AddedValue]:
-        """Of each SSL arm with a clinical input over that input, net benefit at the study's risks or the prevalence."""
-        differences = {
-            arm.name: self.judged.differences["difference_to_clinical"][arm.name]
-            for arm in self.data.study.arm_list
-            if arm.is_ssl and arm.name in self.judged.differences["difference_to_clinical"]
-        }
+        """Of each SSL arm over the same without SSL features; net benefit at the study's risks or the prevalence.
+
+        That is the arm of hand-made features where these stand beside the encoder's, else of the clinical input alone.
+        """
+        kinds = {False: "difference_to_clinical", True: "difference_to_hand_made"}
+        found = {arm.name: self.judged.differences[kinds[arm.is_beside_hand_made]] for arm in self.data.study.arm_list}
+        ssl = [arm.name for arm in self.data.study.arm_list if arm.is_ssl]
+        differences = {name: found[name][name] for name in ssl if name in found[name]}
         pairs = [(arm, difference.reference) for arm, difference in differences.items()]
         risks = sorted(set(self.data.study.decisions.risks)) or [round(float(self.data.y.mean()), 2)]
         gains: Mapping[tuple[str, str], list] = (

@@ -3,6 +3,7 @@
 covariates                          clinical covariates, ridge logistic regression
 covariates+ssl-all                  beside the features of the encoder pretrained on all recordings
 covariates+ssl-all:horseshoe        by another learner
+covariates+ssl-all+pulse-wave       the encoder's features and hand-made ones, as one set of features
 covariates+ssl-all:late             one model of the covariates and one of the features, their risks combined
 network-ssl-all                     encoder and head trained end to end, from SSL weights
 """
@@ -10,7 +11,7 @@ network-ssl-all                     encoder and head trained end to end, from SS
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 ClinicalName = Literal["heart-rate", "vitals", "covariates"]
@@ -44,6 +45,7 @@ _NETWORKS: dict[str, tuple[EncoderName, str]] = {
     "network-ssl-all": ("ssl-all", "Network, SSL initialization (all recordings)"),
 }
 _CONTROLS = ("untrained", "minirocket", "pulse-wave")
+_HAND_MADE = "pulse-wave"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Arm:
         The input from signals; of a network, where its first weights come from. ``untrained`` is the random start.
     is_late_fusion : bool
         Whether clinical input and features have a model each, whose risks are combined, instead of one together.
+    is_beside_hand_made : bool
+        Whether the features of an encoder stand beside hand-made pulse features; both are then one set of features.
     """
 
     name: str
@@ -70,6 +74,13 @@ class Arm:
     clinical: ClinicalName | None = None
     features: FeatureName | None = None
     is_late_fusion: bool = False
+    is_beside_hand_made: bool = False
+
+    @property
+    def feature_sets(self) -> tuple[FeatureName, ...]:
+        """All features of signals that the arm sees, in the order of its columns; empty for clinical input alone."""
+        own = (self.features,) if self.features else ()
+        return (*own, "pulse-wave") if self.is_beside_hand_made else own
 
     @property
     def encoder(self) -> EncoderName | None:
@@ -119,13 +130,13 @@ def parse_arm(name: str) -> Arm:
     ------
     ValueError
         If the name is none of ``CLINICAL``, ``FEATURES``, ``CLINICAL+FEATURES``, each with ``:LEARNER`` or ``:late``
-        after it, or a network; the message lists what there is.
+        after it, or a network; the message lists what there is. FEATURES are of one kind, or ``ENCODER+pulse-wave``.
     """
     if name in _NETWORKS:
         weights, label = _NETWORKS[name]
         return Arm(name, label, learner="network", features=weights)
     inputs, *options = name.split(":")
-    clinical, features = _inputs(name, inputs.split("+"))
+    clinical, features, is_beside = _inputs(name, inputs.split("+"))
     learner: RegressionName = "ridge"
     is_late = False
     for option in options:
@@ -138,17 +149,32 @@ def parse_arm(name: str) -> Arm:
     if learner == "ridge" and "ridge" in options:
         raise ValueError(f"arm {name!r}: ridge is what none means; write {name.replace(':ridge', '')!r}")
     if is_late and not (clinical and features):
-        raise ValueError(f"arm {name!r}: late fusion combines two inputs, such as covariates+ssl-all:late")
-    return Arm(name, _label(clinical, features, learner, is_late), learner, clinical, features, is_late)
+        raise ValueError(
+            f"arm {name!r}: late fusion combines a clinical input and features, such as covariates+ssl-all:late"
+        )
+    arm = Arm(name, "", learner, clinical, features, is_late, is_beside)
+    return replace(arm, label=_label(arm))
 
 
-def _inputs(name: str, parts: list[str]) -> tuple[ClinicalName | None, FeatureName | None]:
+def _inputs(name: str, parts: list[str]) -> tuple[ClinicalName | None, FeatureName | None, bool]:
     clinical = parts[0] if parts[0] in CLINICAL_LABELS else None
     rest = parts[1:] if clinical else parts
-    if len(rest) > 1 or (rest and rest[0] not in FEATURE_LABELS):
+    is_beside = len(rest) == 2 and rest[0] in get_args(EncoderName) and rest[1] == _HAND_MADE
+    if len(rest) > 1 and not is_beside and all(part in FEATURE_LABELS for part in rest):
+        raise ValueError(_no_pair(name, clinical))
+    if (len(rest) > 1 and not is_beside) or (rest and rest[0] not in FEATURE_LABELS):
         wrong = next((part for part in parts if part not in {**CLINICAL_LABELS, **FEATURE_LABELS}), name)
         raise ValueError(_unknown(name, wrong, [*CLINICAL_LABELS, *FEATURE_LABELS, *_NETWORKS]))
-    return clinical, (rest[0] if rest else None)  # type: ignore[return-value]
+    return clinical, (rest[0] if rest else None), is_beside  # type: ignore[return-value]
+
+
+def _no_pair(name: str, clinical: str | None) -> str:
+    before = f"{clinical}+" if clinical else ""
+    pairs = ", ".join(f"{before}{encoder}+{_HAND_MADE}" for encoder in get_args(EncoderName))
+    return (
+        f"arm {name!r}: of two kinds of features, only those of an encoder and hand-made ones go together, in this "
+        f"order: {pairs}"
+    )
 
 
 def _unknown(name: str, part: str, known: list[str]) -> str:
@@ -157,19 +183,20 @@ def _unknown(name: str, part: str, known: list[str]) -> str:
     learners = ", ".join(get_args(RegressionName))
     return (
         f"arm {name!r}: unknown {part!r}{hint}. An arm is CLINICAL ({', '.join(CLINICAL_LABELS)}), FEATURES "
-        f"({', '.join(FEATURE_LABELS)}) or CLINICAL+FEATURES, then maybe :LEARNER ({learners}) "
-        f"and :late; or a network ({', '.join(_NETWORKS)})"
+        f"({', '.join(FEATURE_LABELS)}; or ENCODER+{_HAND_MADE} with {', '.join(get_args(EncoderName))}) or "
+        f"CLINICAL+FEATURES, then maybe :LEARNER ({learners}) and :late; or a network ({', '.join(_NETWORKS)})"
     )
 
 
-def _label(clinical: str | None, features: str | None, learner: str, is_late: bool) -> str:
-    words = [CLINICAL_LABELS[clinical]] if clinical else []
-    if clinical == "covariates" and features:
+def _label(arm: Arm) -> str:
+    words = [CLINICAL_LABELS[arm.clinical]] if arm.clinical else []
+    if arm.clinical == "covariates" and arm.features:
         words = ["Covariates"]
-    words += [FEATURE_LABELS[features]] if features else []
+    words += [FEATURE_LABELS[features] for features in arm.feature_sets]
     label = " + ".join(words)
     label = label[0].upper() + label[1:]
-    details = ([LEARNER_LABELS[learner]] if learner != "ridge" else []) + (["late fusion"] if is_late else [])
+    details = [LEARNER_LABELS[arm.learner]] if arm.learner != "ridge" else []
+    details += ["late fusion"] if arm.is_late_fusion else []
     return label + (f", {', '.join(details)}" if details else "")
 
 
@@ -185,3 +212,11 @@ def without_features(arm: Arm) -> str | None:
     if arm.clinical is None or arm.features is None:
         return None
     return arm.clinical if arm.learner == "ridge" else f"{arm.clinical}:{arm.learner}"
+
+
+def without_encoder(arm: Arm) -> str | None:
+    """Name of the arm that is alike but for the encoder's features, which tells what they add to hand-made ones.
+
+    None for an arm whose features do not stand beside hand-made ones.
+    """
+    return arm.name.replace(f"{arm.features}+{_HAND_MADE}", _HAND_MADE) if arm.is_beside_hand_made else None

@@ -568,7 +568,8 @@ class Study(_Model):
     arms: list[str] = Field(
         default_factory=lambda: list(DEFAULT_ARMS),
         description="Rows of the results table: CLINICAL (heart-rate, vitals, covariates), FEATURES (ssl-labelled, "
-        "ssl-all, untrained, minirocket, pulse-wave) or CLINICAL+FEATURES, then maybe :LEARNER (elastic-net, "
+        "ssl-all, untrained, minirocket, pulse-wave; or two together: ssl-all+pulse-wave, ssl-labelled+pulse-wave, "
+        "untrained+pulse-wave) or CLINICAL+FEATURES, then maybe :LEARNER (elastic-net, "
         "horseshoe, gradient-boosting; ridge logistic regression otherwise) and :late (one model each, risks "
         "combined); or network-random, network-ssl-labelled, network-ssl-all.",
     )

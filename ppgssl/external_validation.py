@@ -409,6 +409,7 @@ class _Validating:
                 learner=self.arm.learner,
                 clinical=self.arm.clinical,
                 features=self.arm.features,
+                is_beside_hand_made=self.arm.is_beside_hand_made,
                 is_late_fusion=self.arm.is_late_fusion,
                 is_control=self.arm.is_control,
                 is_transductive=False,

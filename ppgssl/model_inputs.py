@@ -82,15 +82,17 @@ def model_table(
     parts: list[pd.Series | pd.DataFrame] = [data.covariates[name] for name in clinical_inputs(arm, data.study)]
     # In the order in which an arm of a study has them: SpO2, then heart rate.
     parts += [signals[name] for name in signal_vitals(arm, data.study)]
-    if arm.features is not None:
-        parts.append(_features(arm.features, data, described, encoder))
+    if arm.feature_sets:
+        bank = model_bank(data, described)
+        parts += [_features(name, data, described, encoder, bank) for name in arm.feature_sets]
     return pd.concat(parts, axis=1).reindex(data.y.index)
 
 
-def _features(name: str, data: StudyData, described: InputDescription, encoder: EncoderNetwork | None) -> pd.DataFrame:
+def _features(
+    name: str, data: StudyData, described: InputDescription, encoder: EncoderNetwork | None, bank: SegmentBank
+) -> pd.DataFrame:
     patients = data.segments.table["patient"].to_numpy()
     index = np.flatnonzero(data.of_patients(list(data.y.index)))
-    bank = model_bank(data, described)
     if name != "pulse-wave":
         assert encoder is not None  # all other features are embeddings
         return pool_to_patients(embed(encoder, bank, index), patients[index])

@@ -112,7 +112,8 @@ def arms_of_curves(study: Study) -> list[Arm]:
 
     The richest clinical input, the features pretrained on most recordings, and both together.
     """
-    ridge = [arm for arm in _refittable(study) if arm.learner == "ridge" and not arm.is_late_fusion]
+    plain = [arm for arm in _refittable(study) if not arm.is_late_fusion and not arm.is_beside_hand_made]
+    ridge = [arm for arm in plain if arm.learner == "ridge"]
     clinical = next((name for name in ("covariates", "vitals", "heart-rate") if (name, None) in _inputs(ridge)), None)
     features = next((name for name in ("ssl-all", "ssl-labelled") if any(arm.features == name for arm in ridge)), None)
     wanted = [(clinical, None), (None, features), (clinical, features)]

@@ -255,6 +255,9 @@ class ArmResult(_Model):
     learner: Literal["ridge", "elastic-net", "horseshoe", "gradient-boosting", "network"]
     clinical: Literal["heart-rate", "vitals", "covariates"] | None = None
     features: Literal["untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"] | None = None
+    is_beside_hand_made: bool = Field(
+        False, description="True where the features of an encoder stand beside hand-made pulse features."
+    )
     is_late_fusion: bool = False
     is_control: bool
     is_transductive: bool = Field(description="True where SSL pretraining saw test patients (never their outcomes).")
@@ -279,6 +282,11 @@ class ArmResult(_Model):
     )
     difference_to_clinical: Difference | None = Field(
         None, description="Against its clinical input alone by the same learner: what the signals add; else null."
+    )
+    difference_to_hand_made: Difference | None = Field(
+        None,
+        description="Against the same arm without the encoder's features: what they add to hand-made ones; null for "
+        "arms without both.",
     )
     auroc_sensitivity: Interval | None = Field(
         None, description="The same predictions in the patients of the sensitivity analysis alone."
@@ -365,7 +373,7 @@ class CovariateModel(_Model):
 
 
 class AddedValue(_Model):
-    """What signals add to a clinical input."""
+    """What SSL features add to the same arm without them: a clinical input, or hand-made features."""
 
     arm: str
     reference: str

@@ -9,7 +9,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from ppgssl.arms import REFERENCE_ARM, parse_arm, untrained_counterpart, without_features
+from ppgssl.arms import REFERENCE_ARM, parse_arm, untrained_counterpart, without_encoder, without_features
 from ppgssl.results import (
     AddedValue,
     ArmResult,
@@ -49,7 +49,8 @@ def default_auroc(name: str) -> float:
     arm = parse_arm(name)
     gain = 0.011 if arm.clinical and arm.features else 0.0
     learner = {"ridge": 0.0, "elastic-net": -0.003, "horseshoe": 0.004, "gradient-boosting": -0.016}[arm.learner]
-    return max(_CLINICAL[arm.clinical], _FEATURES[arm.features]) + gain + learner - 0.002 * arm.is_late_fusion
+    fusion = 0.006 * arm.is_beside_hand_made - 0.002 * arm.is_late_fusion
+    return max(_CLINICAL[arm.clinical], _FEATURES[arm.features]) + gain + learner + fusion
 
 
 def interval(estimate: float | None, half_width: float | None, low: float = -np.inf, high: float = 1.0) -> Interval:
@@ -219,7 +220,7 @@ def make_arms(
         risk = risks(areas[arm.name], n_events / n_patients, n_patients)
         _judge(arm, risk, half_width, without, slope)
     if is_adjusted:
-        for kind in ("difference", "difference_to_untrained", "difference_to_clinical"):
+        for kind in ("difference", "difference_to_untrained", "difference_to_clinical", "difference_to_hand_made"):
             adjust(getattr(arm, kind) for arm in arms)
     return arms
 
@@ -239,6 +240,7 @@ def _arm(
         learner=arm.learner,
         clinical=arm.clinical,
         features=arm.features,
+        is_beside_hand_made=arm.is_beside_hand_made,
         is_late_fusion=arm.is_late_fusion,
         is_control=arm.is_control,
         is_transductive=is_transductive and arm.is_ssl,
@@ -247,6 +249,7 @@ def _arm(
         difference=against(REFERENCE_ARM) if name != REFERENCE_ARM else None,
         difference_to_untrained=against(untrained_counterpart(arm)),
         difference_to_clinical=against(without_features(arm)),
+        difference_to_hand_made=against(without_encoder(arm)),
         auroc_sensitivity=interval(area - 0.01, width) if with_sensitivity else None,
         roc=roc(area),
         seconds=12.3,
@@ -274,21 +277,21 @@ def _judge(arm: ArmResult, risk: np.ndarray, width: float | None, without: tuple
 
 
 def added_value(arms: list[ArmResult], half_width: float | None) -> list[AddedValue]:
-    """What each arm with SSL adds to its clinical input."""
+    """What each arm with SSL adds to its clinical input, or to its hand-made features."""
     found = []
     for arm in arms:
-        to_clinical = arm.difference_to_clinical
-        if to_clinical is None or arm.features not in ("ssl-labelled", "ssl-all"):
+        without = arm.difference_to_hand_made if arm.is_beside_hand_made else arm.difference_to_clinical
+        if without is None or arm.features not in ("ssl-labelled", "ssl-all"):
             continue
-        value = to_clinical.estimate
+        value = without.estimate
         narrow = half_width and half_width / 8
         found.append(
             AddedValue(
                 arm=arm.name,
-                reference=to_clinical.reference,
-                auroc=to_clinical,
+                reference=without.reference,
+                auroc=without,
                 thresholds=list(THRESHOLDS),
-                net_benefit=[difference((value or 0.0) / 5, narrow, to_clinical.reference) for _ in THRESHOLDS],
+                net_benefit=[difference((value or 0.0) / 5, narrow, without.reference) for _ in THRESHOLDS],
                 lr_chi2=None if value is None else 400 * abs(value),
                 lr_df=1,
                 lr_p_value=None if value is None else 0.011,

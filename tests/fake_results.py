@@ -241,7 +241,7 @@ def _numeric_cell(n: int, missing: int, mean: float, sd: float, skew: float = 0.
 
 
 def _count_cell(n: int, missing: int, count: int) -> TableOneCell:
-    return TableOneCell(n=n - missing, n_missing=missing, count=count, fraction=count / (n - missing))
+    return TableOneCell(n=n - missing, n_missing=missing, count=count, fraction=count / max(n - missing, 1))
 
 
 def _table_one(n: int, n_events: int, suffix: str) -> list[TableOneRow]:

@@ -1,4 +1,4 @@
-"""Thirty arms: the default ones, every control, and other learners."""
+"""Over thirty arms: the default ones, every control, hand-made features beside an encoder's, and other learners."""
 
 from __future__ import annotations
 
@@ -21,4 +21,7 @@ MANY_ARMS = [
     "covariates+ssl-labelled:late",
     "ssl-all:gradient-boosting",
     "vitals+ssl-all:late",
+    "ssl-all+pulse-wave",
+    "covariates+ssl-all+pulse-wave",
+    "untrained+pulse-wave",
 ]

@@ -15,7 +15,16 @@ from ppgssl.config import Missing
 from ppgssl.errors import ConfigError, EvaluationError
 from tests.small_cohorts import make_ward, study_of
 
-ARMS = ["heart-rate", "covariates", "untrained", "pulse-wave", "covariates+untrained:late", "covariates:elastic-net"]
+ARMS = [
+    "heart-rate",
+    "covariates",
+    "untrained",
+    "pulse-wave",
+    "untrained+pulse-wave",
+    "covariates+untrained:late",
+    "covariates+untrained+pulse-wave:late",
+    "covariates:elastic-net",
+]
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +130,27 @@ def test_hand_made_features_are_the_same_in_all_folds_and_have_names(predicted):
         table, columns = FoldFitter(fold, data, out).inputs(parse_arm("pulse-wave"))
         pd.testing.assert_frame_equal(table, common)
         assert any(name.endswith("rise_s") for name in columns.features)
+
+
+def test_features_of_an_encoder_beside_hand_made_ones_are_one_set_of_columns(predicted):
+    data, out, _ = predicted
+    fitter = FoldFitter(data.folds[0], data, out)
+    table, columns = fitter.inputs(parse_arm("covariates+untrained+pulse-wave"))
+    parts = [fitter.inputs(parse_arm(name))[0] for name in ("covariates", "untrained", "pulse-wave")]
+    pd.testing.assert_frame_equal(table, pd.concat(parts, axis=1))
+    assert table.columns.is_unique
+    assert columns.features == (*parts[1].columns, *parts[2].columns)
+    assert set(columns.clinical) == set(parts[0].columns)
+
+
+def test_hand_made_features_beside_an_encoders_are_computed_once_for_all_folds(tiny_study, tmp_path):
+    data = tiny_study.data(arms=["untrained+pulse-wave"])
+    known = arm_inputs.common_features(data, tmp_path)
+    alone = FoldFitter(data.folds[0], data, tmp_path).inputs(parse_arm("pulse-wave"))[0]
+    pd.testing.assert_frame_equal(known["pulse-wave"], alone)
+    fitter = FoldFitter(data.folds[0], data, tmp_path, known={"pulse-wave": 2 * alone})
+    table, _ = fitter.inputs(parse_arm("untrained+pulse-wave"))
+    pd.testing.assert_frame_equal(table[alone.columns], 2 * alone)
 
 
 def test_multiple_imputation_is_used_where_the_study_asks_for_it(tiny_study, tmp_path):

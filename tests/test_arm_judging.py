@@ -16,9 +16,16 @@ def test_an_arm_is_compared_with_covariates_with_its_untrained_twin_and_with_its
     }
 
 
+def test_an_encoder_beside_hand_made_features_is_compared_with_these_too():
+    pairs = comparisons(["covariates", "pulse-wave", "ssl-all+pulse-wave", "covariates+ssl-all+pulse-wave:late"])
+    assert pairs["difference_to_hand_made"] == {"ssl-all+pulse-wave": "pulse-wave"}
+    assert pairs["difference_to_clinical"] == {"covariates+ssl-all+pulse-wave:late": "covariates"}
+
+
 def test_what_is_not_in_the_study_is_no_reference():
     assert comparisons(["ssl-all", "network-ssl-all"]) == {
         "difference": {},
         "difference_to_untrained": {},
         "difference_to_clinical": {},
+        "difference_to_hand_made": {},
     }

@@ -89,14 +89,23 @@ def test_it_is_the_fit_that_a_fold_of_all_patients_would_make(fitted):
 
 
 @pytest.mark.parametrize(
-    "arm", ["vitals+pulse-wave", "heart-rate", "untrained:elastic-net", "covariates+untrained:late"]
+    "arm",
+    [
+        "vitals+pulse-wave",
+        "heart-rate",
+        "untrained:elastic-net",
+        "covariates+untrained:late",
+        "vitals+untrained+pulse-wave",
+        "covariates+untrained+pulse-wave:late",
+    ],
 )
 def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
     data, _, _ = fitted
     model = fit_model(data, arm, tmp_path / "out", tmp_path / "model", n_refits=2)
     everybody = Fold(0, 0, train=tuple(data.y.index), test=())
     parsed, found = parse_arm(arm), risks_of(model, data).table
-    known = {parsed.features: found[model.card.columns.features]} if parsed.features == "untrained" else None
+    embeddings = found[[name for name in model.card.columns.features if name.startswith("ssl_")]]
+    known = {"untrained": embeddings} if parsed.features == "untrained" else None
     table, columns = FoldInputs(everybody, data, tmp_path, FittedParts("all"), known).of(parsed)
     assert list(found.columns) == list(columns.names)
     np.testing.assert_allclose(
@@ -106,7 +115,7 @@ def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
     )
 
 
-@pytest.mark.parametrize("arm", ["covariates+ssl-all:horseshoe", "vitals:horseshoe", "pulse-wave:horseshoe"])
+@pytest.mark.parametrize("arm", ["covariates+ssl-all:horseshoe", "vitals:horseshoe", "ssl-all+pulse-wave:horseshoe"])
 def test_a_horseshoe_model_is_the_fit_of_a_fold_of_all_patients_but_for_the_draws_left_out(fitted, tmp_path, arm):
     data, _, of_ridge = fitted
     model = fit_model(data, arm, of_ridge.folder.parent / "out", tmp_path / "model")

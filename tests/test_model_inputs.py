@@ -54,6 +54,7 @@ def test_what_an_arm_takes_comes_from_the_table_or_from_the_signals(study):
     assert signal_vitals(parse_arm("vitals"), named) == ["spo2_percent"]
     assert not needs_signals(parse_arm("heart-rate"), named)
     assert needs_signals(parse_arm("covariates+pulse-wave"), study)
+    assert needs_signals(parse_arm("covariates+ssl-all+pulse-wave"), named)
     assert not needs_signals(parse_arm("covariates"), study)
 
 

@@ -21,6 +21,8 @@ def test_arms_that_are_no_plain_numbers_are_refused_with_what_can_be_done(name):
 def test_late_fusion_of_posteriors_is_refused_with_the_arm_that_can():
     with pytest.raises(ConfigError, match=r"no draws of its own risk.*for example 'vitals\+pulse-wave:horseshoe'"):
         check_freezable(parse_arm("vitals+pulse-wave:horseshoe:late"))
+    with pytest.raises(ConfigError, match=r"for example 'vitals\+ssl-all\+pulse-wave:horseshoe'"):
+        check_freezable(parse_arm("vitals+ssl-all+pulse-wave:horseshoe:late"))
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,9 @@ def test_late_fusion_of_posteriors_is_refused_with_the_arm_that_can():
         "covariates+ssl-labelled:late",
         "ssl-all:horseshoe",
         "covariates+ssl-all:horseshoe",
+        "ssl-all+pulse-wave",
+        "covariates+ssl-all+pulse-wave:late",
+        "vitals+untrained+pulse-wave:horseshoe",
     ],
 )
 def test_ridge_elastic_net_their_late_fusion_and_horseshoe_can_be_frozen(name):

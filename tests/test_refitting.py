@@ -127,6 +127,9 @@ def test_arms_with_learned_features_have_no_optimism_unless_one_foreign_encoder_
     assert [arm.name for arm in arms_of_optimism(disjoint)] == with_all
     transductive = study(DEFAULT_ARMS, pretraining={"exposure": "transductive"})
     assert [arm.name for arm in arms_of_optimism(transductive)] == plain
+    beside = ["untrained+pulse-wave", "covariates+ssl-all+pulse-wave"]
+    assert [arm.name for arm in arms_of_optimism(study(beside))] == beside[:1]
+    assert [arm.name for arm in arms_of_optimism(study(beside, pretraining={"exposure": "disjoint"}))] == beside
     assert arms_of_optimism(study(["covariates:horseshoe", "minirocket", "network-random"])) == []
 
 
@@ -136,6 +139,7 @@ def test_arms_with_learned_features_have_no_optimism_unless_one_foreign_encoder_
         (DEFAULT_ARMS, ["covariates", "ssl-all", "covariates+ssl-all"]),
         (["vitals", "ssl-labelled", "vitals+ssl-labelled"], ["vitals", "ssl-labelled", "vitals+ssl-labelled"]),
         (["heart-rate", "vitals"], ["vitals"]),
+        (["covariates", "ssl-all", "ssl-all+pulse-wave", "covariates+ssl-all+pulse-wave"], ["covariates", "ssl-all"]),
         (["covariates:elastic-net", "covariates+ssl-all:late", "network-random"], []),
     ],
 )

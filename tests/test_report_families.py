@@ -17,11 +17,13 @@ def test_each_kind_of_arm_has_its_family():
     assert _family("ssl-all") == families.SSL_ALONE
     assert _family("vitals+ssl-labelled") == families.VITALS_SSL
     assert _family("covariates+ssl-all") == families.COVARIATES_SSL
+    assert _family("ssl-all+pulse-wave") == families.HAND_MADE_SSL
+    assert _family("covariates+ssl-labelled+pulse-wave") == families.HAND_MADE_SSL
     assert _family("network-random") == families.NETWORKS
     assert _family("network-ssl-all") == families.NETWORKS
-    for control in ("heart-rate", "untrained", "minirocket", "covariates+pulse-wave"):
+    for control in ("heart-rate", "untrained", "minirocket", "covariates+pulse-wave", "untrained+pulse-wave"):
         assert _family(control) == families.CONTROLS
-    for other in ("covariates:gradient-boosting", "covariates+ssl-all:late", "ssl-all:elastic-net"):
+    for other in ("covariates:gradient-boosting", "covariates+ssl-all+pulse-wave:late", "ssl-all:elastic-net"):
         assert _family(other) == families.LEARNERS
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,16 @@ def test_the_forest_of_differences_leaves_out_a_column_without_values():
     results = make_results(arms=["ssl-all", "untrained"])
     figure = figures.plot_difference_forest(figures.difference_rows(results))
     assert [axes.get_xlabel() for axes in figure.axes] == ["difference to the untrained encoder"]
+
+
+def test_three_columns_of_differences_have_axes_whose_words_do_not_meet():
+    results = make_results(arms=["covariates", "pulse-wave", "untrained+pulse-wave", "covariates+ssl-all+pulse-wave"])
+    results.arms[3].difference_to_untrained = results.arms[3].difference
+    figure = figures.plot_difference_forest(figures.difference_rows(results))
+    figure.canvas.draw()
+    boxes = [axes.xaxis.label.get_window_extent() for axes in figure.axes]
+    assert len(boxes) == 3
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_undefined_aurocs_leave_empty_rows():

@@ -165,6 +165,39 @@ def test_covariates_that_may_be_guessing_are_called_a_low_bar():
     assert "The clinical covariates themselves were not shown to be better than guessing." in headline
 
 
+@pytest.mark.parametrize(
+    ("both", "words"),
+    [
+        (
+            0.74,
+            "Better than the same arm without SSL features: SSL features (all recordings) + hand-made pulse features [",
+        ),
+        (
+            0.70,
+            "No evidence of a difference to the same arm without SSL features: SSL features (all recordings) + hand",
+        ),
+        (
+            0.60,
+            "Worse than the same arm without SSL features: SSL features (all recordings) + hand-made pulse features [",
+        ),
+    ],
+)
+def test_what_ssl_features_add_to_hand_made_ones_is_told_beside_these(both, words):
+    arms = ["covariates", "pulse-wave", "ssl-all+pulse-wave"]
+    auroc = {"pulse-wave": 0.68, "ssl-all+pulse-wave": both}
+    text = " ".join(map(plain, wording.findings(make_results(arms=arms, auroc=auroc, half_width=0.08))))
+    assert words in text
+
+
+def test_hand_made_features_beside_ssl_are_no_merit_of_ssl_beside_the_covariates():
+    arms = ["covariates", "covariates+ssl-all", "covariates+ssl-all+pulse-wave"]
+    auroc = {"covariates": 0.7, "covariates+ssl-all": 0.7, "covariates+ssl-all+pulse-wave": 0.85}
+    results = make_results(arms=arms, auroc=auroc)
+    assert "was not shown to improve the prediction" in wording.headline(results)
+    told = " ".join(map(plain, wording.findings(results)))
+    assert "SSL features beside hand-made features. Better than the covariates: Covariates + SSL features" in told
+
+
 def test_gains_by_other_learners_are_counted_apart():
     auroc = {"covariates": 0.70, "covariates+ssl-all": 0.70, "covariates+ssl-all:late": 0.82}
     results = make_results(arms=list(auroc), auroc=auroc)

@@ -57,16 +57,16 @@ def added_value(
     thresholds: Sequence[float] = (),
     net_benefit: Sequence[Difference] = (),
 ) -> AddedValue:
-    """Put together what an arm adds to its clinical input alone.
+    """Put together what an arm adds to the same arm without some of its features.
 
     Parameters
     ----------
     predictions : DataFrame
         Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
     arm : str
-        An arm of clinical input and features.
+        An arm of clinical input and features, or of two kinds of features.
     reference : str
-        The arm of the same clinical input, learner and fusion without the features.
+        The arm of the same clinical input, learner and fusion without the features in question.
     auroc : Difference
         Paired difference of the AUROCs, ``arm`` minus ``reference``.
     thresholds, net_benefit : sequences

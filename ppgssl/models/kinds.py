@@ -33,14 +33,14 @@ def check_freezable(arm: Arm) -> None:
         raise ConfigError(
             f"arm {arm.name!r} cannot be made into a model to take away: a model folder holds plain numbers, no code. "
             f"Arms of the learners {', '.join(KINDS)} can, on clinical inputs and the features ssl-all, ssl-labelled, "
-            "untrained and pulse-wave; for example 'covariates+ssl-all'"
+            "untrained and pulse-wave, or an encoder's beside pulse-wave; for example 'covariates+ssl-all'"
         )
     if arm.is_late_fusion and KINDS[arm.learner] is PosteriorModel:
         raise ConfigError(
             f"arm {arm.name!r} cannot be made into a model to take away: a {arm.learner} model is draws from one "
             "posterior, and late fusion weighs the mean risks of two, so that there are no draws of its own risk. "
             f"Without `:late` the arm can, and with `:late` those of ridge and elastic-net; for example "
-            f"'{arm.clinical}+{arm.features}:{arm.learner}'"
+            f"{arm.name.replace(':late', '')!r}"
         )
 
 

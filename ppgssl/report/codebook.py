@@ -8,6 +8,7 @@ MEANINGS: dict[str, str] = {
     "learner": "ridge, elastic-net, horseshoe, gradient-boosting or network",
     "clinical": "clinical input: heart-rate, vitals, covariates or empty",
     "features": "input from signals, or empty",
+    "is_beside_hand_made": "1 if the features of an encoder stand beside hand-made pulse features",
     "is_late_fusion": "1 if two models were combined instead of one fitted to all columns",
     "is_control": "1 for arms that need no learning from signals",
     "is_transductive": "1 if pretraining saw the signals of test patients",
@@ -21,7 +22,8 @@ MEANINGS: dict[str, str] = {
     "estimate": "value of the statistic; a difference is arm minus reference",
     "ci_low": "lower limit of the 95 % interval; of stability, 2.5th percentile over refits",
     "ci_high": "upper limit of the 95 % interval; of stability, 97.5th percentile over refits",
-    "comparison": "what the reference is: covariates, the same arm with an untrained encoder, its clinical input alone",
+    "comparison": "what the reference is: covariates, the same arm with an untrained encoder, its clinical input "
+    "alone, the same arm with hand-made features alone",
     "reference": "arm that is subtracted",
     "p_value": "two-sided, not adjusted",
     "p_adjusted": "by Holm over all arms of the same comparison; empty where not adjusted",

@@ -12,11 +12,12 @@ CLINICAL = "Clinical input alone"
 SSL_ALONE = "SSL features alone"
 VITALS_SSL = "SpO2 and heart rate with SSL features"
 COVARIATES_SSL = "Covariates with SSL features"
+HAND_MADE_SSL = "SSL features beside hand-made features"
 NETWORKS = "Networks trained end to end"
 CONTROLS = "Controls"
 LEARNERS = "Other learners, late fusion"
 OTHERS = "Other arms"
-FAMILIES = (CLINICAL, SSL_ALONE, VITALS_SSL, COVARIATES_SSL, NETWORKS, CONTROLS, LEARNERS, OTHERS)
+FAMILIES = (CLINICAL, SSL_ALONE, VITALS_SSL, COVARIATES_SSL, HAND_MADE_SSL, NETWORKS, CONTROLS, LEARNERS, OTHERS)
 
 
 def family(arm: ArmResult) -> str:
@@ -27,6 +28,8 @@ def family(arm: ArmResult) -> str:
         return NETWORKS
     if arm.learner != "ridge" or arm.is_late_fusion:
         return LEARNERS
+    if arm.is_beside_hand_made:
+        return HAND_MADE_SSL
     if is_ssl(arm):
         return {None: SSL_ALONE, "vitals": VITALS_SSL, "covariates": COVARIATES_SSL}.get(arm.clinical, OTHERS)
     return CLINICAL if arm.clinical is not None and arm.features is None else OTHERS

@@ -91,16 +91,25 @@ def auroc_rows(results: Results) -> list[ForestRow]:
     )
 
 
+# Letters below the axes of one figure, all columns together.
+_AXIS_WIDTH = 80
+# What the columns of a forest of differences are differences to.
+REFERENCES = ("to the untrained encoder", "to the clinical input alone", "to hand-made features alone")
+
+
 def difference_rows(results: Results) -> list[ForestRow]:
-    """Paired differences of each arm to its untrained counterpart, and to its clinical input alone."""
+    """Paired differences of each arm to its untrained counterpart, its clinical input, and its hand-made features."""
+
+    def values_of(arm: ArmResult) -> tuple[Difference | None, ...]:
+        return arm.difference_to_untrained, arm.difference_to_clinical, arm.difference_to_hand_made
 
     def row(arm: ArmResult) -> ForestRow:
-        values: tuple[Difference | None, ...] = (arm.difference_to_untrained, arm.difference_to_clinical)
+        values = values_of(arm)
         return ForestRow(
             arm.label, values, tuple(claim(results, value) != "unclear" for value in values), arm.is_control
         )
 
-    return _rows([arm for arm in results.arms if arm.difference_to_untrained or arm.difference_to_clinical], row)
+    return _rows([arm for arm in results.arms if any(values_of(arm))], row)
 
 
 def _rows(arms: Sequence[ArmResult], row: Callable[[ArmResult], ForestRow]) -> list[ForestRow]:
@@ -119,18 +128,15 @@ def plot_auroc_forest(results: Results, rows: Sequence[ForestRow]) -> Figure:
 
 def plot_difference_forest(rows: Sequence[ForestRow]) -> Figure:
     """Only the columns that hold something."""
-    columns = (
-        ForestColumn("difference to the untrained encoder", 0.0),
-        ForestColumn("difference to the clinical input alone", 0.0),
-    )
-    used = [i for i in range(2) if any(row.values and row.values[i] is not None for row in rows)]
+    used = [i for i in range(len(REFERENCES)) if any(row.values and row.values[i] is not None for row in rows)]
+    columns = [ForestColumn(wrap(f"difference {REFERENCES[i]}", _AXIS_WIDTH // len(used)), 0.0) for i in used]
     chosen = [
         ForestRow(row.label, tuple(row.values[i] for i in used), tuple(row.is_filled[i] for i in used), row.is_muted)
         if row.values
         else row
         for row in rows
     ]
-    return plot_rows(chosen, [columns[i] for i in used])
+    return plot_rows(chosen, columns)
 
 
 def _cut(row: ForestRow, n_columns: int) -> ForestRow:

@@ -72,10 +72,11 @@ def _covariates(results: Results) -> Text:
 
 def _features(arms: Sequence[ArmResult]) -> list[Text]:
     used = {arm.features for arm in regression_arms(arms) if arm.features}
+    is_beside = any(arm.is_beside_hand_made for arm in arms)
     texts: list[Text] = []
     if used & {"untrained", "ssl-labelled", "ssl-all"}:
         texts.append("Segment representations were averaged over each patient's accepted segments.")
-    if "pulse-wave" in used:
+    if "pulse-wave" in used or is_beside:
         texts.append(
             (
                 "Hand-made features describe the rhythm, the mean pulse wave and the spectrum of each segment by the "
@@ -84,6 +85,8 @@ def _features(arms: Sequence[ArmResult]) -> list[Text]:
                 ", averaged over segments in the same way.",
             )
         )
+    if is_beside:
+        texts.append("Where an arm has the features of an encoder and hand-made ones, they are one set of features.")
     if "minirocket" in used:
         texts.append(
             (

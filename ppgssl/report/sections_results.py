@@ -108,19 +108,22 @@ def _forests(results: Results) -> Iterator[Block]:
             figures_discrimination.plot_auroc_forest(results, rows),
             alt_texts.forest("Forest plot", rows, ("AUROC", "difference to covariates"), decimals),
         )
-    untrained, clinical = tables_performance.untrained_table(results), tables_performance.clinical_table(results)
-    yield from _kept(untrained, clinical)
-    if untrained is None and clinical is None:
+    tables = [
+        tables_performance.untrained_table(results),
+        tables_performance.clinical_table(results),
+        tables_performance.hand_made_table(results),
+    ]
+    yield from _kept(*tables)
+    if not any(tables):
         return
+    hand_made = ", and what an encoder adds to hand-made features" if tables[-1] else ""
     for number, rows in enumerate(forest_pages(figures_discrimination.difference_rows(results))):
         yield picture(
             numbered("figure-differences", number),
             "Paired differences in AUROC, with 95% intervals: what pretraining adds to an untrained encoder, and what "
-            f"signals add to the clinical input alone. {_FILLED}",
+            f"signals add to the clinical input alone{hand_made}. {_FILLED}",
             figures_discrimination.plot_difference_forest(rows),
-            alt_texts.forest(
-                "Forest plot", rows, ("to the untrained encoder", "to the clinical input alone"), decimals
-            ),
+            alt_texts.forest("Forest plot", rows, figures_discrimination.REFERENCES, decimals),
         )
 
 
@@ -191,8 +194,8 @@ def _added(results: Results) -> Iterator[Block]:
     if table is None:
         return
     yield Paragraph(
-        "Whether signals tell something that the clinical input does not: by a likelihood-ratio test, which asks if "
-        "the risk with signals still tells the outcome once the risk without them is known, and by the net benefit of "
-        "decisions. A small p-value of the test alone does not make a difference that matters to patients."
+        "Whether SSL features tell something that the arm without them does not: by a likelihood-ratio test, which "
+        "asks if the risk with them still tells the outcome once the risk without them is known, and by the net "
+        "benefit of decisions. A small p-value of the test alone does not make a difference that matters to patients."
     )
     yield table

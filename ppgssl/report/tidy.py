@@ -49,9 +49,10 @@ def _curve(first: Record, **columns: Sequence[float]) -> Iterator[Record]:
 
 
 def _arms(results: Results) -> Iterator[Record]:
-    names = ("label", "learner", "clinical", "features", "is_late_fusion", "is_control", "is_transductive")
+    names = ("label", "learner", "clinical", "features", "is_beside_hand_made", "is_late_fusion", "is_control")
+    more = ("is_transductive", "n_features", "seconds")
     for arm in results.arms:
-        yield {"arm": arm.name} | _plain(arm, *names, "n_features", "seconds") | _interval(arm.auroc, "auroc")
+        yield {"arm": arm.name} | _plain(arm, *names, *more) | _interval(arm.auroc, "auroc")
 
 
 def _performance(results: Results) -> Iterator[Record]:
@@ -73,7 +74,12 @@ def _calibration_statistics(arm: ArmResult, calibration: Calibration) -> Iterato
 
 
 def _differences(results: Results) -> Iterator[Record]:
-    kinds = {"difference": "covariates", "difference_to_untrained": "untrained", "difference_to_clinical": "clinical"}
+    kinds = {
+        "difference": "covariates",
+        "difference_to_untrained": "untrained",
+        "difference_to_clinical": "clinical",
+        "difference_to_hand_made": "hand-made",
+    }
     for arm in results.arms:
         for name, kind in kinds.items():
             if (value := getattr(arm, name)) is not None:
@@ -271,7 +277,7 @@ TIDY: dict[str, tuple[str, Callable[[Results], Iterable[Record]]]] = {
     "arms": ("What each arm is, and its AUROC", _arms),
     "performance": ("Every statistic of every arm", _performance),
     "differences": ("Paired differences in AUROC", _differences),
-    "added_value": ("What signals add to a clinical input", _added_value),
+    "added_value": ("What SSL features add to an arm without them", _added_value),
     "operating_points": ("Classification at thresholds", _operating_points),
     "roc_curves": ("ROC curves", _roc_curves),
     "calibration_curves": ("Flexible calibration curves", _calibration_curves),

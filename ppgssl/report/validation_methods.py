@@ -8,6 +8,7 @@ from ppgssl.config import Study
 from ppgssl.report import rounding
 from ppgssl.report.document import Cite, Text, runs, sentences
 from ppgssl.report.facts import regression_arms
+from ppgssl.report.families import ssl_arms
 from ppgssl.report.rounding import enumeration, plural
 from ppgssl.results import ArmResult, Difference, Results
 
@@ -309,6 +310,7 @@ def _holm(arms: Sequence[ArmResult]) -> Text:
         "the covariates": [arm.difference for arm in arms],
         "the untrained encoder": [arm.difference_to_untrained for arm in arms],
         "the clinical input alone": [arm.difference_to_clinical for arm in arms],
+        "hand-made features alone": [arm.difference_to_hand_made for arm in arms],
     }
     adjusted = [words for words, members in families.items() if any(map(_is_adjusted, members))]
     if not adjusted:
@@ -329,9 +331,12 @@ def _added_value(results: Results) -> Text:
     if not results.added_value:
         return ""
     benefit = " and in net benefit" if any(one.net_benefit for one in results.added_value) else ""
+    is_beyond_hand_made = any(arm.difference_to_hand_made for arm in ssl_arms(results))
+    to = "a clinical input or to hand-made features" if is_beyond_hand_made else "a clinical input"
+    reference = "the arm without them" if is_beyond_hand_made else "the clinical input"
     test: Text = (
         (
-            ", and by a likelihood-ratio test of the logit of an arm's risk beside that of the clinical input, both "
+            f", and by a likelihood-ratio test of the logit of an arm's risk beside that of {reference}, both "
             "predicted for patients who were not trained on, that counts gains alone",
             *(
                 (" and takes the median over repeats", Cite(("vandewiel2009",)))
@@ -343,7 +348,7 @@ def _added_value(results: Results) -> Text:
         else ()
     )
     return (
-        f"What signals add to a clinical input is told by the paired difference in AUROC{benefit}",
+        f"What SSL features add to {to} is told by the paired difference in AUROC{benefit}",
         *runs(test),
         ".",
     )

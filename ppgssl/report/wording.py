@@ -19,6 +19,7 @@ from ppgssl.report.claims import (
 from ppgssl.report.document import Ref, Strong, Text
 from ppgssl.report.families import (
     COVARIATES_SSL,
+    HAND_MADE_SSL,
     LEARNERS,
     NETWORKS,
     SSL_ALONE,
@@ -38,8 +39,8 @@ def _of_family(results: Results, *families: str) -> list[ArmResult]:
 
 
 def _added(results: Results) -> list[ArmResult]:
-    """Arms of covariates and SSL features, by whatever learner."""
-    return [arm for arm in ssl_arms(results) if arm.clinical == "covariates"]
+    """Arms of covariates and SSL features alone, by whatever learner."""
+    return [arm for arm in ssl_arms(results) if arm.clinical == "covariates" and not arm.is_beside_hand_made]
 
 
 def _covariates_claim(results: Results) -> Verdict:
@@ -218,6 +219,7 @@ def findings(results: Results) -> tuple[Text, ...]:
         _reference_finding(results),
         _group_finding(results, "SSL features alone.", _of_family(results, SSL_ALONE)),
         _group_finding(results, "SSL features beside the covariates.", _of_family(results, COVARIATES_SSL)),
+        _hand_made_finding(results),
         _learner_finding(results),
         _group_finding(results, "Networks trained end to end.", _of_family(results, NETWORKS)),
         _control_finding(results),
@@ -281,6 +283,35 @@ def _group_finding(results: Results, title: str, arms: Sequence[ArmResult]) -> T
             "is no evidence."
         )
     return (Strong(f"{title} "), " ".join(sentences))
+
+
+_BEYOND_HAND_MADE: dict[Verdict, str] = {
+    "higher": "Better than the same arm without SSL features",
+    "unclear": "No evidence of a difference to the same arm without SSL features",
+    "lower": "Worse than the same arm without SSL features",
+    "undefined": "Not comparable with the same arm without SSL features",
+}
+
+
+def _hand_made_finding(results: Results) -> Text:
+    """What SSL features add to hand-made ones; where the latter have no arm of their own, how both do together."""
+    arms = [arm for arm in ssl_arms(results) if arm.difference_to_hand_made is not None]
+    if not arms:
+        return _group_finding(results, f"{HAND_MADE_SSL}.", _of_family(results, HAND_MADE_SSL))
+    sentences = []
+    for kind, words in _BEYOND_HAND_MADE.items():
+        members = [arm for arm in arms if claim(results, arm.difference_to_hand_made) == kind]
+        if members:
+            sentences.append(f"{words}: {_listed_beyond(members, rounding.auroc_decimals(results))}.")
+    return (Strong(f"{HAND_MADE_SSL}. "), f"{' '.join(sentences)} See ", Ref("table-hand-made"), ".")
+
+
+def _listed_beyond(arms: Sequence[ArmResult], decimals: int) -> str:
+    shown = arms if len(arms) <= _MOST_NAMED + 1 else arms[:_MOST_NAMED]
+    numbers = "; ".join(
+        f"{arm.label} [{rounding.interval(arm.difference_to_hand_made, decimals, signed=True)}]" for arm in shown
+    )
+    return numbers + (f"; and {plural(len(arms) - len(shown), 'more arm')}" if len(arms) > len(shown) else "")
 
 
 def _learner_finding(results: Results) -> Text:

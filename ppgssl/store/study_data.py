@@ -213,7 +213,7 @@ def _predictor_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
         elif study.outcome in variable.defines:
             yield f"{name!r} defines the outcome {study.outcome!r}, so it may not predict it"
         elif _column(name, table) == outcome_column:
-            yield f"{name!r} is of the same column as the outcome {study.outcome!r}, {outcome_column!r}: it is the outcome"
+            yield f"{name!r} is of the same column as the outcome {study.outcome!r}, {outcome_column!r}: they are one"
         elif variable.kind == "date":
             yield f"{name!r} is a date, which cannot be a covariate: compute an age or a duration from it"
         elif name in vitals and variable.kind != "numeric":
