@@ -177,6 +177,7 @@ sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_hand_made_features_beside_those_of_an_encoder_go_from_a_study_to_another_hospital(made, ppgssl, tmp_path):
     *_, other = made
     arm = "covariates+ssl-all+pulse-wave"

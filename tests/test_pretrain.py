@@ -140,6 +140,7 @@ def assert_nearly_same_weights(one, other):
         np.testing.assert_allclose(values, weights(other.folder)[name], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_devices_give_what_one_gives_and_the_record_says_so(tiny_study, tmp_path):
     data = tiny_study.data(arms=["ssl-labelled"], pretraining__objective="contrastive-patient")
     said = []
