@@ -1096,6 +1096,7 @@ def test_ctrl_c_reaches_all_processes_that_train_together_and_they_end_with_a_ch
     wait_for(lambda: session_of(process.pid) == [])
 
 
+@pytest.mark.slow
 def test_processes_that_train_together_end_when_the_first_is_killed(tiny_study, tmp_path):
     study = write_study(tiny_study, tmp_path, **ONE_ENCODER, pretraining__n_steps=100_000)
     command = [sys.executable, "-c", "from ppgssl.cli.app import main; main()", "pretrain", str(study)]

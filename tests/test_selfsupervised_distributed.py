@@ -259,7 +259,7 @@ def misbehave(report, is_stopped, how):
     [
         ("raise", TrainingError, "no more"),
         ("die", TrainingError, r"process 1 of 2 was killed \(SIGKILL\).*run the same command again to go on"),
-        ("stop", KeyboardInterrupt, "^$"),
+        pytest.param("stop", KeyboardInterrupt, "^$", marks=pytest.mark.slow),
     ],
 )
 def test_no_process_outlives_the_others(monkeypatch, how, error, message):
