@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegressionCV, RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -87,8 +87,9 @@ def known_of(features: FloatArray, truth: pd.DataFrame) -> dict[str, float]:
 
 def outcome_auroc(features: FloatArray, outcome: FloatArray) -> float:
     """Mean over the folds; the penalty is chosen in inner folds."""
-    choices = LogisticRegressionCV(Cs=np.logspace(-5, 0, 11), cv=5, scoring="neg_log_loss", max_iter=2000)
-    model = make_pipeline(SimpleImputer(), StandardScaler(), choices)
+    penalties = {"C": np.logspace(-5, 0, 11)}
+    chosen = GridSearchCV(LogisticRegression(max_iter=2000), penalties, cv=5, scoring="neg_log_loss")
+    model = make_pipeline(SimpleImputer(), StandardScaler(), chosen)
     aucs = []
     for seed in range(N_REPEATS):
         folds = StratifiedKFold(5, shuffle=True, random_state=seed)
