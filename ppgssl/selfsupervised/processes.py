@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -175,6 +176,11 @@ def _member(environment: dict[str, str], mouth: Connection, stop: Any, work: Wor
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
         mouth.close()
+    # Threads of the library for messages between processes now and then outlive the interpreter, whose end then is an
+    # abort, of a process that has done its work.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _end_with_parent() -> None:
