@@ -1,7 +1,7 @@
 """Would a study of the published size find what was published? Simulated studies, of which the truth is known.
 
     python benchmarks/power.py ceiling [--studies 4000]
-    python benchmarks/power.py trained --seeds 12 --out FOLDER [--processes 4] [--set pretraining.n_steps=1000]
+    python benchmarks/power.py trained --seeds 12 --out FOLDER [--processes 4]
     python benchmarks/power.py table --out FOLDER
 
 ``ceiling``: arms that predict as well as their information allows (``ppgssl.simulate.oracle``), tested on 207 and on
@@ -99,7 +99,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("power"))
     parser.add_argument("--patients", type=int, default=N_LABELLED)
     parser.add_argument("--unlabelled", type=int, default=N_UNLABELLED)
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a key of the study")
     options = parser.parse_args()
     if options.part == "ceiling":
         ceiling(options.studies)
@@ -107,7 +106,7 @@ def main() -> None:
     if options.part == "trained":
         options.out.mkdir(parents=True, exist_ok=True)
         Parallel(n_jobs=options.processes)(
-            delayed(run_study)(seed, options.out.resolve(), options.patients, options.unlabelled, options.set)
+            delayed(run_study)(seed, options.out.resolve(), options.patients, options.unlabelled)
             for seed in range(1, options.seeds + 1)
         )
     found = {path.stem: pd.read_parquet(path) for path in sorted(options.out.glob("seed*.parquet"))}
@@ -117,15 +116,16 @@ def main() -> None:
 # --- studies that are simulated, ingested and trained -----------------------------------------------------------
 
 
-def run_study(seed: int, out: Path, n_labelled: int, n_unlabelled: int, settings: list[str]) -> None:
+def run_study(seed: int, out: Path, n_labelled: int, n_unlabelled: int) -> None:
     """One study from raw files to predictions, which ``out`` keeps; everything else is deleted."""
     kept = out / f"seed{seed:03d}.parquet"
     if kept.is_file():
         return
     started, work = time.monotonic(), out / f"work{seed:03d}"
+    shutil.rmtree(work, ignore_errors=True)  # of a run that was interrupted
     simulate_published(work / "data", n_labelled=n_labelled, n_unlabelled=n_unlabelled, seed=1000 + seed)
     file = work / "study.yaml"
-    file.write_text(yaml.safe_dump(study_description(work, seed, settings)), encoding="utf-8")
+    file.write_text(yaml.safe_dump(study_description(work, seed)), encoding="utf-8")
     for name in COHORTS:
         ingest(work / f"{name}.yaml", work / "stores" / name, n_jobs=1)
     data = load_study_data(load_study(file), file, work / "run")
@@ -136,18 +136,11 @@ def run_study(seed: int, out: Path, n_labelled: int, n_unlabelled: int, settings
     print(f"seed {seed}: {time.monotonic() - started:.0f} s", flush=True)
 
 
-def study_description(work: Path, seed: int, settings: list[str]) -> dict[str, Any]:
+def study_description(work: Path, seed: int) -> dict[str, Any]:
     """``study.yaml`` of the recipe with a smaller budget, and beside it the recipe's cohorts with their folders."""
     raw = load_yaml(RECIPE / "study_defaults.yaml")
     raw |= {**CHANGES, "seed": seed, "cohorts": []}
     raw["inputs"]["step_s"] = 10  # segments that do not overlap: half as many
-    for setting in settings:
-        key, _, value = setting.partition("=")
-        *parents, last = key.split(".")
-        place = raw
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = yaml.safe_load(value)
     for name, role in COHORTS.items():
         cohort = load_yaml(RECIPE / f"{name}.yaml") | {"root": str(work / "data" / name)}
         (work / f"{name}.yaml").write_text(yaml.safe_dump(cohort, allow_unicode=True), encoding="utf-8")

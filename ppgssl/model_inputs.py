@@ -299,6 +299,7 @@ def site_data(store: CohortStore, card: ModelCard, *, patients: Sequence[str] | 
         y=covariates[study.outcome].astype(float).rename("y"),
         folds=[],
         content=store.fingerprint(),
+        signals_content=store.signals_fingerprint(),
         shared_signals=shared_signals([store]),
     )
 

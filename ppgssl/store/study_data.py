@@ -54,7 +54,7 @@ class StudyData:
     y: pd.Series = field(repr=False)
     folds: list[Fold] = field(repr=False)
     content: str
-    signals_content: str = ""
+    signals_content: str
     shared_signals: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     without_site: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
