@@ -21,9 +21,10 @@ from typing import Any
 
 import yaml
 
-from ppgssl.config import Study, load_yaml
-from ppgssl.probe import make_plan, pretrain_probes, probe
-from ppgssl.results import ProbeMeasure, ProbeResults
+from ppgssl.core.config.loading import load_yaml
+from ppgssl.core.config.study import Study
+from ppgssl.core.results.probe import ProbeMeasure, ProbeResults
+from ppgssl.stages.probe.probe import make_plan, pretrain_probes, probe
 from ppgssl.store.study_data import load_study_data, store_folder
 
 SHOWN = {"r2": "R2", "top1": "top-1", "auroc": "AUROC"}

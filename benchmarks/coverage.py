@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
+from ppgssl.core.results.base import Interval
 from ppgssl.evaluation.bootstrap import bca_interval, resample_auroc
 from ppgssl.evaluation.delong import delong
 from ppgssl.evaluation.placements import place
 from ppgssl.evaluation.predictions import AlignedPredictions
-from ppgssl.results import Interval
 
 N_PATIENTS, EVENT_CHANCE = 200, 0.13
 ARMS = ("first", "second")

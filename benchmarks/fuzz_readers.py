@@ -34,11 +34,11 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from ppgssl.config import ClinicalTable, DeviceTrends
-from ppgssl.errors import ConfigError, ReadError
-from ppgssl.provenance import peak_memory_mb
+from ppgssl.core.config.cohort import ClinicalTable, DeviceTrends
+from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.provenance import peak_memory_mb
 from ppgssl.readers import READERS
-from ppgssl.readers.clinical import read_clinical
+from ppgssl.readers.clinical.table import read_clinical
 from ppgssl.readers.trends import read_trends
 
 MEMORY_BYTES, ALARM_S = 1_600_000_000, 20

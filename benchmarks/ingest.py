@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ppgssl.ingest import ingest
-from ppgssl.provenance import peak_memory_mb
+from ppgssl.core.provenance import peak_memory_mb
+from ppgssl.stages.ingest.ingest import ingest
 
 FS_HZ, SECONDS = 80, 60
 SEGMENT_S, STEP_S, MIN_SQI = 10, 2, 50

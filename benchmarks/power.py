@@ -32,15 +32,15 @@ import ppgssl.data_schemas
 import yaml
 from joblib import Parallel, delayed
 
-from ppgssl.arm_fitting import predict_folds
-from ppgssl.config import load_study, load_yaml
+from ppgssl.core.config.loading import load_study, load_yaml
 from ppgssl.evaluation.delong import DeLong, delong
 from ppgssl.evaluation.placements import place
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
-from ppgssl.ingest import ingest
-from ppgssl.pretrain import pretrain
 from ppgssl.simulate.oracle import oracle_aucs, oracle_risks
 from ppgssl.simulate.published import N_LABELLED, N_UNLABELLED, simulate_published
+from ppgssl.stages.evaluate.folds import predict_folds
+from ppgssl.stages.ingest.ingest import ingest
+from ppgssl.stages.pretrain import pretrain
 from ppgssl.store.study_data import load_study_data
 
 RECIPE = Path(ppgssl.data_schemas.__file__).parent / "examples" / "mwaniki2023"

@@ -47,8 +47,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torch.utils.flop_counter import FlopCounterMode
 
-from ppgssl.pretraining_options import ContrastivePatientOptions, Pretraining, ResNet1dShape, ResNet50Shape
-from ppgssl.provenance import peak_memory_mb
+from ppgssl.core.config.pretraining import ContrastivePatientOptions, Pretraining, ResNet1dShape, ResNet50Shape
+from ppgssl.core.provenance import peak_memory_mb
 from ppgssl.selfsupervised.augmentations import augment
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.devices import choose_precision

@@ -28,9 +28,10 @@ import pandas as pd
 import wfdb
 from scipy.signal import butter, lfilter, sosfiltfilt
 
+from ppgssl.core.config.fixed import BANDS_HZ
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.evaluation.bootstrap import draw_counts
-from ppgssl.records import BoolArray, FloatArray, IntArray
-from ppgssl.signals.filters import BANDS_HZ, bandpass
+from ppgssl.signals.filters import bandpass
 from ppgssl.signals.preprocessing import preprocess
 from ppgssl.signals.quality import segment_defects, sqi
 from ppgssl.signals.resampling import resample

@@ -29,9 +29,9 @@ import pandas as pd
 from scipy.signal import welch
 from scipy.stats import ks_2samp
 
+from ppgssl.core.config.fixed import BANDS_HZ
+from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.features.pulse_wave import PulseWave
-from ppgssl.records import FloatArray, IntArray
-from ppgssl.signals.filters import BANDS_HZ
 from ppgssl.signals.heart_rate import heart_rate
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import preprocess

@@ -24,14 +24,14 @@ from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ppgssl.arm_inputs import FoldInputs
-from ppgssl.arms import parse_arm
-from ppgssl.config import load_study
+from ppgssl.core.config.arms import parse_arm
+from ppgssl.core.config.loading import load_study
+from ppgssl.core.records import FloatArray
 from ppgssl.evaluation.auroc import auroc
-from ppgssl.evaluation.leakage import FittedParts
-from ppgssl.records import FloatArray
+from ppgssl.features.patient_table import FoldInputs
 from ppgssl.simulate.findings import PARTS, RECORDED
 from ppgssl.simulate.oracle import InformationSet, oracle_aucs
+from ppgssl.store.leakage import FittedParts
 from ppgssl.store.study_data import load_study_data
 
 BEATS = ("heart_rate_variability", "sinus_arrhythmia")

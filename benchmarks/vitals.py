@@ -24,9 +24,9 @@ import neurokit2 as nk
 import numpy as np
 import wfdb
 
-from ppgssl.records import FloatArray
+from ppgssl.core.config.fixed import BANDS_HZ
+from ppgssl.core.records import FloatArray
 from ppgssl.signals.beat_times import BeatTimes, ecg_beats, ppg_beats
-from ppgssl.signals.filters import BANDS_HZ
 from ppgssl.signals.heart_rate import heart_rate
 from ppgssl.signals.hrv import Variability, heart_rate_variability
 from ppgssl.signals.oximetry import perfusion_index, ratio_of_ratios, spo2

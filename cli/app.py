@@ -22,7 +22,7 @@ from ppgssl.cli import (
     simulate,
 )
 
-from ppgssl.errors import PpgsslError
+from ppgssl.core.errors import PpgsslError
 
 app = typer.Typer(
     name="ppgssl",

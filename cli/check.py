@@ -25,7 +25,7 @@ def check(
     json: JsonOption = False,
 ) -> None:
     """Say all that ingest would complain about, without processing signals. Exit code 2 if there is anything."""
-    from ppgssl.ingest import check_cohort
+    from ppgssl.stages.ingest.ingest import check_cohort
 
     set_data_folder(data)
     with progress_bar(f"check {cohort.stem}") as advance:

@@ -36,11 +36,6 @@ def set_data_folder(folder: Path | None) -> None:
         os.environ["PPGSSL_DATA"] = str(folder.resolve())
 
 
-def study_out(study_file: Path, configured: str, option: Path | None) -> Path:
-    """Folder of a study's outputs: the option, or ``out`` relative to the study file."""
-    return option if option is not None else study_file.parent / configured
-
-
 @contextmanager
 def progress_bar(title: str) -> Iterator[Advance]:
     """A bar with rate and time left where a person watches; a line now and then where a log does."""

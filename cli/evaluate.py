@@ -15,12 +15,11 @@ from ppgssl.cli.console import (
     print_warnings,
     progress_bar,
     set_data_folder,
-    study_out,
 )
 from ppgssl.cli.report import paths
 
 if TYPE_CHECKING:
-    from ppgssl.results import Results
+    from ppgssl.core.results.study import Results
 
 
 def evaluate(
@@ -51,36 +50,31 @@ def evaluate(
     if model is not None:
         _evaluate_model(model, study, out, jobs=jobs, json=json)
         return
-    from ppgssl.config import load_study
-    from ppgssl.evaluate import evaluate as run_evaluate
-    from ppgssl.store.study_data import load_study_data
+    from ppgssl.stages.evaluate.evaluate import evaluate as run_evaluate
+    from ppgssl.stages.study import open_study
 
-    description = load_study(study)
-    folder = study_out(study, description.out, out)
-    study_data = load_study_data(description, study, folder)
+    study_data, folder = open_study(study, out)
     with progress_bar("evaluate") as advance:
         results = run_evaluate(study_data, folder, n_jobs=jobs, progress=advance)
     _deliver(results, folder, [results.probe_note] if results.probe_note else [], json=json)
 
 
 def _evaluate_model(model: Path, source: Path, out: Path | None, *, jobs: int, json: bool) -> None:
-    from ppgssl.errors import ConfigError
-    from ppgssl.external_validation import validate_model
-    from ppgssl.models.folder import load_model
+    from ppgssl.core.errors import ConfigError
+    from ppgssl.stages.deploy.validate import validate_model
 
     if out is None:
         raise ConfigError("`ppgssl evaluate --model` needs --out: the folder of its results")
-    loaded = load_model(model)
     with progress_bar("ingest") as advance:
-        found = validate_model(loaded, source, out, n_jobs=jobs, progress=advance)
+        found = validate_model(model, source, out, n_jobs=jobs, progress=advance)
     _deliver(found.results, out, found.warnings, json=json)
 
 
 def _deliver(results: Results, folder: Path, warnings: list[str] | tuple[str, ...], *, json: bool) -> None:
-    from ppgssl.report.delivery import deliver_report
-    from ppgssl.results import RESULTS_FILE
+    from ppgssl.core.results.study import RESULTS_FILE
+    from ppgssl.stages.report import write_report
 
-    delivery = deliver_report(results, folder)
+    delivery = write_report(results, folder)
     print_warnings([*warnings, *delivery.warnings])
     summary = {arm.label: _auroc(arm.auroc.estimate, arm.auroc.ci_low, arm.auroc.ci_high) for arm in results.arms}
     print_summary({**summary, "results": str(folder / RESULTS_FILE), **paths(delivery)}, as_json=json)

@@ -23,7 +23,7 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """Write an encoder as ONNX, and keep it if it computes the same; needs the extra `onnx`."""
-    from ppgssl.selfsupervised.onnx_export import export_onnx
+    from ppgssl.stages.export import export_onnx
 
     difference = export_onnx(encoder, out)
     print_summary({"file": str(out), "largest_difference": f"{difference:.1e}"}, as_json=json)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ppgssl.cli.console import JsonOption, print_summary, print_warnings, progress_bar, study_out
+from ppgssl.cli.console import JsonOption, print_summary, print_warnings, progress_bar
 from ppgssl.cli.pretrain import StudyArgument
 
 
@@ -25,13 +25,10 @@ def fit(
     json: JsonOption = False,
 ) -> None:
     """Make one model to take away: an arm of a study, fitted to all of its labelled patients."""
-    from ppgssl.config import load_study
-    from ppgssl.fit_model import fit_model
-    from ppgssl.store.study_data import load_study_data
+    from ppgssl.stages.deploy.fit import fit_model
+    from ppgssl.stages.study import open_study
 
-    description = load_study(study)
-    folder = study_out(study, description.out, study_folder)
-    study_data = load_study_data(description, study, folder)
+    study_data, folder = open_study(study, study_folder)
     with progress_bar("fit") as advance:
         model = fit_model(study_data, arm, folder, out, progress=advance)
     card = model.card

@@ -33,7 +33,7 @@ def ingest(
     json: JsonOption = False,
 ) -> None:
     """Read a cohort's raw files into a store; only what is new or changed is read."""
-    from ppgssl.ingest import ingest as run_ingest
+    from ppgssl.stages.ingest.ingest import ingest as run_ingest
 
     set_data_folder(data)
     with progress_bar(f"ingest {cohort.stem}") as advance:

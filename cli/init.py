@@ -32,7 +32,7 @@ def init(
     json: JsonOption = False,
 ) -> None:
     """Draft a cohort.yaml from a clinical table or a REDCap data dictionary: kinds, levels, ranges, dates."""
-    from ppgssl.cohort_draft import draft_cohort
+    from ppgssl.stages.draft import draft_cohort
 
     draft = draft_cohort(source, out, table=table, sheet=sheet, patient_column=patient)
     print_summary(

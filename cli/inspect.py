@@ -23,7 +23,7 @@ def inspect(
     json: JsonOption = False,
 ) -> None:
     """Say what is in a store, and write a page to look through recordings, segments and vitals by quality."""
-    from ppgssl.inspection import inspect_store
+    from ppgssl.stages.inspect import inspect_store
 
     with progress_bar(f"inspect {store.name}") as advance:
         found = inspect_store(store, out, n_recordings=recordings, progress=advance)

@@ -51,17 +51,13 @@ def predict(
     data: DataOption = None,
 ) -> None:
     """Predict patients from raw files: a risk with its interval and reasons to distrust it, or a refusal."""
-    from ppgssl.models.folder import load_model
-    from ppgssl.predict import load_recalibration
-    from ppgssl.predict import predict as run_predict
-    from ppgssl.provenance import write_atomically
+    from ppgssl.core.provenance import write_atomically
+    from ppgssl.stages.deploy.predict import predict as run_predict
 
     set_data_folder(data)
     if out is not None:
         _check_out(out)
-    loaded = load_model(model)
-    updating = load_recalibration(recalibration, loaded) if recalibration else None
-    found = run_predict(loaded, files or [], cohort_file=cohort, clinical=clinical, recalibration=updating)
+    found = run_predict(model, files or [], cohort_file=cohort, clinical=clinical, recalibration=recalibration)
     is_json = output is Format.JSON
     text = found.model_dump_json(indent=1) + "\n" if is_json else found.table().to_csv(index=False)
     print_warnings(found.warnings)
@@ -73,7 +69,7 @@ def predict(
 
 def _check_out(out: Path) -> None:
     """Say before anybody is predicted that the result could not be written."""
-    from ppgssl.errors import ConfigError
+    from ppgssl.core.errors import ConfigError
 
     folder = out.absolute().parent
     if out.is_dir():

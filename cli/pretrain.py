@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, print_warnings, progress_bar, study_out
+from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, print_warnings, progress_bar
 
 StudyArgument = Annotated[Path, typer.Argument(help="Description of the study: study.yaml.", show_default=False)]
 DevicesOption = Annotated[
@@ -26,15 +26,11 @@ def pretrain(
     json: JsonOption = False,
 ) -> None:
     """Pretrain the SSL encoders that a study needs; finished ones are kept, interrupted ones go on."""
-    from ppgssl.config import load_study
-    from ppgssl.pretrain import encoder_warnings
-    from ppgssl.pretrain import pretrain as run_pretrain
-    from ppgssl.selfsupervised.distributed import Team, is_first_process
-    from ppgssl.store.study_data import load_study_data
+    from ppgssl.stages.pretrain import Team, encoder_warnings, is_first_process
+    from ppgssl.stages.pretrain import pretrain as run_pretrain
+    from ppgssl.stages.study import open_study
 
-    description = load_study(study)
-    folder = study_out(study, description.out, out)
-    study_data = load_study_data(description, study, folder)
+    study_data, folder = open_study(study, out)
     team = Team(devices, nodes)
     if not is_first_process():
         run_pretrain(study_data, folder, n_jobs=jobs, team=team)

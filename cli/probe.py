@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
-from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, print_warnings, progress_bar, study_out
+from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, print_warnings, progress_bar
 from ppgssl.cli.pretrain import StudyArgument
 
 if TYPE_CHECKING:
-    from ppgssl.results import ProbeMeasure, ProbeQuantity, ProbeResults
+    from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeResults
 
 # What the short table shows of each quantity; everything else is in probe.json and probe.csv.
 _SHOWN = {"r2": "R2", "top1": "top-1", "auroc": "AUC"}
@@ -17,14 +17,11 @@ _SHOWN = {"r2": "R2", "top1": "top-1", "auroc": "AUC"}
 
 def probe(study: StudyArgument, out: OutOption = None, jobs: JobsOption = -1, json: JsonOption = False) -> None:
     """Compare what SSL objectives, an untrained encoder and hand-made features tell: vital signs, patient, outcome."""
-    from ppgssl.config import load_study
-    from ppgssl.probe import PROBE_FILE, PROBE_FOLDER, TABLE_FILE, make_plan, pretrain_probes
-    from ppgssl.probe import probe as run_probe
-    from ppgssl.store.study_data import load_study_data
+    from ppgssl.stages.probe.probe import PROBE_FILE, PROBE_FOLDER, TABLE_FILE, make_plan, pretrain_probes
+    from ppgssl.stages.probe.probe import probe as run_probe
+    from ppgssl.stages.study import open_study
 
-    description = load_study(study)
-    folder = study_out(study, description.out, out)
-    study_data = load_study_data(description, study, folder)
+    study_data, folder = open_study(study, out)
     plan = make_plan(study_data)
     with progress_bar("pretrain") as advance:
         encoders = pretrain_probes(plan, study_data, folder, n_jobs=jobs, progress=advance)

@@ -22,8 +22,8 @@ def pseudonyms(
 
     What is printed names patients.
     """
-    from ppgssl.errors import ConfigError
-    from ppgssl.ingest import original_names
+    from ppgssl.core.errors import ConfigError
+    from ppgssl.stages.ingest.ingest import original_names
 
     set_data_folder(data)
     originals = original_names(cohort)

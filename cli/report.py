@@ -10,7 +10,7 @@ import typer
 from ppgssl.cli.console import JsonOption, print_summary, print_warnings
 
 if TYPE_CHECKING:
-    from ppgssl.report.delivery import Delivery
+    from ppgssl.stages.report import Delivery
 
 
 class Paper(StrEnum):
@@ -35,13 +35,9 @@ def report(
 
     Nothing else is read: the file may have been moved, and its data may be gone.
     """
-    from ppgssl.results import RESULTS_FILE, load_results
+    from ppgssl.stages.report import report_results
 
-    file = results / RESULTS_FILE if results.is_dir() else results
-    found = load_results(file)
-    from ppgssl.report.delivery import deliver_report  # after a wrong file was refused: it takes seconds
-
-    delivery = deliver_report(found, file.parent if out is None else out, paper=paper.value)
+    found, delivery = report_results(results, out, paper=paper.value)
     print_warnings(delivery.warnings)
     print_summary({"study": found.name, "arms": len(found.arms), **paths(delivery)}, as_json=json)
 

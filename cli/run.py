@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typer
-from ppgssl.cli.console import DataOption, JobsOption, JsonOption, OutOption, set_data_folder, study_out
+from ppgssl.cli.console import DataOption, JobsOption, JsonOption, OutOption, set_data_folder
 from ppgssl.cli.evaluate import evaluate
 from ppgssl.cli.ingest import ingest
 from ppgssl.cli.pretrain import DevicesOption, StudyArgument, pretrain
@@ -21,20 +21,16 @@ def run(
 
     To train on several nodes, run the stages one by one.
     """
-    from ppgssl.config import load_study
-    from ppgssl.store.study_data import cohort_file, store_folder
+    from ppgssl.stages.study import stores_to_make
 
-    description = load_study(study)
-    folder = study_out(study, description.out, out)
     set_data_folder(data)
-    for entry in description.cohorts:
-        if entry.cohort is not None:
-            _announce(f"ingest {entry.cohort}", json)
-            ingest(cohort_file(entry, study), out=store_folder(entry, study, folder), jobs=jobs, json=json)
+    for cohort, store in stores_to_make(study, out):
+        _announce(f"ingest {cohort.name}", json)
+        ingest(cohort, out=store, jobs=jobs, json=json)
     _announce("pretrain", json)
-    pretrain(study, out=folder, jobs=jobs, devices=devices, json=json)
+    pretrain(study, out=out, jobs=jobs, devices=devices, json=json)
     _announce("evaluate", json)
-    evaluate(study, out=folder, jobs=jobs, json=json)
+    evaluate(study, out=out, jobs=jobs, json=json)
 
 
 def _announce(stage: str, is_json: bool) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from ppgssl.cli.console import JsonOption, print_summary, progress_bar
-
-_DEMO_SIZE = 120
 
 
 def simulate(
@@ -48,20 +45,16 @@ def simulate(
     """Write a cohort of simulated children with a known truth, as raw files, ready for `ppgssl run`."""
     from ppgssl.data_schemas import FOLDER
 
-    from ppgssl.simulate.cohort import simulate_cohort
-    from ppgssl.simulate.published import LAYOUT, N_LABELLED, N_UNLABELLED, simulate_published
+    from ppgssl.stages.simulate import LAYOUT
+    from ppgssl.stages.simulate import simulate as run_simulate
 
-    is_published = layout == LAYOUT
-    write = simulate_published if is_published else partial(simulate_cohort, layout=layout, hospital=hospital)
-    sizes = (N_LABELLED, N_UNLABELLED) if is_published else (_DEMO_SIZE, _DEMO_SIZE)
-    n_labelled, n_unlabelled = (
-        size if given is None else given for given, size in zip((patients, unlabelled), sizes, strict=True)
-    )
     with progress_bar("simulate") as advance:
-        write(
+        n_labelled, n_unlabelled = run_simulate(
             out,
-            n_labelled=n_labelled,
-            n_unlabelled=n_unlabelled,
+            layout=layout,
+            hospital=hospital,
+            n_labelled=patients,
+            n_unlabelled=unlabelled,
             shift=shift,
             labelled_shift=labelled_shift,
             duration_s=seconds,
@@ -73,5 +66,5 @@ def simulate(
     print_summary(
         {"folder": str(out), "layout": layout, "patients": n_labelled, "unlabelled_recordings": n_unlabelled},
         as_json=json,
-        next_command=f"ppgssl run {recipe if is_published else out / 'study.yaml'}",
+        next_command=f"ppgssl run {recipe if layout == LAYOUT else out / 'study.yaml'}",
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ppgssl.config import Cohort, Study
+from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.config.study import Study
+from ppgssl.core.results.study import Results
 from ppgssl.models.card import ModelCard
-from ppgssl.results import Results
 
 FOLDER = Path(__file__).parent
 MODELS = {"cohort": Cohort, "study": Study, "results": Results, "model": ModelCard}

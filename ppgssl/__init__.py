@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ppgssl.features.trained_encoder import Encoder
+    from ppgssl.features.segment_encoder import Encoder
 
 __all__ = ["Encoder"]
 
@@ -13,7 +13,7 @@ __all__ = ["Encoder"]
 def __getattr__(name: str) -> Any:
     """``Encoder`` brings torch, which takes seconds: it is imported when it is asked for."""
     if name == "Encoder":
-        from ppgssl.features.trained_encoder import Encoder
+        from ppgssl.features.segment_encoder import Encoder
 
         return Encoder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

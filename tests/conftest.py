@@ -19,12 +19,13 @@ import yaml
 from distributed import Client
 from ppgssl.cli.app import main
 
-from ppgssl.config import Study, load_cohort
-from ppgssl.ingest import ingest
+from ppgssl.core.config.loading import load_cohort
+from ppgssl.core.config.study import Study
 from ppgssl.models.folder import FittedModel
 from ppgssl.simulate.cohort import simulate_cohort
+from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.study_data import StudyData, load_study_data
-from tests.fitted_models import fit_hospital
+from tests.support.fitted_models import fit_hospital
 
 REPOSITORY = Path(__file__).parents[1]
 

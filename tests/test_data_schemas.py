@@ -10,9 +10,9 @@ import pytest
 import yaml
 from ppgssl.data_schemas import FOLDER, MODELS, schema_text
 
-from ppgssl.config import load_cohort, load_study
-from ppgssl.ingest import ingest
+from ppgssl.core.config.loading import load_cohort, load_study
 from ppgssl.simulate.published import simulate_published
+from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.tables import CohortStore
 
 

@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 
 from ppgssl.classifiers.learner import Learned, inner_losses, n_of_rarer
 from ppgssl.classifiers.preparation import Split
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
 
 # scikit-learn's C, strongest penalty first: at 0.0001 every slope is all but zero, at 10 all but free.
 COSTS = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)

@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 
 from ppgssl.classifiers.learner import Learned, inner_losses
 from ppgssl.classifiers.preparation import Split
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
 
 # As scikit-learn names them, strongest penalty first.
 COSTS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)

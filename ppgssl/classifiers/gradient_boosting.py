@@ -9,7 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ppgssl.classifiers.learner import Learned, inner_losses
 from ppgssl.classifiers.preparation import Split
-from ppgssl.records import FloatArray
+from ppgssl.core.records import FloatArray
 
 # Two leaves: no interactions. Cohorts of hundreds bear no deep trees.
 LEAVES = (2, 4, 8)

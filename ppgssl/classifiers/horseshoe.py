@@ -12,7 +12,8 @@ from ppgssl.classifiers.learner import Learned
 from ppgssl.classifiers.polya_gamma import draw_polya_gamma
 from ppgssl.classifiers.posterior import Design, Posterior, with_products
 from ppgssl.classifiers.preparation import Split, learn_scaling
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.config.fixed import MOST_FEATURES
+from ppgssl.core.records import FloatArray, IntArray
 
 N_CHAINS = 4
 N_WARMUP = 200
@@ -23,7 +24,6 @@ N_KEPT = 400
 # Scales are drawn so often for each draw of the slopes, which takes thirty times as long.
 _N_OF_SCALES = 3
 # Features beyond so many become principal components; products are made of so many clinical columns at most.
-MOST_FEATURES = 30
 MOST_FOR_PRODUCTS = 15
 # Columns expected to matter, and the slab: log odds for one SD of a column hardly exceed twice its SD.
 N_RELEVANT = 5

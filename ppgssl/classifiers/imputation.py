@@ -13,9 +13,10 @@ from sklearn.linear_model import LogisticRegression
 
 from ppgssl.classifiers.block_ridge import fit_ridge
 from ppgssl.classifiers.preparation import Coded, indicators, standardised
-from ppgssl.config import Missing, Variable
-from ppgssl.records import FloatArray, IntArray
-from ppgssl.results import MissingData, MissingVariable
+from ppgssl.core.config.cohort import Variable
+from ppgssl.core.config.study import Missing
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.results.data import MissingData, MissingVariable
 
 N_CYCLES = 5
 N_DONORS = 5

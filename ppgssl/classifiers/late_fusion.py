@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from ppgssl.classifiers.learner import Learned
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
 
 # Risks this near 0 or 1 and nearer are told as this.
 _NEAREST = 1e-6

@@ -9,8 +9,8 @@ import numpy as np
 
 from ppgssl.classifiers.posterior import Posterior
 from ppgssl.classifiers.preparation import Split
-from ppgssl.errors import EvaluationError
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray, IntArray
 
 N_INNER_FOLDS = 5
 MIN_CLASS = 2

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from ppgssl.classifiers.network_training import NetworkMember, fit_member, patient_risks
 from ppgssl.classifiers.patient_segments import PatientSegments, bootstrap, collect, split
-from ppgssl.config import Network
-from ppgssl.records import FloatArray
+from ppgssl.core.config.study import Network
+from ppgssl.core.records import FloatArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 

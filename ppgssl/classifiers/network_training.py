@@ -14,9 +14,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ppgssl.classifiers.network_heads import HEADS, AttentionHead, MeanHead
 from ppgssl.classifiers.patient_segments import PatientSegments
-from ppgssl.config import Network
-from ppgssl.errors import TrainingError
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.config.study import Network
+from ppgssl.core.errors import TrainingError
+from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 

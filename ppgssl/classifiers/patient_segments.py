@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ppgssl.errors import TrainingError
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.errors import TrainingError
+from ppgssl.core.records import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

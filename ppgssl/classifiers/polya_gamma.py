@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ppgssl.records import FloatArray
+from ppgssl.core.records import FloatArray
 
 # Terms of the infinite sum that are drawn one by one; the rest is one gamma variable.
 _N_TERMS = 10

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit
 
 from ppgssl.classifiers.preparation import Scaling
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

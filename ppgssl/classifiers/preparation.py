@@ -8,39 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from ppgssl.config import suggest
-from ppgssl.errors import EvaluationError
-from ppgssl.records import BoolArray, FloatArray, IntArray
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What the columns of a table of patients are.
-
-    Attributes
-    ----------
-    numeric, categorical : tuple of str
-        The clinical input; a binary variable counts as categorical.
-    features : tuple of str
-        Numbers from signals. Beside a clinical input they form a block with a penalty of its own.
-    """
-
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    features: tuple[str, ...] = ()
-
-    @property
-    def clinical(self) -> tuple[str, ...]:
-        return (*self.numeric, *self.categorical)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (*self.clinical, *self.features)
-
-    def without(self, names: set[str]) -> Columns:
-        """The same but for some names."""
-        blocks = (self.numeric, self.categorical, self.features)
-        return Columns(*(tuple(name for name in block if name not in names) for block in blocks))
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.text import suggest
+from ppgssl.features.columns import Columns
 
 
 @dataclass(frozen=True)
@@ -97,9 +68,6 @@ class Split:
         return 0 < self.n_last < self.X.shape[1]
 
 
-# --- checks and codes ------------------------------------------------------------------------------------------
-
-
 def check_patients(X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, columns: Columns) -> None:
     """Refuse what cannot be fitted.
 
@@ -145,9 +113,6 @@ def code_table(table: pd.DataFrame, columns: Columns, levels: Sequence[Sequence[
         clinical[:, number] = np.where(codes < 0, np.nan, codes)
     features = table[list(columns.features)].to_numpy(dtype=float, na_value=np.nan)
     return Coded(table.index.to_numpy().astype(str), clinical, features, n_levels)
-
-
-# --- standardised columns --------------------------------------------------------------------------------------
 
 
 def indicators(codes: FloatArray, n_levels: IntArray) -> FloatArray:

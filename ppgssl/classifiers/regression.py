@@ -17,18 +17,12 @@ from ppgssl.classifiers.imputation import completed
 from ppgssl.classifiers.late_fusion import fuse
 from ppgssl.classifiers.learner import Learned, Learner, inner_folds
 from ppgssl.classifiers.posterior import Posterior
-from ppgssl.classifiers.preparation import (
-    Coded,
-    Columns,
-    Split,
-    check_patients,
-    code_patients,
-    raw_split,
-    standard_split,
-)
-from ppgssl.config import Missing, suggest
-from ppgssl.errors import ConfigError, EvaluationError
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.classifiers.preparation import Coded, Split, check_patients, code_patients, raw_split, standard_split
+from ppgssl.core.config.study import Missing
+from ppgssl.core.errors import ConfigError, EvaluationError
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.text import suggest
+from ppgssl.features.columns import Columns
 
 LEARNERS: dict[str, Learner] = {
     "ridge": Learner(learn_block_ridge),

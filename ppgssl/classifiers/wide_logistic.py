@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ppgssl.classifiers.preparation import Columns
 from ppgssl.classifiers.regression import fit_regression
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.features.columns import Columns
 
 
 def fit_predict_wide(X_train: FloatArray, y_train: IntArray, X_test: FloatArray, *, seed: int) -> FloatArray:

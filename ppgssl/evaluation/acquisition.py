@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ppgssl.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray
+from ppgssl.core.results.base import Interval
+from ppgssl.core.results.robustness import AcquisitionCheck
 from ppgssl.evaluation.auroc import auroc
 from ppgssl.evaluation.bootstrap import bootstrap_scores
 from ppgssl.evaluation.table_one import standardized_mean_difference
-from ppgssl.records import BoolArray, FloatArray
-from ppgssl.results import AcquisitionCheck, Interval
 
 MIN_GROUP = 5
 MIN_PATIENTS = 20

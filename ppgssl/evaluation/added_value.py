@@ -36,11 +36,12 @@ from scipy.special import logit
 from scipy.stats import chi2
 from statsmodels.discrete.discrete_model import Logit
 
-from ppgssl.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray
+from ppgssl.core.results.base import Difference
+from ppgssl.core.results.performance import AddedValue
 from ppgssl.evaluation.firth import is_separated
 from ppgssl.evaluation.predictions import align_predictions
-from ppgssl.records import BoolArray, FloatArray
-from ppgssl.results import AddedValue, Difference
 
 # Risks of exactly 0 and 1 have no logit.
 _SMALLEST_RISK = 1e-6

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
-from ppgssl.errors import EvaluationError
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 
 # Rows that one matrix product sums up.
 _GROUP = 32

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ppgssl.core.records import FloatArray
 from ppgssl.evaluation.event_groups import EventCounts, share
-from ppgssl.records import FloatArray
 
 
 def average_precision(counts: EventCounts) -> FloatArray:

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from ppgssl.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.base import Difference, Interval
 from ppgssl.evaluation.auroc import RankedPairs, auroc, check_scores
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
-from ppgssl.records import FloatArray
-from ppgssl.results import Difference, Interval
 
 # Numbers in one block of resamples: as many as a processor's cache holds. Below a handful of draws a block, what is
 # done once a block takes more time than the block itself.

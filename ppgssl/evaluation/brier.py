@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.results.base import Interval
 from ppgssl.evaluation.predictions import AlignedPredictions
 from ppgssl.evaluation.repeats import mean_over_repeats
 from ppgssl.evaluation.replicates import Replicates, resample
-from ppgssl.records import FloatArray, IntArray
-from ppgssl.results import Interval
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.results.base import Interval
+from ppgssl.core.results.performance import Calibration, RiskGroup
 from ppgssl.evaluation.calibration_curve import CalibrationCurve
 from ppgssl.evaluation.predictions import AlignedPredictions
 from ppgssl.evaluation.proportions import Z95, wilson_interval
 from ppgssl.evaluation.repeats import mean_over_repeats, rows_of_repeats
 from ppgssl.evaluation.replicates import Replicates, resample
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
-from ppgssl.records import BoolArray, FloatArray, IntArray
-from ppgssl.results import Calibration, Interval, RiskGroup
 
 # Risks nearer to 0 or 1 are moved here before their logit is taken.
 CLIP = 1e-6

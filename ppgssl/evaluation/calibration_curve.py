@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
+from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
-from ppgssl.records import BoolArray, FloatArray
 
 # Quantiles of the predictor at which the three knots lie.
 _KNOTS = (0.1, 0.5, 0.9)

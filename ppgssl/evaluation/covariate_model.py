@@ -15,12 +15,14 @@ import pandas as pd
 from scipy.stats import norm
 from statsmodels.discrete.discrete_model import Logit
 
-from ppgssl.config import ClinicalTable, Variable, suggest
-from ppgssl.errors import EvaluationError
+from ppgssl.core.config.cohort import ClinicalTable, Variable
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray
+from ppgssl.core.results.base import Interval
+from ppgssl.core.results.robustness import CovariateModel, OddsRatio
+from ppgssl.core.text import suggest
 from ppgssl.evaluation.firth import fit_firth, is_separated, profile_interval, profile_p
 from ppgssl.evaluation.rubin import pool_estimates
-from ppgssl.records import BoolArray, FloatArray
-from ppgssl.results import CovariateModel, Interval, OddsRatio
 
 _RANK_TOLERANCE = 1e-8
 

@@ -18,13 +18,15 @@ from typing import Literal
 import numpy as np
 from scipy.sparse import csr_array
 
-from ppgssl.config import Decisions, suggest
-from ppgssl.errors import EvaluationError
+from ppgssl.core.config.study import Decisions
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.results.base import Difference
+from ppgssl.core.results.performance import DecisionCurve
+from ppgssl.core.text import suggest
 from ppgssl.evaluation.predictions import AlignedPredictions
 from ppgssl.evaluation.repeats import mean_over_repeats, rows_of_repeats
 from ppgssl.evaluation.replicates import Replicates, resample
-from ppgssl.records import FloatArray, IntArray
-from ppgssl.results import DecisionCurve, Difference
 
 _STEPS = (0.001, 0.002, 0.005, 0.01)
 _MOST_POINTS = 101

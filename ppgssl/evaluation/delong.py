@@ -29,11 +29,11 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from ppgssl.config import suggest
-from ppgssl.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.base import Difference, Interval
+from ppgssl.core.text import suggest
 from ppgssl.evaluation.placements import Placements
-from ppgssl.records import FloatArray
-from ppgssl.results import Difference, Interval
 
 _Z = float(norm.ppf(0.975))
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.base import Difference, Interval
+from ppgssl.core.results.performance import RocCurve
 from ppgssl.evaluation.average_precision import average_precision
 from ppgssl.evaluation.bootstrap import BootstrapAuroc, bca_interval, resample_auroc, restrict
 from ppgssl.evaluation.delong import DeLong, delong
@@ -17,13 +20,11 @@ from ppgssl.evaluation.placements import place
 from ppgssl.evaluation.predictions import align_predictions
 from ppgssl.evaluation.replicates import Replicates, resample
 from ppgssl.evaluation.roc import roc_curves
-from ppgssl.records import FloatArray
-from ppgssl.results import Difference, Interval, RocCurve
 
 
 @dataclass(frozen=True)
 class ArmDiscrimination:
-    """One arm; every field has the name that :class:`ppgssl.results.ArmResult` gives it."""
+    """One arm; every field has the name that :class:`ppgssl.core.results.performance.ArmResult` gives it."""
 
     auroc: Interval
     auroc_bca: Interval

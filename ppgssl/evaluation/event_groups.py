@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.evaluation.placements import count_below, models_of
 from ppgssl.evaluation.predictions import AlignedPredictions
-from ppgssl.records import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from scipy.optimize import brentq, linprog
 from scipy.special import expit
 from scipy.stats import chi2
 
-from ppgssl.records import BoolArray, FloatArray
+from ppgssl.core.records import BoolArray, FloatArray
 
 _MAX_STEPS = 200
 _MAX_HALVINGS = 30

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from ppgssl.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.robustness import LearningCurve, LearningPoint
 from ppgssl.evaluation.auroc import RankedPairs
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, align_predictions
 from ppgssl.evaluation.replicates import Replicates, resample
-from ppgssl.records import FloatArray
-from ppgssl.results import LearningCurve, LearningPoint
 
 LEARNING_COLUMNS = (*PREDICTION_COLUMNS, "fraction", "draw", "n_train", "n_train_events")
 

@@ -8,13 +8,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from ppgssl.config import Decisions
-from ppgssl.errors import EvaluationError
+from ppgssl.core.config.study import Decisions
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.results.base import Interval
+from ppgssl.core.results.performance import OperatingPoint
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, AlignedPredictions
 from ppgssl.evaluation.proportions import wilson_interval
 from ppgssl.evaluation.repeats import rows_of_repeats
-from ppgssl.records import BoolArray, FloatArray, IntArray
-from ppgssl.results import Interval, OperatingPoint
 
 Rule = Literal["youden", "sensitivity", "given"]
 # From outcomes and scores of training patients to a threshold.

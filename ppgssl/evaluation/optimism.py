@@ -29,12 +29,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import logit
 
+from ppgssl.core.records import BoolArray, FloatArray
+from ppgssl.core.results.base import Interval
+from ppgssl.core.results.robustness import Optimism
 from ppgssl.evaluation.auroc import RankedPairs
 from ppgssl.evaluation.bootstrap import percentile_interval
 from ppgssl.evaluation.refits import Refits
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
-from ppgssl.records import BoolArray, FloatArray
-from ppgssl.results import Interval, Optimism
 
 # AUROC of a model that knows nothing.
 _NO_INFORMATION = 0.5

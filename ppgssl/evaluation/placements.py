@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.evaluation.predictions import AlignedPredictions
-from ppgssl.records import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

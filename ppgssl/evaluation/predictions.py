@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ppgssl.config import suggest
-from ppgssl.errors import EvaluationError
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.text import suggest
 
 PREDICTION_COLUMNS = ("arm", "repeat", "fold", "patient_id", "y_true", "y_score")
 

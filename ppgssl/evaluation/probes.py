@@ -12,9 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from ppgssl.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
 from ppgssl.evaluation.replicates import Replicates, resample, resample_means
-from ppgssl.records import FloatArray
 
 # Ridge penalties on standardised columns, in half decades: from next to none to all slopes next to zero.
 PENALTIES = tuple(10.0 ** (half / 2) for half in range(-4, 13))

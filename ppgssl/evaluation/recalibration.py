@@ -15,10 +15,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, logit
 
-from ppgssl.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.evaluation.calibration import CLIP
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
-from ppgssl.records import BoolArray, FloatArray, IntArray
 
 Method = Literal["in-the-large", "by-slope"]
 METHODS: tuple[Method, ...] = ("in-the-large", "by-slope")

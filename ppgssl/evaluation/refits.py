@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ppgssl.errors import EvaluationError
-from ppgssl.records import BoolArray, FloatArray
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)

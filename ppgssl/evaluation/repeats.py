@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.evaluation.predictions import AlignedPredictions
-from ppgssl.records import FloatArray, IntArray
 
 
 def rows_of_repeats(aligned: AlignedPredictions) -> list[IntArray]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ppgssl.config import suggest
-from ppgssl.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.base import Difference, Interval
+from ppgssl.core.text import suggest
 from ppgssl.evaluation.bootstrap import draw_counts, percentile_interval, two_sided_p
-from ppgssl.records import FloatArray
-from ppgssl.results import Difference, Interval
 
 # Numbers in one block of resamples.
 _BLOCK = 2_000_000

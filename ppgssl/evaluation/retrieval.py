@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ppgssl.errors import EvaluationError
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ppgssl.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray
+from ppgssl.core.results.performance import RocCurve
 from ppgssl.evaluation.auroc import check_scores
 from ppgssl.evaluation.event_groups import EventCounts, EventGroups, groups_of_models
 from ppgssl.evaluation.predictions import AlignedPredictions
 from ppgssl.evaluation.replicates import resample
-from ppgssl.records import BoolArray, FloatArray
-from ppgssl.results import RocCurve
 
 # The band is computed at false positive rates in steps of 1 / 100, from so many resamples at most: a pointwise
 # percentile does not need more, and results of many arms stay small.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as t_distribution
 
-from ppgssl.errors import EvaluationError
-from ppgssl.records import FloatArray
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
 
 
 @dataclass(frozen=True)

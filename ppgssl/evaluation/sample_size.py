@@ -27,10 +27,10 @@ import pandas as pd
 from scipy.special import expit, xlogy
 from scipy.stats import norm
 
-from ppgssl.config import ClinicalTable
-from ppgssl.errors import EvaluationError
-from ppgssl.records import FloatArray
-from ppgssl.results import SampleSize, SampleSizeCriterion
+from ppgssl.core.config.cohort import ClinicalTable
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.robustness import SampleSize, SampleSizeCriterion
 
 _SHRINKAGE = 0.9
 _OPTIMISM = 0.05

@@ -24,8 +24,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import binomtest, chi2
 
+from ppgssl.core.records import FloatArray
 from ppgssl.evaluation.proportions import Z95
-from ppgssl.records import FloatArray
 
 # From here on a difference is told as a warning.
 LIMIT_DIFFERENCE = 0.25

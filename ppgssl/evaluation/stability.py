@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ppgssl.core.results.robustness import Stability
 from ppgssl.evaluation.refits import Refits
-from ppgssl.results import Stability
 
 
 def stability(refits: Refits, *, arm: str, label: str) -> Stability:

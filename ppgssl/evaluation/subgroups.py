@@ -30,13 +30,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from ppgssl.config import ClinicalTable, SubgroupOptions, Variable, suggest
-from ppgssl.errors import EvaluationError
+from ppgssl.core.config.cohort import ClinicalTable, Variable
+from ppgssl.core.config.study import SubgroupOptions
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.results.robustness import Subgroup, SubgroupLevel
+from ppgssl.core.text import suggest
 from ppgssl.evaluation.auroc import RankedPairs
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
 from ppgssl.evaluation.replicates import Replicates, resample
-from ppgssl.records import BoolArray, FloatArray, IntArray
-from ppgssl.results import Subgroup, SubgroupLevel
 
 MIN_COUNT = 5
 

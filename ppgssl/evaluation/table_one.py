@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ppgssl.config import ClinicalTable, Variable, suggest
-from ppgssl.errors import EvaluationError
-from ppgssl.records import FloatArray
-from ppgssl.results import TableOneCell, TableOneRow
+from ppgssl.core.config.cohort import ClinicalTable, Variable
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.data import TableOneCell, TableOneRow
+from ppgssl.core.text import suggest
 
 
 def table_one(

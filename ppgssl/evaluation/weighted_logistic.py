@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from ppgssl.records import BoolArray, FloatArray
+from ppgssl.core.records import BoolArray, FloatArray
 
 # Numbers in one block of weightings: a handful of such arrays fits into a processor's cache.
 _BLOCK = 2**16

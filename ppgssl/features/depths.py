@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ppgssl.records import FloatArray
+from ppgssl.core.records import FloatArray
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 EVERY_DEPTH, LAST = "every-depth", "last"

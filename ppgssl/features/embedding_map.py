@@ -8,8 +8,8 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from ppgssl.records import FloatArray
-from ppgssl.results import EmbeddingMap
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.robustness import EmbeddingMap
 
 N_COMPONENTS = 30
 # 5,000 patients take half a minute of one core, and the time grows a little faster than their number.

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ppgssl.config import suggest
-from ppgssl.errors import ConfigError
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.errors import ConfigError
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.text import suggest
 
 
 def mean_of_groups(values: FloatArray, first: IntArray) -> FloatArray:

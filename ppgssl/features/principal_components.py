@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.decomposition import PCA
 
-from ppgssl.records import FloatArray
+from ppgssl.core.records import FloatArray
 
 N_COMPONENTS = 64
 

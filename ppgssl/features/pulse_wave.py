@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.fft import next_fast_len, rfft
 from scipy.signal.windows import hann
 
-from ppgssl.records import FloatArray
+from ppgssl.core.records import FloatArray
 from ppgssl.signals.beat_times import vertex
 from ppgssl.signals.beats import Beats, beat_interval, beat_similarity, find_beats
 from ppgssl.signals.heart_rate import heart_rate

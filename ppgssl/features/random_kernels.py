@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ppgssl.errors import ConfigError
-from ppgssl.records import FloatArray
+from ppgssl.core.errors import ConfigError
+from ppgssl.core.records import FloatArray
 
 # A tenth of the published 10,000: patients are some hundreds, and more columns than patients add little and cost much.
 N_KERNELS = 1000

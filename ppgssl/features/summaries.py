@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
 
 # From normalised segments, shape (n, n_channels, length), to features, shape (n, n_features); missing ones are NaN.

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from ppgssl.classifiers.preparation import Columns
-from ppgssl.config import Cohort, Study
+from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.config.study import Study
+from ppgssl.core.results.base import Interval
+from ppgssl.core.schema import Schema
+from ppgssl.features.columns import Columns
 from ppgssl.models.reference import Neighbourhood, Reference
-from ppgssl.results import Interval
 from ppgssl.selfsupervised.input_description import InputDescription
 
 FORMAT = 1
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Covariate(_Model):
+class Covariate(Schema):
     """A clinical value that the model takes."""
 
     name: str
@@ -34,7 +32,7 @@ class Covariate(_Model):
     share_missing: float = Field(description="Of the training patients.")
 
 
-class ModelColumns(_Model):
+class ModelColumns(Schema):
     """Columns of the classifier, in order, and the levels of categorical ones as they stand in a table of patients."""
 
     numeric: list[str]
@@ -46,7 +44,7 @@ class ModelColumns(_Model):
         return Columns(tuple(self.numeric), tuple(self.categorical), tuple(self.features))
 
 
-class Threshold(_Model):
+class Threshold(Schema):
     """A risk at or above which a patient counts as positive."""
 
     rule: Literal["youden", "sensitivity", "given"]
@@ -56,7 +54,7 @@ class Threshold(_Model):
     specificity: float
 
 
-class Performance(_Model):
+class Performance(Schema):
     """What the study found for this arm: by models fitted in the same way to parts of the patients."""
 
     scheme: str
@@ -71,21 +69,21 @@ class Performance(_Model):
     results_sha256: str
 
 
-class Usual(_Model):
+class Usual(Schema):
     """What recordings of training patients were like: fewer accepted segments than nearly all had are poor."""
 
     n_segments: float = Field(description="5th percentile of the accepted segments of a patient.")
     share: float = Field(description="5th percentile of the share of a patient's segments that were accepted.")
 
 
-class Seen(_Model):
+class Seen(Schema):
     """Whom the model has seen: hashes, by which they can be recognised but not listed."""
 
     patients_sha256: list[str] = Field(description="Of patient keys, `cohort/patient`.")
     signals_sha256: list[str] = Field(description="Of the raw signals of their recordings.")
 
 
-class ModelCard(_Model):
+class ModelCard(Schema):
     """``model.json``."""
 
     format: Literal[1] = 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ppgssl.core.results.base import Interval
 from ppgssl.models.card import Covariate, ModelCard
-from ppgssl.results import Interval
 
 
 def card_text(card: ModelCard) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ppgssl.classifiers.preparation import Columns
-from ppgssl.errors import EvaluationError, StoreError
-from ppgssl.records import FloatArray
+from ppgssl.core.errors import EvaluationError, StoreError
+from ppgssl.core.records import FloatArray
+from ppgssl.features.columns import Columns
 
 Level = float | str
 Arrays = dict[str, npt.NDArray[Any]]

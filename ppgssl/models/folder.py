@@ -21,14 +21,14 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from ppgssl.arms import parse_arm
-from ppgssl.errors import StoreError
+from ppgssl.core.config.arms import parse_arm
+from ppgssl.core.errors import StoreError
+from ppgssl.core.provenance import file_sha256, versions, write_atomically
+from ppgssl.core.records import FloatArray
 from ppgssl.features.embeddings import embed
 from ppgssl.models.card import FORMAT, ModelCard
 from ppgssl.models.classifier import Arrays, Classifier
 from ppgssl.models.kinds import read_classifier
-from ppgssl.provenance import file_sha256, versions, write_atomically
-from ppgssl.records import FloatArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE as ENCODER_FILE
 from ppgssl.selfsupervised.encoder_io import WEIGHTS_FILE, load_encoder

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ppgssl.arms import Arm
-from ppgssl.classifiers.preparation import Columns
-from ppgssl.errors import ConfigError, StoreError
+from ppgssl.core.config.arms import Arm
+from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.features.columns import Columns
 from ppgssl.models.classifier import Classifier, Level
 from ppgssl.models.linear import LinearModel
 from ppgssl.models.posterior import PosteriorModel

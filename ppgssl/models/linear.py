@@ -10,12 +10,12 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from ppgssl.classifiers.late_fusion import fit_stack
-from ppgssl.classifiers.preparation import Columns
 from ppgssl.classifiers.regression import RegressionFit, fit_regression
-from ppgssl.config import Missing
-from ppgssl.errors import EvaluationError
+from ppgssl.core.config.study import Missing
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
+from ppgssl.features.columns import Columns
 from ppgssl.models.classifier import Arrays, Level, check_complete, check_shapes, check_table
-from ppgssl.records import FloatArray
 
 # Risks by the numbers and by the fit itself may differ by so much: from rounding; and since late fusion moves risks
 # nearer to 0 or 1 than one in a million there before it combines them.

@@ -12,12 +12,13 @@ import pandas as pd
 
 from ppgssl.classifiers.imputation import usual_values
 from ppgssl.classifiers.posterior import Design, Posterior
-from ppgssl.classifiers.preparation import Coded, Columns, Scaling, code_table, indicators, learn_scaling, medians
+from ppgssl.classifiers.preparation import Coded, Scaling, code_table, indicators, learn_scaling, medians
 from ppgssl.classifiers.regression import RegressionFit, fit_regression
-from ppgssl.config import Missing
-from ppgssl.errors import StoreError
+from ppgssl.core.config.study import Missing
+from ppgssl.core.errors import StoreError
+from ppgssl.core.records import FloatArray
+from ppgssl.features.columns import Columns
 from ppgssl.models.classifier import Arrays, Level, check_complete, check_shapes, check_table
-from ppgssl.records import FloatArray
 
 _ARRAYS = ("usual", "mean", "scale", "pairs", "design_mean", "design_scale", "axes", "draws")
 

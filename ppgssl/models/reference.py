@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sklearn.covariance import LedoitWolf
 
-from ppgssl.errors import EvaluationError
-from ppgssl.records import FloatArray
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.records import FloatArray
+from ppgssl.core.schema import Schema
 
 N_BINS = 10
 # Of training patients, as a share: a number outside their middle, a distance beyond it, is out of the ordinary.
@@ -20,11 +21,7 @@ DISTANCE_QUANTILE = 0.99
 _N_PARTS = 5
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Reference(_Model):
+class Reference(Schema):
     """One quantity over training patients. No value of a single patient is in it but, for few patients, nearly so."""
 
     name: str
@@ -92,7 +89,7 @@ def bin_shares(values: FloatArray, edges: FloatArray) -> FloatArray:
     return np.asarray(counts / max(len(values), 1))
 
 
-class Neighbourhood(_Model):
+class Neighbourhood(Schema):
     """How far features are from those of training patients."""
 
     centre: list[float]

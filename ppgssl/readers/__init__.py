@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ppgssl.config import problems, suggest
-from ppgssl.errors import ConfigError
+from ppgssl.core.config.loading import problems
+from ppgssl.core.errors import ConfigError
+from ppgssl.core.text import suggest
 from ppgssl.readers.arrays import ArrayOptions, open_arrays
 from ppgssl.readers.binary import BinaryOptions, open_binary
 from ppgssl.readers.delimited import DelimitedOptions, open_delimited

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.lib import format as npy_format
 from pydantic import BaseModel, ConfigDict, Field
 
-from ppgssl.errors import ReadError
+from ppgssl.core.errors import ReadError
+from ppgssl.core.records import Signal
 from ppgssl.readers.matlab import MatlabError, is_version_7_3, matlab_variables
 from ppgssl.readers.matlab_hdf5 import Index, StoredArray, hdf5_array, hdf5_names
 from ppgssl.readers.raw_files import (
@@ -30,7 +31,6 @@ from ppgssl.readers.raw_files import (
     read_range,
 )
 from ppgssl.readers.raw_recordings import Column, RawRecording, span
-from ppgssl.records import Signal
 
 Result = TypeVar("Result")
 

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ppgssl.errors import ReadError
+from ppgssl.core.errors import ReadError
+from ppgssl.core.records import Signal
 from ppgssl.readers.raw_files import as_samples, check_rate, file_size, position, read_range
 from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory, span
-from ppgssl.records import Signal
 
 # A file of up to so many bytes is read whole when it is opened: half an hour of eight channels at 80 Hz.
 _SHORT_BYTES = 4_000_000

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ppgssl.errors import ReadError
+from ppgssl.core.errors import ReadError
+from ppgssl.core.records import FloatArray, Signal
 from ppgssl.readers.long_text import index_lines
 from ppgssl.readers.raw_files import check_rate, check_samples, file_size, position, read_bytes
 from ppgssl.readers.raw_recordings import Column, RawRecording, Signals, in_memory, span
-from ppgssl.records import FloatArray, Signal
 
 _DELIMITERS = (b";", b"\t", b",", b"|")
 _NAMES = {b";": "semicolon", b"\t": "tab", b",": "comma", b"|": "|", b" ": "white space"}

@@ -22,10 +22,10 @@ import edfio
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ppgssl.errors import ReadError
+from ppgssl.core.errors import ReadError
+from ppgssl.core.records import FloatArray, IntArray, Signal
 from ppgssl.readers.raw_files import check_size, file_size, in_words, position, read_range
 from ppgssl.readers.raw_recordings import Column, RawRecording, span
-from ppgssl.records import FloatArray, IntArray, Signal
 
 Result = TypeVar("Result")
 

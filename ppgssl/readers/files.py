@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from ppgssl.config import Cohort, suggest
-from ppgssl.errors import ConfigError
-from ppgssl.records import Reject
+from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.errors import ConfigError
+from ppgssl.core.records import Reject
+from ppgssl.core.text import suggest
 
 FIELDS = ("patient", "visit", "recording")
 _FIELD = re.compile(r"\{(\w*)(?::((?:[^{}]|\{[^{}]*\})*))?\}")

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
-from ppgssl.errors import ReadError
+from ppgssl.core.errors import ReadError
 from ppgssl.readers.raw_files import file_size, in_words, read_range
 
 _CHUNK_BYTES = 1_000_000

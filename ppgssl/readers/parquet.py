@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from ppgssl.errors import ReadError
+from ppgssl.core.errors import ReadError
+from ppgssl.core.records import IntArray, Signal
 from ppgssl.readers.raw_files import as_samples, check_rate, check_size, file_size, in_words, position
 from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory, span
-from ppgssl.records import IntArray, Signal
 
 Result = TypeVar("Result")
 

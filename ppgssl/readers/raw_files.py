@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ppgssl.config import suggest
-from ppgssl.errors import ConfigError, ReadError
-from ppgssl.records import FloatArray
+from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.records import FloatArray
+from ppgssl.core.text import suggest
 
 # What cannot be read in stretches is parsed whole, several files at a time, at several times its size in memory. A day
 # of two channels at 125 Hz has 0.17 GB as float64.

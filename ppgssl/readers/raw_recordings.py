@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ppgssl.records import Signal
+from ppgssl.core.records import Signal
 
 Column = str | int
 Signals = dict[Column, Signal]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ppgssl.config import Cohort, TrendName
-from ppgssl.errors import ReadError
-from ppgssl.provenance import file_sha256
+from ppgssl.core.config.cohort import Cohort, TrendName
+from ppgssl.core.errors import ReadError
+from ppgssl.core.provenance import file_sha256
+from ppgssl.core.records import FloatArray, Recording, Signal
 from ppgssl.readers import get_reader
 from ppgssl.readers.files import SourceFile
 from ppgssl.readers.raw_recordings import Column, RawRecording
 from ppgssl.readers.trends import read_trends
-from ppgssl.records import FloatArray, Recording, Signal
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ppgssl.config import DeviceTrends, TrendName
-from ppgssl.errors import ReadError
+from ppgssl.core.config.cohort import DeviceTrends, TrendName
+from ppgssl.core.errors import ReadError
+from ppgssl.core.records import FloatArray
 from ppgssl.readers.raw_files import position, read_bytes
-from ppgssl.records import FloatArray
 
 
 def read_trends(path: Path, trends: DeviceTrends) -> dict[TrendName, FloatArray]:

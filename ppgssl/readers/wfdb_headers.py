@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from ppgssl.errors import ReadError
+from ppgssl.core.errors import ReadError
 from ppgssl.readers.raw_files import read_bytes
 
 SUFFIX = ".hea"

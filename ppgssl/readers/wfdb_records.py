@@ -22,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field
 # not exist, and fail on differing skews, on skewed FLAC and on digital samples of format 61. They all call this one.
 from wfdb.io._signal import _rd_segment  # type: ignore[import-untyped]
 
-from ppgssl.errors import ReadError
+from ppgssl.core.errors import ReadError
+from ppgssl.core.records import FloatArray, Signal
 from ppgssl.readers.raw_files import check_samples, position
 from ppgssl.readers.raw_recordings import Column, RawRecording, Signals, span
 from ppgssl.readers.wfdb_headers import (
@@ -38,7 +39,6 @@ from ppgssl.readers.wfdb_headers import (
     read_header,
     size_of,
 )
-from ppgssl.records import FloatArray, Signal
 
 Result = TypeVar("Result")
 

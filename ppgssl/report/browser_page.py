@@ -10,8 +10,8 @@ from typing import Any
 
 import jinja2
 
-from ppgssl.provenance import write_atomically
-from ppgssl.report import rounding
+from ppgssl.core.provenance import write_atomically
+from ppgssl.report.text import rounding
 
 _TEMPLATE = "inspect.html"
 
@@ -45,7 +45,7 @@ class PageContent:
     Attributes
     ----------
     summary : mapping
-        Of the whole store; see :func:`ppgssl.inspection.inspect_store`.
+        Of the whole store; see :func:`ppgssl.stages.inspect.inspect_store`.
     settings : mapping
         How segments were cut and judged, and what of them is drawn.
     table : mapping

@@ -8,13 +8,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from ppgssl.errors import ReportError
+from ppgssl.core.errors import ReportError
+from ppgssl.core.results.study import Results
 from ppgssl.report.document import Encoder, Section, cited_keys, link_names
+from ppgssl.report.figures.style import to_svg
 from ppgssl.report.fonts import missing_letters
-from ppgssl.report.methods import configuration
-from ppgssl.report.sections import make_sections
-from ppgssl.report.style import to_svg
-from ppgssl.results import Results
+from ppgssl.report.sections.contents import make_sections
+from ppgssl.report.text.methods import configuration
 
 _LETTERS_SHOWN = 12
 

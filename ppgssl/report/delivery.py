@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ppgssl.core.results.study import Results
 from ppgssl.report.composition import compose
 from ppgssl.report.exports import write_exports
 from ppgssl.report.html import write_html
 from ppgssl.report.pdf import PaperName, write_pdf
-from ppgssl.results import Results
 
 
 @dataclass(frozen=True)

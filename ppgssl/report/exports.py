@@ -16,12 +16,12 @@ from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
-from ppgssl.report.codebook import MEANINGS
 from ppgssl.report.composition import Composition
 from ppgssl.report.document import Flow, Picture, Section, Table, Text, words
+from ppgssl.report.figures.style import SCREEN_FONTS, set_fonts
 from ppgssl.report.pdf import figure_pages
-from ppgssl.report.style import SCREEN_FONTS, set_fonts
-from ppgssl.report.tidy import TIDY, tidy_tables
+from ppgssl.report.tables.codebook import MEANINGS
+from ppgssl.report.tables.tidy import TIDY, tidy_tables
 
 FOLDER = "report"
 WORKBOOK_FILE = "tables.xlsx"

@@ -11,11 +11,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from ppgssl.errors import ReportError
-from ppgssl.provenance import write_atomically
+from ppgssl.core.errors import ReportError
+from ppgssl.core.provenance import write_atomically
 from ppgssl.report.composition import Composition
 from ppgssl.report.document import BREAK
-from ppgssl.report.style import SCREEN_FONTS, set_fonts
+from ppgssl.report.figures.style import SCREEN_FONTS, set_fonts
 
 PAGE_FILE = "report.html"
 _TEMPLATE = "report.html"

@@ -16,12 +16,12 @@ from typing import Any, Literal
 
 import typst
 
-from ppgssl.errors import ReportError
+from ppgssl.core.errors import ReportError
+from ppgssl.core.results.study import Results
 from ppgssl.report.composition import Composition, compose
 from ppgssl.report.document import breakable
+from ppgssl.report.figures.style import PRINT_FONTS, set_fonts
 from ppgssl.report.fonts import fallback_fonts
-from ppgssl.report.style import PRINT_FONTS, set_fonts
-from ppgssl.results import Results
 
 REPORT_FILE = "report.pdf"
 # PDF/A-2a (ISO 19005-2) for archives, PDF/UA-1 (ISO 14289-1) for screen readers.

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ppgssl.pretraining_options import (
+from ppgssl.core.config.pretraining import (
     AnyAugmentation,
     NoiseOptions,
     PermutationOptions,

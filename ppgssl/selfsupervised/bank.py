@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ppgssl.errors import TrainingError
+from ppgssl.core.errors import TrainingError
 from ppgssl.selfsupervised.sampling import Locality
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from ppgssl.errors import TrainingError
-from ppgssl.pretraining_options import Pretraining
-from ppgssl.provenance import fingerprint
+from ppgssl.core.config.pretraining import Pretraining
+from ppgssl.core.errors import TrainingError
+from ppgssl.core.provenance import fingerprint
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE
 
 CHECKPOINT_FILE = "checkpoint.pt"

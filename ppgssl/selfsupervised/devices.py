@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from lightning_fabric import Fabric
 
-from ppgssl.provenance import peak_memory_mb
+from ppgssl.core.provenance import peak_memory_mb
 from ppgssl.selfsupervised.distributed import ALONE, Team, cluster_environment
 
 Precision = Literal["bf16-mixed", "32-true"]

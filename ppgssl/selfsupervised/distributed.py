@@ -14,7 +14,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from torch import Tensor
 
-from ppgssl.errors import ConfigError
+from ppgssl.core.errors import ConfigError
 
 Result = TypeVar("Result")
 

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ppgssl.errors import StoreError
-from ppgssl.pretraining_options import EncoderShape
-from ppgssl.provenance import file_sha256, fingerprint, write_atomically
+from ppgssl.core.config.pretraining import EncoderShape
+from ppgssl.core.errors import StoreError
+from ppgssl.core.provenance import file_sha256, fingerprint, write_atomically
 from ppgssl.selfsupervised.encoders import ENCODERS
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppgssl.records import FloatArray
+from ppgssl.core.records import FloatArray
 
 # A representation that lives in fewer directions than this tells segments apart by hardly more than one number.
 MIN_EFFECTIVE_RANK = 2.0

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
-from ppgssl.errors import StoreError
-from ppgssl.provenance import fingerprint, write_atomically
-from ppgssl.records import modality
+from ppgssl.core.errors import StoreError
+from ppgssl.core.provenance import fingerprint, write_atomically
+from ppgssl.core.records import modality
+from ppgssl.core.schema import Schema
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE, read_model
 from ppgssl.store.processing import band_hz
@@ -20,11 +21,7 @@ from ppgssl.store.study_data import StudyData
 _SECTION = "input"
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ChannelDescription(_Model):
+class ChannelDescription(Schema):
     """One input channel: its pass band, and whether the systolic upstroke points down (``auto``: look at the pulses).
 
     An optional channel may be missing: all its samples are 0 then, which training has prepared the encoder for.
@@ -36,14 +33,14 @@ class ChannelDescription(_Model):
     is_optional: bool = False
 
 
-class CohortConstants(_Model):
+class CohortConstants(Schema):
     """Normalisation ``cohort``: ``(samples - offset) * scale`` of band-passed samples, a number for each channel."""
 
     offset: list[float]
     scale: list[float]
 
 
-class InputDescription(_Model):
+class InputDescription(Schema):
     """Segments as an encoder was trained on them.
 
     Attributes
@@ -68,8 +65,8 @@ class InputDescription(_Model):
     step_s: float
     find_defects: bool = True
     normalisation: Literal["segment", "cohort", "ac_dc", "fixed"]
-    fixed: dict[str, tuple[float, float]] = {}
-    cohorts: dict[str, CohortConstants] = {}
+    fixed: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    cohorts: dict[str, CohortConstants] = Field(default_factory=dict)
 
     @property
     def channel_names(self) -> list[str]:

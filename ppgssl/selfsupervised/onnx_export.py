@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ppgssl.errors import ConfigError, StoreError
+from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.selfsupervised.encoder_io import load_encoder, read_model
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.input_description import InputDescription, load_input_description

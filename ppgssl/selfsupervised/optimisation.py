@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from ppgssl.pretraining_options import Pretraining
+from ppgssl.core.config.pretraining import Pretraining
 
 # Values of the masked autoencoder of He et al. 2022, appendix A.
 _BETAS = (0.9, 0.95)

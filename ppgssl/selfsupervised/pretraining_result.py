@@ -14,9 +14,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ppgssl.errors import StoreError, TrainingError
-from ppgssl.provenance import file_sha256
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.errors import StoreError, TrainingError
+from ppgssl.core.provenance import file_sha256
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.checkpoints import remove_checkpoints
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE, load_encoder, read_model, save_encoder

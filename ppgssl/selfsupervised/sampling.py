@@ -11,8 +11,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ppgssl.errors import TrainingError
-from ppgssl.records import BoolArray, IntArray
+from ppgssl.core.errors import TrainingError
+from ppgssl.core.records import BoolArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ppgssl.records import FloatArray
+from ppgssl.core.records import FloatArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.sampling import Locality
 from ppgssl.store.streaming import StreamedSamples

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ppgssl.errors import TrainingError
-from ppgssl.pretraining_options import Pretraining, TwoViewsOptions
-from ppgssl.records import IntArray
+from ppgssl.core.config.pretraining import Pretraining, TwoViewsOptions
+from ppgssl.core.errors import TrainingError
+from ppgssl.core.records import IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.sampling import EpochSampler, Locality, PairSampler
 from ppgssl.selfsupervised.validation import MAX_SEGMENTS

@@ -7,7 +7,7 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 
 FlagArray = NDArray[np.uint8]
 

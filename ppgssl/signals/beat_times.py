@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.beats import REFRACTORY_S, STEEPNESS_SHARE
 
 # What a typical beat is like is learnt from this many pieces of 2 s, so that it follows a change of contact or posture.

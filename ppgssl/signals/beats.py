@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
 
 # Two beats are at least this far apart: somewhat less than a beat at 240 per minute.
 REFRACTORY_S = 0.2

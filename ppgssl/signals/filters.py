@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt, sosfilt_zi
 
-from ppgssl.errors import SignalError
-from ppgssl.records import FloatArray
+from ppgssl.core.errors import SignalError
+from ppgssl.core.records import FloatArray
 
-BANDS_HZ: dict[str, tuple[float, float]] = {"ppg": (0.5, 8.0), "ecg": (0.5, 40.0)}
 """Default pass band by modality; ``signal.band_hz`` of a cohort replaces it.
 
 ``ppg``: red, infrared, green and unnamed light alike, since wavelength changes how deep the light reaches and how large

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal.windows import hann
 
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.signals.beats import beat_interval, beat_similarity, find_beats
 from ppgssl.signals.segments import in_blocks
 

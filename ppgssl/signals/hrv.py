@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.signals.beat_times import BeatTimes, running_median
 
 MIN_INTERVALS = 5

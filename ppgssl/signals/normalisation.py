@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppgssl.errors import SignalError
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.errors import SignalError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)

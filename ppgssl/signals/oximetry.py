@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.signals.beat_times import BeatTimes, median_within, pulse_heights
 
 MIN_BEATS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ppgssl.records import FloatArray
+from ppgssl.core.records import FloatArray
 
 # Slopes are taken over this long, so that noise between neighbouring samples does not count.
 _LAG_S = 0.02

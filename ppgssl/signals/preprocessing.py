@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppgssl.records import BoolArray, FloatArray
+from ppgssl.core.config.fixed import BRIDGE_S
+from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.signals.artefacts import Defect, FlagArray, find_defects, is_spotless, mark, runs
 from ppgssl.signals.filters import bandpass, check_band
 from ppgssl.signals.resampling import check_rates, resample, resampled_length
 
 # The longest defect that is interpolated instead of splitting the recording.
-BRIDGE_S = 0.2
 # A good stretch shorter than this, between two defects, holds no beat that could be told from its baseline.
 SHORTEST_STRETCH_S = 1.0
 # Across a jump the signal must come back to this share of the excursion, or the level has shifted.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ppgssl.records import FloatArray, IntArray
+from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.signals.beat_times import BeatTimes, median_within
 
 ARRIVAL_S = (0.05, 0.6)

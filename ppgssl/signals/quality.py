@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len, rfft
 from scipy.signal.windows import hann
 
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.config.fixed import TOLERATED_SHARE
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.artefacts import Defect, FlagArray
 from ppgssl.signals.beats import Beats, beat_similarity, find_beats
 from ppgssl.signals.segments import in_blocks
 
 # A segment is defective if more than this share of it is interpolated.
-TOLERATED_SHARE = 0.05
 # Pulse waves have their power here, at any heart rate from 30 to 240 per minute.
 _PULSE_HZ = (0.5, 8.0)
 # Power below this (39 beats per minute) is more often baseline movement than pulse.
@@ -208,7 +208,7 @@ def sqi(segments: FloatArray, *, fs_hz: float, modality: str = "ppg") -> FloatAr
     fs_hz : float
         Sampling rate.
     modality : "ppg" or "ecg"
-        See :func:`ppgssl.records.modality`.
+        See :func:`ppgssl.core.records.modality`.
 
     Returns
     -------

@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 from scipy.signal import resample_poly
 
-from ppgssl.errors import SignalError
-from ppgssl.records import FloatArray
+from ppgssl.core.errors import SignalError
+from ppgssl.core.records import FloatArray
 
 # Keeps time to a millisecond a day at any pair of rates; a nearer fraction would need a longer filter.
 _MAX_DENOMINATOR = 10_000

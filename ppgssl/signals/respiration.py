@@ -6,7 +6,7 @@ import numpy as np
 from scipy.fft import rfft
 from scipy.signal.windows import hann
 
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.beat_times import BeatTimes, pulse_heights, running_median, vertex
 from ppgssl.signals.hrv import normal_intervals
 

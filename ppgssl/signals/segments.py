@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ppgssl.errors import SignalError
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.errors import SignalError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 
 _BLOCK = 256
 

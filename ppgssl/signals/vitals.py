@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ppgssl.records import FloatArray, IntArray, modality
+from ppgssl.core.records import FloatArray, IntArray, modality
 from ppgssl.signals.beat_times import BeatTimes, ecg_beats, ppg_beats
 from ppgssl.signals.heart_rate import heart_rate
 from ppgssl.signals.hrv import heart_rate_variability

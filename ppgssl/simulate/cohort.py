@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ppgssl.config import suggest
+from ppgssl.core.text import suggest
 from ppgssl.simulate.descriptions import cohort_yaml, readme, study_yaml
 from ppgssl.simulate.findings import PREVALENCE
 from ppgssl.simulate.layouts import LAYOUTS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.simulate.waveform import Light
 
 FULL_SCALE = 65_535

@@ -14,8 +14,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from ppgssl.errors import ConfigError
-from ppgssl.records import FloatArray
+from ppgssl.core.errors import ConfigError
+from ppgssl.core.records import FloatArray
 
 PREVALENCE = 0.126
 """Share of hospitalized children in the published test set: 26 of 207 (Mwaniki et al. 2023)."""

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from ppgssl.records import BoolArray, FloatArray
+from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.simulate.findings import (
     MEASURED,
     PARTS,

@@ -8,16 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from ppgssl.records import FloatArray
-from ppgssl.simulate.findings import (
-    MEASURED,
-    PARTS,
-    RECORDED,
-    SIGNS,
-    age_shares,
-    outcome_probability,
-    part_means,
-)
+from ppgssl.core.records import FloatArray
+from ppgssl.simulate.findings import MEASURED, PARTS, RECORDED, SIGNS, age_shares, outcome_probability, part_means
 
 # What is possible: values beyond are those at the limits.
 _RANGES = {

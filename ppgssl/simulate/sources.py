@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ppgssl.errors import ConfigError
-from ppgssl.records import FloatArray
+from ppgssl.core.errors import ConfigError
+from ppgssl.core.records import FloatArray
 from ppgssl.simulate.devices import Acquired, Device, acquire, simulate_devices
 from ppgssl.simulate.layouts import FS_HZ, LAYOUTS, RecordingName
 from ppgssl.simulate.physiology import simulate_patients, simulate_reading

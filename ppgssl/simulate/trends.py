@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from ppgssl.records import BoolArray, FloatArray
+from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.simulate.devices import Acquired
 from ppgssl.simulate.waveform import Light, Vitals
 

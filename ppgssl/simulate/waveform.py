@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ppgssl.records import FloatArray
+from ppgssl.core.records import FloatArray
 
 _PHASES = np.arange(512) / 512
 # SD of the wavering, on the scale of vascular tone.

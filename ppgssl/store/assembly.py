@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ppgssl.config import InputChannel, Inputs, Segmentation
-from ppgssl.errors import ConfigError, StoreError
-from ppgssl.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.config.cohort import Segmentation
+from ppgssl.core.config.study import InputChannel, Inputs
+from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.normalisation import Moments, segment_moments
-from ppgssl.store.blocks import Described, RowGroup, row_groups
 from ppgssl.store.memory import samples_budget
+from ppgssl.store.row_groups import Described, RowGroup, row_groups
 from ppgssl.store.segmenting import LOW_SQI, concatenate, ensure_grid, is_accepted
 from ppgssl.store.streaming import Places, StreamedSamples
 from ppgssl.store.tables import CohortStore

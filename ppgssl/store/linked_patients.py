@@ -1,7 +1,7 @@
 """Patients who hold the same recording: one person under two ids, or a file that was put under the wrong one.
 
 Patients of two cohorts with the same pseudonym, made with the same key, are one person, and linked likewise: see
-:mod:`ppgssl.readers.pseudonyms`.
+:mod:`ppgssl.readers.privacy.pseudonyms`.
 
 The data cannot say which. Ingest uses neither copy; but the other recordings of the two patients, their rows of the
 clinical table and their outcomes may still be those of one person. So they stay on one side of every split.

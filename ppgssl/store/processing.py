@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ppgssl.config import Cohort, TrendName
-from ppgssl.records import FloatArray, Recording, Signal, modality
+from ppgssl.core.config.cohort import Cohort, TrendName
+from ppgssl.core.config.fixed import BANDS_HZ
+from ppgssl.core.records import FloatArray, Recording, Signal, modality
 from ppgssl.signals.artefacts import Defect
-from ppgssl.signals.filters import BANDS_HZ, check_band
+from ppgssl.signals.filters import check_band
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import Processed, preprocess_all
 from ppgssl.signals.resampling import check_rates
-from ppgssl.store.tables import StoredChannel, StoredRecording
+from ppgssl.store.rows import StoredChannel, StoredRecording
 
 # Raw samples that are filtered in one go: several arrays of this size in float64 are held at a time.
 _BATCH_SAMPLES = 1_000_000
@@ -37,7 +38,7 @@ class Piece:
     duration_s : float or None
         Of what is stored; all that there is by default.
     start_s, n_of_source
-        See :class:`~ppgssl.store.tables.StoredRecording`.
+        See :class:`~ppgssl.store.rows.StoredRecording`.
     """
 
     recording: Recording

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ppgssl.config import Cohort, Segmentation
-from ppgssl.records import FloatArray, IntArray, modality
+from ppgssl.core.config.cohort import Cohort, Segmentation
+from ppgssl.core.records import FloatArray, IntArray, modality
 from ppgssl.signals.quality import segment_defects, sqi
 from ppgssl.signals.segments import cut, segment_starts
 from ppgssl.signals.vitals import VITALS, VitalChannel, segment_vitals
-from ppgssl.store.tables import CohortStore, StoredChannel, StoredRecording
+from ppgssl.store.rows import StoredChannel, StoredRecording
+from ppgssl.store.tables import CohortStore
 
 LOW_SQI = "low_sqi"
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
 
-from ppgssl.config import Validation
-from ppgssl.errors import EvaluationError
+from ppgssl.core.config.study import Validation
+from ppgssl.core.errors import EvaluationError
 
 # Of each outcome among training patients: inner splits need them.
 _MIN_TRAINING = 2

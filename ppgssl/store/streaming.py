@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ppgssl.errors import StoreError
-from ppgssl.records import FloatArray, IntArray
-from ppgssl.store.blocks import RowGroup
+from ppgssl.core.errors import StoreError
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.store.row_groups import RowGroup
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ppgssl.config import ClinicalTable, Study, StudyCohort, load_cohort, suggest
-from ppgssl.errors import ConfigError, EvaluationError, StoreError
-from ppgssl.provenance import fingerprint
-from ppgssl.records import BoolArray
+from ppgssl.core.config.cohort import ClinicalTable
+from ppgssl.core.config.loading import load_cohort
+from ppgssl.core.config.study import Study, StudyCohort
+from ppgssl.core.errors import ConfigError, EvaluationError, StoreError
+from ppgssl.core.provenance import fingerprint
+from ppgssl.core.records import BoolArray
+from ppgssl.core.text import suggest
 from ppgssl.store.assembly import StudySegments, assemble, patient_key
 from ppgssl.store.linked_patients import linked_patients, shared_signals
 from ppgssl.store.splits import Fold, make_folds, split_notes

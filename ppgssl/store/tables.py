@@ -9,98 +9,51 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
-from deltalake import ColumnProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
-from numpy.typing import DTypeLike, NDArray
 from pyarrow.dataset import Dataset
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-from ppgssl.config import Cohort, TrendName, load_cohort, save_description
-from ppgssl.errors import StoreError
-from ppgssl.folder_lock import locked
-from ppgssl.provenance import fingerprint, write_atomically
-from ppgssl.records import FloatArray, Reject
+from ppgssl.core.config.cohort import Cohort, TrendName
+from ppgssl.core.config.loading import load_cohort, save_description
+from ppgssl.core.errors import StoreError
+from ppgssl.core.locks import locked
+from ppgssl.core.provenance import fingerprint, write_atomically
+from ppgssl.core.records import Reject
 from ppgssl.signals.vitals import VITALS
+from ppgssl.store.rows import (
+    CHANNEL_COLUMNS,
+    IDENTITY,
+    REJECTS_SCHEMA,
+    StoredRecording,
+    arrow_column,
+    device_columns,
+    rejects_frame,
+    stored_recording,
+    writer_properties,
+)
 
 COHORT_FILE = "cohort.yaml"
+
+
 FORMAT_FILE = "format.json"
+
+
 FORMAT = 2
 """Of the tables; a store of another format has to be made anew."""
-# Uncompressed size of a row group of samples: studies that stream their samples read one at a time.
-_ROW_GROUP_BYTES = 4_000_000
+
+
 _SYSTEM_ERROR = re.compile(r"[^:]+ \(os error \d+\)")
-JOINED = "joined recordings, split"
-"""Reason of the one kind of reject that takes nothing out: its subject is the raw file, which is held in pieces."""
-
-
-@dataclass(frozen=True)
-class StoredChannel:
-    """One channel of a stored recording, at the store's sampling rate; see :mod:`ppgssl.signals.preprocessing`.
-
-    Attributes
-    ----------
-    samples : float32 array, shape (n_samples,)
-        Band-passed and resampled; NaN where unusable.
-    flags : uint8 array, shape (n_samples,)
-        Defects of the raw signal.
-    baseline : float32 array, shape (ceil(duration in s),)
-        Raw level, one value a second.
-    amplitude : float
-        Range between the 5th and the 95th percentile of the usable samples, in the raw unit.
-    polarity : float
-        Score of :func:`ppgssl.signals.polarity.polarity` before any inversion; NaN where it was not asked for.
-    inverted : bool
-        Whether the samples were turned over.
-    """
-
-    samples: FloatArray
-    flags: NDArray[np.uint8]
-    baseline: FloatArray
-    amplitude: float
-    polarity: float = float("nan")
-    inverted: bool = False
-
-
-@dataclass(frozen=True)
-class StoredRecording:
-    """A row of ``recordings``: a recording, or a part of a long one.
-
-    ``start_s`` is where the part begins in its recording; ``n_of_source`` is how many rows the raw file makes in all,
-    so that a file of which some are missing can be told from a complete one. ``trends`` are the device's, from the
-    start of the part on.
-    """
-
-    recording_id: str
-    patient_id: str
-    visit: str
-    source: str
-    source_sha256: str
-    signal_sha256: str
-    source_fs_hz: float
-    duration_s: float
-    fs_hz: float
-    channels: dict[str, StoredChannel] = field(repr=False)
-    trends: Mapping[TrendName, FloatArray] = field(default_factory=dict, repr=False)
-    start_s: float = 0.0
-    n_of_source: int = 1
-
-
-_IDENTITY = [item.name for item in fields(StoredRecording) if item.name not in ("channels", "trends")]
-_REJECTS = pa.schema(
-    [(name, pa.string()) for name in ("stage", "unit", "subject", "reason", "detail", "source_sha256")]
-)
 
 
 class CohortStore:
@@ -197,7 +150,7 @@ class CohortStore:
         Recordings come last: what is said of a file is there before the file counts as read.
         """
         if len(rejects):
-            self._write("rejects", pa.Table.from_pandas(rejects, _REJECTS, preserve_index=False))
+            self._write("rejects", pa.Table.from_pandas(rejects, REJECTS_SCHEMA, preserve_index=False))
         if len(segments):
             self.append_segments(segments)
         if recordings:
@@ -222,7 +175,7 @@ class CohortStore:
         if len(before):
             self._delete("rejects", f"stage = '{stage}'")
         if len(now):
-            self._write("rejects", pa.Table.from_pandas(now, _REJECTS, preserve_index=False))
+            self._write("rejects", pa.Table.from_pandas(now, REJECTS_SCHEMA, preserve_index=False))
         return True
 
     def replace_patients(self, patients: pd.DataFrame) -> bool:
@@ -266,7 +219,7 @@ class CohortStore:
 
     # --- reading
 
-    def recordings(self, columns: Sequence[str] = tuple(_IDENTITY)) -> pd.DataFrame:
+    def recordings(self, columns: Sequence[str] = tuple(IDENTITY)) -> pd.DataFrame:
         """Columns of ``recordings`` that are not samples, sorted by recording."""
         if not self._exists("recordings"):
             return pd.DataFrame(columns=list(columns))
@@ -278,12 +231,12 @@ class CohortStore:
         """Stored recordings with their samples, a batch of rows in memory at a time, in no particular order."""
         if not self._exists("recordings"):
             return
-        wanted = [*_IDENTITY, *(f"{kind}_{name}" for name in channels for kind in _CHANNEL_COLUMNS)]
+        wanted = [*IDENTITY, *(f"{kind}_{name}" for name in channels for kind in CHANNEL_COLUMNS)]
         wanted += [f"trend_{name}" for name in self.trends]
         with self.reading("recordings") as held:
             for batch in held.to_batches(columns=wanted, batch_size=32, batch_readahead=1, fragment_readahead=1):
                 for number in range(batch.num_rows):
-                    yield _stored_recording(batch, number, channels, self.trends)
+                    yield stored_recording(batch, number, channels, self.trends)
 
     def segments(self, segment_s: float, step_s: float) -> pd.DataFrame:
         """Segments of one length and step, sorted by recording and start; empty if that grid was never cut.
@@ -307,7 +260,7 @@ class CohortStore:
     def rejects(self) -> pd.DataFrame:
         """All that ingest left out: ``stage``, ``unit``, ``subject``, ``reason``, ``detail``, ``source_sha256``."""
         if not self._exists("rejects"):
-            return _REJECTS.empty_table().to_pandas().astype(str)
+            return REJECTS_SCHEMA.empty_table().to_pandas().astype(str)
         frame = self._read("rejects").to_pandas()
         return frame.sort_values(["stage", "unit", "subject", "reason"], kind="stable", ignore_index=True)
 
@@ -365,7 +318,7 @@ class CohortStore:
             return held.to_table(columns=list(columns) if columns else None)
 
     def _write(self, name: str, table: pa.Table) -> None:
-        properties = _writer_properties(table.schema, table.nbytes, table.num_rows)
+        properties = writer_properties(table.schema, table.nbytes, table.num_rows)
         with self._writing(name) as folder:
             write_deltalake(folder, table, mode="append", writer_properties=properties)
 
@@ -373,7 +326,7 @@ class CohortStore:
         with self.reading(name) as held:  # What stays of a file is written anew.
             groups = [group for file in islice(held.get_fragments(), 1) for group in file.row_groups[:1]]
             sizes = [(group.total_byte_size, group.num_rows) for group in groups] or [(0, 1)]
-            properties = _writer_properties(held.schema, *sizes[0])
+            properties = writer_properties(held.schema, *sizes[0])
         with self._writing(name) as folder:
             DeltaTable(folder).delete(predicate, writer_properties=properties)
 
@@ -401,22 +354,16 @@ class CohortStore:
         return pa.schema(columns)
 
     def _recordings_table(self, recordings: Sequence[StoredRecording]) -> pa.Table:
-        columns = {name: pa.array([getattr(row, name) for row in recordings]) for name in _IDENTITY}
+        columns = {name: pa.array([getattr(row, name) for row in recordings]) for name in IDENTITY}
         for channel in self.channels:
-            for kind, arrow_type in _CHANNEL_COLUMNS.items():
+            for kind, arrow_type in CHANNEL_COLUMNS.items():
                 values = [getattr(row.channels[channel], kind) for row in recordings]
-                columns[f"{kind}_{channel}"] = _column(values, arrow_type)
+                columns[f"{kind}_{channel}"] = arrow_column(values, arrow_type)
         for name in self.trends:
             missing = np.zeros(0, dtype=np.float32)
             values = [np.asarray(row.trends.get(name, missing), dtype=np.float32) for row in recordings]
-            columns[f"trend_{name}"] = _column(values, pa.list_(pa.float32()))
+            columns[f"trend_{name}"] = arrow_column(values, pa.list_(pa.float32()))
         return pa.table(columns)
-
-
-def device_columns(trends: Sequence[str]) -> list[str]:
-    """Columns of ``segments`` that tell what the device displayed: medians, and the largest SQI."""
-    largest = ["device_sqi_max"] if "sqi" in trends else []
-    return [*(f"device_{name}" for name in trends), *largest]
 
 
 @contextmanager
@@ -474,85 +421,6 @@ def _check_format(folder: Path) -> None:
         )
 
 
-def _writer_properties(schema: pa.Schema, n_bytes: int, n_rows: int) -> WriterProperties:
-    """Samples, which no dictionary shortens and no query selects by, have their bytes transposed: they pack better.
-
-    ``n_bytes``, uncompressed, in ``n_rows`` decide how many rows make a row group.
-    """
-    if not any(pa.types.is_list(field.type) for field in schema):
-        return WriterProperties(compression="ZSTD", compression_level=1)
-    # Nested columns can be addressed by default alone, so the others are named.
-    other = {
-        field.name: ColumnProperties(dictionary_enabled=False, encoding="PLAIN")
-        for field in schema
-        if not pa.types.is_list(field.type)
-    }
-    samples = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE", encoding="BYTE_STREAM_SPLIT")
-    return WriterProperties(
-        compression="ZSTD",
-        compression_level=1,
-        default_column_properties=samples,
-        column_properties=other,
-        max_row_group_size=max(1, _ROW_GROUP_BYTES * n_rows // max(1, n_bytes)),
-    )
-
-
-def _column(values: Sequence[object], arrow_type: pa.DataType) -> pa.Array:
-    if not pa.types.is_list(arrow_type):
-        return pa.array(values, type=arrow_type)
-    arrays = [np.asarray(array) for array in values]
-    offsets = np.concatenate([[0], np.cumsum([len(array) for array in arrays])]).astype(np.int32)
-    flat = np.concatenate(arrays).view(np.int8) if arrow_type.value_type == pa.int8() else np.concatenate(arrays)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, type=arrow_type.value_type))
-
-
-_CHANNEL_COLUMNS = {
-    "samples": pa.list_(pa.float32()),
-    "flags": pa.list_(pa.int8()),
-    "baseline": pa.list_(pa.float32()),
-    "amplitude": pa.float64(),
-    "polarity": pa.float32(),
-    "inverted": pa.bool_(),
-}
-
-
-def _stored_recording(
-    batch: pa.RecordBatch, number: int, channels: Sequence[str], trends: Sequence[TrendName]
-) -> StoredRecording:
-    held = {
-        channel: StoredChannel(
-            samples=_values(batch, f"samples_{channel}", number, np.float32),
-            flags=_values(batch, f"flags_{channel}", number, np.uint8),
-            baseline=_values(batch, f"baseline_{channel}", number, np.float32),
-            **{kind: batch.column(f"{kind}_{channel}")[number].as_py() for kind in _SCALARS},
-        )
-        for channel in channels
-    }
-    identity = {name: batch.column(name)[number].as_py() for name in _IDENTITY}
-    device = {name: _values(batch, f"trend_{name}", number, np.float32) for name in trends}
-    return StoredRecording(**identity, channels=held, trends=device)
-
-
-_SCALARS = ("amplitude", "polarity", "inverted")
-
-
-def _values(batch: pa.RecordBatch, column: str, number: int, dtype: DTypeLike) -> Any:
-    values: pa.Array = batch.column(column)[number].values  # noqa: PD011 - a list of Arrow, not of pandas
-    return np.asarray(values, dtype=dtype)
-
-
 def _signal_settings(cohort: Cohort) -> dict[str, object]:
     dump = cohort.model_dump(mode="json")
     return {key: dump[key] for key in ("signals", "signal", "segments", "quality", "vitals")}
-
-
-def rejects_frame(stage: str, rejects: Iterable[Reject]) -> pd.DataFrame:
-    """Rows of ``rejects``, sorted."""
-    return sourced_rejects_frame(stage, ((reject, "") for reject in rejects))
-
-
-def sourced_rejects_frame(stage: str, rejects: Iterable[tuple[Reject, str]]) -> pd.DataFrame:
-    """As :func:`rejects_frame`, of pairs of a reject and the hash of the raw file that it speaks of."""
-    rows = [{"stage": stage, **asdict(reject), "source_sha256": sha256} for reject, sha256 in rejects]
-    frame = pd.DataFrame(rows, columns=_REJECTS.names).astype(str)
-    return frame.sort_values(["stage", "unit", "subject", "reason"], kind="stable", ignore_index=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ppgssl.pretraining_options import AnyShape
+from ppgssl.core.config.pretraining import AnyShape
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.encoders.patch_transformer import PatchTransformer
 from ppgssl.selfsupervised.encoders.resnet1d import ResNet1d

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ppgssl.pretraining_options import AnyShape
+from ppgssl.core.config.pretraining import AnyShape
 
 _MIN_VARIANCE = 1e-6
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ppgssl.pretraining_options import PatchTransformerShape
+from ppgssl.core.config.pretraining import PatchTransformerShape
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 _MLP_RATIO = 4

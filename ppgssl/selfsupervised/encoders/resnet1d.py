@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ppgssl.pretraining_options import ResNet1dShape
+from ppgssl.core.config.pretraining import ResNet1dShape
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.encoders.layers import SubPixelUp, convolution, normalisation
 

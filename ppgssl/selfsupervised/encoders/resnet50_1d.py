@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ppgssl.pretraining_options import ResNet50Shape
+from ppgssl.core.config.pretraining import ResNet50Shape
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.encoders.layers import SubPixelUp
 

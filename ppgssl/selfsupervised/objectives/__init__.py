@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ppgssl.pretraining_options import Pretraining
+from ppgssl.core.config.pretraining import Pretraining
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.autoencoder import Autoencoder
 from ppgssl.selfsupervised.objectives.base import Objective

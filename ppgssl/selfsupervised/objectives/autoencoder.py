@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ppgssl.pretraining_options import AutoencoderOptions
+from ppgssl.core.config.pretraining import AutoencoderOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.base import Draws, visible_channels
 from ppgssl.selfsupervised.objectives.reconstruction import ReconstructionObjective

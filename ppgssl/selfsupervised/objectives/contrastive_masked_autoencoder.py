@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ppgssl.pretraining_options import ContrastiveMaskedAutoencoderOptions
+from ppgssl.core.config.pretraining import ContrastiveMaskedAutoencoderOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.base import Draws
 from ppgssl.selfsupervised.objectives.contrastive_patient import ContrastivePatient

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ppgssl.pretraining_options import ContrastiveOptions
+from ppgssl.core.config.pretraining import ContrastiveOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.base import Draws
 from ppgssl.selfsupervised.objectives.projection import projection_head

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ppgssl.errors import TrainingError
-from ppgssl.pretraining_options import MaskOptions
+from ppgssl.core.config.pretraining import MaskOptions
+from ppgssl.core.errors import TrainingError
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.base import Draws, visible_channels
 from ppgssl.selfsupervised.objectives.reconstruction import ReconstructionObjective, is_present

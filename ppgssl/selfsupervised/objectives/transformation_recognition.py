@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ppgssl.pretraining_options import AnyAugmentation, TransformationRecognitionOptions
+from ppgssl.core.config.pretraining import AnyAugmentation, TransformationRecognitionOptions
 from ppgssl.selfsupervised.augmentations import augment, draw_augmentations
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.base import Draws, Objective, visible_channels

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from ppgssl.pretraining_options import TwoViewsOptions
+from ppgssl.core.config.pretraining import TwoViewsOptions
 from ppgssl.selfsupervised.augmentations import augment, draw_augmentations
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.gathering import gather_samples

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from ppgssl.pretraining_options import VicRegOptions
+from ppgssl.core.config.pretraining import VicRegOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.projection import projection_head
 from ppgssl.selfsupervised.objectives.two_views import TwoViewsObjective

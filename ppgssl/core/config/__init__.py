@@ -1,0 +1,1 @@
+"""What cohort.yaml and study.yaml hold."""

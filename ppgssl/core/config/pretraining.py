@@ -1,0 +1,349 @@
+"""What ``study.yaml`` says about self-supervised pretraining: encoders, objectives, augmentations and the training."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+
+from ppgssl.core.schema import Schema
+
+
+def _named(value: Any) -> Any:
+    """A name alone stands for the options of that name, all at their defaults."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _name_or(default: str) -> Any:
+    """Tells which options a mapping means: its ``name``, or the default where it names none."""
+
+    def name_of(value: Any) -> str:
+        found = value.get("name", default) if isinstance(value, dict) else getattr(value, "name", default)
+        return str(found)
+
+    return name_of
+
+
+# --- encoders --------------------------------------------------------------------------------------------------
+
+Representation = Annotated[
+    Literal["every-depth", "last"],
+    Field(
+        description="What stands for a segment: mean and SD over time of the feature maps of every depth, or the mean "
+        "over time of the last one (the published way)."
+    ),
+]
+
+
+class ResNet1dShape(Schema):
+    """Size of the compact, strided 1-D residual encoder."""
+
+    name: Literal["resnet1d"] = "resnet1d"
+    width: int = Field(
+        32, ge=4, le=512, description="Feature maps of the first stage; each further stage doubles them."
+    )
+    n_stages: int = Field(2, ge=1, le=6, description="Stages; each halves the time axis.")
+    blocks_per_stage: int = Field(1, ge=1, le=8)
+    kernel_size: int = Field(7, ge=3, le=63)
+    representation: Representation = "every-depth"
+
+    @field_validator("kernel_size")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("must be odd, so that the kernel has a centre")
+        return value
+
+
+class ResNet50Shape(Schema):
+    """Size of the published 50-layer 1-D residual encoder."""
+
+    name: Literal["resnet50-1d"]
+    width: int = Field(
+        64, ge=4, le=512, description="Feature maps inside the bottlenecks of the first stage; doubled by each stage."
+    )
+    n_features: int = Field(32, ge=2, le=4096, description="Features of the last map.")
+    representation: Representation = "last"
+
+
+class PatchTransformerShape(Schema):
+    """Size of the transformer over patches of samples."""
+
+    name: Literal["patch-transformer"]
+    patch_samples: int = Field(16, ge=2, le=1000, description="Samples of a patch, all channels of which make a token.")
+    width: int = Field(64, ge=8, le=2048, description="Features of a token.")
+    n_blocks: int = Field(4, ge=1, le=48)
+    n_heads: int = Field(4, ge=1, le=64)
+    representation: Representation = "every-depth"
+
+    @model_validator(mode="after")
+    def _divisible(self) -> PatchTransformerShape:
+        if self.width % self.n_heads:
+            raise ValueError(f"`width` must be a multiple of `n_heads`, and {self.width} is none of {self.n_heads}")
+        return self
+
+
+AnyShape = ResNet1dShape | ResNet50Shape | PatchTransformerShape
+EncoderShape = Annotated[
+    Annotated[ResNet1dShape, Tag("resnet1d")]
+    | Annotated[ResNet50Shape, Tag("resnet50-1d")]
+    | Annotated[PatchTransformerShape, Tag("patch-transformer")],
+    Discriminator(_name_or("resnet1d")),
+    BeforeValidator(_named),
+]
+
+
+# --- augmentations ---------------------------------------------------------------------------------------------
+
+
+class _Augmentation(Schema):
+    probability: float = Field(1.0, ge=0, le=1, description="Share of the segments that it is applied to.")
+
+
+class NoiseOptions(_Augmentation):
+    """Gaussian noise is added."""
+
+    name: Literal["noise"]
+    sd: float = Field(0.2, gt=0, le=10, description="SD of the noise, in SDs of the segment's channel.")
+
+
+class ScalingOptions(_Augmentation):
+    """All samples of a channel are multiplied by one number."""
+
+    name: Literal["scaling"]
+    sd: float = Field(0.3, gt=0, le=3, description="SD of the natural logarithm of the factor, drawn for each channel.")
+
+
+class NegationOptions(_Augmentation):
+    """Upside down."""
+
+    name: Literal["negation"]
+    probability: float = Field(0.5, ge=0, le=1, description="Share of the segments that it is applied to.")
+
+
+class TimeReversalOptions(_Augmentation):
+    """Backwards."""
+
+    name: Literal["time-reversal"]
+    probability: float = Field(0.5, ge=0, le=1, description="Share of the segments that it is applied to.")
+
+
+class PermutationOptions(_Augmentation):
+    """Cut into pieces, which change places; all channels alike."""
+
+    name: Literal["permutation"]
+    max_pieces: int = Field(5, ge=2, le=50, description="2 to this many pieces.")
+
+
+class TimeWarpingOptions(_Augmentation):
+    """Time runs faster here and slower there; all channels alike."""
+
+    name: Literal["time-warping"]
+    sd: float = Field(0.2, gt=0, le=1, description="SD of the natural logarithm of the local speed.")
+    n_knots: int = Field(4, ge=2, le=50, description="Places at which a speed is drawn.")
+
+
+AnyAugmentation = (
+    NoiseOptions | ScalingOptions | NegationOptions | TimeReversalOptions | PermutationOptions | TimeWarpingOptions
+)
+AugmentationOptions = Annotated[AnyAugmentation, Field(discriminator="name"), BeforeValidator(_named)]
+
+
+def _published_augmentations() -> list[AnyAugmentation]:
+    return [NoiseOptions(name="noise"), PermutationOptions(name="permutation")]
+
+
+def _all_augmentations() -> list[AnyAugmentation]:
+    return [
+        NoiseOptions(name="noise"),
+        ScalingOptions(name="scaling"),
+        NegationOptions(name="negation"),
+        TimeReversalOptions(name="time-reversal"),
+        PermutationOptions(name="permutation"),
+        TimeWarpingOptions(name="time-warping"),
+    ]
+
+
+# --- objectives ------------------------------------------------------------------------------------------------
+
+ReconstructionLoss = Annotated[
+    Literal["mse", "spectral", "sdsc", "sdsc+mse"],
+    Field(
+        description="mse: mean squared error; spectral: log-magnitude spectra at several resolutions; sdsc: overlap of "
+        "signed amplitudes (Dice); sdsc+mse: their hybrid."
+    ),
+]
+Pairs = Annotated[
+    Literal["patient", "segment"],
+    Field(
+        description="What belongs together: two non-overlapping segments of one patient (the published study), or two "
+        "augmentations of one segment."
+    ),
+]
+MinSegments = Annotated[
+    int,
+    Field(ge=2, description="Patients with fewer segments make no pairs; 16 in the published study."),
+]
+
+
+class AutoencoderOptions(Schema):
+    """All samples go in, and have to come back."""
+
+    name: Literal["autoencoder"]
+    loss: ReconstructionLoss = "mse"
+
+
+class MaskOptions(Schema):
+    """What is hidden from a masked autoencoder."""
+
+    mask_ratio: float = Field(0.5, gt=0, lt=1, description="Share of the samples that is hidden.")
+    mask_group_s: float = Field(0.2, gt=0, description="Length of one hidden stretch.")
+    mask_channels: Literal["together", "apart"] = Field(
+        "together", description="Whether the same times are hidden in all channels, or other ones in each."
+    )
+    loss: ReconstructionLoss = "mse"
+
+
+class MaskedAutoencoderOptions(MaskOptions):
+    """Stretches are hidden, and have to be filled in."""
+
+    name: Literal["masked-autoencoder"]
+
+
+class TwoViewsOptions(Schema):
+    """What belongs together."""
+
+    name: str
+    pairs: Pairs = "patient"
+    min_segments: MinSegments = 2
+    augmentations: list[AugmentationOptions] = Field(
+        default_factory=_published_augmentations, description="Each view goes through all of them, in this order."
+    )
+
+    @model_validator(mode="after")
+    def _views_differ(self) -> Self:
+        if self.pairs == "segment" and not any(augmentation.probability > 0 for augmentation in self.augmentations):
+            raise ValueError(
+                "`pairs: segment` needs `augmentations`: without them, both views of a segment are the same"
+            )
+        return self
+
+
+class ContrastiveOptions(TwoViewsOptions):
+    """How partners are told from strangers."""
+
+    temperature: float = Field(
+        0.1, gt=0, le=10, description="The lower it is, the more only the most similar strangers count."
+    )
+    decoupled: bool = Field(False, description="Leave the positive pair out of the denominator (DCL).")
+    margin: float = Field(0.0, ge=0, lt=2, description="Taken off the similarity, -1 to 1, of the positive pair.")
+    projection_dim: int = Field(64, ge=2, le=8192, description="Dimensions in which similarity is measured.")
+
+
+class ContrastivePatientOptions(ContrastiveOptions):
+    """Segments that belong together have to be found among those of other patients (NT-Xent)."""
+
+    name: Literal["contrastive-patient"]
+
+
+class ContrastiveMaskedAutoencoderOptions(ContrastiveOptions, MaskOptions):
+    """Partners have to be found, and hidden stretches filled in."""
+
+    name: Literal["contrastive-masked-autoencoder"]
+    reconstruction_weight: float = Field(
+        5.0,
+        gt=0,
+        description="Weight of the loss of filling in, which is 1 for a flat line, beside that of finding partners.",
+    )
+
+
+class VicRegOptions(TwoViewsOptions):
+    """Two views get the same embedding, whose dimensions keep their variance and share no information."""
+
+    name: Literal["vicreg"]
+    similarity_weight: float = Field(25.0, ge=0, description="Of the squared difference between views.")
+    variance_weight: float = Field(25.0, ge=0, description="Of what dimensions lack of an SD of 1.")
+    covariance_weight: float = Field(1.0, ge=0, description="Of the squared covariances of dimensions.")
+    projection_dim: int = Field(
+        128,
+        ge=2,
+        le=8192,
+        description="Dimensions of which variance and covariance are taken; more than there are pairs in a batch "
+        "cannot all be unlike each other.",
+    )
+
+
+class TransformationRecognitionOptions(Schema):
+    """Which transformations was a segment put through?"""
+
+    name: Literal["transformation-recognition"]
+    transformations: list[AugmentationOptions] = Field(
+        default_factory=_all_augmentations,
+        min_length=1,
+        description="Each is applied to half of the segments, whatever its `probability`, and has to be told.",
+    )
+
+
+AnyObjective = (
+    AutoencoderOptions
+    | MaskedAutoencoderOptions
+    | ContrastivePatientOptions
+    | ContrastiveMaskedAutoencoderOptions
+    | VicRegOptions
+    | TransformationRecognitionOptions
+)
+ObjectiveOptions = Annotated[AnyObjective, Field(discriminator="name"), BeforeValidator(_named)]
+
+
+# --- training --------------------------------------------------------------------------------------------------
+
+
+class Pretraining(Schema):
+    """Self-supervised pretraining."""
+
+    objective: ObjectiveOptions = Field(
+        default_factory=lambda: ContrastiveMaskedAutoencoderOptions(name="contrastive-masked-autoencoder"),
+        description="The pretext task: its name, or a mapping of `name` and its options.",
+    )
+    encoder: EncoderShape = Field(
+        default_factory=ResNet1dShape, description="The encoder: its name, or a mapping of `name` and its size."
+    )
+    channel_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Chance that a channel is blanked, so that the encoder serves cohorts that lack one; never all.",
+    )
+    exposure: Literal["per-fold", "disjoint", "transductive"] = Field(
+        "per-fold",
+        description="What SSL on all recordings sees: training patients of each fold and the unlabelled cohorts; the "
+        "unlabelled cohorts alone, once; or everything, test patients too, which the report marks as transductive.",
+    )
+    n_steps: int = Field(1000, ge=1, description="Optimizer steps.")
+    batch_size: int = Field(64, ge=2, description="Segments (or pairs) of a step, over all devices.")
+    accumulate: int = Field(
+        1, ge=1, description="Parts in which a step's batch goes through the network, where memory is short."
+    )
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    warmup_fraction: float = Field(0.1, ge=0, le=0.9)
+    validation_fraction: float = Field(
+        0.1, gt=0, lt=0.9, description="Share of the patients held out to judge the loss."
+    )
+    evaluate_every: int = Field(100, ge=1, description="Steps between validation losses, checkpoints and log lines.")
+    precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
+        "auto",
+        description="auto: bf16-mixed on a GPU, and for resnet50-1d on a processor that multiplies bfloat16; 32-true "
+        "elsewhere.",
+    )
+    compile: bool = Field(
+        False, description="Compile the network first; that takes half a minute, and pays after thousands of steps."
+    )
+
+    @model_validator(mode="after")
+    def _parts_are_equal(self) -> Self:
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"`batch_size` must be a multiple of `accumulate`, and {self.batch_size} is none of {self.accumulate}"
+            )
+        return self

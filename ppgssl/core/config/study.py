@@ -1,0 +1,274 @@
+"""What ``study.yaml`` holds: cohorts, inputs, arms, validation and options of one analysis."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from ppgssl.core.config.arms import DEFAULT_ARMS, Arm, parse_arm
+from ppgssl.core.config.pretraining import ObjectiveOptions, PatchTransformerShape, Pretraining
+from ppgssl.core.schema import NAME_PATTERN, Name, Schema
+
+
+class StudyCohort(Schema):
+    """One cohort of a study."""
+
+    cohort: str | None = Field(None, description="Path of its cohort.yaml, relative to the study file.")
+    store: str | None = Field(None, description="Its store; by default `stores/<name>` in the study's output folder.")
+    role: Literal["labelled", "unlabelled"]
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.cohort is None and self.store is None:
+            raise ValueError("needs `cohort` (a cohort.yaml), `store` (a folder made by ingest), or both")
+        return self
+
+
+class InputChannel(Schema):
+    """One input channel of the encoder, and the cohort channels that may fill it, the best first."""
+
+    name: str
+    any_of: list[str] = Field(min_length=1)
+    optional: bool = Field(
+        False, description="True lets cohorts with none of `any_of` take part: for them this channel is all zeros."
+    )
+
+
+class Inputs(Schema):
+    """What one segment looks like to the encoder."""
+
+    channels: list[InputChannel] = Field(min_length=1)
+    fs_hz: float = Field(gt=0, le=1000)
+    segment_s: float = Field(gt=0)
+    step_s: float = Field(gt=0)
+    min_sqi: float = Field(0.5, ge=0, le=1)
+    normalisation: Literal["segment", "cohort", "ac_dc", "fixed"] = Field(
+        "segment",
+        description="segment: z-score of each segment and channel; cohort: mean and SD over training patients; ac_dc: "
+        "pulsatile part over baseline, in percent; fixed: the constants in `fixed`.",
+    )
+    fixed: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="Mean and SD of each input channel's raw level, for normalisation `fixed`."
+    )
+    memory_gb: float | None = Field(
+        None,
+        gt=0,
+        description="Memory for samples, in GB; half of what is available by default. A study with more is streamed "
+        "from its stores: slower, of the same segments, pretrained on in another random order.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [channel.name for channel in self.channels]
+        if len(set(names)) < len(names):
+            raise ValueError("two input channels have the same name")
+        if self.normalisation == "fixed" and set(self.fixed) != set(names):
+            raise ValueError(f"normalisation `fixed` needs `fixed: {{channel: [mean, sd]}}` for exactly {names}")
+        return self
+
+    @property
+    def segment_samples(self) -> int:
+        return round(self.segment_s * self.fs_hz)
+
+
+class Network(Schema):
+    """End-to-end training of encoder and linear head."""
+
+    n_epochs: int = Field(30, ge=1)
+    freeze_epochs: int = Field(5, ge=0, description="First epochs with a pretrained encoder frozen.")
+    patience: int = Field(8, ge=1, description="Epochs without a better inner-validation loss before stopping.")
+    batch_size: int = Field(64, ge=2)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    label_smoothing: float = Field(0.05, ge=0, lt=0.5)
+    validation_fraction: float = Field(0.2, gt=0, lt=0.9)
+    pooling: Literal["mean", "attention"] = Field(
+        "mean",
+        description="How segments make a patient: mean of their risks, or gated attention over their embeddings.",
+    )
+    n_models: int = Field(
+        3, ge=1, le=100, description="Networks fitted to bootstrap samples of the training patients, and averaged."
+    )
+
+
+class Validation(Schema):
+    """How patients are split into training and test."""
+
+    scheme: Literal["repeated-kfold", "single-split", "leave-one-site-out"] = "repeated-kfold"
+    n_folds: int = Field(5, ge=2, le=50)
+    n_repeats: int = Field(3, ge=1, le=1000)
+    test_fraction: float = Field(0.2, gt=0, lt=0.9, description="Of `single-split`, the published protocol.")
+    site: str | None = Field(
+        None, description="Of `leave-one-site-out`: the categorical or binary clinical variable that tells the site."
+    )
+    n_bootstrap: int = Field(2000, ge=100, le=1_000_000)
+    n_optimism: int = Field(
+        200,
+        ge=0,
+        le=10_000,
+        description="Refits of each regression arm to bootstrap samples of the patients, for optimism-corrected "
+        "performance and the stability of individual risks; 0 leaves both out.",
+    )
+
+    @model_validator(mode="after")
+    def _site_where_needed(self) -> Self:
+        if (self.scheme == "leave-one-site-out") != (self.site is not None):
+            raise ValueError("`site` names a clinical variable for the scheme leave-one-site-out, and only for it")
+        return self
+
+
+class Missing(Schema):
+    """What is done about missing covariates."""
+
+    method: Literal["median", "mice"] = Field(
+        "median",
+        description="median: the median or most frequent level of the training patients (the published way); mice: "
+        "multiple imputation by chained equations, learnt from training patients: risks are averaged over "
+        "imputations, and odds ratios pooled by Rubin's rules.",
+    )
+    n_imputations: int = Field(10, ge=2, le=200, description="Of mice.")
+
+
+class Decisions(Schema):
+    """Thresholds at which predictions are turned into decisions."""
+
+    sensitivity: float = Field(0.9, gt=0, lt=1, description="The threshold that reaches it on training patients.")
+    risks: list[float] = Field(
+        default_factory=list, description="Risks between 0 and 1 from which you would act, such as 0.1."
+    )
+    curve: tuple[float, float] | None = Field(
+        None, description="Range of risks of the decision curve; by default from 1 % to twice the prevalence or more."
+    )
+
+    @model_validator(mode="after")
+    def _are_risks(self) -> Self:
+        if any(not 0 < risk < 1 for risk in [*self.risks, *(self.curve or ())]):
+            raise ValueError("`risks` and `curve` hold risks between 0 and 1, both excluded")
+        if self.curve and self.curve[0] >= self.curve[1]:
+            raise ValueError("`curve` must be [low, high] with low < high")
+        return self
+
+
+class SubgroupOptions(Schema):
+    """A clinical variable by whose levels performance is told apart."""
+
+    variable: str
+    cuts: list[float] = Field(
+        default_factory=list, description="Of a numeric variable: limits of its groups; by default its median."
+    )
+
+
+class LearningCurveOptions(Schema):
+    """Performance over the number of labelled patients."""
+
+    fractions: list[float] = Field(
+        default=[0.25, 0.5, 0.75, 1.0], description="Shares of the training patients, each above 0 and at most 1."
+    )
+    n_draws: int = Field(3, ge=0, le=1000, description="Draws of training patients a fold and share; 0: no curve.")
+
+    @field_validator("fractions")
+    @classmethod
+    def _are_shares(cls, value: list[float]) -> list[float]:
+        if any(not 0 < share <= 1 for share in value):
+            raise ValueError("each share must be above 0 and at most 1, such as 0.25")
+        return sorted(set(value))
+
+
+BaselineName = Literal["untrained", "pca", "minirocket", "pulse-wave"]
+
+
+class Probe(Schema):
+    """What ``ppgssl probe`` compares, and for whom."""
+
+    objectives: list[ObjectiveOptions] = Field(
+        default_factory=list,
+        description="Pretext tasks to compare, each as in `pretraining.objective`; by default that one alone.",
+    )
+    baselines: list[BaselineName] = Field(
+        default=["untrained", "pca", "pulse-wave"],
+        description="untrained: an encoder with its first weights; pca: principal components of the segments; "
+        "minirocket: random convolution kernels (needs the extra `baselines`); pulse-wave: hand-made pulse wave, "
+        "rhythm and spectral features.",
+    )
+    cohorts: list[str] = Field(
+        default_factory=list, description="Names of the cohorts; by default all with `min_patients` patients."
+    )
+    variables: list[str] = Field(
+        default_factory=list,
+        description="Numeric clinical variables of the labelled cohort to probe for beside the vital signs; that which "
+        "`heart_rate` names always is one.",
+    )
+    min_patients: int = Field(
+        20, ge=5, description="Cohorts and quantities that are known for fewer patients are left out, and named."
+    )
+    n_folds: int = Field(3, ge=2, le=20, description="Each objective is pretrained once for each fold.")
+    n_repeats: int = Field(1, ge=1, le=100, description="Repetitions of the cross-validation with other folds.")
+
+
+class Study(Schema):
+    """One analysis: ``study.yaml``."""
+
+    name: Name = Field(pattern=NAME_PATTERN)
+    title: str = ""
+    description: str = ""
+    authors: str = ""
+    out: str = Field(description="Folder of everything the study makes, relative to the study file.")
+    cohorts: list[StudyCohort] = Field(min_length=1)
+    inputs: Inputs
+    outcome: str = Field(description="A binary variable of the labelled cohort; its second level is the event.")
+    covariates: list[str] = Field(default_factory=list)
+    heart_rate: str | None = Field(
+        None, description="Clinical variable for the heart-rate arm; by default the heart rate of the signals."
+    )
+    spo2: str | None = Field(
+        None, description="Clinical variable for the SpO2 of `vitals`; by default the SpO2 of the signals."
+    )
+    arms: list[str] = Field(
+        default_factory=lambda: list(DEFAULT_ARMS),
+        description="Rows of the results table: CLINICAL (heart-rate, vitals, covariates), FEATURES (ssl-labelled, "
+        "ssl-all, untrained, minirocket, pulse-wave; or two together: ssl-all+pulse-wave, ssl-labelled+pulse-wave, "
+        "untrained+pulse-wave) or CLINICAL+FEATURES, then maybe :LEARNER (elastic-net, "
+        "horseshoe, gradient-boosting; ridge logistic regression otherwise) and :late (one model each, risks "
+        "combined); or network-random, network-ssl-labelled, network-ssl-all.",
+    )
+    pretraining: Pretraining = Pretraining()
+    network: Network = Network()
+    validation: Validation = Validation()
+    missing: Missing = Missing()
+    decisions: Decisions = Decisions()
+    subgroups: list[SubgroupOptions] = Field(default_factory=list)
+    learning_curve: LearningCurveOptions = LearningCurveOptions()
+    probe: Probe = Probe()
+    seed: int = Field(2023, ge=0, lt=2**31)
+
+    @field_validator("arms")
+    @classmethod
+    def _arms_known(cls, value: list[str]) -> list[str]:
+        for name in value:
+            parse_arm(name)
+        return list(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        n_labelled = sum(cohort.role == "labelled" for cohort in self.cohorts)
+        if n_labelled != 1:
+            raise ValueError(f"a study has exactly one cohort of role `labelled`, this one has {n_labelled}")
+        if self.outcome in self.covariates:
+            raise ValueError(f"the outcome {self.outcome!r} cannot be a covariate of itself")
+        if not self.covariates and any(arm.clinical == "covariates" for arm in self.arm_list):
+            raise ValueError("an arm uses covariates, but `covariates` is empty: list some, or choose other arms")
+        shape = self.pretraining.encoder
+        if isinstance(shape, PatchTransformerShape) and shape.patch_samples > self.inputs.segment_samples:
+            raise ValueError(
+                f"`pretraining.encoder.patch_samples` is {shape.patch_samples}, more than the "
+                f"{self.inputs.segment_samples} samples of a segment ({self.inputs.segment_s:g} s at "
+                f"{self.inputs.fs_hz:g} Hz)"
+            )
+        if self.pretraining.exposure == "disjoint" and n_labelled == len(self.cohorts):
+            raise ValueError("pretraining on disjoint cohorts needs a cohort of role `unlabelled`")
+        return self
+
+    @property
+    def arm_list(self) -> list[Arm]:
+        return [parse_arm(name) for name in self.arms]

@@ -1,0 +1,43 @@
+"""One process at a time writes into a folder: two runs of one study would overwrite each other's half-made files."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ppgssl.core.errors import BusyError
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def locked(folder: Path, name: str) -> Iterator[None]:
+    """Be the only process that writes into a folder, which is made if absent.
+
+    The system lets go of the lock when the process ends, however it ends.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        What it is, for the message: ``the store DIR``.
+
+    Raises
+    ------
+    BusyError
+        If another process, or another part of this one, holds the lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"another process is writing into {name}. Wait until it is done, or stop it; then run the same "
+                "command again."
+            ) from None
+        except OSError:
+            pass  # Some network drives have no locks: users must see to it themselves there.
+        yield

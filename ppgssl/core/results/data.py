@@ -1,0 +1,137 @@
+"""What went in: patients, exclusions, findings of the data checks, quality, example waveforms, missing values."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ppgssl.core.results.base import ResultSchema
+
+
+class Exclusion(ResultSchema):
+    """How many units one reason took out of one cohort."""
+
+    unit: Literal["file", "recording", "segment", "patient", "cell"]
+    reason: str
+    n: int
+    examples: list[str] = Field(default_factory=list, description="Up to five identifiers, never clinical values.")
+
+
+class CohortFlow(ResultSchema):
+    """From files to patients analysed."""
+
+    cohort: str
+    title: str
+    role: Literal["labelled", "unlabelled"]
+    citation: str = ""
+    n_files: int
+    n_recordings: int = Field(description="Stored recordings.")
+    n_recordings_used: int = Field(description="Recordings with the input channels and at least one accepted segment.")
+    n_segments: int
+    n_segments_accepted: int
+    n_patients_table: int | None = Field(description="Rows of the clinical table; null without a table.")
+    n_patients_with_recordings: int
+    n_patients_analysed: int
+    n_events: int | None = None
+    exclusions: list[Exclusion] = Field(default_factory=list)
+
+
+class Finding(ResultSchema):
+    """A defect of the data that the pipeline met, what it did about it, and what a reader should make of it."""
+
+    cohort: str
+    kind: str = Field(description="Short title, for example `Identical signals under two patients`.")
+    text: str
+    severity: Literal["note", "caution"] = "note"
+
+
+class TableOneCell(ResultSchema):
+    """Summary of one variable in one group: n, then moments and quartiles, or a count."""
+
+    n: int = Field(description="Patients with a value.")
+    n_missing: int
+    mean: float | None = None
+    sd: float | None = None
+    median: float | None = None
+    q1: float | None = None
+    q3: float | None = None
+    count: int | None = None
+    fraction: float | None = None
+
+
+class TableOneRow(ResultSchema):
+    """One variable, or one level of a categorical variable."""
+
+    variable: str
+    label: str
+    unit: str = ""
+    kind: Literal["numeric", "binary", "categorical"]
+    level: str | None = None
+    overall: TableOneCell
+    without_event: TableOneCell
+    with_event: TableOneCell
+    smd: float | None = Field(None, description="Standardized mean difference, event minus no event.")
+
+
+class ChannelQuality(ResultSchema):
+    """Quality of one channel of one cohort over all its segments."""
+
+    cohort: str
+    channel: str
+    n_segments: int
+    n_accepted: int
+    sqi_histogram: list[int] = Field(
+        description="Counts of segments in 20 equal bins over 0..1; undefined SQI left out."
+    )
+    defects: dict[str, int] = Field(
+        description="Segments by their defect, for example gap, flat, clipped, jump, low_sqi."
+    )
+    heart_rate_bpm_quartiles: list[float] | None = Field(description="First quartile, median, third; null if none.")
+
+
+class SegmentMark(ResultSchema):
+    start_s: float
+    duration_s: float
+    accepted: bool
+    sqi: float | None
+    defect: str = ""
+
+
+class ExampleWaveform(ResultSchema):
+    """One recording as the pipeline saw it: filtered samples and the verdict on each segment."""
+
+    cohort: str
+    recording_id: str
+    channel: str
+    fs_hz: float
+    samples: list[float | None] = Field(description="At most 3,000 values; a gap is null.")
+    segments: list[SegmentMark]
+    caption: str = ""
+
+
+class MissingVariable(ResultSchema):
+    name: str
+    label: str
+    n_missing: int
+    n_missing_with_event: int
+    n: int
+
+
+class MissingData(ResultSchema):
+    """What was missing among covariates, and what was done about it."""
+
+    method: Literal["median", "mice"]
+    n_imputations: int = Field(1, description="Of mice; 1 otherwise.")
+    n_complete: int = Field(description="Patients with every covariate.")
+    n_patients: int
+    variables: list[MissingVariable]
+
+
+class LeakageCheck(ResultSchema):
+    """Who was tested against who had been seen; a check that fails stops the evaluation, or is told of."""
+
+    what: str = Field(description="The fitted part, or the kind of overlap looked for.")
+    n_checked: int
+    n_shared: int
+    text: str = ""

@@ -1,0 +1,14 @@
+"""The base of everything that is read from, or written to, a file: unknown keys are refused, and nothing changes."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+Name = str
+
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_\-]*$"
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,1 @@
+"""The clinical table: from a file to validated values."""

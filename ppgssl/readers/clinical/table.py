@@ -1,0 +1,411 @@
+"""The clinical table: one row a patient, checked against the dictionary of variables in cohort.yaml."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ppgssl.core.config.cohort import ClinicalTable, Variable
+from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.records import Reject
+from ppgssl.core.text import suggest
+from ppgssl.readers.clinical.date_offsets import days_from_first
+from ppgssl.readers.clinical.dates import fitting_formats, is_date_format, read_date, read_iso_date
+from ppgssl.readers.clinical.patient_ids import id_hint
+from ppgssl.readers.clinical.text_tables import TextTable, canonical_text, plain_number, read_text_table
+from ppgssl.readers.clinical.unit_suspects import unit_suspects
+
+__all__ = ["Clinical", "id_hint", "read_clinical", "unit_suspects"]
+
+# From so many values on, none of them fitting is a mistake in the description, and no accident of the data.
+_MIN_VALUES = 5
+_WRONG_KINDS = ("not a number", "not a date", "unknown level")
+# Of pairs of different patients that agree in every variable by chance; fewer expected, and a pair is worth a word.
+_MAX_EXPECTED_PAIRS = 0.05
+# A column that names events or visits holds few different values; of another one none is told.
+_MAX_VALUES_TOLD = 12
+
+
+@dataclass(frozen=True)
+class Clinical:
+    """The clinical table, checked.
+
+    Attributes
+    ----------
+    patients : DataFrame, index ``patient_id`` (str, as written in the table, or a pseudonym)
+        A column for each variable: float for numeric, transformed where the dictionary says so; 0.0 or 1.0 (the event)
+        for binary; the level for categorical; 'YYYY-MM-DD' for a date, or with pseudonyms a number of days. NaN, or
+        None of a level or date, where missing.
+    problems : list of Reject
+        ``unit`` "cell": became missing; "patient": left out; "row" and "variable": suspicious, and kept as it is.
+        Details name file, row and column, and never a clinical value.
+    rejected_ids : frozenset of str
+        Patients of the table that are left out.
+    n_rows : int
+        Rows below the header, without empty ones and without those that ``where`` leaves out.
+    n_left_out : int
+        Rows that ``where`` leaves out: no complaint, since the description asks for it.
+    """
+
+    patients: pd.DataFrame
+    problems: list[Reject] = field(default_factory=list)
+    rejected_ids: frozenset[str] = frozenset()
+    n_rows: int = 0
+    n_left_out: int = 0
+
+
+class _Cell(NamedTuple):
+    value: float | str | None  # None: missing
+    problem: str = ""
+
+
+class _Row(NamedTuple):
+    number: int
+    patient_id: str
+    cells: dict[str, _Cell]
+
+    def values(self) -> tuple[float | str | None, ...]:
+        return tuple(cell.value for cell in self.cells.values())
+
+
+def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str], str] | None = None) -> Clinical:
+    """Read and check the clinical table.
+
+    Rows that do not have the values that ``where`` asks for are left out first. A cell that is not what the dictionary
+    says becomes missing and is listed. Numbers that are equal are the same level, however they are written (``1``,
+    ``1.0``, `` 1``). Of a patient's rows with the same values one is kept; a patient whose rows contradict each other
+    is left out. Ids are texts and are compared exactly.
+
+    Parameters
+    ----------
+    table : ClinicalTable
+        Its description in ``cohort.yaml``.
+    root : Path
+        The cohort's folder.
+    pseudonym : callable, optional
+        From a patient's id to the name that takes its place. Patients are then in the order of these names, and dates
+        are days from the patient's first one; see :mod:`ppgssl.readers.clinical.date_offsets`.
+
+    Raises
+    ------
+    ConfigError
+        If the file is absent or no table, if it lacks a column that the dictionary names, if ``where`` fits no row, if
+        a date format gives no date, or if all values of a variable (five or more) are of another kind than the
+        dictionary says; every such mistake is listed.
+    """
+    _check_date_formats(table)
+    whole = _read_text(table, root)
+    places = _places(whole, table)
+    text = _chosen_rows(whole, table)
+    rows = _rows(text, table, places)
+    if pseudonym is not None:
+        rows = [row._replace(patient_id=_renamed(row.patient_id, pseudonym)) for row in rows]
+    _check_kinds(text, table, rows)
+    kept, problems, rejected = _one_row_each(text, table, rows)
+    patients = _frame(kept, table)
+    # Two variables of one column have the same bad cells: each is told once.
+    cell_problems = dict.fromkeys(
+        _bad_cell(text, row, name, table.variables[name], cell.problem)
+        for row in kept
+        for name, cell in row.cells.items()
+        if cell.problem
+    )
+    return Clinical(
+        patients=patients if pseudonym is None else days_from_first(patients.sort_index(), _dates(table)),
+        problems=[
+            *problems,
+            *cell_problems,
+            *_identical_patients(patients[_one_of_each_column(table)]),
+            *unit_suspects(patients, table),
+        ],
+        rejected_ids=frozenset(rejected),
+        n_rows=len(text.rows) + len(text.misshapen),
+        n_left_out=len(whole.rows) - len(text.rows),
+    )
+
+
+# --- file -> rows ----------------------------------------------------------------------------------------------
+
+
+def _check_date_formats(table: ClinicalTable) -> None:
+    problems = [
+        f"`clinical.variables.{name}.date_format`: {variable.date_format!r} does not give day, month and year. "
+        f"03/04/2020 is '%d/%m/%Y' or '%m/%d/%Y', 3-Apr-20 is '%d-%b-%y', 2020-04-03 13:45 is '%Y-%m-%d %H:%M'"
+        for name, variable in table.variables.items()
+        if variable.kind == "date" and not is_date_format(variable.date_format)
+    ]
+    if problems:
+        raise ConfigError("the dates of the clinical table are not described:", tuple(problems))
+
+
+def _read_text(table: ClinicalTable, root: Path) -> TextTable:
+    try:
+        return read_text_table(root / table.file, delimiter=table.delimiter, decimal=table.decimal, sheet=table.sheet)
+    except ReadError as error:
+        raise ConfigError(f"`clinical.file`: {error}") from None
+
+
+def _places(text: TextTable, table: ClinicalTable) -> dict[str, int]:
+    """Where the column of each key of the description stands; "" is the patient's id."""
+    wanted = {"": ("clinical.patient_column", table.patient_column)}
+    wanted |= {
+        name: (f"clinical.variables.{name}", variable.column or name) for name, variable in table.variables.items()
+    }
+    wanted |= {f"where {column}": ("clinical.where", column) for column in table.where}
+    known = [] if _is_headless(text) else text.columns
+    problems = [
+        f"`{key}`: {'more than one column' if column.strip() in text.columns else 'no column'} is named {column!r}"
+        f"{'' if column.strip() in text.columns else suggest(column, known)}"
+        for key, column in wanted.values()
+        if text.columns.count(column.strip()) != 1
+    ]
+    if problems:
+        message = f"the clinical table {text.name} does not fit its description. {_about_columns(text)}"
+        raise ConfigError(message, tuple(problems))
+    return {name: text.columns.index(column.strip()) for name, (_, column) in wanted.items()}
+
+
+def _is_headless(text: TextTable) -> bool:
+    """Whether row 1 seems to hold the values of a patient, which no message may show."""
+    cells = (cell for column in text.columns for cell in re.split(r"[;,\t|]", column))
+    return any(plain_number(cell, ".") is not None for cell in cells)
+
+
+def _about_columns(text: TextTable) -> str:
+    marks = [mark for mark in (";", "\t", ",", "|") if len(text.columns) == 1 and mark in text.columns[0]]
+    hint = f" If that is several columns, set `clinical.delimiter: {marks[0]!r}`." if marks else ""
+    if _is_headless(text):
+        return f"Row 1 holds numbers where the names of the columns are expected.{hint}"
+    return f"Its columns are: {', '.join(text.columns)}.{hint}"
+
+
+def _chosen_rows(text: TextTable, table: ClinicalTable) -> TextTable:
+    """The rows that ``where`` asks for."""
+    chosen = text.rows
+    for column, values in table.where.items():
+        place = text.columns.index(column.strip())
+        wanted = {canonical_text(value, ".") for value in values}
+        # What the column holds, once the conditions before it hold: a patient's id is not repeated in all of them.
+        found = dict.fromkeys(canonical_text(cells[place], table.decimal) for _, cells in chosen)
+        fitting = [row for row in chosen if canonical_text(row[1][place], table.decimal) in wanted]
+        if chosen and not fitting:
+            raise ConfigError(_nothing_chosen(text.name, column, values, list(found)))
+        chosen = fitting
+    return replace(text, rows=chosen)
+
+
+def _nothing_chosen(name: str, column: str, wanted: Sequence[str], found: Sequence[str]) -> str:
+    start = f"`clinical.where.{column}`: no row of {name} has {' or '.join(map(repr, wanted))} there"
+    if len(found) > _MAX_VALUES_TOLD:
+        return f"{start}, but {len(found)} different values. Is it the right column?"
+    return f"{start}, but {', '.join(map(repr, found))}. An empty cell is ''."
+
+
+def _rows(text: TextTable, table: ClinicalTable, places: dict[str, int]) -> list[_Row]:
+    marks = {canonical_text(mark, ".") for mark in table.missing}
+    readers = {name: _cell_reader(variable, table.decimal, text.is_typed) for name, variable in table.variables.items()}
+    return [
+        _Row(
+            number,
+            cells[places[""]],
+            {
+                name: _Cell(None)
+                if canonical_text(cells[places[name]], table.decimal) in marks
+                else read(cells[places[name]])
+                for name, read in readers.items()
+            },
+        )
+        for number, cells in text.rows
+    ]
+
+
+def _renamed(patient_id: str, pseudonym: Callable[[str], str]) -> str:
+    return pseudonym(patient_id) if patient_id.strip() else patient_id
+
+
+def _dates(table: ClinicalTable) -> list[str]:
+    return [name for name, variable in table.variables.items() if variable.kind == "date"]
+
+
+def _cell_reader(variable: Variable, decimal: str, is_typed: bool) -> Callable[[str], _Cell]:
+    """From the text of a cell that is not missing to its value, or to what is wrong with it."""
+    if variable.kind == "numeric":
+        return lambda text: _read_number(text, variable, decimal)
+    if variable.kind == "date":
+        return lambda text: _read_date(text, variable, is_typed)
+    levels = _levels(variable, decimal)
+
+    def read_level(text: str) -> _Cell:
+        canonical = canonical_text(text, decimal)
+        return _Cell(levels[canonical]) if canonical in levels else _Cell(None, "unknown level")
+
+    return read_level
+
+
+def _read_number(text: str, variable: Variable, decimal: str) -> _Cell:
+    value = plain_number(text, decimal)
+    if value is None:
+        return _Cell(None, "not a number")
+    low, high = variable.range or (-math.inf, math.inf)
+    if not (low <= value <= high and math.isfinite(value)):
+        return _Cell(None, "outside the plausible range")
+    return _Cell(variable.transform(value) if variable.transform else value)
+
+
+def _read_date(text: str, variable: Variable, is_typed: bool) -> _Cell:
+    # A typed table has its dates in ISO, and may have texts that look like dates in the same column.
+    date = (read_iso_date(text) if is_typed else None) or read_date(text, variable.date_format)
+    if date is None:
+        return _Cell(None, "not a date")
+    first, last = variable.dates or (date, date)
+    return _Cell(date.isoformat()) if first <= date <= last else _Cell(None, "outside the plausible range")
+
+
+def _levels(variable: Variable, decimal: str) -> dict[str, float | str]:
+    """Text in the table -> value: the level, or of a binary variable whether it is the event.
+
+    A level that is a number may be written as in the table or as in YAML.
+    """
+    event = variable.level_names[-1]
+    return {
+        canonical_text(key, mark): level if variable.kind == "categorical" else float(level == event)
+        for key, level in (variable.levels or {"0": "0", "1": "1"}).items()
+        for mark in (decimal, ".")
+    }
+
+
+def _check_kinds(text: TextTable, table: ClinicalTable, rows: Sequence[_Row]) -> None:
+    problems = [
+        problem for name, variable in table.variables.items() if (problem := _wrong_kind(text, table, name, rows))
+    ]
+    if problems:
+        raise ConfigError(f"the clinical table {text.name} does not fit its description:", tuple(problems))
+
+
+def _wrong_kind(text: TextTable, table: ClinicalTable, name: str, rows: Sequence[_Row]) -> str:
+    variable = table.variables[name]
+    cells = [row.cells[name] for row in rows]
+    filled = [cell for cell in cells if cell.value is not None or cell.problem]
+    if len(filled) < _MIN_VALUES or any(cell.problem not in _WRONG_KINDS for cell in filled):
+        return ""
+    column = variable.column or name
+    start = f"`clinical.variables.{name}`: none of the {len(filled)} values in column {column!r} is "
+    if variable.kind == "numeric":
+        other = "point" if table.decimal == "," else "comma"
+        return f"{start}a number. Is it another column, or do its numbers have a decimal {other} (`clinical.decimal`)?"
+    if variable.kind == "date":
+        written = [value for value, cell in zip(text.cells(column.strip()), cells, strict=True) if cell.problem]
+        fitting = " or ".join(map(repr, fitting_formats(written)))
+        return f"{start}a date as {variable.date_format!r} says.{f' All fit {fitting}.' if fitting else ''}"
+    known = ", ".join(variable.levels or ["0", "1"])
+    return f"{start}one of the levels {known}. Give `levels`, with quotes around yes, no, on, off, true and false."
+
+
+# --- rows -> patients ------------------------------------------------------------------------------------------
+
+
+def _one_row_each(
+    text: TextTable, table: ClinicalTable, rows: Sequence[_Row]
+) -> tuple[list[_Row], list[Reject], set[str]]:
+    """Rows to keep, what is wrong with the others, and the patients who lost all rows."""
+    by_patient: dict[str, list[_Row]] = {}
+    for row in rows:
+        by_patient.setdefault(row.patient_id, []).append(row)
+    nameless = [row.number for name in list(by_patient) if not name.strip() for row in by_patient.pop(name)]
+    problems = _unusable_rows(text, table, nameless)
+    repeats = {name: group for name, group in by_patient.items() if len(group) > 1}
+    conflicting = {name for name, group in repeats.items() if len({row.values() for row in group}) > 1}
+    problems += [_repeated(text, name, group, name in conflicting) for name, group in repeats.items()]
+    kept = [group[0] for name, group in by_patient.items() if name not in conflicting]
+    return kept, problems, conflicting
+
+
+def _unusable_rows(text: TextTable, table: ClinicalTable, nameless: Sequence[int]) -> list[Reject]:
+    no_id = f"column {table.patient_column} is empty"
+    shape = f"expected {len(text.columns)} cells; look for an unquoted delimiter or a line break inside a cell"
+    cases = [
+        (nameless, "row without a patient id", no_id),
+        (text.misshapen, "row with too many or too few cells", shape),
+    ]
+    return [
+        Reject("patient", f"row {number}", reason, f"{text.name}, row {number}: {detail}")
+        for numbers, reason, detail in cases
+        for number in numbers
+    ]
+
+
+def _repeated(text: TextTable, patient_id: str, rows: Sequence[_Row], is_conflict: bool) -> Reject:
+    numbers = ", ".join(str(row.number) for row in rows)
+    if not is_conflict:
+        detail = f"{text.name}, rows {numbers} say the same: one is used"
+        return Reject("row", patient_id, "patient twice in the table, same values", detail)
+    differing = [name for name in rows[0].cells if len({row.cells[name].value for row in rows}) > 1]
+    detail = f"{text.name}, rows {numbers} differ in {', '.join(differing)}: none is used"
+    return Reject("patient", patient_id, "patient twice in the table, other values", detail)
+
+
+def _frame(rows: Sequence[_Row], table: ClinicalTable) -> pd.DataFrame:
+    index = pd.Index([row.patient_id for row in rows], name="patient_id", dtype=object)
+    columns = {
+        name: pd.Series(
+            [row.cells[name].value for row in rows],
+            index=index,
+            dtype=object if variable.kind in ("categorical", "date") else float,
+        )
+        for name, variable in table.variables.items()
+    }
+    return pd.DataFrame(columns, index=index)
+
+
+def _bad_cell(text: TextTable, row: _Row, name: str, variable: Variable, problem: str) -> Reject:
+    column = variable.column or name
+    detail = f"{text.name}, row {row.number}, column {column}: expected {_expected(variable)}; taken as missing"
+    return Reject("cell", f"{row.patient_id}/{column}", problem, detail)
+
+
+def _expected(variable: Variable) -> str:
+    if variable.kind == "date":
+        between = f" from {variable.dates[0]} to {variable.dates[1]}" if variable.dates else ""
+        return f"a date{between}, written as {variable.date_format}"
+    if variable.kind != "numeric":
+        return f"one of {', '.join(variable.levels or ['0', '1'])}"
+    if variable.range is None:
+        return "a number"
+    return f"a number from {variable.range[0]:g} to {variable.range[1]:g} {variable.written_unit}".rstrip()
+
+
+# --- suspicions ------------------------------------------------------------------------------------------------
+
+
+def _one_of_each_column(table: ClinicalTable) -> list[str]:
+    """Variables without those whose column another one has described: they agree because it does."""
+    first = {(variable.column or name).strip(): name for name, variable in reversed(table.variables.items())}
+    return [name for name in table.variables if name in first.values()]
+
+
+def _identical_patients(patients: pd.DataFrame) -> list[Reject]:
+    """Groups of ids with the same values in every variable, in tables where that is hardly an accident."""
+    if len(patients) < 2 or _expected_pairs(patients) > _MAX_EXPECTED_PAIRS:
+        return []
+    groups: dict[tuple[object, ...], list[str]] = {}
+    known = patients[patients.notna().mean(axis=1) > 0.5]
+    for patient_id, values in zip(known.index, known.astype(object).where(known.notna(), None).to_numpy(), strict=True):
+        groups.setdefault(tuple(values), []).append(str(patient_id))
+    detail = "all variables are equal: one row may have been copied by mistake. Both are kept"
+    return [
+        Reject("row", ", ".join(ids), "identical rows under two ids", detail) for ids in groups.values() if len(ids) > 1
+    ]
+
+
+def _expected_pairs(patients: pd.DataFrame) -> float:
+    """Expected number of pairs that agree in all variables, were these independent."""
+    n = len(patients)
+    agree = [float((patients[name].value_counts(dropna=False) / n).pow(2).sum()) for name in patients]
+    return n * (n - 1) / 2 * float(np.prod(agree))

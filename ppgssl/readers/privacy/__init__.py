@@ -1,0 +1,1 @@
+"""What keeps patients unnamed: pseudonyms, their key, messages without values."""

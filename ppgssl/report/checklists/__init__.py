@@ -1,0 +1,1 @@
+"""Reporting checklists, filled from the results."""

@@ -1,0 +1,344 @@
+"""The report's section on the representation itself: what features tell, beside baselines, and at which depth."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeRepresentation, ProbeResults
+from ppgssl.core.results.study import Results
+from ppgssl.report.document import (
+    Block,
+    Bullets,
+    Callout,
+    Cite,
+    Column,
+    Paragraph,
+    Picture,
+    Row,
+    Section,
+    Strong,
+    Table,
+    Text,
+)
+from ppgssl.report.figures.style import BLUE, GREY, LINE_STYLES, PALE, SERIES, drawing, new_figure
+from ppgssl.report.tables.study import cohort_title
+from ppgssl.report.text import rounding
+from ppgssl.report.text.rounding import UNDEFINED, UNDEFINED_NOTE, plural
+
+UNTRAINED = "untrained"
+# Of the statistics of a quantity, the one that comes first; the others stand beside it or in probe.csv alone.
+_MAIN = {"r2": "R²", "top1": "share found", "auroc": "AUROC"}
+_N_COLUMNS = 3
+_ROW_HEIGHT_IN = 0.22
+_MOST_WARNINGS = 3
+# An R2 far below 0 says no more than one just below, and would leave no room for the others.
+_LOWEST_R2 = -0.5
+
+
+def representation_section(results: Results) -> Section:
+    """Without blocks where no probe was run; a sentence alone where one is out of date."""
+    if results.probe is None:
+        note = (
+            (Callout("The probe is out of date", results.probe_note.replace("`", ""), "caution"),)
+            if results.probe_note
+            else ()
+        )
+        return Section("What the representation holds", note)
+    return Section("What the representation holds", tuple(_blocks(results, results.probe)))
+
+
+def _blocks(results: Results, probe: ProbeResults) -> Iterator[Block]:
+    yield Paragraph(_method(probe))
+    for one in probe.representations:
+        if one.warnings:
+            yield Callout(f"Pretraining did not go well · {one.label}", _warned(one), "caution")
+    if unmeasured := [one for one in probe.quantities if not one.is_measured]:
+        yield Bullets(tuple(_not_measurable(results, one) for one in unmeasured))
+    for number, cohort in enumerate(dict.fromkeys(one.cohort for one in probe.quantities)):
+        if _measured(probe, cohort):
+            suffix = f"-{number + 1}" if number else ""
+            yield probe_table(results, probe, cohort, f"table-probe{suffix}")
+            yield Picture(
+                f"figure-probe{suffix}",
+                f"What each representation tells of the patients of {cohort_title(results, cohort)}, with 95% "
+                "intervals: the numbers of the table. Open grey circles are baselines, a grey line is chance; R² below "
+                f"{rounding.number(_LOWEST_R2, 1)} lies outside.",
+                plot_probes(probe, cohort),
+                "Forest plots of linear probes by quantity.",
+            )
+            if any(len(one.parts) > 1 for one in probe.representations):
+                yield depth_table(results, probe, cohort, f"table-depth{suffix}")
+                yield Picture(
+                    f"figure-depth{suffix}",
+                    f"The same by depth of the encoder ({cohort_title(results, cohort)}), from the shallowest feature "
+                    "map to the deepest. The deepest serves the pretext task; which one serves a reader is seen here.",
+                    plot_depths(probe, cohort),
+                    "Line plots of linear probes over the depth of the encoder.",
+                )
+
+
+def _method(probe: ProbeResults) -> Text:
+    repeats = f", {plural(probe.n_repeats, 'time')} over" if probe.n_repeats > 1 else ""
+    return (
+        "A representation is good if much can be read off it in the simplest way. Patients were split into "
+        f"{plural(probe.n_folds, 'fold')}{repeats}; an encoder was pretrained for each objective and fold on everybody "
+        "but the fold's patients, and left as it was. Its features, averaged over each patient's segments, were then "
+        "given to a ridge regression (a linear probe",
+        Cite(("alain2017",)),
+        ") for a vital sign and to a penalised logistic regression for the outcome, both fitted to the other folds' "
+        "patients. In the retrieval, one segment of a patient is compared with one segment of every patient of the "
+        "fold, and it counts how often the patient's own, which does not overlap it, is the most alike. An untrained "
+        "encoder, principal components, random kernels and hand-made features, where the study asked for them, had the "
+        "same patients and folds: what pretraining does not beat, it has not taught.",
+    )
+
+
+def _warned(one: ProbeRepresentation) -> str:
+    left = len(one.warnings) - _MOST_WARNINGS
+    more = f" And {plural(left, 'more warning')}: see warnings in probe.json." if left > 0 else ""
+    return " ".join(f"{warning.rstrip('.')}." for warning in one.warnings[:_MOST_WARNINGS]).replace("`", "") + more
+
+
+def _not_measurable(results: Results, quantity: ProbeQuantity) -> Text:
+    return (
+        f"{quantity.label} is not measurable in {cohort_title(results, quantity.cohort)}: "
+        f"{plural(quantity.n_patients, 'patient')} with a value."
+    )
+
+
+# --- what there is ---------------------------------------------------------------------------------------------
+
+
+def _measured(probe: ProbeResults, cohort: str) -> list[ProbeQuantity]:
+    return [one for one in probe.quantities if one.cohort == cohort and one.is_measured]
+
+
+def _main(probe: ProbeResults, quantity: ProbeQuantity) -> dict[tuple[str, str], ProbeMeasure]:
+    """The main statistic of a quantity by representation and part."""
+    return {
+        (one.representation, one.part): one
+        for one in probe.measures
+        if (one.cohort, one.quantity) == (quantity.cohort, quantity.name) and one.statistic in _MAIN
+    }
+
+
+def _statistic(measures: dict[tuple[str, str], ProbeMeasure]) -> str:
+    return next(iter(measures.values())).statistic
+
+
+# --- tables ----------------------------------------------------------------------------------------------------
+
+
+def probe_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table:
+    """Each quantity, and below it each representation; baselines set apart."""
+    rows: list[Row] = []
+    for quantity in _measured(probe, cohort):
+        rows.append(Row((_quantity_words(quantity),), "group"))
+        measures = _main(probe, quantity)
+        for one in probe.representations:
+            cells = _cells(probe, one, quantity, measures[one.name, one.own_part])
+            rows.append(Row(cells, "indent" if one.kind == "ssl" else "muted"))
+    columns = (
+        Column("Representation", width=1),
+        Column("Features", "right"),
+        Column("R², share found or AUROC (95% interval)", "right"),
+        Column("Mean error", "right"),
+        Column("Difference to untrained", "right"),
+    )
+    notes: list[Text] = [
+        "R²: 1 is perfect, 0 is what the mean over all patients would reach, below 0 is worse; predictions of all "
+        "folds are pooled. Mean error: mean absolute error, in the unit of the quantity. Share found: of retrievals in "
+        f"which the patient's own segment came first, over {plural(probe.n_draws, 'draw')} of segments. Intervals and "
+        f"paired differences are from {rounding.count(probe.n_bootstrap)} bootstrap resamples of patients.",
+        "A vital sign that was computed from the signals is a function of what the encoder sees, and hand-made "
+        "features hold some of it by construction.",
+    ]
+    if any(cell == UNDEFINED for row in rows for cell in row.cells):
+        notes.append(UNDEFINED_NOTE)
+    caption = f"What can be read off each representation, in {cohort_title(results, cohort)}."
+    return Table(label, caption, columns, tuple(rows), tuple(notes))
+
+
+def _quantity_words(quantity: ProbeQuantity) -> str:
+    chance = next(
+        (f"; chance {rounding.number(value, 3)}" for name, value in quantity.chance.items() if name in _MAIN), ""
+    )
+    spread = f"; mean {rounding.number(quantity.mean, 1)}, SD {rounding.number(quantity.sd, 1)}" if quantity.sd else ""
+    unit = f", {quantity.unit}" if quantity.unit else ""
+    without = f", {rounding.count(quantity.n_unknown)} without" if quantity.n_unknown else ""
+    who = f"{plural(quantity.n_patients, 'patient')}{without}"
+    source = f"{quantity.source}; " if quantity.source else ""
+    return f"{quantity.label}{unit} ({source}{who}{spread}{chance})"
+
+
+def _cells(
+    probe: ProbeResults, one: ProbeRepresentation, quantity: ProbeQuantity, measure: ProbeMeasure
+) -> tuple[Text, ...]:
+    difference = next((other for other in measure.differences if other.reference == UNTRAINED), None)
+    return (
+        one.label,
+        rounding.count(one.parts[one.own_part]),
+        rounding.interval(measure.value),
+        _error(probe, one, quantity),
+        rounding.interval(difference, signed=True) if difference else "",
+    )
+
+
+def _error(probe: ProbeResults, one: ProbeRepresentation, quantity: ProbeQuantity) -> str:
+    key = (quantity.cohort, quantity.name, "mae", one.name, one.own_part)
+    for measure in probe.measures:
+        if (measure.cohort, measure.quantity, measure.statistic, measure.representation, measure.part) == key:
+            return rounding.number(measure.value.estimate, rounding.sd_decimals(measure.value.estimate))
+    return ""
+
+
+def depth_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table:
+    """A row for each part of each encoder, a column for each quantity; the best depth of each encoder in bold."""
+    quantities = _measured(probe, cohort)
+    rows: list[Row] = []
+    for one in probe.representations:
+        if len(one.parts) > 1:
+            rows.append(Row((one.label,), "group"))
+            rows += _depth_rows(probe, one, quantities)
+    columns = (Column("Features", width=1), Column("n", "right"), *(Column(q.label, "right") for q in quantities))
+    note = (
+        "R² of vital signs, share found of the retrieval, AUROC of the outcome, as in the table above. Each depth is "
+        "the mean and SD over time of its feature maps, the shallowest first; bold: the best depth. That it is the "
+        "best was seen on these patients: chosen by this table, it is optimistic for others."
+    )
+    caption = f"Which depth of the encoder holds what, in {cohort_title(results, cohort)}."
+    return Table(label, caption, columns, tuple(rows), (note,))
+
+
+def _depth_rows(probe: ProbeResults, one: ProbeRepresentation, quantities: Sequence[ProbeQuantity]) -> list[Row]:
+    values = {
+        (part, quantity.name): _main(probe, quantity)[one.name, part].value.estimate
+        for part in one.parts
+        for quantity in quantities
+    }
+    best = {
+        quantity.name: max((values[part, quantity.name] or -np.inf for part in _depths(one)), default=None)
+        for quantity in quantities
+    }
+    rows = []
+    for part, n_features in one.parts.items():
+        cells: list[Text] = [_part_words(one, part), rounding.count(n_features)]
+        for quantity in quantities:
+            value = values[part, quantity.name]
+            text = rounding.number(value, 2)
+            cells.append((Strong(text),) if part in _depths(one) and value == best[quantity.name] else text)
+        rows.append(Row(tuple(cells), "indent"))
+    return rows
+
+
+def _depths(one: ProbeRepresentation) -> list[str]:
+    return [part for part in one.parts if part.startswith("depth-")]
+
+
+def _part_words(one: ProbeRepresentation, part: str) -> str:
+    words = {"every-depth": "Every depth", "last": "Deepest, mean alone"}.get(part, part.replace("depth-", "Depth "))
+    return f"{words} (as used)" if part == one.own_part else words
+
+
+# --- figures ---------------------------------------------------------------------------------------------------
+
+
+def plot_probes(probe: ProbeResults, cohort: str) -> Figure:
+    """A forest plot for each quantity, a row for each representation."""
+    quantities = _measured(probe, cohort)
+    with drawing():
+        height = 0.55 + _ROW_HEIGHT_IN * len(probe.representations)
+        figure, panels = _panels(len(quantities), height, share_rows=True)
+        for axes, quantity in zip(panels, quantities, strict=True):
+            _plot_quantity(axes, probe, quantity)
+    return figure
+
+
+def _panels(n: int, height_in: float, *, share_rows: bool) -> tuple[Figure, list[Axes]]:
+    n_columns = min(n, _N_COLUMNS)
+    n_rows = -(-n // n_columns)
+    figure = new_figure(n_rows * height_in)
+    axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey="row" if share_rows else False).ravel()
+    for unused in axes[n:]:
+        unused.remove()
+    return figure, list(axes[:n])
+
+
+def _short(text: str, width: int) -> str:
+    """At most two lines; the tables hold the full text."""
+    return textwrap.fill(textwrap.shorten(text, 2 * width - 2, placeholder=" …"), width)
+
+
+def _plot_quantity(axes: Axes, probe: ProbeResults, quantity: ProbeQuantity) -> None:
+    measures = _main(probe, quantity)
+    statistic = _statistic(measures)
+    axes.axvline(quantity.chance.get(statistic, 0.0), color=GREY, linewidth=0.8)
+    for position, one in enumerate(probe.representations):
+        value = measures[one.name, one.own_part].value
+        if value.estimate is None:
+            continue
+        is_baseline = one.kind == "baseline"
+        colour = GREY if is_baseline else BLUE
+        if value.ci_low is not None and value.ci_high is not None:
+            axes.plot([value.ci_low, value.ci_high], [position, position], color=colour, linewidth=1.2)
+        fill = "white" if is_baseline else colour
+        axes.plot([value.estimate], [position], "o", color=colour, markersize=4.2, markerfacecolor=fill)
+    labels = [_short(one.label, 26) for one in probe.representations]
+    axes.set_yticks(range(len(labels)), labels, linespacing=0.85)
+    axes.set_ylim(len(probe.representations) - 0.4, -0.6)
+    axes.set_xlim(max(axes.get_xlim()[0], _LOWEST_R2), 1.02)
+    axes.set_title(_short(quantity.label, 26))
+    axes.set_xlabel(_MAIN[statistic])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+
+
+def plot_depths(probe: ProbeResults, cohort: str) -> Figure:
+    """The main statistic of each quantity over depth, a line for each encoder; the untrained one in grey."""
+    quantities = _measured(probe, cohort)
+    with drawing():
+        figure, panels = _panels(len(quantities), 1.6, share_rows=False)
+        for axes, quantity in zip(panels, quantities, strict=True):
+            _plot_depths_of(axes, probe, quantity)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _plot_depths_of(axes: Axes, probe: ProbeResults, quantity: ProbeQuantity) -> None:
+    measures = _main(probe, quantity)
+    statistic = _statistic(measures)
+    n_ssl, deepest = 0, 1
+    for one in probe.representations:
+        depths = _depths(one)
+        if not depths:
+            continue
+        is_ssl = one.kind == "ssl"
+        colour = SERIES[n_ssl % len(SERIES)] if is_ssl else GREY
+        line = LINE_STYLES[n_ssl // len(SERIES) % len(LINE_STYLES)] if is_ssl else (0, (1, 1))
+        n_ssl, deepest = n_ssl + is_ssl, max(deepest, len(depths))
+        values = [measures[one.name, part].value.estimate for part in depths]
+        known = [np.nan if value is None else value for value in values]
+        axes.plot(
+            range(1, len(depths) + 1),
+            known,
+            "o",
+            color=colour,
+            linestyle=line,
+            markersize=3,
+            label=_short(one.label, 40),
+        )
+    axes.axhline(quantity.chance.get(statistic, 0.0), color=PALE, linewidth=0.8)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, _LOWEST_R2), max(high, 0.1))
+    axes.set_xticks(range(1, deepest + 1))
+    axes.set_title(_short(quantity.label, 26))
+    axes.set_xlabel("depth")
+    axes.set_ylabel(_MAIN[statistic])
+    axes.grid(axis="y")

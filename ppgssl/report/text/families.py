@@ -1,0 +1,82 @@
+"""Groups of arms that belong together in tables, figures and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ppgssl.core.config.arms import REFERENCE_ARM
+from ppgssl.core.results.performance import ArmResult
+from ppgssl.core.results.study import Results
+
+# In the order of the published table; controls and other learners follow.
+CLINICAL = "Clinical input alone"
+SSL_ALONE = "SSL features alone"
+VITALS_SSL = "SpO2 and heart rate with SSL features"
+COVARIATES_SSL = "Covariates with SSL features"
+HAND_MADE_SSL = "SSL features beside hand-made features"
+NETWORKS = "Networks trained end to end"
+CONTROLS = "Controls"
+LEARNERS = "Other learners, late fusion"
+OTHERS = "Other arms"
+FAMILIES = (CLINICAL, SSL_ALONE, VITALS_SSL, COVARIATES_SSL, HAND_MADE_SSL, NETWORKS, CONTROLS, LEARNERS, OTHERS)
+
+
+def family(arm: ArmResult) -> str:
+    """One of :data:`FAMILIES`."""
+    if arm.is_control:
+        return CONTROLS
+    if arm.learner == "network":
+        return NETWORKS
+    if arm.learner != "ridge" or arm.is_late_fusion:
+        return LEARNERS
+    if arm.is_beside_hand_made:
+        return HAND_MADE_SSL
+    if is_ssl(arm):
+        return {None: SSL_ALONE, "vitals": VITALS_SSL, "covariates": COVARIATES_SSL}.get(arm.clinical, OTHERS)
+    return CLINICAL if arm.clinical is not None and arm.features is None else OTHERS
+
+
+def is_ssl(arm: ArmResult) -> bool:
+    return arm.features in ("ssl-labelled", "ssl-all")
+
+
+def ssl_arms(results: Results) -> list[ArmResult]:
+    """Arms with features or first weights from self-supervised pretraining."""
+    return [arm for arm in results.arms if is_ssl(arm)]
+
+
+def grouped(arms: Iterable[ArmResult]) -> dict[str, list[ArmResult]]:
+    """Arms by family, in the order of :data:`FAMILIES`; empty families are left out."""
+    arms = list(arms)
+    groups = {name: [arm for arm in arms if family(arm) == name] for name in FAMILIES}
+    return {name: members for name, members in groups.items() if members}
+
+
+def ordered(arms: Iterable[ArmResult]) -> list[ArmResult]:
+    """Arms in the order of the results table."""
+    return [arm for members in grouped(arms).values() for arm in members]
+
+
+def reference_arm(results: Results) -> ArmResult | None:
+    """The covariates arm, or None in a study without it."""
+    return next((arm for arm in results.arms if arm.name == REFERENCE_ARM), None)
+
+
+def arm_label(results: Results, name: str) -> str:
+    return next((arm.label for arm in results.arms if arm.name == name), name)
+
+
+def panels(results: Results, drawn: Iterable[ArmResult], most: int) -> list[tuple[str, list[ArmResult]]]:
+    """At most ``most`` arms a panel, families together; the reference belongs to every panel and has none of its own.
+
+    Returns
+    -------
+    list of (str, list of ArmResult)
+        Title and arms of each panel; one panel without arms if there is the reference alone.
+    """
+    reference = reference_arm(results)
+    found = []
+    for name, members in grouped(arm for arm in drawn if arm is not reference).items():
+        chunks = [members[i : i + most] for i in range(0, len(members), most)]
+        found += [(name if i == 0 else f"{name} (continued)", chunk) for i, chunk in enumerate(chunks)]
+    return found or [(CLINICAL, [])]

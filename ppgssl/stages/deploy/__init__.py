@@ -1,0 +1,1 @@
+"""A fitted arm: made, used on new patients, validated at another place."""

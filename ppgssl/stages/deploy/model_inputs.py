@@ -1,0 +1,363 @@
+"""What a fitted model is given, by the same lines of code: of its training patients, and of those it is used on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ppgssl.core.config.arms import Arm, parse_arm
+from ppgssl.core.config.cohort import ClinicalTable, Cohort, Variable
+from ppgssl.core.config.study import Study
+from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.features.embeddings import embed
+from ppgssl.features.pooling import pool_to_patients
+from ppgssl.features.pulse_wave import PulseWave
+from ppgssl.features.summaries import summarise
+from ppgssl.models.card import ModelCard
+from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.input_description import InputDescription
+from ppgssl.selfsupervised.streamed_bank import make_bank
+from ppgssl.selfsupervised.study_encoders import study_bank
+from ppgssl.store.assembly import StudySegments, assemble, patient_key
+from ppgssl.store.leakage import hashed_patient
+from ppgssl.store.linked_patients import shared_signals
+from ppgssl.store.study_data import StudyData
+from ppgssl.store.tables import CohortStore
+
+# Columns of :func:`signal_summary`, with label and unit.
+SIGNAL_QUANTITIES = {
+    "sqi": ("Signal quality index (median of segments)", ""),
+    "share": ("Share of segments accepted", ""),
+    "heart_rate_bpm": ("Heart rate from signals", "1/min"),
+    "respiratory_rate_per_min": ("Respiratory rate from signals", "1/min"),
+    "spo2_percent": ("SpO2 from signals", "%"),
+    "perfusion_index_percent": ("Perfusion index", "%"),
+}
+
+
+# --- the table of patients -------------------------------------------------------------------------------------
+
+
+def clinical_inputs(arm: Arm, study: Study) -> list[str]:
+    """Clinical variables that an arm takes from the table of patients; what signals give is not among them."""
+    if arm.clinical == "covariates":
+        return list(study.covariates)
+    vitals = [study.heart_rate] if arm.clinical else []
+    vitals = [study.spo2, *vitals] if arm.clinical == "vitals" else vitals
+    return [name for name in vitals if name]
+
+
+def signal_vitals(arm: Arm, study: Study) -> list[str]:
+    """Vital signs that an arm takes from the signals, since the study names no clinical variable for them."""
+    wanted = {"vitals": [("spo2_percent", study.spo2), ("heart_rate_bpm", study.heart_rate)]}
+    wanted["heart-rate"] = wanted["vitals"][1:]
+    return [column for column, variable in wanted.get(arm.clinical or "", []) if not variable]
+
+
+def needs_signals(arm: Arm, study: Study) -> bool:
+    """Whether an arm cannot say anything of a patient without an accepted segment."""
+    return arm.features is not None or bool(signal_vitals(arm, study))
+
+
+def model_table(
+    arm: Arm, data: StudyData, described: InputDescription, encoder: EncoderNetwork | None, signals: pd.DataFrame
+) -> pd.DataFrame:
+    """What a model sees of each patient of ``data.y``, a row a patient in that order.
+
+    Parameters
+    ----------
+    arm : Arm
+    data : StudyData
+        Of the study, or of another cohort as :func:`site_data` makes it.
+    described : InputDescription
+        The model's input, with the constants of the normalisation.
+    encoder : EncoderNetwork or None
+        The arm's.
+    signals : DataFrame
+        Of :func:`signal_summary`.
+    """
+    parts: list[pd.Series | pd.DataFrame] = [data.covariates[name] for name in clinical_inputs(arm, data.study)]
+    # In the order in which an arm of a study has them: SpO2, then heart rate.
+    parts += [signals[name] for name in signal_vitals(arm, data.study)]
+    if arm.feature_sets:
+        bank = model_bank(data, described)
+        parts += [_features(name, data, described, encoder, bank) for name in arm.feature_sets]
+    return pd.concat(parts, axis=1).reindex(data.y.index)
+
+
+def _features(
+    name: str, data: StudyData, described: InputDescription, encoder: EncoderNetwork | None, bank: SegmentBank
+) -> pd.DataFrame:
+    patients = data.segments.table["patient"].to_numpy()
+    index = np.flatnonzero(data.of_patients(list(data.y.index)))
+    if name != "pulse-wave":
+        assert encoder is not None  # all other features are embeddings
+        return pool_to_patients(embed(encoder, bank, index), patients[index])
+    represent = PulseWave(described.fs_hz)
+    known = pd.Index(data.y.index)
+    columns = represent.names(described.channel_names)
+    if not len(index):
+        return pd.DataFrame(index=known, columns=columns, dtype=float)
+    summary = summarise(
+        represent,
+        bank,
+        index,
+        known.get_indexer(pd.Index(patients[index])),
+        n_patients=len(known),
+        keep=np.empty(0, dtype=np.int64),
+        is_fitting=np.zeros(len(index), dtype=bool),
+    )
+    return pd.DataFrame(summary.means, index=known, columns=columns)
+
+
+def model_bank(data: StudyData, described: InputDescription) -> SegmentBank:
+    """Segments as the model takes them; the constants of normalisation ``cohort`` are those it was fitted with."""
+    segments = data.segments
+    if described.normalisation != "cohort":
+        return study_bank(data, np.ones(len(segments.table), dtype=bool))
+    constants = next(iter(described.cohorts.values()))  # of the labelled cohort
+    offset, scale = (
+        np.where(segments.is_present, np.array(values, dtype=np.float32), absent).astype(np.float32)
+        for values, absent in ((constants.offset, 0.0), (constants.scale, 1.0))
+    )
+    return make_bank(
+        segments.samples,
+        segments.table["start"].to_numpy(),
+        segments.length,
+        offset,
+        scale,
+        samples_sha256=segments.samples_sha256,
+    )
+
+
+def signal_summary(data: StudyData) -> pd.DataFrame:
+    """Of each patient of ``data.y``: ``n_segments``, ``n_accepted``, and the columns of :data:`SIGNAL_QUANTITIES`.
+
+    Vital signs are medians over accepted segments; NaN where there is none.
+    """
+    inputs, cohort = data.study.inputs, data.labelled.cohort.name
+    verdicts = data.segments.verdicts[data.segments.verdicts["cohort"] == cohort]
+    of_patient = verdicts.groupby("patient")
+    found = pd.DataFrame(
+        {
+            "n_segments": of_patient.size(),
+            "n_accepted": of_patient["accepted"].sum(),
+            "sqi": of_patient["sqi"].median(),
+        }
+    ).reindex(data.y.index)
+    found[["n_segments", "n_accepted"]] = found[["n_segments", "n_accepted"]].fillna(0).astype(int)
+    found["share"] = found["n_accepted"] / found["n_segments"].where(found["n_segments"] > 0)
+    vitals = [name for name in SIGNAL_QUANTITIES if name not in found.columns]
+    accepted = verdicts.loc[verdicts["accepted"], ["patient", "recording_id", "start_s"]]
+    stored = data.labelled.segments(inputs.segment_s, inputs.step_s)[["recording_id", "start_s", *vitals]]
+    merged = accepted.merge(stored, on=["recording_id", "start_s"], how="left", validate="one_to_one")
+    return found.join(merged.groupby("patient")[vitals].median().astype(float))
+
+
+# --- another cohort --------------------------------------------------------------------------------------------
+
+
+def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
+    """A cohort's description with what the model asks for: the same band, segments and rule of acceptance.
+
+    What the files hold, units, devices and the calibration of SpO2 stay the cohort's own.
+
+    Returns
+    -------
+    Cohort
+    list of str
+        What could not be as it was for the training patients.
+    """
+    training, inputs = card.cohort_model(), card.study_model().inputs
+    rule = training.segments.model_copy(
+        update={"segment_s": inputs.segment_s, "step_s": inputs.step_s, "min_sqi": inputs.min_sqi}
+    )
+    quality, notes = training.quality, []
+    trends = cohort.signals.trends
+    if rule.accept != "sqi" and (trends is None or "sqi" not in trends.columns):
+        rule, quality = rule.model_copy(update={"accept": "sqi"}), True
+        notes.append(
+            "Segments of training patients were accepted by the signal quality index of the device, which this cohort "
+            f"does not have: here ours decides, from {rule.min_sqi:g} on."
+        )
+    changed = {
+        "signal": training.signal.model_dump(mode="json"),
+        "segments": rule.model_dump(mode="json"),
+        "quality": quality,
+        "vitals": {**cohort.vitals.model_dump(mode="json"), "enabled": training.vitals.enabled},
+    }
+    return Cohort.model_validate({**cohort.model_dump(mode="json"), **changed}), notes
+
+
+def check_store(store: CohortStore, card: ModelCard) -> None:
+    """Refuse a store whose signals were treated otherwise than those of the training patients.
+
+    Raises
+    ------
+    StoreError
+        Naming the keys, and the way out.
+    """
+    expected, _ = site_cohort(store.cohort, card)
+    before, wanted = store.cohort.model_dump(mode="json"), expected.model_dump(mode="json")
+    changed = [key for key in ("signal", "quality") if before[key] != wanted[key]]
+    if changed:
+        raise StoreError(
+            f"the store {store.folder} was made with other settings of {', '.join(f'`{key}`' for key in changed)} than "
+            f"the model's training cohort ({', '.join(f'{key}: {wanted[key]}' for key in changed)}). Give the "
+            "cohort.yaml instead: its files are then read as the model asks for"
+        )
+
+
+def site_dictionary(table: ClinicalTable | None, card: ModelCard, needed: Sequence[str]) -> list[str]:
+    """Compare a cohort's clinical variables with those that the model was fitted to; what is absent, in words.
+
+    Parameters
+    ----------
+    table : ClinicalTable or None
+    card : ModelCard
+    needed : sequence of str
+        Variables that the model takes, or that judging it takes.
+
+    Raises
+    ------
+    ConfigError
+        If a variable of the same name has another kind, transform, unit or level: nothing is converted or guessed.
+    """
+    known = card.cohort_model().clinical
+    assert known is not None  # a model has an outcome, so its cohort has a table
+    here = table.variables if table else {}
+    problems = [
+        problem
+        for name in needed
+        if name in here and name in known.variables
+        for problem in _differences(name, here[name], known.variables[name])
+    ]
+    if problems:
+        raise ConfigError("the clinical variables are not those that the model was fitted to:", tuple(problems))
+    return [known.variables[name].label or name for name in needed if name not in here]
+
+
+def _differences(name: str, here: Variable, known: Variable) -> list[str]:
+    if here.kind != known.kind:
+        return [f"`{name}` is {here.kind}, and was {known.kind}"]
+    if not _same_transform(here, known):
+        return [f"`{name}` is {_use(here)}, and was {_use(known)}: describe it with the `transform` it had"]
+    units = here.written_unit, known.written_unit
+    if all(units) and units[0].strip().casefold() != units[1].strip().casefold():
+        return [f"`{name}` is in {units[0]}, and was in {units[1]}: convert it"]
+    if here.kind == "binary" and here.level_names != known.level_names:
+        return [f"`{name}` has the levels {', '.join(here.level_names)}, and had {', '.join(known.level_names)}"]
+    strange = [level for level in here.level_names if level not in known.level_names]
+    if strange:
+        return [f"`{name}` has the level(s) {', '.join(strange)}; the model knows {', '.join(known.level_names)}"]
+    return []
+
+
+def _same_transform(one: Variable, other: Variable) -> bool:
+    if one.transform is None or other.transform is None:
+        return one.transform is other.transform
+    return one.transform.is_as(other.transform)
+
+
+def _use(variable: Variable) -> str:
+    return variable.transform.words("value") if variable.transform else "the value in the table itself"
+
+
+def site_data(store: CohortStore, card: ModelCard, *, patients: Sequence[str] | None = None) -> StudyData:
+    """Data of another cohort in the form of a study's, to be predicted: nobody trains, and there are no folds.
+
+    Parameters
+    ----------
+    store : CohortStore
+    card : ModelCard
+    patients : sequence of str, optional
+        Ids of the patients wanted; by default all of the recordings and the clinical table.
+
+    Returns
+    -------
+    StudyData
+        ``y`` is the outcome where it is known, NaN elsewhere; clinical variables that the cohort does not have are
+        missing for everybody.
+
+    Raises
+    ------
+    StoreError
+        If no segment of any patient is accepted, or none has a level above 0 where the model divides by it.
+    """
+    study = card.study_model()
+    if patients is None:
+        patients = sorted({*store.patients().index, *store.recordings(["patient_id"])["patient_id"]})
+    covariates = site_covariates(store, card, patients)
+    return StudyData(
+        study=study,
+        stores=[store],
+        segments=_with_level(assemble([store], study.inputs), card.input),
+        covariates=covariates,
+        y=covariates[study.outcome].astype(float).rename("y"),
+        folds=[],
+        content=store.fingerprint(),
+        signals_content=store.signals_fingerprint(),
+        shared_signals=shared_signals([store]),
+    )
+
+
+def _with_level(segments: StudySegments, described: InputDescription) -> StudySegments:
+    """Without the segments that cannot be divided by their raw level, where the model asks for that.
+
+    A study stops at such a segment, for its channel map is wrong; here it may be one device of many, and whoever has no
+    other segment is refused.
+    """
+    if described.normalisation != "ac_dc":
+        return segments
+    is_bad = (segments.is_present & ~(segments.baseline > 0)).any(axis=1)
+    if not is_bad.any():
+        return segments
+    if is_bad.all():
+        raise StoreError("no segment has a raw level above 0, by which the model divides the pulse (AC/DC)")
+    verdicts = segments.verdicts.reset_index(drop=True)
+    rows = np.flatnonzero(verdicts["accepted"])[is_bad]
+    is_lost = pd.Series(False, index=verdicts.index)
+    is_lost.iloc[rows] = True
+    verdicts["accepted"] &= ~is_lost
+    # Of the defects that a segment may have, this is the nearest: its level is missing.
+    verdicts["defect"] = verdicts["defect"].mask(is_lost, "gap")
+    kept = np.flatnonzero(~is_bad)
+    table = segments.table.iloc[kept].reset_index(drop=True)
+    return replace(segments, table=table, baseline=segments.baseline[kept], verdicts=verdicts)
+
+
+def site_covariates(store: CohortStore, card: ModelCard, patients: Sequence[str]) -> pd.DataFrame:
+    """Clinical values of another cohort's patients, index patient key; missing where the cohort does not have them."""
+    study, kinds = card.study_model(), card.cohort_model().clinical
+    assert kinds is not None  # a model has an outcome, so its cohort has a table
+    ids = sorted(set(patients))
+    keys = pd.Index([patient_key(store.cohort.name, name) for name in ids], name="patient")
+    found = store.patients().reindex(ids).set_axis(keys)
+    wanted = [study.outcome, *clinical_inputs(parse_arm(card.arm), study), *(one.variable for one in study.subgroups)]
+    for name in dict.fromkeys(wanted):
+        values = found[name] if name in found else pd.Series(np.nan, index=keys)
+        is_number = kinds.variables[name].kind in ("numeric", "binary")
+        found[name] = values.astype(float) if is_number else values.astype(object).where(values.notna(), None)
+    return found
+
+
+def known_as(store: CohortStore, patient_id: str) -> set[str]:
+    """Hashes under which a model may remember a patient: of the patient key, and of a pseudonym and its key."""
+    names = [patient_key(store.cohort.name, patient_id)]
+    if store.key_fingerprint:  # with one key, a pseudonym is one person in all cohorts
+        names.append(f"{store.key_fingerprint}/{patient_id}")
+    return {hashed_patient(name) for name in names}
+
+
+def without_paths(study: Study, cohort: Cohort) -> tuple[dict[str, object], dict[str, object]]:
+    """Descriptions of a study and its labelled cohort that name no place on the machine they were written on."""
+    described = study.model_dump(mode="json")
+    described["out"] = "."
+    described["cohorts"] = [
+        {"cohort": None, "store": f"stores/{number}", "role": entry.role} for number, entry in enumerate(study.cohorts)
+    ]
+    return described, {**cohort.model_dump(mode="json"), "root": ".", "privacy": None}

@@ -1,0 +1,159 @@
+"""What is different between the patients of an external validation and those that the model was fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.results.robustness import ShiftMeasure
+from ppgssl.evaluation.shift import (
+    LIMIT_DIFFERENCE,
+    LIMIT_INDEX,
+    difference_of_levels,
+    is_beyond,
+    share_beyond,
+    stability_index,
+    standardised_difference,
+)
+from ppgssl.models.folder import FittedModel
+from ppgssl.models.reference import DISTANCE_QUANTILE, Reference, bin_shares
+from ppgssl.stages.deploy.predict import RisksOfPatients
+
+_MOST_NAMED = 8
+_RARE = 0.05
+_GROUPS = {"covariate": "clinical values", "signal": "signals", "feature": "features", "risk": "predicted risks"}
+
+
+def measure_shift(model: FittedModel, found: RisksOfPatients, rows: IntArray) -> list[ShiftMeasure]:
+    """Each quantity that the model's summary of its training patients tells of.
+
+    Parameters
+    ----------
+    model : FittedModel
+    found : RisksOfPatients
+    rows : int array
+        Of the patients analysed.
+    """
+    return [_measure(one, _values(one, found).iloc[rows]) for one in model.card.references]
+
+
+def _values(one: Reference, found: RisksOfPatients) -> pd.Series:
+    if one.group == "risk":
+        return pd.Series(found.risks[0])
+    if one.group == "signal":
+        return found.signals[one.name.removeprefix("signal_")]
+    values = found.table[one.name]
+    if one.kind == "categorical" and values.dtype != object:  # 0.0 and 1.0 of a binary variable
+        return values.map(dict(enumerate(one.levels)))
+    return values
+
+
+def _measure(one: Reference, values: pd.Series) -> ShiftMeasure:
+    known = values.dropna()
+    n_missing = len(values) - len(known)
+    total = one.n + one.n_missing
+    share_missing = one.n_missing / total if total else 0.0
+    told = _numeric(one, known.to_numpy(dtype=float)) if one.kind == "numeric" else _levels(one, known)
+    missing = difference_of_levels(
+        np.array([len(known), n_missing], dtype=float), np.array([1 - share_missing, share_missing]), total
+    )
+    is_warning = (
+        is_beyond(told.get("difference"), told.get("difference_by_chance"), LIMIT_DIFFERENCE)
+        or is_beyond(told.get("index"), told.get("index_by_chance"), LIMIT_INDEX)
+        or is_beyond(*missing, LIMIT_DIFFERENCE)
+        or (len(values) > 0 and known.empty and share_missing < 1)
+    )
+    return ShiftMeasure(
+        name=one.name,
+        label=one.label,
+        group=one.group,
+        unit=one.unit,
+        n=len(known),
+        n_missing=n_missing,
+        n_reference=one.n,
+        share_missing_reference=share_missing,
+        mean_reference=one.mean,
+        sd_reference=one.sd,
+        **told,
+        is_warning=is_warning,
+    )
+
+
+def _numeric(one: Reference, values: FloatArray) -> dict[str, float | None]:
+    if one.mean is None or one.sd is None or not len(values):
+        return {}
+    difference, by_chance = standardised_difference(values, one.mean, one.sd, one.n)
+    counts = bin_shares(values, np.array(one.edges)) * len(values)
+    index, index_by_chance = stability_index(counts, np.array(one.shares), one.n)
+    return {
+        "mean": float(values.mean()),
+        "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
+        "difference": difference,
+        "difference_by_chance": by_chance,
+        "index": index,
+        "index_by_chance": index_by_chance,
+    }
+
+
+def _levels(one: Reference, values: pd.Series) -> dict[str, float | None]:
+    counts = np.array([(values == level).sum() for level in one.levels], dtype=float)
+    shares = np.array(one.shares)
+    difference, by_chance = difference_of_levels(counts, shares, one.n)
+    index, index_by_chance = stability_index(counts, shares, one.n)
+    return {
+        "difference": difference,
+        "difference_by_chance": by_chance,
+        "index": index,
+        "index_by_chance": index_by_chance,
+    }
+
+
+def shift_findings(
+    model: FittedModel, shift: Sequence[ShiftMeasure], found: RisksOfPatients, rows: IntArray
+) -> list[tuple[str, str]]:
+    """Title and text of what deserves a warning, one for each group of quantities."""
+    told = []
+    for group, words in _GROUPS.items():
+        beyond = [one for one in shift if one.group == group and one.is_warning]
+        if beyond:
+            n = sum(one.group == group for one in shift)
+            beyond.sort(key=lambda one: -abs(one.difference or 0.0))
+            shown = ", ".join(_told(one) for one in beyond[:_MOST_NAMED])
+            rest = f" and {len(beyond) - _MOST_NAMED} more" if len(beyond) > _MOST_NAMED else ""
+            verb = "differs" if len(beyond) == 1 else "differ"
+            text = (
+                f"{len(beyond)} of {n} {verb} by more than {LIMIT_DIFFERENCE:g} SD, or in distribution, and by more "
+                f"than chance: {shown}{rest}. Whether the model still holds, calibration and discrimination say."
+            )
+            told.append((f"Unlike the training patients: {words}", text))
+    return told + _far(model, found, rows)
+
+
+def _told(one: ShiftMeasure) -> str:
+    if one.difference is None or abs(one.difference) < 0.1:
+        return f"{one.label} (distribution or missing values)"
+    return f"{one.label} ({one.difference:+.2f} SD)"
+
+
+def _far(model: FittedModel, found: RisksOfPatients, rows: IntArray) -> list[tuple[str, str]]:
+    """Whether more patients are far from the training patients than there should be, by all features together."""
+    near = model.card.neighbourhood
+    if near is None or found.distance is None:
+        return []
+    distances = found.distance[rows]
+    distances = distances[np.isfinite(distances)]
+    if not len(distances):
+        return []
+    share, p_value = share_beyond(distances, near.threshold, 1 - DISTANCE_QUANTILE)
+    if p_value >= _RARE:
+        return []
+    return [
+        (
+            "Unlike the training patients: features together",
+            f"{100 * share:.0f} % of the patients are further from the training patients than 99 % of these are from "
+            "each other. `ppgssl predict` names them.",
+        )
+    ]

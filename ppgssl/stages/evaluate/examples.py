@@ -1,0 +1,129 @@
+"""Signal quality of each channel, and recordings to look at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ppgssl.core.config.cohort import Segmentation
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.data import ChannelQuality, ExampleWaveform, SegmentMark
+from ppgssl.store.segmenting import LOW_SQI, is_accepted
+from ppgssl.store.study_data import StudyData
+from ppgssl.store.tables import CohortStore
+
+_N_BINS = 20
+_MOST_SECONDS = 20.0
+_MOST_SAMPLES = 3000
+
+
+def channel_quality(data: StudyData, store: CohortStore) -> list[ChannelQuality]:
+    """Quality of the channels that fill the study's inputs."""
+    inputs = data.study.inputs
+    segments = store.segments(inputs.segment_s, inputs.step_s)
+    channels = data.segments.channels_of(store.cohort.name)
+    rule = store.cohort.segments.model_copy(update={"min_sqi": inputs.min_sqi})
+    return [_quality(segments, store.cohort.name, name, rule) for name in channels]
+
+
+def _quality(segments: pd.DataFrame, cohort: str, channel: str, rule: Segmentation) -> ChannelQuality:
+    sqi = segments.loc[segments[f"defect_{channel}"] == "", f"sqi_{channel}"].to_numpy(dtype=float)
+    accepted = is_accepted(segments, [channel], rule)[channel].to_numpy()
+    defects = segments[f"defect_{channel}"].where(segments[f"defect_{channel}"] != "", LOW_SQI)
+    rates = segments.loc[accepted, "heart_rate_bpm"].dropna()
+    return ChannelQuality(
+        cohort=cohort,
+        channel=channel,
+        n_segments=len(segments),
+        n_accepted=int(accepted.sum()),
+        sqi_histogram=np.histogram(sqi[np.isfinite(sqi)], bins=_N_BINS, range=(0, 1))[0].tolist(),
+        defects={str(name): int(n) for name, n in defects[~accepted].value_counts().items()},
+        heart_rate_bpm_quartiles=rates.quantile([0.25, 0.5, 0.75]).tolist() if len(rates) else None,
+    )
+
+
+def example_waveforms(data: StudyData, store: CohortStore) -> list[ExampleWaveform]:
+    """A typical recording, one that is partly good, and one without an accepted segment; fewer if there is none."""
+    verdicts = data.segments.verdicts.query("cohort == @store.cohort.name")
+    chosen = _chosen(verdicts)
+    channel = data.segments.channels_of(store.cohort.name)[0]
+    recordings = {row.recording_id: row for row in store.iterate([channel]) if row.recording_id in chosen}
+    return [
+        _example(
+            store.cohort.name,
+            channel,
+            caption,
+            recordings[name].fs_hz,
+            recordings[name].channels[channel].samples,
+            verdicts[verdicts["recording_id"] == name],
+            data.study.inputs.segment_s,
+        )
+        for name, caption in chosen.items()
+    ]
+
+
+def _chosen(verdicts: pd.DataFrame) -> dict[str, str]:
+    recordings = verdicts.groupby("recording_id").agg(
+        share=("accepted", "mean"), sqi=("sqi", "median"), n=("accepted", "size")
+    )
+    chosen: dict[str, str] = {}
+    good = recordings[recordings["share"] == 1]
+    if len(good):
+        typical = (good["sqi"] - good["sqi"].median()).abs()
+        chosen[str(typical.sort_index().idxmin())] = "typical: every segment accepted"
+    mixed = recordings[(recordings["share"] > 0) & (recordings["share"] < 1)]
+    if len(mixed):
+        balance = (mixed["share"] - 0.5).abs()
+        chosen[str(balance.sort_index().idxmin())] = "some segments accepted"
+    poor = recordings[recordings["share"] == 0]
+    if len(poor):
+        chosen[str(poor.sort_index()["n"].idxmax())] = "no segment accepted"
+    return chosen
+
+
+def _example(
+    cohort: str,
+    channel: str,
+    caption: str,
+    fs_hz: float,
+    samples: FloatArray,
+    verdicts: pd.DataFrame,
+    segment_s: float,
+) -> ExampleWaveform:
+    first_s = _first_second(verdicts, len(samples) / fs_hz)
+    first = round(first_s * fs_hz)
+    shown = samples[first : first + round(_MOST_SECONDS * fs_hz)]
+    every = max(1, int(np.ceil(len(shown) / _MOST_SAMPLES)))
+    last_s = first_s + len(shown) / fs_hz
+    # Overlapping segments cannot be told apart in a figure: show those that lie end to end.
+    steps = (verdicts["start_s"] - first_s) / segment_s
+    is_shown = (steps >= -1e-9) & np.isclose(steps, steps.round()) & (verdicts["start_s"] + segment_s <= last_s + 1e-9)
+    return ExampleWaveform(
+        cohort=cohort,
+        recording_id=str(verdicts["recording_id"].iloc[0]),
+        channel=channel,
+        fs_hz=fs_hz / every,
+        samples=[float(value) if np.isfinite(value) else None for value in shown[::every]],
+        segments=[
+            SegmentMark(
+                start_s=float(row["start_s"]) - first_s,
+                duration_s=segment_s,
+                accepted=bool(row["accepted"]),
+                sqi=float(row["sqi"]) if np.isfinite(row["sqi"]) else None,
+                defect=row["defect"],
+            )
+            for row in verdicts[is_shown].to_dict("records")
+        ],
+        caption=caption,
+    )
+
+
+def _first_second(verdicts: pd.DataFrame, duration_s: float) -> float:
+    """Start of the stretch to show: such that the first rejected segment is inside."""
+    rejected = verdicts.loc[~verdicts["accepted"], "start_s"]
+    if rejected.empty or rejected.min() < _MOST_SECONDS / 2:
+        return 0.0
+    latest = max(0.0, duration_s - _MOST_SECONDS)
+    wanted = min(float(rejected.min()) - _MOST_SECONDS / 2, latest)
+    starts = verdicts["start_s"].to_numpy()
+    return float(starts[np.abs(starts - wanted).argmin()])

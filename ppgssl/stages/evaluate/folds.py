@@ -1,0 +1,271 @@
+"""Fits every arm on the training patients of each fold, and predicts the fold's test patients."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+from pydantic import TypeAdapter
+
+from ppgssl.classifiers.network import fit_network, predict_network
+from ppgssl.classifiers.regression import check_learners, fit_regression
+from ppgssl.core.config.arms import Arm
+from ppgssl.core.config.study import Study
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.provenance import write_atomically
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.data import LeakageCheck
+from ppgssl.core.seeds import derive_seed
+from ppgssl.features.columns import Columns
+from ppgssl.features.patient_table import FoldInputs, check_feature_packages, common_features
+from ppgssl.selfsupervised.workers import worker_count
+from ppgssl.store.leakage import FittedParts, merge_checks
+from ppgssl.store.splits import Fold
+from ppgssl.store.study_data import StudyData
+
+Progress = Callable[[int, int, str], None]
+
+_CHECKS = TypeAdapter(list[LeakageCheck])
+
+
+@dataclass(frozen=True)
+class FoldPredictions:
+    """What all arms said, over some or all folds.
+
+    Attributes
+    ----------
+    predictions : DataFrame
+        A row for each arm, repeat and tested patient: ``arm``, ``repeat``, ``fold``, ``patient_id``, ``y_true``,
+        ``y_score``; and of the arm in that fold ``n_features``, ``note``, ``seconds``.
+    training : DataFrame
+        The same columns; a row for each arm, repeat, fold and *training* patient, with a risk from models that were
+        not fitted to the patient. Thresholds are chosen from it.
+    leakage : list of LeakageCheck
+        Who was tested against who had been seen, over these folds.
+    """
+
+    predictions: pd.DataFrame = field(repr=False)
+    training: pd.DataFrame = field(repr=False)
+    leakage: list[LeakageCheck] = field(repr=False)
+
+
+def check_arms(study: Study) -> None:
+    """Refuse arms that need a package which is not installed, before anything is fitted.
+
+    Raises
+    ------
+    ConfigError
+        Naming the extra to install.
+    """
+    check_learners([arm.learner for arm in study.arm_list if not arm.is_network])
+    check_feature_packages(study)
+
+
+def predict_folds(
+    data: StudyData, out: Path, made_of: str, *, n_jobs: int = -1, progress: Progress | None = None
+) -> FoldPredictions:
+    """Predictions of all arms in all folds.
+
+    Each fold is kept in ``out/predictions/`` as soon as it is done, under the hash of what it was made of, so that an
+    interrupted evaluation goes on with the next fold.
+
+    Raises
+    ------
+    ConfigError
+        If an arm needs a package that is not installed.
+    LeakageError
+        If anything fitted for a fold has seen one of its test patients, unless the study asks for it.
+    EvaluationError
+        If an arm cannot be fitted to the training patients of a fold.
+    """
+    check_arms(data.study)
+    folder = out / "predictions" / made_of[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    for outdated in (out / "predictions").iterdir():
+        if outdated != folder:
+            shutil.rmtree(outdated)
+    is_open = any(not _is_done(folder, fold) for fold in data.folds)
+    known = common_features(data, out) if is_open else {}
+    n_workers, n_threads = worker_count(len(data.folds), n_jobs)
+    shared = data.sharing(n_workers)
+    done = Parallel(n_jobs=n_workers, return_as="generator")(
+        delayed(_predict_fold)(fold, shared, out, folder, known, n_threads) for fold in data.folds
+    )
+    found = []
+    for number, of_fold in enumerate(done, start=1):
+        found.append(of_fold)
+        if progress:
+            progress(number, len(data.folds), f"{len(data.study.arms)} arms a fold")
+    return _joined(found)
+
+
+def _joined(found: list[FoldPredictions]) -> FoldPredictions:
+    return FoldPredictions(
+        pd.concat([one.predictions for one in found], ignore_index=True),
+        pd.concat([one.training for one in found], ignore_index=True),
+        merge_checks(check for one in found for check in one.leakage),
+    )
+
+
+def _predict_fold(
+    fold: Fold, data: StudyData, out: Path, folder: Path, known: Mapping[str, pd.DataFrame], n_threads: int
+) -> FoldPredictions:
+    if _is_done(folder, fold):
+        return _read(folder, fold)
+    torch.set_num_threads(n_threads)
+    fitter = FoldFitter(fold, data, out, known=known)
+    fitted = [fitter.fit(arm) for arm in data.study.arm_list]
+    found = FoldPredictions(
+        pd.concat([one.predictions for one in fitted], ignore_index=True),
+        pd.concat([one.training for one in fitted], ignore_index=True),
+        fitter.parts.check(fold.test),
+    )
+    _keep(found, folder, fold)
+    return found
+
+
+# --- kept folds ------------------------------------------------------------------------------------------------
+
+
+def _is_done(folder: Path, fold: Fold) -> bool:
+    return (folder / f"{fold.name}.parquet").is_file()
+
+
+def _keep(found: FoldPredictions, folder: Path, fold: Fold) -> None:
+    """The predictions last: where they are, the fold is done."""
+    write_atomically(folder / f"{fold.name}.leakage.json", _CHECKS.dump_json(found.leakage, indent=1).decode())
+    for frame, name in ((found.training, f"{fold.name}.training"), (found.predictions, fold.name)):
+        temporary = folder / f"{name}.{os.getpid()}"
+        frame.to_parquet(temporary, index=False)
+        temporary.replace(folder / f"{name}.parquet")
+
+
+def _read(folder: Path, fold: Fold) -> FoldPredictions:
+    return FoldPredictions(
+        pd.read_parquet(folder / f"{fold.name}.parquet"),
+        pd.read_parquet(folder / f"{fold.name}.training.parquet"),
+        _CHECKS.validate_json((folder / f"{fold.name}.leakage.json").read_bytes()),
+    )
+
+
+# --- one fold --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Scores of test and training patients, columns of a regression, and what was done otherwise than planned."""
+
+    test: FloatArray
+    training: pd.Series
+    n_features: int | None = None
+    note: str = ""
+
+
+class FoldFitter:
+    """Fits arms on one fold's training patients; features of an encoder are computed once for all arms.
+
+    Parameters
+    ----------
+    fold
+        Who trains and who is tested.
+    data
+        The study's segments, outcome and covariates.
+    out
+        The study's folder, where its encoders lie.
+    known
+        Features that are the same in all folds, see :func:`ppgssl.features.patient_table.common_features`.
+
+    Attributes
+    ----------
+    parts : FittedParts
+        Whom everything that was fitted has seen.
+    """
+
+    def __init__(
+        self, fold: Fold, data: StudyData, out: Path, *, known: Mapping[str, pd.DataFrame] | None = None
+    ) -> None:
+        self.fold, self.data = fold, data
+        self.parts = FittedParts(fold.name, data.shared_signals)
+        self._inputs = FoldInputs(fold, data, out, self.parts, known)
+
+    def inputs(self, arm: Arm) -> tuple[pd.DataFrame, Columns]:
+        """What a regression arm sees: a row for each patient analysed, and what the columns are."""
+        return self._inputs.of(arm)
+
+    def fit(self, arm: Arm) -> FoldPredictions:
+        """Predictions of one arm for test patients, and honest ones for training patients.
+
+        Raises
+        ------
+        LeakageError
+            If anything it is fitted with has seen a test patient.
+        EvaluationError
+            If it cannot be fitted to these training patients; the message names the arm.
+        """
+        started = time.perf_counter()
+        try:
+            fitted = self._network(arm) if arm.is_network else self._regression(arm)
+        except EvaluationError as error:
+            raise EvaluationError(f"arm {arm.name!r}, {self.fold.name}: {error}") from None
+        seconds = time.perf_counter() - started
+        test = pd.Series(fitted.test, index=list(self.fold.test))
+        predictions, training = (self._frame(arm, scores, fitted, seconds) for scores in (test, fitted.training))
+        return FoldPredictions(predictions, training, self.parts.check(self.fold.test))
+
+    def _frame(self, arm: Arm, scores: pd.Series, fitted: _Fitted, seconds: float) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "arm": arm.name,
+                "repeat": self.fold.repeat,
+                "fold": self.fold.fold,
+                "patient_id": list(scores.index),
+                "y_true": self.data.y.loc[scores.index].to_numpy(),
+                "y_score": scores.to_numpy(dtype=float),
+                "n_features": fitted.n_features,
+                "note": fitted.note,
+                "seconds": seconds,
+            }
+        ).astype({"n_features": "Int64"})
+
+    def _regression(self, arm: Arm) -> _Fitted:
+        table, columns = self._inputs.of(arm)
+        train, test = table.loc[list(self.fold.train)], table.loc[list(self.fold.test)]
+        self.parts.record("Regression models", train.index)
+        self.parts.check(self.fold.test)
+        fit = fit_regression(
+            train,
+            self.data.y.loc[train.index],
+            test,
+            columns,
+            learner=arm.learner,
+            is_late_fusion=arm.is_late_fusion,
+            missing=self.data.study.missing,
+            seed=derive_seed(self.data.study.seed, "inner folds", self.fold.name),
+        )
+        training = pd.Series(fit.training_score, index=train.index)
+        return _Fitted(fit.y_score, training, fit.n_features, "; ".join(fit.notes))
+
+    def _network(self, arm: Arm) -> _Fitted:
+        assert arm.encoder is not None  # every network arm names where its first weights come from
+        inputs = self._inputs
+        self.parts.record("Networks", inputs.patients[inputs.training_segments()])
+        self.parts.check(self.fold.test)
+        fit = fit_network(
+            inputs.bank,
+            inputs.patients,
+            self.data.y,
+            list(self.fold.train),
+            inputs.encoder(arm.encoder),
+            is_pretrained=arm.encoder != "untrained",
+            settings=self.data.study.network,
+            seed=derive_seed(self.data.study.seed, "network", self.fold.name),
+        )
+        test = predict_network(fit, inputs.bank, inputs.patients, list(self.fold.test))
+        return _Fitted(test.to_numpy(), fit.training_risks)

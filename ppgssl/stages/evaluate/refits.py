@@ -1,0 +1,300 @@
+"""Refits of the regression arms: to bootstrap samples, for optimism and stability, and to ever more labelled patients.
+
+Refits to bootstrap samples hold the patients' features fixed. That is the whole of fitting only where features are not
+learned from these patients: clinical variables, hand-made features, an untrained encoder, an encoder pretrained on
+other cohorts. An encoder pretrained for a fold has seen the signals of most patients, and no encoder has seen those of
+a bootstrap sample alone; what such an arm would lose with other patients to pretrain on, no refit of the regression can
+tell, and it may be a loss or a gain [1]_. So there is no optimism-corrected performance of these arms: what tells of
+them is cross-validation, which pretrains anew in each fold. How their risks depend on the regression is shown, with the
+encoder of the first fold.
+
+References
+----------
+.. [1] Moscovich & Rosset, On the cross-validation bias due to unsupervised preprocessing, Journal of the Royal
+       Statistical Society B 84, 2022, 10.1111/rssb.12537.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import Parallel, delayed
+
+from ppgssl.classifiers.regression import fit_regression
+from ppgssl.core.config.arms import Arm
+from ppgssl.core.config.study import Missing, Study
+from ppgssl.core.records import FloatArray
+from ppgssl.core.results.robustness import LearningCurve, Optimism, Stability
+from ppgssl.core.seeds import derive_seed
+from ppgssl.evaluation.learning_curves import learning_curves, stratified_draw
+from ppgssl.evaluation.optimism import optimism
+from ppgssl.evaluation.refits import Refits, drawable_counts
+from ppgssl.evaluation.stability import stability
+from ppgssl.features.columns import Columns
+from ppgssl.selfsupervised.study_encoders import exposure_of
+from ppgssl.selfsupervised.workers import worker_count
+from ppgssl.stages.evaluate.folds import FoldFitter
+from ppgssl.store.linked_patients import linked_patients
+from ppgssl.store.splits import Fold
+from ppgssl.store.study_data import StudyData
+
+Progress = Callable[[int, int, str], None]
+
+# Bootstrap samples that one task refits.
+_TASK_REFITS = 10
+# Of each refit, where the model itself has more: the spread over bootstrap samples is what is asked for, and with two
+# imputations a sample it is well told (Bartlett & Hughes, Bootstrap inference for multiple imputation under
+# uncongeniality and misspecification, Statistical Methods in Medical Research 29, 2020, 10.1177/0962280220932189).
+_REFIT_IMPUTATIONS = 2
+# Below that, a subset of training patients has too few of one outcome to fit anything.
+_MIN_CLASS = 3
+
+
+@dataclass(frozen=True)
+class RefitResults:
+    """What refits tell.
+
+    Attributes
+    ----------
+    optimism, stability, learning_curves
+        For the report; empty where the study asks for none.
+    notes : tuple of str
+        Arms and points that were left out, and why.
+    """
+
+    optimism: list[Optimism] = field(default_factory=list)
+    stability: list[Stability] = field(default_factory=list)
+    learning_curves: list[LearningCurve] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+
+
+def refit_arms(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None) -> RefitResults:
+    """Refit a study's regression arms, as far as it asks for that.
+
+    Parameters
+    ----------
+    data : StudyData
+    out : Path
+        The study's folder, where its encoders lie.
+    n_jobs : int
+        Processes; -1 is one a core.
+    progress : callable, optional
+        Called with tasks done, tasks to do, and a word about them.
+    """
+    judged, points, notes = arms_of_optimism(data.study), arms_of_curves(data.study), []
+    optimisms: list[Optimism] = []
+    stabilities: list[Stability] = []
+    if data.study.validation.n_optimism:
+        notes += _left_out(data.study, judged)
+        refits = _bootstrap(data, out, list(dict.fromkeys([*judged, *points])), n_jobs, progress)
+        optimisms = [optimism(refits[arm], arm=arm.name, label=arm.label) for arm in judged]
+        stabilities = [stability(refits[arm], arm=arm.name, label=arm.label) for arm in points]
+    curves, more = _curves(data, out, points, n_jobs, progress)
+    return RefitResults(optimisms, stabilities, curves, (*notes, *more))
+
+
+# --- which arms ------------------------------------------------------------------------------------------------
+
+
+def arms_of_optimism(study: Study) -> list[Arm]:
+    """Regression arms whose features are not learned from the study's labelled patients; see the module's head."""
+    fixed = [None, "untrained", "pulse-wave"]
+    if exposure_of("ssl-all", study) == "disjoint":
+        fixed.append("ssl-all")
+    return [arm for arm in _refittable(study) if arm.features in fixed]
+
+
+def arms_of_curves(study: Study) -> list[Arm]:
+    """The ridge arms that tell whether signals add to the clinical input, as few as possible: at most three.
+
+    The richest clinical input, the features pretrained on most recordings, and both together.
+    """
+    plain = [arm for arm in _refittable(study) if not arm.is_late_fusion and not arm.is_beside_hand_made]
+    ridge = [arm for arm in plain if arm.learner == "ridge"]
+    clinical = next((name for name in ("covariates", "vitals", "heart-rate") if (name, None) in _inputs(ridge)), None)
+    features = next((name for name in ("ssl-all", "ssl-labelled") if any(arm.features == name for arm in ridge)), None)
+    wanted = [(clinical, None), (None, features), (clinical, features)]
+    return [arm for arm in ridge if (arm.clinical, arm.features) in wanted]
+
+
+def _inputs(arms: Sequence[Arm]) -> list[tuple[str | None, str | None]]:
+    return [(arm.clinical, arm.features) for arm in arms]
+
+
+def _refittable(study: Study) -> list[Arm]:
+    # A horseshoe model samples for a second or more each time; MiniRocket's biases are learned from training patients.
+    return [
+        arm
+        for arm in study.arm_list
+        if not arm.is_network and arm.learner != "horseshoe" and arm.features != "minirocket"
+    ]
+
+
+def _left_out(study: Study, judged: Sequence[Arm]) -> list[str]:
+    arms = [arm for arm in study.arm_list if arm not in judged and not arm.is_network]
+    if not arms:
+        return []
+    names = ", ".join(arm.label for arm in arms)
+    return [
+        f"Optimism-corrected performance is not given for {names}: bootstrap samples refit the regression and not what "
+        "the features were learned with, or a refit takes too long. Cross-validation tells of these arms."
+    ]
+
+
+# --- bootstrap samples -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What a regression arm sees of all patients analysed, and how it is fitted."""
+
+    arm: Arm
+    table: pd.DataFrame = field(repr=False)
+    columns: Columns = field(repr=False)
+    missing: Missing
+    seed: int
+
+    def risks(self, train: pd.DataFrame, y: pd.Series, test: pd.DataFrame, *, is_refit: bool) -> FloatArray:
+        """Risks of ``test`` by the arm fitted to ``train``; the one place where arms are refitted."""
+        missing = self.missing
+        if is_refit and missing.method == "mice":
+            missing = missing.model_copy(update={"n_imputations": min(missing.n_imputations, _REFIT_IMPUTATIONS)})
+        fit = fit_regression(
+            train,
+            y,
+            test,
+            self.columns,
+            learner=self.arm.learner,
+            is_late_fusion=self.arm.is_late_fusion,
+            missing=missing,
+            seed=self.seed,
+        )
+        return fit.y_score
+
+
+def _tables(fitter: FoldFitter, arms: Sequence[Arm]) -> list[_Table]:
+    study = fitter.data.study
+    seed = derive_seed(study.seed, "inner folds", fitter.fold.name)
+    return [_Table(arm, *fitter.inputs(arm), missing=study.missing, seed=seed) for arm in arms]
+
+
+def _bootstrap(
+    data: StudyData, out: Path, arms: Sequence[Arm], n_jobs: int, progress: Progress | None
+) -> dict[Arm, Refits]:
+    """All arms refitted to the same bootstrap samples of all patients analysed."""
+    y = data.y.astype(int)
+    linked = linked_patients(data.shared_signals)
+    counts = drawable_counts(
+        y.to_numpy() == 1,
+        data.study.validation.n_optimism,
+        groups=[linked.get(name, name) for name in y.index],
+        seed=derive_seed(data.study.seed, "refits"),
+    )
+    tables = _tables(FoldFitter(data.folds[0], data, out), arms)
+    tasks = [
+        (table, counts[first : first + _TASK_REFITS])
+        for table in tables
+        for first in range(0, len(counts), _TASK_REFITS)
+    ]
+    n_workers, _ = worker_count(len(tasks), n_jobs)
+    done = Parallel(n_jobs=n_workers, return_as="generator")(
+        delayed(_refitted)(table, y, some) for table, some in tasks
+    )
+    risks: dict[Arm, list[FloatArray]] = {arm: [] for arm in arms}
+    for number, ((table, _), found) in enumerate(zip(tasks, done, strict=True), start=1):
+        risks[table.arm].append(found)
+        if progress:
+            progress(number, len(tasks), f"refits to {len(counts)} bootstrap samples: {table.arm.label}")
+    return {
+        table.arm: Refits(
+            y.to_numpy() == 1,
+            table.risks(table.table, y, table.table, is_refit=False),
+            counts,
+            np.concatenate(risks[table.arm]),
+        )
+        for table in tables
+    }
+
+
+def _refitted(table: _Table, y: pd.Series, counts: FloatArray) -> FloatArray:
+    """Risks of all patients by refits to some bootstrap samples, shape (n_samples, n_patients)."""
+    rows = [np.repeat(np.arange(len(y)), sample.astype(int)) for sample in counts]
+    return np.stack([table.risks(table.table.iloc[row], y.iloc[row], table.table, is_refit=True) for row in rows])
+
+
+# --- learning curve --------------------------------------------------------------------------------------------
+
+
+def _curves(
+    data: StudyData, out: Path, arms: Sequence[Arm], n_jobs: int, progress: Progress | None
+) -> tuple[list[LearningCurve], list[str]]:
+    options = data.study.learning_curve
+    if not options.n_draws or not arms:
+        return [], []
+    fractions = [one for one in sorted(set(options.fractions)) if _is_large_enough(data, one)]
+    dropped = sorted(set(options.fractions) - set(fractions))
+    notes = [
+        f"The learning curve has no point at {one:.0%} of the training patients: some fold would have fewer than "
+        f"{_MIN_CLASS} of one outcome."
+        for one in dropped
+    ]
+    if not fractions:
+        return [], notes
+    n_workers, n_threads = worker_count(len(data.folds), n_jobs)
+    shared = data.sharing(n_workers)
+    done = Parallel(n_jobs=n_workers, return_as="generator")(
+        delayed(_curve_of_fold)(fold, shared, out, arms, fractions, n_threads) for fold in data.folds
+    )
+    tests = []
+    for number, found in enumerate(done, start=1):
+        tests.append(found)
+        if progress:
+            progress(number, len(data.folds), "learning curve")
+    curves = learning_curves(
+        pd.concat(tests, ignore_index=True),
+        {arm.name: arm.label for arm in arms},
+        n_resamples=data.study.validation.n_bootstrap,
+        seed=derive_seed(data.study.seed, "bootstrap"),
+    )
+    return curves, notes
+
+
+def _is_large_enough(data: StudyData, fraction: float) -> bool:
+    events = [int(data.y.loc[list(fold.train)].sum()) for fold in data.folds]
+    others = [len(fold.train) - n for fold, n in zip(data.folds, events, strict=True)]
+    return round(fraction * min(*events, *others)) >= _MIN_CLASS
+
+
+def _curve_of_fold(
+    fold: Fold, data: StudyData, out: Path, arms: Sequence[Arm], fractions: Sequence[float], n_threads: int
+) -> pd.DataFrame:
+    """Predictions of the fold's test patients by arms fitted to draws of its training patients."""
+    torch.set_num_threads(n_threads)
+    fitter = FoldFitter(fold, data, out)
+    tables = _tables(fitter, arms)
+    test = list(fold.test)
+    tests = []
+    for fraction, draw, train in _draws(fold, data, fractions):
+        fitter.parts.record("Models of the learning curve", train)
+        fitter.parts.check(test)
+        y = data.y.loc[train].astype(int)
+        for table in tables:
+            risks = table.risks(table.table.loc[train], y, table.table.loc[test], is_refit=True)
+            rows = {"arm": table.arm.name, "fraction": fraction, "draw": draw, "patient_id": test, "y_score": risks}
+            tests.append(pd.DataFrame(rows).assign(n_train=len(y), n_train_events=int(y.sum())))
+    truth = data.y.loc[test].rename("y_true")
+    return pd.concat(tests, ignore_index=True).assign(repeat=fold.repeat, fold=fold.fold).join(truth, on="patient_id")
+
+
+def _draws(fold: Fold, data: StudyData, fractions: Sequence[float]) -> Iterator[tuple[float, int, list[str]]]:
+    """Fraction, number and patients of each draw; of all training patients there is one draw."""
+    y = data.y.loc[list(fold.train)]
+    for fraction in fractions:
+        for draw in range(data.study.learning_curve.n_draws if fraction < 1 else 1):
+            seed = derive_seed(data.study.seed, "learning curve", fold.name, fraction, draw)
+            yield fraction, draw, stratified_draw(y, fraction, seed=seed)

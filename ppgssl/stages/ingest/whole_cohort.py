@@ -1,0 +1,89 @@
+"""What only all recordings and all patients of a cohort together show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from ppgssl.core.records import Reject
+from ppgssl.readers.clinical.table import Clinical, id_hint
+from ppgssl.store.rows import JOINED
+
+# Of recordings with the cohort's usual length, from which a length that is a multiple of it is suspicious.
+_USUAL_SHARE = 0.8
+_MAX_NAMES = 10
+
+
+def joined_reject(source: str) -> Reject:
+    detail = "a whole number of times as long as nearly all other recordings: split at that length"
+    return Reject("recording", source, JOINED, detail)
+
+
+def find_joined(recordings: pd.DataFrame) -> pd.DataFrame:
+    """Recordings whose length is a multiple (2 or more) of the length that at least 80 % of the cohort has.
+
+    Long recordings that are stored in parts are none of them.
+    """
+    in_parts = set(recordings.loc[recordings["start_s"] > 0, "source"])
+    recordings = recordings[~recordings["source"].isin(in_parts)]
+    lengths = recordings["duration_s"].astype(float).round(6)
+    usual = lengths.mode()
+    if usual.empty or (lengths == usual.iloc[0]).mean() < _USUAL_SHARE:
+        return recordings.iloc[:0]
+    ratio = lengths / usual.iloc[0]
+    return recordings[(ratio >= 2) & np.isclose(ratio, ratio.round(), atol=1e-6)]
+
+
+def find_duplicates(recordings: pd.DataFrame) -> list[Reject]:
+    """Recordings with identical signals: all but the first of one patient; all of them if the patients differ.
+
+    Recordings in which nothing varies have no hash, and are not compared.
+    """
+    recordings = recordings[recordings["signal_sha256"] != ""]
+    repeated = recordings[recordings.duplicated("signal_sha256", keep=False)]
+    rejects: list[Reject] = []
+    for _, group in repeated.groupby("signal_sha256"):
+        names = ", ".join(group["recording_id"].head(_MAX_NAMES))
+        names += f" and {len(group) - _MAX_NAMES} more" if len(group) > _MAX_NAMES else ""
+        if len(set(group["patient_id"])) == 1:
+            reason, excluded = "identical to another recording of the patient", group["recording_id"].iloc[1:]
+        else:
+            reason, excluded = "identical signals under two patients", group["recording_id"]
+        rejects.extend(Reject("recording", name, reason, f"identical signals: {names}") for name in excluded)
+    return rejects
+
+
+def clinical_rejects(
+    clinical: Clinical | None, patients_with_signals: set[str], originals: Mapping[str, str] | None = None
+) -> list[Reject]:
+    """What is wrong with the clinical table, and the patients that only the table or only the files know.
+
+    Where patients have pseudonyms, ``originals`` says what these stand for, as far as it is known: ids that nearly meet
+    are counted then, and not named.
+    """
+    if clinical is None:
+        return []
+    kept = set(clinical.patients.index)
+    in_table = kept | set(clinical.rejected_ids)
+    written = [_as_written(names, originals) for names in (in_table, patients_with_signals)]
+    hint = id_hint(*written, show_ids=originals is None)
+    hint = f" ({hint})" if hint else ""
+    no_signals = sorted(kept - patients_with_signals)
+    no_row = sorted(patients_with_signals - in_table)
+    return [
+        *clinical.problems,
+        *(
+            Reject("patient", name, "patient without signals", f"no signal file names this patient{hint}")
+            for name in no_signals
+        ),
+        *(
+            Reject("patient", name, "signals without a patient", f"no row in the clinical table{hint}")
+            for name in no_row
+        ),
+    ]
+
+
+def _as_written(names: set[str], originals: Mapping[str, str] | None) -> set[str]:
+    return names if originals is None else {originals[name] for name in names if name in originals}

@@ -1,0 +1,544 @@
+"""What is in a store: a summary for the terminal, and a page to look through recordings, segments and vitals."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.provenance import read_run
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.report.browser_page import PageContent, write_page
+from ppgssl.store.processing import band_hz
+from ppgssl.store.rows import StoredChannel, StoredRecording
+from ppgssl.store.segmenting import LOW_SQI, is_accepted
+from ppgssl.store.tables import CohortStore
+
+PAGE_FILE = "inspect.html"
+LOW_DEVICE_SQI = "low_device_sqi"
+ABSENT = 255
+"""Code of a channel that a recording does not have, and of an SQI that is not known."""
+UNKNOWN = -(2**15)
+"""Code of a sample or vital that is missing."""
+
+# Recordings up to twice this length are embedded whole, of longer ones the worst and the best stretch of this length.
+_EXCERPT_S = 60.0
+# Samples a second on the page: this, or more where the pass band needs it.
+_PAGE_HZ = 50.0
+_SAMPLES_PER_PERIOD = 4
+# What the page may weigh, in bytes, with its table of recordings and its samples.
+_PAGE_BYTES = 17_000_000
+_ROW_BYTES, _CELL_BYTES = 120, 8
+_NOT_VITALS = {"segment_s", "step_s", "start_s"}
+
+Progress = Callable[[int, int], None]
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What :func:`inspect_store` found.
+
+    Attributes
+    ----------
+    summary : dict
+        Ready for JSON; a value that is not defined is None.
+    page : Path
+        The page written.
+    n_drawn : int
+        Recordings whose samples are on the page.
+    """
+
+    summary: Summary
+    page: Path
+    n_drawn: int
+
+
+@dataclass(frozen=True)
+class _Segments:
+    """Segments of the cohort's own grid, sorted by recording and start, with what was made of them.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        As stored.
+    reasons : DataFrame
+        Of each channel: why a segment is of no use; empty where it is, None where the recording lacks the channel.
+    quality : float array, shape (n_segments,)
+        SQI of the best channel, 0 for a defective one; NaN in a store without quality.
+    by_channel : mapping of channel to float array, shape (n_segments,)
+        The same of each channel; NaN where the recording lacks it.
+    vitals : list of str
+        Columns of ``frame``.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+    reasons: pd.DataFrame = field(repr=False)
+    quality: FloatArray = field(repr=False)
+    by_channel: Mapping[str, FloatArray] = field(repr=False)
+    vitals: list[str]
+
+
+def inspect_store(
+    folder: Path, page: Path | None = None, *, n_recordings: int = 200, progress: Progress | None = None
+) -> Inspection:
+    """Summarise a store, and write the page that shows it.
+
+    Parameters
+    ----------
+    folder
+        The store.
+    page
+        HTML file to write; ``inspect.html`` in the store by default.
+    n_recordings
+        Most recordings whose samples go onto the page, evenly over all ranks of quality. Fewer do where the page would
+        outgrow about 20 MB.
+    progress
+        Called with the number of recordings looked at and the number there are.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no store.
+    """
+    store = CohortStore(folder)
+    recordings = store.recordings()
+    segments = _segments(store)
+    summary = _summarise(store, recordings, segments)
+    table = _table(recordings, segments, store)
+    chosen = _choose(recordings, segments, table, store.cohort, n_recordings)
+    page = page if page is not None else folder / PAGE_FILE
+    content = PageContent(
+        summary=summary,
+        settings=_settings(store, n_recordings),
+        table=table,
+        drawn=_drawn(store, recordings, segments, chosen, progress),
+    )
+    write_page(content, page)
+    return Inspection(summary, page, len(chosen))
+
+
+# --- judging segments ------------------------------------------------------------------------------------------
+
+
+def _segments(store: CohortStore) -> _Segments:
+    grid = store.cohort.segments
+    frame = store.segments(grid.segment_s, grid.step_s)
+    by_channel = {name: _quality(frame, name) for name in store.channels}
+    has_sqi = any(np.isfinite(frame[f"sqi_{name}"]).any() for name in store.channels)
+    quality = np.nan_to_num(np.stack(list(by_channel.values()))).max(axis=0)
+    if not has_sqi:
+        quality = np.full(len(frame), np.nan)
+        by_channel = dict.fromkeys(by_channel, quality)
+    return _Segments(frame, _reasons(frame, store), quality, by_channel, _vitals(frame))
+
+
+def _vitals(frame: pd.DataFrame) -> list[str]:
+    """Every number of a segment that is neither its place nor its quality: columns come with the cohort."""
+    return [
+        name
+        for name in frame.columns
+        if pd.api.types.is_float_dtype(frame[name]) and name not in _NOT_VITALS and not name.startswith("sqi_")
+    ]
+
+
+def _reasons(frame: pd.DataFrame, store: CohortStore) -> pd.DataFrame:
+    rule = store.cohort.segments
+    is_good = is_accepted(frame, store.channels, rule)
+    below = LOW_SQI if rule.accept == "sqi" else LOW_DEVICE_SQI
+    reasons = {}
+    for name in store.channels:
+        defect = frame[f"defect_{name}"].astype(object)
+        reasons[name] = defect.where(defect.notna(), None).mask((defect == "") & ~is_good[name], below)
+    return pd.DataFrame(reasons, index=frame.index)
+
+
+def _quality(frame: pd.DataFrame, channel: str) -> FloatArray:
+    defect = frame[f"defect_{channel}"]
+    sound = frame[f"sqi_{channel}"].astype(np.float64).fillna(0.0).where(defect == "", 0.0)
+    return sound.where(defect.notna()).to_numpy()
+
+
+# --- summary ---------------------------------------------------------------------------------------------------
+
+
+def _summarise(store: CohortStore, recordings: pd.DataFrame, segments: _Segments) -> Summary:
+    """Counts, distributions and reasons, ready for JSON. Vitals are those of accepted segments."""
+    rejects = store.rejects()
+    by_reason = rejects.groupby(["unit", "reason"]).size().rename("n").reset_index()
+    accepted = segments.frame["accepted"].astype(bool)
+    return {
+        "cohort": store.cohort.name,
+        "title": store.cohort.title,
+        "store": str(store.folder),
+        "ingested_utc": (read_run(store.folder) or {}).get("started_utc"),
+        "recordings": len(recordings),
+        "patients": int(recordings["patient_id"].nunique()),
+        # None where the file names tell of no visits.
+        "visits": len(recordings[["patient_id", "visit"]].drop_duplicates()) if recordings["visit"].any() else None,
+        "hours": float(recordings["duration_s"].sum() / 3600),
+        "patients_in_table": len(store.patients()),
+        "fs_hz": store.cohort.signal.fs_hz,
+        "source_fs_hz": _rates(recordings),
+        "segments": _grids(store),
+        "accepted": int(accepted.sum()),
+        "channels": _channels(store, segments),
+        "vitals": {name: _distribution(segments.frame.loc[accepted, name]) for name in segments.vitals},
+        "rejects": by_reason.to_dict("records"),
+    }
+
+
+def _rates(recordings: pd.DataFrame) -> list[dict[str, float]]:
+    counts = recordings["source_fs_hz"].astype(float).value_counts().sort_index()
+    return [{"fs_hz": float(str(rate)), "recordings": int(n)} for rate, n in counts.items()]
+
+
+def _grids(store: CohortStore) -> list[dict[str, float]]:
+    """Every length and step that recordings were cut by, the cohort's own first."""
+    own = (store.cohort.segments.segment_s, store.cohort.segments.step_s)
+    grids = {own: (0, 0)}
+    if DeltaTable.is_deltatable(str(store.folder / "segments")):
+        columns = ["segment_s", "step_s", "accepted", "recording_id"]
+        table = DeltaTable(str(store.folder / "segments")).to_pyarrow_table(columns=columns)
+        held = store.recordings(["recording_id"])["recording_id"].tolist()
+        is_held = pc.is_in(table["recording_id"], value_set=pa.array(held, type=pa.string()))
+        groups = table.filter(is_held).group_by(["segment_s", "step_s"])
+        for row in groups.aggregate([("accepted", "count"), ("accepted", "sum")]).to_pylist():
+            grids[row["segment_s"], row["step_s"]] = (row["accepted_count"], row["accepted_sum"] or 0)
+    return [
+        {"segment_s": segment_s, "step_s": step_s, "segments": n, "accepted": n_accepted}
+        for (segment_s, step_s), (n, n_accepted) in sorted(grids.items(), key=lambda item: (item[0] != own, item[0]))
+    ]
+
+
+def _channels(store: CohortStore, segments: _Segments) -> list[dict[str, Any]]:
+    held = store.recordings([f"{kind}_{name}" for name in store.channels for kind in ("amplitude", "inverted")])
+    rows = []
+    for name in store.channels:
+        reasons = segments.reasons[name].dropna()
+        counts = reasons[reasons != ""].value_counts()
+        values = segments.frame[f"sqi_{name}"].astype(float)
+        rows.append(
+            {
+                "channel": name,
+                "unit": store.cohort.signals.channels[name].unit,
+                "recordings": int(held[f"amplitude_{name}"].notna().sum()),
+                "inverted": int(held[f"inverted_{name}"].astype(bool).sum()),
+                "segments": len(reasons),
+                "accepted": int((reasons == "").sum()),
+                "reasons": {str(reason): int(n) for reason, n in counts.items()},
+                "sqi": _distribution(values[segments.reasons[name].notna()])
+                | {"histogram": np.histogram(values.dropna(), bins=10, range=(0, 1))[0].tolist()},
+            }
+        )
+    return rows
+
+
+def _distribution(values: pd.Series) -> dict[str, float | int | None]:
+    known = values.dropna().to_numpy(dtype=np.float64)
+    low, median, high = np.percentile(known, [5, 50, 95]).tolist() if len(known) else (None, None, None)
+    missing = 1 - len(known) / len(values) if len(values) else None
+    return {"n": len(known), "missing": missing, "p5": low, "median": median, "p95": high}
+
+
+# --- the page: all recordings in a table -----------------------------------------------------------------------
+
+
+def _settings(store: CohortStore, n_recordings: int) -> dict[str, Any]:
+    grid = store.cohort.segments
+    return {
+        "segment_s": grid.segment_s,
+        "step_s": grid.step_s,
+        "accept": grid.accept,
+        "min_sqi": grid.min_sqi,
+        "min_device_sqi": grid.min_device_sqi,
+        "excerpt_s": _excerpt_s(store.cohort),
+        "n_asked": n_recordings,
+        "channels": [
+            {
+                "name": name,
+                "unit": store.cohort.signals.channels[name].unit,
+                "fs_hz": store.cohort.signal.fs_hz / _every(name, store.cohort),
+            }
+            for name in store.channels
+        ],
+    }
+
+
+def _table(recordings: pd.DataFrame, segments: _Segments, store: CohortStore) -> dict[str, Any]:
+    """A value of each recording in each list, in the order of ``recordings``."""
+    names = recordings["recording_id"]
+    owner = segments.frame["recording_id"].to_numpy()
+    accepted = segments.frame["accepted"].to_numpy(dtype=bool)
+
+    def of_recording(values: FloatArray, how: str) -> pd.Series:
+        return pd.Series(values, dtype=np.float64).groupby(owner).agg(how).reindex(names)
+
+    scopes = {"": _scope(segments.quality, accepted, np.ones(len(owner), dtype=bool), of_recording)}
+    scopes[""]["reasons"] = _overall_reasons(segments, names, owner, accepted)
+    for name in store.channels:
+        reasons = segments.reasons[name]
+        is_held = reasons.notna().to_numpy()
+        scopes[name] = _scope(segments.by_channel[name], (reasons == "").to_numpy(), is_held, of_recording)
+        scopes[name]["reasons"] = _reason_counts(reasons[is_held], names, owner[is_held])
+    turned = store.recordings([f"inverted_{name}" for name in store.channels])
+    medians = segments.frame.loc[accepted, segments.vitals].groupby(owner[accepted]).median().reindex(names)
+    return {
+        "recording": names.tolist(),
+        "patient": recordings["patient_id"].tolist(),
+        "visit": recordings["visit"].tolist(),
+        "start_s": _rounded(recordings["start_s"], 2),
+        "duration_s": _rounded(recordings["duration_s"], 2),
+        "fs_hz": _rounded(recordings["source_fs_hz"], 3),
+        "inverted": {name: turned[f"inverted_{name}"].astype(bool).tolist() for name in store.channels},
+        "note": _notes(names, store.rejects()),
+        "scopes": scopes,
+        "vitals": {name: _rounded(medians[name], 4) for name in segments.vitals if medians[name].notna().any()},
+    }
+
+
+def _scope(
+    quality: FloatArray, is_good: np.ndarray, is_held: np.ndarray, of_recording: Callable[..., pd.Series]
+) -> dict[str, Any]:
+    """Mean quality and counts of segments of each recording."""
+    return {
+        "quality": _rounded(of_recording(quality, "mean"), 3),
+        "n": [int(n) for n in of_recording(is_held.astype(float), "sum").fillna(0)],
+        "accepted": [int(n) for n in of_recording((is_good & is_held).astype(float), "sum").fillna(0)],
+    }
+
+
+def _reason_counts(reasons: pd.Series, names: pd.Series, owner: np.ndarray) -> list[dict[str, int]]:
+    """Reason -> number of segments, of each recording."""
+    is_bad = (reasons != "").to_numpy()
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for name, reason in zip(owner[is_bad], reasons.to_numpy()[is_bad], strict=True):
+        found[name][reason] += 1
+    return [dict(found[name]) for name in names]
+
+
+def _overall_reasons(
+    segments: _Segments, names: pd.Series, owner: np.ndarray, accepted: np.ndarray
+) -> list[dict[str, int]]:
+    """Of rejected segments, reason -> number of segments with it in any channel."""
+    long = pd.concat([segments.reasons.loc[~accepted, name].dropna() for name in segments.reasons.columns])
+    long = long[long != ""]
+    pairs = pd.DataFrame({"segment": long.index, "reason": long.to_numpy()}).drop_duplicates()
+    return _reason_counts(pairs["reason"], names, owner[pairs["segment"].to_numpy(dtype=np.int64)])
+
+
+def _notes(names: pd.Series, rejects: pd.DataFrame) -> list[str]:
+    """What ingest says of a recording, such as that it is a copy of another."""
+    said = rejects[rejects["unit"] == "recording"].groupby("subject")["reason"].agg("; ".join)
+    return [str(said.get(name, "")) for name in names]
+
+
+# --- the page: recordings that are drawn -----------------------------------------------------------------------
+
+
+def _choose(
+    recordings: pd.DataFrame, segments: _Segments, table: Mapping[str, Any], cohort: Cohort, n_wanted: int
+) -> IntArray:
+    """Rows of recordings to draw: evenly over the ranks of quality, from the worst to the best, as many as fit."""
+    ranked = _ranked(table)
+    n_columns = len(table["vitals"]) + 5 * len(table["scopes"])
+    room = _PAGE_BYTES - len(recordings) * (_ROW_BYTES + _CELL_BYTES * n_columns)
+    n_segments = np.array(table["scopes"][""]["n"], dtype=np.int64)
+    cost = _cost(recordings["duration_s"].to_numpy(dtype=np.float64), n_segments, len(segments.vitals), cohort)
+    n = min(n_wanted, len(ranked))
+    while n > 0:
+        chosen = ranked[np.unique(np.linspace(0, len(ranked) - 1, n).round().astype(np.int64))]
+        if cost[chosen].sum() <= room:
+            return chosen
+        n = min(n - 1, int(n * max(room, 0) / cost[chosen].sum()))
+    return ranked[:0]
+
+
+def _ranked(table: Mapping[str, Any]) -> IntArray:
+    """Rows from the worst to the best: by mean SQI or, without any, by the share of accepted segments; unknown last."""
+    overall = table["scopes"][""]
+    n = np.maximum(np.array(overall["n"], dtype=np.float64), 1)
+    share = np.array(overall["accepted"], dtype=np.float64) / n
+    share[np.array(overall["n"]) == 0] = np.nan
+    quality = np.array(overall["quality"], dtype=np.float64)
+    return np.lexsort([np.arange(len(n)), share, quality]) if len(n) else np.zeros(0, dtype=np.int64)
+
+
+def _cost(duration_s: FloatArray, n_segments: IntArray, n_vitals: int, cohort: Cohort) -> FloatArray:
+    """Bytes that each recording takes on the page: base64 writes three bytes as four."""
+    drawn_s = np.minimum(duration_s, 2 * _excerpt_s(cohort))
+    channels = list(cohort.signals.channels)
+    per_second = sum(2 * cohort.signal.fs_hz / _every(name, cohort) for name in channels)
+    per_segment = 5 + 2 * len(channels) + 2 * n_vitals
+    return np.asarray((drawn_s * per_second + n_segments * per_segment) * 4 / 3 + 400 * len(channels))
+
+
+def _excerpt_s(cohort: Cohort) -> float:
+    return max(_EXCERPT_S, cohort.segments.segment_s)
+
+
+def _every(channel: str, cohort: Cohort) -> int:
+    """Each how-manieth sample is kept. Nothing folds back: stored samples hold no frequency above their pass band."""
+    fastest_hz = band_hz(channel, cohort)[1]
+    return max(1, int(cohort.signal.fs_hz / max(_PAGE_HZ, _SAMPLES_PER_PERIOD * fastest_hz)))
+
+
+def _drawn(
+    store: CohortStore, recordings: pd.DataFrame, segments: _Segments, chosen: IntArray, progress: Progress | None
+) -> dict[str, Any]:
+    """Samples and segments of the chosen recordings, in the order chosen."""
+    names = recordings["recording_id"].iloc[chosen].tolist()
+    rows = {
+        name: segments.frame.index[first:last]
+        for name, first, last in _stretches(segments.frame["recording_id"].to_numpy(), names)
+    }
+    waves: dict[str, Any] = {}
+    if names:
+        for number, recording in enumerate(store.iterate(store.channels), start=1):
+            if recording.recording_id in rows:
+                waves[recording.recording_id] = _waveforms(recording, segments, rows[recording.recording_id], store)
+            if progress:
+                progress(number, len(recordings))
+    order = np.concatenate([rows[name].to_numpy() for name in names]) if names else np.zeros(0, dtype=np.int64)
+    return {
+        "rows": [int(row) for row in chosen],
+        "waveforms": [waves[name] for name in names],
+        "n_segments": [len(rows[name]) for name in names],
+        "segments": _encoded_segments(segments, order, store.channels),
+    }
+
+
+def _stretches(owner: np.ndarray, names: Sequence[str]) -> list[tuple[str, int, int]]:
+    """Name, first row and row after the last, in the sorted ``owner``."""
+    first = np.searchsorted(owner, names, side="left")
+    last = np.searchsorted(owner, names, side="right")
+    return [(name, int(begin), int(end)) for name, begin, end in zip(names, first, last, strict=True)]
+
+
+def _encoded_segments(segments: _Segments, order: IntArray, channels: Sequence[str]) -> dict[str, Any]:
+    frame = segments.frame.loc[order]
+    reasons = segments.reasons.loc[order]
+    known = sorted({reason for name in channels for reason in reasons[name].dropna().unique()} - {""})
+    codes = {reason: code for code, reason in enumerate(["", *known])}
+    return {
+        "reasons": ["", *known],
+        "start_s": _base64(frame["start_s"].to_numpy(), "<f4"),
+        "accepted": _base64(frame["accepted"].to_numpy(dtype=bool), "u1"),
+        "sqi": {name: _base64(_percent_codes(frame[f"sqi_{name}"]), "u1") for name in channels},
+        "reason": {name: _base64(reasons[name].map(codes).fillna(ABSENT).to_numpy(), "u1") for name in channels},
+        "vitals": {
+            name: _quantised(frame[name].to_numpy(dtype=np.float64))
+            for name in segments.vitals
+            if frame[name].notna().any()
+        },
+    }
+
+
+def _percent_codes(values: pd.Series) -> FloatArray:
+    """Whole percents, rounded down: an SQI that was too low never reads as high enough."""
+    return np.nan_to_num(np.floor(values.to_numpy(dtype=np.float64) * 100 + 1e-4), nan=ABSENT)
+
+
+def _waveforms(recording: StoredRecording, segments: _Segments, rows: pd.Index, store: CohortStore) -> dict[str, Any]:
+    """The excerpts of one recording, and of each channel its samples and defects in each excerpt."""
+    starts = segments.frame.loc[rows, "start_s"].to_numpy(dtype=np.float64)
+    quality = segments.quality[rows]
+    if np.isnan(quality).any():
+        quality = segments.frame.loc[rows, "accepted"].to_numpy(dtype=np.float64)
+    stretches = excerpts(
+        starts,
+        quality,
+        duration_s=recording.duration_s,
+        segment_s=store.cohort.segments.segment_s,
+        excerpt_s=_excerpt_s(store.cohort),
+    )
+    return {
+        "excerpts": [[round(begin, 3), round(end, 3)] for begin, end in stretches],
+        "channels": {
+            name: [_excerpt(channel, stretch, recording.fs_hz, _every(name, store.cohort)) for stretch in stretches]
+            for name, channel in recording.channels.items()
+        },
+    }
+
+
+def excerpts(
+    starts_s: FloatArray, quality: FloatArray, *, duration_s: float, segment_s: float, excerpt_s: float
+) -> list[tuple[float, float]]:
+    """Stretches of a recording to show: all of it or, past twice ``excerpt_s``, the worst and then the best stretch.
+
+    Parameters
+    ----------
+    starts_s, quality : float arrays, shape (n_segments,)
+        Sorted starts of segments, and how good each is.
+    duration_s, segment_s, excerpt_s : float
+        Length of the recording, of its segments and of a stretch, which is no shorter than a segment.
+
+    Returns
+    -------
+    list of (start, end)
+        In s. Stretches begin where a segment does, are judged by the mean of the segments that lie in them, and do not
+        overlap.
+    """
+    if duration_s <= 2 * excerpt_s or not len(starts_s):
+        return [(0.0, min(duration_s, 2 * excerpt_s))]
+    begins = np.minimum(starts_s, duration_s - excerpt_s)
+    total = np.concatenate([[0.0], np.cumsum(quality)])
+    first = np.searchsorted(starts_s, begins, side="left")
+    last = np.searchsorted(starts_s, begins + excerpt_s - segment_s + 1e-6, side="right")
+    mean = (total[last] - total[first]) / np.maximum(last - first, 1)
+    worst = begins[np.argmin(mean)]
+    is_apart = np.abs(begins - worst) >= excerpt_s
+    if not is_apart.any():
+        return [(float(worst), float(worst + excerpt_s))]
+    best = begins[is_apart][np.argmax(mean[is_apart])]
+    return [(float(begin), float(begin + excerpt_s)) for begin in (worst, best)]
+
+
+def _excerpt(channel: StoredChannel, stretch: tuple[float, float], fs_hz: float, every: int) -> dict[str, Any]:
+    first, last = (round(edge * fs_hz) for edge in stretch)
+    samples, flags = channel.samples[first:last], channel.flags[first:last]
+    return _quantised(samples[::every].astype(np.float64)) | {"marks": _marks(flags, every, fs_hz)}
+
+
+def _marks(flags: np.ndarray, every: int, fs_hz: float) -> list[list[float]]:
+    """Stretches of flagged samples: start and end in s from the start of the excerpt, and the flag's bits."""
+    if not flags.any():
+        return []
+    coarse = np.bitwise_or.reduceat(flags, np.arange(0, len(flags), every))
+    edges = np.flatnonzero(np.diff(coarse.astype(np.int16), prepend=-1))
+    ends = np.append(edges[1:], len(coarse))
+    step_s = every / fs_hz
+    return [
+        [round(begin * step_s, 3), round(end * step_s, 3), int(coarse[begin])]
+        for begin, end in zip(edges.tolist(), ends.tolist(), strict=True)
+        if coarse[begin]
+    ]
+
+
+def _quantised(values: FloatArray) -> dict[str, Any]:
+    """Values as 16-bit codes: ``value = low + step * (code + 32767)``, and ``UNKNOWN`` for NaN."""
+    is_known = np.isfinite(values)
+    low, high = (values[is_known].min(), values[is_known].max()) if is_known.any() else (0.0, 0.0)
+    step = (high - low) / 65534 or 1.0
+    codes = np.where(is_known, np.round((np.where(is_known, values, low) - low) / step) - 32767, UNKNOWN)
+    return {"low": float(low), "step": float(step), "codes": _base64(codes, "<i2")}
+
+
+def _base64(values: np.ndarray, dtype: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode("ascii")
+
+
+def _rounded(values: pd.Series, decimals: int) -> list[float | None]:
+    """NaN becomes None: JSON knows no NaN."""
+    numbers = values.to_numpy(dtype=np.float64)
+    return [round(value, decimals) if np.isfinite(value) else None for value in numbers.tolist()]

@@ -1,0 +1,1 @@
+"""Is the representation any good? Encoders of every objective, and baselines, on one task."""

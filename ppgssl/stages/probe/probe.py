@@ -1,0 +1,181 @@
+"""Stage beside evaluation: is the representation any good? Encoders of every objective, and baselines, on one task."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from joblib import Parallel, delayed
+from pydantic import ValidationError
+
+from ppgssl.core.errors import ConfigError, EvaluationError
+from ppgssl.core.provenance import Stopwatch, fingerprint, made_of, versions, write_atomically
+from ppgssl.core.results.probe import ProbeResults
+from ppgssl.features.random_kernels import check_random_kernels
+from ppgssl.selfsupervised.study_encoders import EncoderJob, encoder_fingerprint, encoder_warnings
+from ppgssl.selfsupervised.workers import worker_count
+from ppgssl.stages.pretrain import train_encoders
+from ppgssl.stages.probe.assessment import as_table, judge
+from ppgssl.stages.probe.measuring import Plan, measure
+from ppgssl.stages.probe.representations import probe_job, representations
+from ppgssl.stages.probe.targets import cohort_targets, probe_folds, probed_cohorts
+from ppgssl.store.study_data import StudyData
+
+PROBE_FOLDER, PROBE_FILE, TABLE_FILE = "probe", "probe.json", "probe.csv"
+
+# Called with what is done, what there is to do, and a line that says where the work stands.
+Progress = Callable[[int, int, str], None]
+
+
+def make_plan(data: StudyData) -> Plan:
+    """Who is probed for what, and by which representations.
+
+    Raises
+    ------
+    ConfigError
+        If the study's `probe` does not fit its cohorts.
+    """
+    cohorts, settings = probed_cohorts(data), data.study.probe
+    rarer = min(int(data.y.sum()), int((1 - data.y).sum()))
+    return Plan(
+        cohorts=cohorts,
+        targets={
+            store.cohort.name: cohort_targets(data, store) for store in data.stores if store.cohort.name in cohorts
+        },
+        min_patients=settings.min_patients,
+        has_outcome=data.labelled.cohort.name in cohorts and rarer >= settings.n_folds,
+        folds=probe_folds(data, cohorts),
+        representations=representations(data.study),
+    )
+
+
+def pretrain_probes(
+    plan: Plan, data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None
+) -> list[EncoderJob]:
+    """Pretrain the encoders that a probe needs and that are not there yet: one for each objective and fold.
+
+    Returns
+    -------
+    list of EncoderJob
+        All that the probe needs.
+
+    Raises
+    ------
+    ConfigError
+        If the study asks for a baseline whose package is not installed.
+    TrainingError
+        If training cannot start, or a loss is not finite.
+    """
+    if "minirocket" in data.study.probe.baselines:
+        check_random_kernels()
+    jobs = _jobs(plan, data, out)
+    to_do = [(job, of_job) for job, of_job in jobs if made_of(job.folder) != encoder_fingerprint(job, of_job)]
+    if to_do:
+        train_encoders(to_do, out / PROBE_FOLDER, n_jobs=n_jobs, progress=progress)
+    return [job for job, _ in jobs]
+
+
+def probe(
+    plan: Plan, data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None
+) -> ProbeResults:
+    """Measure every representation of a study, and write ``out/probe/probe.json`` and ``probe.csv``.
+
+    Encoders that are missing are pretrained first. What is done and unchanged is not done again.
+
+    Raises
+    ------
+    ConfigError, TrainingError
+        As :func:`pretrain_probes`.
+    """
+    watch = Stopwatch()
+    jobs = pretrain_probes(plan, data, out, n_jobs=n_jobs)
+    made, folder = _fingerprint(plan, data, out), out / PROBE_FOLDER
+    if (known := _load(folder, made)) is not None:
+        return known
+    rows = _measure_all(plan, data, out, made, n_jobs, progress)
+    results = judge(rows, plan, data, made_of=made, seconds=watch.seconds())
+    for one in results.representations:
+        one.warnings.extend(encoder_warnings([job for job in jobs if job.encoder == one.name]))
+    as_table(results).to_csv(folder / TABLE_FILE, index=False)
+    write_atomically(folder / PROBE_FILE, results.model_dump_json(indent=1))
+    watch.write(folder, "probe", made_of=made, study=data.study.model_dump(mode="json"), seed=data.study.seed)
+    return results
+
+
+def finished_probe(data: StudyData, out: Path) -> ProbeResults | None:
+    """What a probe of the study as it is now has found; None where none was run, or data or settings changed since."""
+    folder = out / PROBE_FOLDER
+    if not (folder / PROBE_FILE).is_file():
+        return None
+    try:
+        plan = make_plan(data)
+    except (ConfigError, EvaluationError):  # the study can no longer be probed, which is no reason not to evaluate it
+        return None
+    return _load(folder, _fingerprint(plan, data, out))
+
+
+def outdated_note(out: Path) -> str:
+    """What to tell where :func:`finished_probe` finds nothing: empty, unless there is a probe that is out of date."""
+    if not (out / PROBE_FOLDER / PROBE_FILE).is_file():
+        return ""
+    return (
+        "The results of `ppgssl probe` are left out, since data, settings or version changed after it was run: run it "
+        "again, then `ppgssl evaluate`."
+    )
+
+
+def _load(folder: Path, made: str) -> ProbeResults | None:
+    try:
+        results = ProbeResults.model_validate_json((folder / PROBE_FILE).read_bytes())
+    except (FileNotFoundError, ValidationError):  # of another version
+        return None
+    return results if results.made_of == made else None
+
+
+def _fingerprint(plan: Plan, data: StudyData, out: Path) -> str:
+    """Hash of all that decides a probe's numbers."""
+    return fingerprint(
+        {
+            "content": data.content,
+            "encoders": [encoder_fingerprint(job, of_job) for job, of_job in _jobs(plan, data, out)],
+            "encoder": data.study.pretraining.encoder.model_dump(mode="json"),
+            "probe": data.study.probe.model_dump(mode="json"),
+            "targets": {
+                cohort: [[target.name, target.source, sorted(target.truth.to_dict().items())] for target in targets]
+                for cohort, targets in plan.targets.items()
+            },
+            "n_bootstrap": data.study.validation.n_bootstrap,
+            "version": versions().get("ppgssl"),
+        }
+    )
+
+
+def _jobs(plan: Plan, data: StudyData, out: Path) -> list[tuple[EncoderJob, StudyData]]:
+    ssl = [one for one in plan.representations if one.kind == "ssl"]
+    return [probe_job(representation, fold, data, out) for representation in ssl for fold in plan.folds]
+
+
+def _measure_all(
+    plan: Plan, data: StudyData, out: Path, made: str, n_jobs: int, progress: Progress | None
+) -> pd.DataFrame:
+    """Rows of all representations and folds; each pair is kept as soon as it is done, under the hash of its inputs."""
+    folder = out / PROBE_FOLDER / "folds" / made[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    for outdated in folder.parent.iterdir():
+        if outdated != folder:
+            shutil.rmtree(outdated)
+    tasks = [(representation, fold) for representation in plan.representations for fold in plan.folds]
+    n_workers, n_threads = worker_count(len(tasks), n_jobs)
+    shared = data.sharing(n_workers)
+    done = Parallel(n_jobs=n_workers, return_as="generator")(
+        delayed(measure)(one, fold, plan, shared, out, folder / f"{one.name}-{fold.name}.parquet", n_threads)
+        for one, fold in tasks
+    )
+    frames = []
+    for number, frame in enumerate(done, start=1):
+        frames.append(frame)
+        if progress:
+            progress(number, len(tasks), tasks[number - 1][0].label)
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,72 @@
+"""What may be said about pretraining, and what is made of it."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from ppgssl.core.config.pretraining import (
+    AnyAugmentation,
+    AnyObjective,
+    MaskedAutoencoderOptions,
+    Pretraining,
+    ResNet1dShape,
+    ResNet50Shape,
+)
+from ppgssl.selfsupervised.augmentations import AUGMENTATIONS
+from ppgssl.selfsupervised.objectives import OBJECTIVES
+from ppgssl.selfsupervised.objectives.reconstruction_losses import RECONSTRUCTION_LOSSES
+
+
+def names_of(union):
+    return {options.model_fields["name"].annotation.__args__[0] for options in union.__args__}
+
+
+def test_every_name_that_may_be_said_is_there_and_the_other_way_round():
+    assert names_of(AnyObjective) == set(OBJECTIVES)
+    assert names_of(AnyAugmentation) == set(AUGMENTATIONS)
+    losses = MaskedAutoencoderOptions.model_fields["loss"].annotation
+    assert set(losses.__args__) == set(RECONSTRUCTION_LOSSES)
+
+
+def test_a_name_stands_for_its_options_at_their_defaults():
+    for name in OBJECTIVES:
+        said = Pretraining(objective=name)
+        assert said == Pretraining(objective={"name": name})
+        assert said.objective.name == name
+    assert Pretraining() == Pretraining(objective="contrastive-masked-autoencoder")
+    assert Pretraining(encoder="resnet50-1d").encoder == ResNet50Shape(name="resnet50-1d")
+    assert Pretraining(encoder={"width": 8}).encoder == ResNet1dShape(width=8)
+
+
+def test_the_published_pretext_task_is_the_default_of_its_kind():
+    objective = Pretraining(objective="contrastive-patient").objective
+    assert objective.pairs == "patient"
+    assert [augmentation.name for augmentation in objective.augmentations] == ["noise", "permutation"]
+
+
+@pytest.mark.parametrize("name", ["contrastive-patient", "vicreg"])
+def test_two_views_of_one_segment_have_to_differ(name):
+    for augmentations in ([], [{"name": "noise", "probability": 0}]):
+        with pytest.raises(ValidationError, match="`pairs: segment` needs `augmentations`"):
+            Pretraining(objective={"name": name, "pairs": "segment", "augmentations": augmentations})
+        Pretraining(objective={"name": name, "pairs": "patient", "augmentations": augmentations})
+    assert Pretraining(objective={"name": name, "pairs": "segment"}).objective.augmentations
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"objective": {"name": "autoencoder", "loss": "mae"}}, "loss"),
+        ({"objective": {"name": "masked-autoencoder", "mask_channels": "none"}}, "mask_channels"),
+        ({"objective": {"name": "contrastive-patient", "temperature": 0}}, "temperature"),
+        ({"objective": {"name": "contrastive-patient", "min_segments": 1}}, "min_segments"),
+        ({"objective": {"name": "transformation-recognition", "transformations": []}}, "transformations"),
+        ({"objective": {"name": "vicreg", "augmentations": [{"name": "permutation", "max_pieces": 1}]}}, "max_pieces"),
+        ({"encoder": {"kernel_size": 4}}, "must be odd"),
+        ({"encoder": {"name": "patch-transformer", "width": 10, "n_heads": 4}}, "`width` must be a multiple"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(options, reason):
+    with pytest.raises(ValidationError, match=reason):
+        Pretraining(**options)

@@ -1,0 +1,108 @@
+"""All that is said about ranking, from one call."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from ppgssl.core.errors import EvaluationError
+from ppgssl.core.results.performance import ArmResult
+from ppgssl.evaluation.bootstrap import bootstrap_auroc
+from ppgssl.evaluation.discrimination import judge_discrimination
+from ppgssl.evaluation.multiplicity import holm
+from tests.support.aligned_scores import make_aligned
+
+ARMS = ("arm-0", "arm-1", "arm-2")
+REFERENCES = {
+    "difference": {"arm-1": "arm-0", "arm-2": "arm-0"},
+    "difference_to_untrained": {"arm-2": "arm-1"},
+}
+
+
+def make_predictions(seed=0, n=80, **options):
+    aligned = make_aligned(seed, n, n_arms=3, **options)
+    tables = [
+        pd.DataFrame(
+            {
+                "arm": arm,
+                "repeat": aligned.repeat,
+                "fold": aligned.fold,
+                "patient_id": np.array(aligned.patient_ids)[aligned.patient],
+                "y_true": aligned.y_true.astype(int),
+                "y_score": norm.cdf(y_score - 1),
+            }
+        )
+        for arm, y_score in zip(aligned.arms, aligned.y_score, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def judged():
+    predictions = make_predictions(n_folds=4, n_repeats=2)
+    return judge_discrimination(predictions, ARMS, references=REFERENCES, n_resamples=400, seed=3)
+
+
+def test_every_field_is_one_of_the_results_and_the_estimates_agree(judged):
+    for one in judged.arms.values():
+        assert set(vars(one)) <= set(ArmResult.model_fields)
+        assert one.auroc.estimate == one.auroc_bca.estimate == pytest.approx(one.auroc_delong.estimate, abs=1e-12)
+        area = np.trapezoid(one.roc.true_positive_rate, one.roc.false_positive_rate)
+        assert area == pytest.approx(one.auroc.estimate, abs=1e-12)
+        for interval in (one.auroc, one.auroc_bca, one.auroc_delong, one.partial_auroc, one.auprc):
+            assert interval.ci_low < interval.estimate < interval.ci_high
+
+
+def test_the_percentile_interval_is_that_of_the_same_draws(judged):
+    alone = bootstrap_auroc(make_predictions(n_folds=4, n_repeats=2), ["arm-1"], n_resamples=400, seed=3)
+    assert judged.arms["arm-1"].auroc == alone.interval("arm-1")
+    assert (judged.n_patients, judged.n_events, judged.n_skipped) == (80, alone.n_events, 0)
+
+
+def test_p_values_are_adjusted_within_a_kind_of_reference(judged):
+    for kind, pairs in REFERENCES.items():
+        differences = judged.differences[kind]
+        assert {arm: one.reference for arm, one in differences.items()} == pairs
+        assert [one.p_adjusted for one in differences.values()] == holm([one.p_value for one in differences.values()])
+    assert judged.differences["difference_to_untrained"]["arm-2"].p_adjusted == pytest.approx(
+        judged.differences["difference_to_untrained"]["arm-2"].p_value
+    )
+
+
+def test_three_ways_to_an_interval_of_a_difference_agree_where_there_are_enough_patients():
+    judged = judge_discrimination(make_predictions(1, 800), ARMS, n_resamples=2000, seed=0)
+    percentile, bca = judged.auroc.difference("arm-1", "arm-0"), judged.bca_difference("arm-1", "arm-0")
+    by_theory = judged.delong.difference("arm-1", "arm-0")
+    for limit in ("ci_low", "ci_high"):
+        expected = getattr(percentile, limit)
+        assert getattr(bca, limit) == pytest.approx(expected, abs=0.006)
+        assert getattr(by_theory, limit) == pytest.approx(expected, abs=0.006)
+
+
+def test_a_subset_is_judged_as_if_the_others_had_not_been_tested():
+    predictions = make_predictions(2)
+    subset = [*sorted(predictions["patient_id"].unique())[::2], "p001", "p079"]
+    kept = predictions[predictions["patient_id"].isin(subset)]
+    of_subset = judge_discrimination(predictions, ARMS, n_resamples=50, seed=1, subset=subset)
+    assert of_subset.arms == judge_discrimination(kept, ARMS, n_resamples=50, seed=1).arms
+    assert of_subset.n_patients == 42
+
+
+def test_folds_without_one_of_the_outcomes_are_passed_over():
+    predictions = make_predictions(4, n_folds=3)
+    only_others = predictions["fold"].eq(1)
+    predictions = predictions[~only_others | predictions["y_true"].eq(0)]
+    only_events = predictions["fold"].eq(2)
+    predictions = predictions[~only_events | predictions["y_true"].eq(1)]
+    judged = judge_discrimination(predictions, ARMS, n_resamples=100, seed=0)
+    assert all(one.auroc.estimate is not None and one.roc.ci_low for one in judged.arms.values())
+
+
+def test_what_cannot_be_compared_is_refused():
+    predictions = make_predictions(5)
+    with pytest.raises(EvaluationError, match="'arm-9' was not resampled"):
+        judge_discrimination(predictions, ARMS, references={"difference": {"arm-1": "arm-9"}}, n_resamples=5, seed=0)
+    with pytest.raises(EvaluationError, match="is not defined: in some repeat no fold"):
+        judge_discrimination(predictions[predictions["y_true"] == 0], ARMS, n_resamples=5, seed=0)

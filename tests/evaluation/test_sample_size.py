@@ -1,0 +1,156 @@
+"""Minimum sample size, against the figures of pmsampsize and of the papers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.api import GLM, add_constant, families
+
+from ppgssl.core.config.cohort import ClinicalTable, Variable
+from ppgssl.core.errors import EvaluationError
+from ppgssl.evaluation.sample_size import (
+    count_parameters,
+    max_r2_cox_snell,
+    minimum_sample_size,
+    r2_from_auroc,
+    sample_size,
+)
+
+prevalences = st.floats(0.01, 0.99)
+
+
+def required(n_parameters, prevalence, r2):
+    return [criterion.n_required for criterion in minimum_sample_size(n_parameters, prevalence, r2)]
+
+
+# Test cases that come with pmsampsize (1.1.1 and later, where max R2 is not rounded; the R and the Python package).
+def test_the_example_of_pmsampsize_is_reproduced():
+    assert required(24, 0.174, 0.288) == [623, 662, 221]
+
+
+# Part II of the paper and the tests of pmsampsize; where criterion 2 does not depend on their rounding of max R2.
+@pytest.mark.parametrize(
+    ("n_parameters", "prevalence", "r2", "expected"),
+    [(24, 0.174, 0.55, [255, 532, 221]), (36, 0.174, 0.288, [934, None, 221]), (24, 0.25, 0.288, [623, None, 289])],
+)
+def test_further_cases_of_pmsampsize_are_reproduced(n_parameters, prevalence, r2, expected):
+    found = required(n_parameters, prevalence, r2)
+    assert [n if known is not None else None for n, known in zip(found, expected, strict=True)] == expected
+
+
+def test_the_example_of_the_bmj_is_reproduced():
+    # 30 parameters, an overall risk of 5 %, R2 of 15 % of 0.33, rounded to 0.05: 5,249 patients and 263 events.
+    assert max(required(30, 0.05, 0.05)) == 5249
+    assert max_r2_cox_snell(0.05) == pytest.approx(0.33, abs=0.005)
+
+
+# The table of maxima in the BMJ paper, to two digits.
+@pytest.mark.parametrize(("prevalence", "highest"), [(0.5, 0.75), (0.4, 0.74), (0.3, 0.71), (0.2, 0.63), (0.1, 0.48)])
+def test_the_highest_r2_is_that_of_the_paper(prevalence, highest):
+    assert max_r2_cox_snell(prevalence) == pytest.approx(highest, abs=0.005)
+
+
+def test_r2_from_an_auroc_is_that_of_the_paper_and_of_pmsampsize():
+    # The paper's program prints 0.2100957 for this pair: one draw of a million patients, whose spread is 0.0007.
+    assert r2_from_auroc(0.81, 0.77) == pytest.approx(0.2101, abs=0.0025)
+    # pmsampsize: cstatistic(0.89) prevalence(0.174) parameters(24) gives 615, 660 and 221 patients, by simulation too.
+    found = required(24, 0.174, r2_from_auroc(0.89, 0.174))
+    assert found == pytest.approx([615, 660, 221], rel=0.01)
+
+
+def test_r2_from_an_auroc_equals_that_of_a_logistic_model_of_two_normals():
+    rng = np.random.default_rng(1)
+    n, prevalence, auroc = 400_000, 0.3, 0.75
+    y = np.arange(n) < prevalence * n
+    x = rng.normal(size=n) + np.sqrt(2) * 0.6744897501960817 * y  # z(0.75)
+    fit = GLM(y.astype(float), add_constant(x), family=families.Binomial()).fit()
+    assert r2_from_auroc(auroc, prevalence) == pytest.approx(
+        1 - np.exp(-(fit.null_deviance - fit.deviance) / n), abs=2e-3
+    )
+
+
+@settings(deadline=None)
+@given(st.floats(0.51, 0.99), prevalences)
+def test_r2_from_an_auroc_stays_below_its_maximum_and_does_not_care_which_class_is_the_event(auroc, prevalence):
+    r2 = r2_from_auroc(auroc, prevalence)
+    assert 0 < r2 < max_r2_cox_snell(prevalence)
+    assert r2 == pytest.approx(r2_from_auroc(auroc, 1 - prevalence), rel=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 200), prevalences, st.floats(0.02, 0.9))
+def test_more_parameters_or_a_weaker_model_need_more_patients(n_parameters, prevalence, share):
+    r2 = share * max_r2_cox_snell(prevalence)
+    here = required(n_parameters, prevalence, r2)
+    assert all(more >= n for more, n in zip(required(n_parameters + 1, prevalence, r2), here, strict=True))
+    weaker = required(n_parameters, prevalence, r2 / 2)
+    assert weaker[0] >= here[0]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 100), prevalences, st.floats(0.02, 0.9))
+def test_the_shrinkage_expected_of_the_required_patients_is_reached(n_parameters, prevalence, share):
+    # Van Houwelingen's heuristic: 1 - P / LR, with LR = -n ln(1 - R2 apparent), and R2 = S R2 apparent.
+    r2 = share * max_r2_cox_snell(prevalence)
+    n = required(n_parameters, prevalence, r2)[0]
+    apparent = r2 / 0.9
+    assert 1 - n_parameters / (-n * np.log1p(-apparent)) >= 0.9 - 1e-9
+    assert 1 - n_parameters / (-(n - 1) * np.log1p(-apparent)) <= 0.9 + 1e-9
+
+
+def test_a_cohort_is_judged_by_the_strictest_criterion():
+    small = sample_size("Clinical covariates", 8, 207, 26)
+    assert not small.is_enough
+    assert small.n_required == max(criterion.n_required for criterion in small.criteria)
+    assert small.n_events_required == pytest.approx(small.n_required * 26 / 207, abs=1)
+    assert small.r2_cox_snell == pytest.approx(0.15 * max_r2_cox_snell(26 / 207))
+    assert "15%" in small.r2_source
+    assert sample_size("Clinical covariates", 8, 10 * small.n_required, 26 * small.n_required // 20).is_enough
+    hopeful = sample_size("Clinical covariates", 8, 207, 26, anticipated_auroc=0.86)
+    assert hopeful.n_required < small.n_required
+    assert "0.86" in hopeful.r2_source
+
+
+def test_levels_count_as_parameters_and_constant_variables_do_not():
+    table = ClinicalTable(
+        file="t.csv",
+        patient_column="id",
+        variables={
+            "age": Variable(kind="numeric"),
+            "same": Variable(kind="numeric"),
+            "fever": Variable(kind="binary"),
+            "ward": Variable(kind="categorical", levels={"a": "a", "b": "b", "c": "c", "d": "d"}),
+            "empty": Variable(kind="numeric"),
+        },
+    )
+    patients = pd.DataFrame(
+        {
+            "age": [1.0, 2.0, np.nan, 4.0],
+            "same": [1.0] * 4,
+            "fever": [0.0, 1.0, 1.0, np.nan],
+            "ward": ["a", "b", "c", None],
+            "empty": [np.nan] * 4,
+        }
+    )
+    counts = {name: count_parameters(patients, table, [name]) for name in patients}
+    assert counts == {"age": 1, "same": 0, "fever": 1, "ward": 2, "empty": 0}
+    assert count_parameters(patients, table, list(patients)) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((0, 0.2, 0.1), "at least one"), ((5, 0.0, 0.1), "share of events"), ((5, 0.05, 0.5), "between 0 and 0.328")],
+)
+def test_numbers_outside_their_range_are_refused(arguments, message):
+    with pytest.raises(EvaluationError, match=message):
+        minimum_sample_size(*arguments)
+
+
+def test_a_cohort_without_events_and_an_impossible_auroc_are_refused():
+    with pytest.raises(EvaluationError, match="with and without the event"):
+        sample_size("Clinical covariates", 4, 100, 0)
+    with pytest.raises(EvaluationError, match=r"above 0\.5 and below 1"):
+        sample_size("Clinical covariates", 4, 100, 10, anticipated_auroc=0.4)

@@ -1,0 +1,52 @@
+"""Pooling against pandas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ppgssl.core.errors import ConfigError
+from ppgssl.features.pooling import pool_to_patients
+
+
+@settings(deadline=None)
+@given(patients=st.lists(st.sampled_from(["a", "b", "10", "9", "ä"]), min_size=1, max_size=60), seed=st.integers(0, 99))
+def test_the_mean_equals_a_groupby_mean(patients, seed):
+    embeddings = np.random.default_rng(seed).standard_normal((len(patients), 3)).astype(np.float32)
+    pooled = pool_to_patients(embeddings, np.array(patients))
+    expected = pd.DataFrame(embeddings.astype(np.float64)).groupby(np.array(patients)).mean()
+    assert list(pooled.index) == list(expected.index)
+    np.testing.assert_allclose(pooled.to_numpy(), expected.to_numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_columns_and_index_are_named():
+    pooled = pool_to_patients(np.zeros((2, 2), dtype=np.float32), ["p", "p"], prefix="emb")
+    assert list(pooled.columns) == ["emb_000", "emb_001"]
+    assert pooled.index.name == "patient"
+    assert (pooled.dtypes == np.float64).all()
+
+
+def test_the_order_of_segments_does_not_matter():
+    rng = np.random.default_rng(0)
+    embeddings, patients = rng.standard_normal((30, 4)), rng.choice(["x", "y", "z"], 30)
+    order = rng.permutation(30)
+    pd.testing.assert_frame_equal(
+        pool_to_patients(embeddings, patients), pool_to_patients(embeddings[order], patients[order])
+    )
+
+
+def test_no_segments_give_an_empty_table():
+    assert pool_to_patients(np.zeros((0, 3), dtype=np.float32), []).shape == (0, 3)
+
+
+def test_an_unknown_pooler_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"unknown pooler 'maen' \(did you mean 'mean'\?\)"):
+        pool_to_patients(np.zeros((1, 1)), ["a"], pooler="maen")
+
+
+def test_a_patient_is_needed_for_every_row():
+    with pytest.raises(ValueError, match="2 embeddings need a patient each, and 1 were given"):
+        pool_to_patients(np.zeros((2, 1)), ["a"])

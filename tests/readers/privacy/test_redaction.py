@@ -1,0 +1,228 @@
+"""Messages show nothing that stands in a raw file."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import scipy.io
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.readers import READERS, get_reader
+from ppgssl.readers.clinical.table import read_clinical
+from ppgssl.readers.privacy.redaction import HIDDEN, redacted
+
+NAME, BORN, NUMBER = "Wanjiru", "2019-03-04", "40717382"
+PLANTED = f"{NAME} {BORN} {NUMBER}"
+
+
+def cohort(**clinical: object) -> Cohort:
+    described = {
+        "name": "ward",
+        "signals": {
+            "files": "signals/{patient}.csv",
+            "reader": "delimited",
+            "channels": {"ppg_red": {"column": "red"}, "ppg_ir": {"column": "ir"}},
+        },
+    }
+    return Cohort.model_validate(described | ({"clinical": clinical} if clinical else {}))
+
+
+def assert_hidden(message: str) -> None:
+    shown = redacted(message, cohort())
+    for text in PLANTED.split():
+        assert text not in shown, shown
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("line 17: expected a number and found 'Wanjiru'.", "line 17: expected a number and found …."),
+        (
+            'row 3: expected a number and found "O\'Brien"; correct it',
+            "row 3: expected a number and found …; correct it",
+        ),
+        ("no column is named 'red': the file has 2 columns: Wanjiru, 40717382.", None),
+        ("the header is b'Wanjiru 1 40717382'. Copy the file again", "the header is …. Copy the file again"),
+        ("cannot be read (invalid literal for int(): Wanjiru)", None),
+        ("row 1 holds 40717382 Wanjiru 2019-03-04 1 where a number is expected", None),
+        ("the reader's option `missing` has no 'Wanjiru' in the reader's option", None),
+        ("All fit '%d/%m/%Y' or '%m/%d/%Y'.", "All fit '%d/%m/%Y' or '%m/%d/%Y'."),
+    ],
+)
+def test_what_is_quoted_or_not_known_is_hidden_and_the_rest_is_kept(message, shown):
+    assert_hidden(message)
+    if shown is not None:
+        assert redacted(message, cohort()) == shown
+
+
+def test_words_of_the_description_and_pseudonyms_are_kept():
+    message = "signals/pabc.csv: no column is named 'ppg_red'"
+    assert redacted(message, cohort(), known=["signals/pabc.csv"]) == message
+    assert redacted(message, cohort()) == f"{HIDDEN} no column is named 'ppg_red'"
+
+
+@given(
+    st.text(min_size=1),
+    st.sampled_from(["found {!r}.", "{!r} is no number", "the reader's channel {!r} and the 's {!r}"]),
+)
+def test_no_text_gets_out_of_its_quotes(text, template):
+    secret = f"{text}{NAME}{text}"
+    assert NAME not in redacted(template.format(secret, secret), cohort())
+
+
+@given(st.lists(st.sampled_from([NAME, BORN, "line", "17", "expected", "…", "\n"]), max_size=12))
+def test_no_place_in_a_message_shows_a_name(words):
+    message = " ".join(words)
+    assert_hidden(message)
+    if not {NAME, BORN, "…"} & set(words):
+        assert redacted(message, cohort()) == message
+
+
+# --- the messages of all readers -------------------------------------------------------------------------------
+
+
+def _header_lines(planted: str) -> Iterator[tuple[str, bytes]]:
+    """WFDB headers with planted text in place of each word."""
+    header = "rec 2 100 4\nrec.dat 16 200/mV 16 0 1 2 0 red\nrec.dat 16 200/mV 16 0 1 2 0 ir\n# a comment"
+    words = header.split(" ")
+    for place in range(len(words)):
+        yield "rec.hea", " ".join([*words[:place], planted, *words[place + 1 :]]).encode()
+
+
+def _archive(**arrays: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def _matlab(**arrays: object) -> bytes:
+    file = io.BytesIO()
+    scipy.io.savemat(file, arrays)
+    return file.getvalue()
+
+
+def _parquet(**columns: list[object]) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns), file)
+    return file.getvalue()
+
+
+def _edf_headers() -> Iterator[tuple[str, bytes]]:
+    sound = b"0       " + b" " * 160 + b"04.03.1907.30.00" + b"768     " + b" " * 44 + b"1       1       2   "
+    yield "a.edf", sound
+    for place in range(0, 250, 8):
+        yield "a.edf", sound[:place] + b"Wanjiru " + sound[place + 8 :] + b" " * 512
+
+
+def _bad_files() -> Iterator[tuple[str, str, bytes]]:
+    """Reader, file name and content."""
+    rows = b"1,2\n" * 9
+    for content in (
+        PLANTED.encode(),
+        f"{NAME},{NUMBER}\n".encode() + rows,
+        f"red,{NAME} {NUMBER}\n".encode() + rows,
+        f"red,ir\n1,2\n{NAME},{NUMBER}x\n".encode(),
+        f"red,ir\n1,2\n{NAME},{NUMBER},{BORN}\n".encode(),
+        f"red,ir\n{PLANTED}\n".encode() + rows,
+        f"{NUMBER},{NAME}\n".encode() + rows,
+        f"red,red,{NAME}\n".encode() + rows,
+        f"{NAME}\0".encode(),
+    ):
+        yield "delimited", f"{NAME}.csv", content
+    for name, content in _header_lines(PLANTED):
+        yield "wfdb", name, content
+    for name, content in _edf_headers():
+        yield "edf", name, content
+    samples, texts = np.zeros(9), np.array([PLANTED] * 9)
+    for arrays in (
+        {NAME: samples},
+        {"red": texts, "ir": texts},
+        {"red": samples, "ir": np.zeros((2, 3, 4)), NAME: samples},
+    ):
+        yield "arrays", f"{NAME}.npz", _archive(**arrays)
+        yield "arrays", f"{NAME}.mat", _matlab(**arrays)
+    yield "arrays", f"a.{NAME}", b"whatever"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr(f"{NAME}.txt", PLANTED)
+    yield "arrays", "a.npz", packed.getvalue()
+    yield "arrays", "a.npz", PLANTED.encode()
+    for columns in (
+        {NAME: [1.0], NUMBER: [2.0]},
+        {"red": [PLANTED], "ir": [PLANTED]},
+        {"red": [{NAME: 1}], "ir": [1.0]},
+    ):
+        yield "parquet", f"{NAME}.parquet", _parquet(**columns)
+    yield "parquet", "a.parquet", b"PAR1" + PLANTED.encode() + b"PAR1"
+    yield "binary", f"{NAME}.bin", PLANTED.encode()
+
+
+BAD_FILES = list(_bad_files())
+
+
+def test_every_reader_is_given_bad_files():
+    assert {reader for reader, _, _ in BAD_FILES} == set(READERS)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_message_of_a_reader_shows_what_a_file_says(name, tmp_path):
+    options = {"binary": {"dtype": "int16", "n_channels": 7}}.get(name, {})
+    reader, n_refused = get_reader(name), 0
+    for number, (_, file, content) in enumerate(bad for bad in BAD_FILES if bad[0] == name):
+        path = tmp_path / str(number) / file
+        path.parent.mkdir()
+        path.write_bytes(content)
+        columns = [0, 1] if name == "binary" else ["red", "ir"]
+        n_refused += _refused(reader, path, columns, options)
+    assert n_refused
+
+
+def _refused(reader, path: Path, columns, options) -> bool:
+    fs_hz = None if path.suffix in (".hea", ".edf") else 50.0
+    try:
+        for recording in reader.open(path, columns, fs_hz, reader.parse_options(options)):
+            recording.whole()
+    except ReadError as error:
+        assert_hidden(str(error))
+        return True
+    return False
+
+
+# --- the clinical table ----------------------------------------------------------------------------------------
+
+VARIABLES = {"age": {"kind": "numeric", "range": [0, 120]}, "seen": {"kind": "date"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "changes"),
+    [
+        (f"{NAME},{NUMBER},{BORN}\nb,1,2019-01-01\n", {}),
+        (f"{NAME},Otieno,Nakato\nb,1,2019-01-01\n", {}),
+        (f"id,{NAME},{BORN}\nb,1,2019-01-01\n", {}),
+        (f"id;age;{NAME}\nb;1;2019-01-01\n", {}),
+        (f"id,age,seen\n{NAME},1,{BORN}\n", {"where": {"seen": ["never"]}}),
+        ("id,age,seen\n" + f"{NAME},{PLANTED},{PLANTED}\n" * 6, {}),
+        (f'id,age,seen\n"{NAME},1,{BORN}\n', {}),
+        (f"{NAME}\0", {}),
+        ("", {}),
+    ],
+)
+def test_no_message_about_the_clinical_table_shows_what_it_says(content, changes, tmp_path):
+    (tmp_path / "t.csv").write_text(content)
+    described = cohort(file="t.csv", patient_column="id", variables=VARIABLES, **changes)
+    with pytest.raises(ConfigError) as caught:
+        read_clinical(described.clinical, tmp_path)
+    shown = redacted(str(caught.value), described)
+    assert "t.csv" in shown or "clinical" in shown
+    for text in (*PLANTED.split(), "Otieno", "Nakato"):
+        assert text not in shown, shown

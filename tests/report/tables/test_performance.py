@@ -1,0 +1,158 @@
+"""Tables of performance show every arm, in the order of the published table, with intervals and adjusted p-values."""
+
+from __future__ import annotations
+
+import pytest
+
+from ppgssl.report.document import Table, plain
+from ppgssl.report.tables import performance as tables
+from ppgssl.report.text import families, rounding
+from tests.support.fake_results import PARTS, make_results
+
+LATER = [
+    tables.metrics_table,
+    tables.intervals_table,
+    tables.calibration_table,
+    tables.operating_table,
+    tables.added_value_table,
+]
+
+
+def _cells(table: Table) -> list[tuple[str, ...]]:
+    return [tuple(plain(cell) for cell in row.cells) for row in table.rows]
+
+
+def _notes(table: Table) -> str:
+    return " ".join(map(plain, table.notes))
+
+
+def test_every_arm_has_a_row_and_only_controls_are_muted():
+    results = make_results()
+    table = tables.results_table(results)
+    labels = [row.cells[0] for row in table.rows if row.kind != "group"]
+    assert sorted(map(plain, labels)) == sorted(arm.label for arm in results.arms)
+    controls = {arm.label for arm in results.arms if arm.is_control}
+    assert {plain(row.cells[0]) for row in table.rows if row.kind == "muted"} == controls
+    assert all(len(row.cells) == len(table.columns) for row in table.rows if row.kind != "group")
+
+
+def test_undefined_statistics_are_en_dashes_with_a_note():
+    table = tables.results_table(make_results(with_intervals=False))
+    assert any("–" in row for row in _cells(table))
+    assert "– not defined" in _notes(table)
+    assert "– not defined" not in _notes(tables.results_table(make_results()))
+
+
+def test_columns_without_content_are_left_out():
+    table = tables.results_table(make_results(arms=["heart-rate", "ssl-all"], with_sensitivity=False))
+    assert [column.header for column in table.columns] == ["Arm", "Features", "AUROC (95% interval)"]
+
+
+def test_transductive_arms_carry_a_dagger_that_a_note_explains():
+    table = tables.results_table(make_results(exposure="transductive"))
+    assert any(row[0].endswith("†") for row in _cells(table))
+    assert "saw the signals of test patients" in _notes(table)
+    assert not any("†" in row[0] for row in _cells(tables.results_table(make_results())))
+
+
+def test_the_untrained_table_names_both_arms_of_each_comparison():
+    table = tables.untrained_table(make_results())
+    assert table is not None
+    assert _cells(table)[0][:2] == ("SSL features (labelled cohort)", "Untrained encoder features")
+    assert tables.untrained_table(make_results(arms=["covariates", "ssl-all"])) is None
+
+
+def test_arms_stand_in_the_order_of_the_published_table():
+    rows = tables.results_table(make_results()).rows
+    groups = [plain(row.cells[0]) for row in rows if row.kind == "group"]
+    assert groups == [
+        families.CLINICAL,
+        families.SSL_ALONE,
+        families.VITALS_SSL,
+        families.COVARIATES_SSL,
+        families.NETWORKS,
+        families.CONTROLS,
+        families.LEARNERS,
+    ]
+
+
+def test_p_values_are_the_adjusted_ones_where_there_are_any():
+    results = make_results()
+    found = {row[0]: row for row in _cells(tables.results_table(results)) if len(row) > 1}
+    assert [column.header for column in tables.results_table(results).columns][4] == "p (Holm)"
+    for arm in results.arms:
+        if arm.difference is not None:
+            assert found[arm.label][4] == rounding.p_value(arm.difference.p_adjusted, 2000)
+    assert "adjusted by Holm" in _notes(tables.results_table(results))
+    raw = tables.results_table(make_results(is_adjusted=False))
+    assert raw.columns[4].header == "p"
+    assert "not adjusted" in _notes(raw)
+
+
+@pytest.mark.parametrize("make", LATER)
+def test_a_table_of_what_was_not_computed_is_left_out(make):
+    assert make(make_results(without=PARTS)) is None
+
+
+@pytest.mark.parametrize("make", LATER)
+@pytest.mark.parametrize("with_intervals", [True, False])
+def test_every_row_has_a_cell_for_each_column_and_no_none(make, with_intervals):
+    table = make(make_results(with_intervals=with_intervals))
+    if table is None:
+        assert not with_intervals
+        return
+    assert all(len(row.cells) == len(table.columns) for row in table.rows if row.kind != "group")
+    printed = str(_cells(table))
+    assert "None" not in printed
+    assert "nan" not in printed
+
+
+def test_arms_without_further_measures_are_not_listed_among_them():
+    results = make_results(n_extra_arms=2)
+    table = tables.metrics_table(results)
+    assert table is not None
+    assert "Extra arm number 0" not in str(_cells(table))
+    assert "AUPRC" in [column.header for column in table.columns]
+
+
+def test_the_operating_table_has_a_block_for_each_rule_and_percents():
+    results = make_results(arms=["covariates", "ssl-all"])
+    table = tables.operating_table(results)
+    assert table is not None
+    assert [row.kind for row in table.rows] == 3 * ["group", "indent", "indent"]
+    point = results.arms[0].operating_points[0]
+    assert _cells(table)[1][3] == rounding.percent_interval(point.sensitivity)
+    assert _cells(table)[1][3].split(" ")[0] == f"{100 * point.sensitivity.estimate:.0f}"
+
+
+def test_the_clinical_table_compares_with_the_same_learner():
+    results = make_results(
+        arms=[
+            "covariates",
+            "covariates:gradient-boosting",
+            "covariates+ssl-all",
+            "covariates+ssl-all:gradient-boosting",
+        ]
+    )
+    table = tables.clinical_table(results)
+    assert table is not None
+    assert [row[1] for row in _cells(table)] == ["Clinical covariates", "Clinical covariates, gradient boosting"]
+
+
+def test_the_hand_made_table_compares_with_the_same_arm_without_an_encoder():
+    arms = ["pulse-wave", "covariates", "covariates+pulse-wave", "ssl-all+pulse-wave", "covariates+ssl-all+pulse-wave"]
+    results = make_results(arms=arms)
+    table = tables.hand_made_table(results)
+    assert table is not None
+    assert [row[1] for row in _cells(table)] == ["Hand-made pulse features", "Covariates + hand-made pulse features"]
+    assert {(row.arm, row.reference) for row in results.added_value} == set(zip(arms[3:], arms[::2], strict=False))
+
+
+def test_added_value_has_a_column_of_net_benefit_for_each_threshold_per_100_patients():
+    results = make_results()
+    table = tables.added_value_table(results)
+    assert table is not None
+    headers = [column.header for column in table.columns]
+    assert headers[4:] == ["Net benefit at 10%, per 100", "Net benefit at 20%, per 100"]
+    benefit = results.added_value[0].net_benefit[0]
+    assert _cells(table)[0][4].startswith(rounding.number(100 * benefit.estimate, 1, signed=True))

@@ -1,0 +1,228 @@
+"""The first page claims what the numbers allow, and says what they do not show."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ppgssl.core.results.study import Results
+from ppgssl.report.document import plain
+from ppgssl.report.text import wording
+from ppgssl.report.text.certainty import certainty
+from ppgssl.report.text.limitations import limitations
+from tests.support.fake_results import PARTS, make_results
+
+ALL = ["covariates", "untrained", "ssl-all", "covariates+untrained", "covariates+ssl-all"]
+FORBIDDEN = re.compile(
+    r"improved the prediction|Pretraining helped|[Bb]etter than the covariates:|predicted better than|"
+    r"SSL beat the untrained|Net benefit was higher"
+)
+
+
+def _summary(results: Results) -> str:
+    texts = [wording.headline(results), *wording.findings(results), *certainty(results), *wording.not_shown(results)]
+    return " ".join(map(plain, texts))
+
+
+def _headline(auroc: dict[str, float], **options) -> str:
+    return wording.headline(make_results(arms=list(auroc), auroc=auroc, without=PARTS, **options))
+
+
+def _may_claim(difference) -> bool:
+    """Independent of the report: interval above zero, and the adjusted p-value, or the only one, below 0.05."""
+    if difference is None or difference.ci_low is None:
+        return False
+    p_value = difference.p_value if difference.p_adjusted is None else difference.p_adjusted
+    return difference.ci_low > 0 and p_value is not None and p_value < 0.05
+
+
+# --- what may be claimed ---------------------------------------------------------------------------------------
+
+
+def test_no_improvement_is_claimed_when_the_interval_spans_zero():
+    auroc = {"covariates": 0.78, "covariates+ssl-all": 0.81, "covariates+untrained": 0.78}
+    results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08)
+    assert "was not shown to improve the prediction: no interval" in wording.headline(results)
+    assert not FORBIDDEN.search(_summary(results))
+
+
+def test_no_improvement_is_claimed_when_only_the_unadjusted_p_value_is_small():
+    auroc = {"covariates": 0.78, "covariates+ssl-all": 0.823}
+    results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08, is_adjusted=False)
+    assert "improved the prediction" in wording.headline(results)
+    results.arms[1].difference.p_adjusted = 0.09
+    assert "no difference stands once the number of comparisons" in wording.headline(results)
+    text = _summary(results)
+    assert "leaves zero out, but its p-value, adjusted for the number of comparisons, is no evidence" in text
+    assert not FORBIDDEN.search(text)
+
+
+@given(
+    areas=st.lists(st.floats(0.35, 0.95), min_size=7, max_size=7),
+    half_width=st.floats(0.01, 0.2),
+    n_events=st.integers(4, 60),
+    is_adjusted=st.booleans(),
+    is_defined=st.booleans(),
+)
+@settings(deadline=None, max_examples=80)
+def test_whatever_the_numbers_a_claim_has_an_interval_a_p_value_and_events(
+    areas, half_width, n_events, is_adjusted, is_defined
+):
+    names = [*ALL, "ssl-labelled", "covariates+ssl-labelled"]
+    results = make_results(
+        n_patients=120,
+        n_events=n_events,
+        arms=names,
+        auroc=dict(zip(names, areas, strict=True)),
+        half_width=half_width,
+        is_adjusted=is_adjusted,
+        with_intervals=is_defined,
+        without=tuple(set(PARTS) - {"added_value", "calibration"}),
+        with_examples=False,
+        with_pretraining=False,
+        n_cohorts=1,
+    )
+    text = _summary(results)
+    arms = results.arms
+    is_enough = n_events >= 10
+    to_covariates = [arm for arm in arms if _may_claim(arm.difference)]
+    added = [arm for arm in to_covariates if arm.clinical == "covariates" and not arm.is_control]
+    to_untrained = [arm for arm in arms if _may_claim(arm.difference_to_untrained)]
+    above_chance = [arm for arm in arms if arm.auroc.ci_low is not None and arm.auroc.ci_low > 0.5]
+    benefits = [row for row in results.added_value if any(map(_may_claim, row.net_benefit))]
+    if "improved the prediction" in text or "Better than the covariates:" in text:
+        assert is_enough
+        assert added if "improved the prediction" in text else to_covariates
+        assert results.arms[0].auroc.estimate >= 0.5
+    for phrase in ("Pretraining helped", "SSL beat the untrained"):
+        assert phrase not in text or (is_enough and to_untrained)
+    assert "Net benefit was higher" not in text or (is_enough and benefits)
+    assert "predicted better than guessing" not in text or (is_enough and above_chance)
+    assert not re.search(r"\b(no|not any) difference (between|in|to)\b|equally good|\bNone\b|\bnan\b", text)
+
+
+def test_an_improvement_that_an_untrained_encoder_gives_too_is_not_credited_to_pretraining():
+    headline = _headline({"covariates": 0.70, "covariates+ssl-all": 0.80, "covariates+untrained": 0.79})
+    assert (
+        "improved the prediction; but features of an encoder that had learnt nothing were not shown to do less"
+        in headline
+    )
+    assert "No arm with SSL was shown to beat the same arm with an untrained encoder." in headline
+
+
+def test_an_improvement_beyond_the_untrained_encoder_is_said_plainly():
+    headline = _headline({"covariates": 0.70, "covariates+ssl-all": 0.80, "covariates+untrained": 0.71})
+    assert "improved the prediction." in headline
+    assert "Pretraining helped" in headline
+
+
+def test_harm_is_said():
+    headline = _headline({"covariates": 0.80, "covariates+ssl-all": 0.70, "covariates+untrained": 0.80})
+    assert "made it worse in “Covariates + SSL features (all recordings)”" in headline
+    assert "It did worse in “Covariates + SSL features (all recordings)”" in headline
+
+
+def test_without_a_comparison_with_the_untrained_encoder_nothing_is_said_for_pretraining():
+    headline = wording.headline(make_results(arms=["covariates", "covariates+ssl-all"]))
+    assert "Whether pretraining helped cannot be said" in headline
+
+
+def test_without_covariates_the_comparison_is_with_guessing():
+    better = make_results(arms=["ssl-all", "untrained"], auroc={"ssl-all": 0.8}, half_width=0.05)
+    assert "predicted better than guessing" in wording.headline(better)
+    assert "no arm with clinical covariates" in wording.headline(better)
+    unclear = make_results(arms=["ssl-all", "untrained"], auroc={"ssl-all": 0.52}, half_width=0.05)
+    assert "No arm with self-supervised features was shown" in wording.headline(unclear)
+
+
+@pytest.mark.parametrize("arms", [ALL, ["ssl-all", "untrained"], ["covariates", "ssl-all"], ["covariates"]])
+def test_undefined_intervals_give_no_claim_and_no_none(arms):
+    text = _summary(make_results(arms=arms, with_intervals=False))
+    assert not FORBIDDEN.search(text)
+    assert "None" not in text
+    assert "nan" not in text
+
+
+def test_a_difference_to_covariates_that_do_not_predict_is_no_improvement():
+    auroc = {"covariates": 0.39, "ssl-all": 0.68, "covariates+ssl-all": 0.68, "covariates+untrained": 0.6}
+    results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08)
+    assert "not a sign of added value" in wording.headline(results)
+    assert "improved the prediction" not in _summary(results)
+    assert "Better than the covariates" not in _summary(results)
+    assert "Every arm with self-supervised features predicted better than guessing" in wording.headline(results)
+
+
+def test_net_benefit_over_covariates_that_do_not_predict_is_not_told_of():
+    assert "Decisions." in _summary(make_results())
+    assert "Decisions." not in _summary(make_results(auroc={"covariates": 0.4}))
+
+
+def test_covariates_that_may_be_guessing_are_called_a_low_bar():
+    headline = _headline({"covariates": 0.55, "covariates+ssl-all": 0.68})
+    assert "The clinical covariates themselves were not shown to be better than guessing." in headline
+
+
+@pytest.mark.parametrize(
+    ("both", "words"),
+    [
+        (
+            0.74,
+            "Better than the same arm without SSL features: SSL features (all recordings) + hand-made pulse features [",
+        ),
+        (
+            0.70,
+            "No evidence of a difference to the same arm without SSL features: SSL features (all recordings) + hand",
+        ),
+        (
+            0.60,
+            "Worse than the same arm without SSL features: SSL features (all recordings) + hand-made pulse features [",
+        ),
+    ],
+)
+def test_what_ssl_features_add_to_hand_made_ones_is_told_beside_these(both, words):
+    arms = ["covariates", "pulse-wave", "ssl-all+pulse-wave"]
+    auroc = {"pulse-wave": 0.68, "ssl-all+pulse-wave": both}
+    text = " ".join(map(plain, wording.findings(make_results(arms=arms, auroc=auroc, half_width=0.08))))
+    assert words in text
+
+
+def test_hand_made_features_beside_ssl_are_no_merit_of_ssl_beside_the_covariates():
+    arms = ["covariates", "covariates+ssl-all", "covariates+ssl-all+pulse-wave"]
+    auroc = {"covariates": 0.7, "covariates+ssl-all": 0.7, "covariates+ssl-all+pulse-wave": 0.85}
+    results = make_results(arms=arms, auroc=auroc)
+    assert "was not shown to improve the prediction" in wording.headline(results)
+    told = " ".join(map(plain, wording.findings(results)))
+    assert "SSL features beside hand-made features. Better than the covariates: Covariates + SSL features" in told
+
+
+def test_gains_by_other_learners_are_counted_apart():
+    auroc = {"covariates": 0.70, "covariates+ssl-all": 0.70, "covariates+ssl-all:late": 0.82}
+    results = make_results(arms=list(auroc), auroc=auroc)
+    text = _summary(results)
+    assert "1 of 1 such arm (“Covariates + SSL features (all recordings), late fusion”)" in text
+    assert "improved the prediction in 1 of 2 arms" in text
+
+
+# --- what must be said -----------------------------------------------------------------------------------------
+
+
+def test_with_fewer_than_ten_events_nothing_is_claimed_and_the_headline_says_so():
+    auroc = {"covariates": 0.60, "covariates+ssl-all": 0.90, "covariates+untrained": 0.60}
+    results = make_results(n_patients=60, n_events=9, arms=list(auroc), auroc=auroc, half_width=0.05)
+    assert "cannot answer its question: 9 tested patients" in wording.headline(results)
+    assert not FORBIDDEN.search(_summary(results))
+
+
+def test_a_transductive_arm_is_named_as_such():
+    results = make_results(arms=ALL, exposure="transductive")
+    assert "pretraining had seen the signals of test patients" in wording.headline(results)
+    assert any("Transductive" in plain(text) for text in limitations(results))
+    assert "signals of test patients" not in wording.headline(make_results(arms=ALL))
+
+
+def test_what_was_not_assessed_is_said_on_the_first_page_and_what_was_is_not():
+    assert "calibration and benefit were not assessed" in _summary(make_results(without=PARTS))
+    assert "not assessed" not in _summary(make_results())

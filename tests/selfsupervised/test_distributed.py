@@ -1,0 +1,280 @@
+"""Several processes compute what one would, agree, and end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ppgssl.core.config.pretraining import Pretraining, ResNet1dShape
+from ppgssl.core.errors import ConfigError, TrainingError
+from ppgssl.selfsupervised.checkpoints import CHECKPOINT_FILE
+from ppgssl.selfsupervised.devices import make_fabric
+from ppgssl.selfsupervised.distributed import (
+    Team,
+    any_of,
+    cluster_environment,
+    first_does,
+    is_first_process,
+    mean_over,
+    n_processes_started,
+    part_of,
+)
+from ppgssl.selfsupervised.pretraining_result import load_result
+from ppgssl.selfsupervised.processes import work_together
+from tests.conftest import REPOSITORY
+from tests.selfsupervised.test_loop import one_thread, run
+from tests.stages.test_pretrain import free_port
+
+__all__ = ["one_thread"]  # a fixture for all tests here
+
+PAIR = Team(devices=2)
+OBJECTIVES = ["masked-autoencoder", "contrastive-patient", "vicreg", "transformation-recognition"]
+
+
+def settings_of(objective, **changes):
+    """Of a short run on patients who all have six segments, so that there are pairs to train on and to judge by."""
+    encoder = ResNet1dShape(width=4, n_stages=2)
+    options = {"objective": objective, "n_steps": 30, "batch_size": 16, "evaluate_every": 10, "encoder": encoder}
+    return Pretraining.model_validate({**options, **changes})
+
+
+# --- who is there ----------------------------------------------------------------------------------------------
+
+TORCHRUN = {"RANK": "5", "LOCAL_RANK": "1", "GROUP_RANK": "2", "WORLD_SIZE": "6"}
+SRUN = {"SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_STEP_NUM_TASKS": "4", "SLURM_NODEID": "1"}
+SBATCH = {"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "n_started", "is_first"),
+    [
+        ({}, None, True),
+        (TORCHRUN, 6, False),
+        ({**TORCHRUN, "RANK": "0"}, 6, True),
+        (SRUN, 4, False),
+        (SBATCH, None, True),
+    ],
+)
+def test_a_process_knows_who_started_it_and_whether_it_is_the_first(environ, n_started, is_first):
+    assert n_processes_started(environ) == n_started
+    assert is_first_process(environ) == is_first
+
+
+def test_fabric_is_told_where_the_others_are(monkeypatch):
+    for name, value in {**TORCHRUN, "MASTER_ADDR": "there", "MASTER_PORT": "123"}.items():
+        monkeypatch.setenv(name, value)
+    found = cluster_environment()
+    assert (found.main_address, found.main_port, found.node_rank(), found.local_rank()) == ("there", 123, 2, 1)
+    for name in TORCHRUN:
+        monkeypatch.delenv(name)
+    for name, value in {**SRUN, "SLURM_NODELIST": "here[1-4]", "SLURM_NTASKS": "4"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="--ntasks-per-node=4"):
+        cluster_environment()
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
+    found = cluster_environment()
+    assert (found.global_rank(), found.local_rank(), found.node_rank()) == (3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("team", "batch_size", "accumulate", "message"),
+    [
+        (Team(0, 1), 16, 1, "at least one device on at least one node"),
+        (Team(3, 1), 16, 1, r"`pretraining.batch_size` 16 cannot be shared equally by 3 processes.*a multiple of 3"),
+        (Team(2, 1), 8, 8, r"in 8 parts each \(`pretraining.accumulate`\): choose a multiple of 16"),
+        (Team(2, 2), 16, 1, r"--nodes 2: start the command on every node, with torchrun or srun"),
+    ],
+)
+def test_a_team_that_cannot_be_is_refused(team, batch_size, accumulate, message):
+    with pytest.raises(ConfigError, match=message):
+        team.check(batch_size, accumulate)
+
+
+def test_more_processes_than_cores_are_refused_before_they_take_all_memory():
+    n = max(2, os.cpu_count() or 1) + 1
+    with pytest.raises(ConfigError, match=rf"--devices {n}: (without a GPU|there are)"):
+        Team(n).check(n, 1)
+
+
+def test_processes_that_torchrun_started_and_nobody_asked_for_are_refused(monkeypatch):
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"6 processes were started .* --devices 1 --nodes 1 make 1"):
+        Team().check(16, 1)
+    Team(2, 3).check(12, 1)
+
+
+@given(st.integers(1, 5), st.integers(1, 6))
+def test_parts_are_equal_and_together_are_the_whole(n_parts, size):
+    values = torch.arange(n_parts * size)
+    parts = [part_of(values, number, n_parts) for number in range(n_parts)]
+    assert {len(part) for part in parts} == {size}
+    assert torch.equal(torch.cat(parts), values)
+
+
+# --- several processes -----------------------------------------------------------------------------------------
+
+
+def talk(report, is_stopped):
+    """Each process in turn does what the name says, and reports."""
+    fabric = make_fabric(team=PAIR)
+    rank = fabric.global_rank
+    mean = mean_over(fabric, torch.tensor([1.0, 10.0]) * rank).tolist()
+    told = first_does(fabric, lambda: f"of {os.getpid()}")
+    caught = ""
+    try:
+        first_does(fabric, lambda: [].pop() if rank == 0 else None)
+    except IndexError as error:
+        caught = str(error)
+    report(rank, os.getpid(), mean, told, caught, [any_of(fabric, rank == number) for number in range(3)], is_stopped())
+
+
+def test_processes_agree():
+    said = {}
+    work_together(talk, (), n=2, report=lambda rank, *others: said.update({rank: others}))
+    assert len(said) == 2
+    first = said[0][0]
+    for _, mean, told, caught, is_any, is_stopped in said.values():
+        assert mean == [0.5, 5.0]
+        assert told == f"of {first}"
+        assert caught == "pop from empty list"
+        assert is_any == [True, True, False]
+        assert not is_stopped
+
+
+def train(report, is_stopped, folder, settings):
+    """Train all settings in turn, as one of two processes, saying where it stands."""
+    torch.set_num_threads(1)
+    for name, chosen in settings.items():
+        team = replace(PAIR, is_stopped=is_stopped)
+        result = run(folder / name, settings=chosen, team=team, progress=lambda standing: report(standing.step))
+        report(name, result)
+
+
+def curve(result):
+    return np.array([[row.train_loss or 0, row.validation_loss, row.effective_rank] for row in result.history])
+
+
+def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path):
+    settings = {name: settings_of(name) for name in OBJECTIVES}
+    settings["accumulated"] = settings_of("masked-autoencoder", accumulate=2)
+    results = []
+    work_together(train, (tmp_path / "two", settings), n=2, report=lambda *said: results.append(said))
+    steps = [said[0] for said in results if len(said) == 1]
+    assert steps == [10, 20, 30] * len(settings)  # the first process alone reports
+    for name, chosen in settings.items():
+        one = run(tmp_path / "one" / name, settings=chosen)
+        two = [result for found, result in (said for said in results if len(said) == 2) if found == name]
+        assert len(two) == 2
+        for result in two:
+            np.testing.assert_allclose(curve(result), curve(one), rtol=1e-4, err_msg=name)
+            assert (result.hardware["devices"], result.hardware["nodes"]) == (2, 1)
+            for key, value in one.encoder.state_dict().items():
+                torch.testing.assert_close(result.encoder.state_dict()[key], value, rtol=1e-2, atol=2e-4)
+
+
+@pytest.mark.slow
+def test_statistics_of_batches_are_those_of_the_first_process(tmp_path):
+    encoder = {"name": "resnet50-1d", "width": 4, "n_features": 4}
+    settings = settings_of("masked-autoencoder", encoder=encoder, n_steps=10, accumulate=2)
+    results = []
+    work_together(train, (tmp_path, {"run": settings}), n=2, report=lambda *said: results.append(said))
+    first, second = (said[1] for said in results if len(said) == 2)
+    assert first.history == second.history
+    assert np.isfinite(curve(first)).all()
+    assert load_result(tmp_path / "run").history == first.history
+
+
+def test_ctrl_c_stops_all_processes_with_a_checkpoint_from_which_one_goes_on(tmp_path):
+    settings = settings_of("masked-autoencoder")
+
+    def press(step):
+        if step == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        work_together(train, (tmp_path, {"parts": settings}), n=2, report=press)
+    state = torch.load(tmp_path / "parts" / CHECKPOINT_FILE, weights_only=True)
+    assert state["counters"]["step"] in (10, 20)
+    resumed = run(tmp_path / "parts", settings=settings)
+    np.testing.assert_allclose(curve(resumed), curve(run(tmp_path / "whole", settings=settings)), rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_nodes_of_a_slurm_job_learn_what_one_process_learns(tmp_path):
+    script = """
+        import sys, torch
+        from pathlib import Path
+        torch.set_num_threads(1)
+        from ppgssl.selfsupervised.distributed import Team
+        from tests.selfsupervised.test_distributed import settings_of
+        from tests.selfsupervised.test_loop import run
+        run(Path(sys.argv[1]), settings=settings_of("contrastive-patient"), team=Team(1, 2))
+    """
+    slurm = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "x", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1"}
+    slurm |= {"SLURM_STEP_NUM_TASKS": "2", "SLURM_NODELIST": "localhost", "SLURM_LOCALID": "0"}
+    slurm["MASTER_PORT"] = free_port()
+    tasks = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "two")],
+            env={**os.environ, **slurm, "SLURM_PROCID": str(number), "SLURM_NODEID": str(number)},
+            cwd=REPOSITORY,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    assert [task.communicate(timeout=120)[1] for task in tasks] == ["", ""]
+    two, one = load_result(tmp_path / "two"), run(tmp_path / "one", settings=settings_of("contrastive-patient"))
+    np.testing.assert_allclose(curve(two), curve(one), rtol=1e-4)
+    assert (two.hardware["devices"], two.hardware["nodes"]) == (1, 2)
+
+
+def misbehave(report, is_stopped, how):
+    rank = int(os.environ["RANK"])
+    if rank == 1 and how == "raise":
+        raise TrainingError("no more")
+    if rank == 1 and how == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    report(rank)
+    while not is_stopped():
+        time.sleep(0.01)
+    if how == "stop":
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "message"),
+    [
+        ("raise", TrainingError, "no more"),
+        ("die", TrainingError, r"process 1 of 2 was killed \(SIGKILL\).*run the same command again to go on"),
+        pytest.param("stop", KeyboardInterrupt, "^$", marks=pytest.mark.slow),
+    ],
+)
+def test_no_process_outlives_the_others(monkeypatch, how, error, message):
+    monkeypatch.setattr("ppgssl.selfsupervised.processes._GRACE_S", 0.5)
+
+    def hear(_rank):
+        if how == "stop":
+            raise KeyboardInterrupt
+
+    with pytest.raises(error, match=message):
+        work_together(misbehave, (how,), n=2, report=hear)
+
+
+def test_a_loss_that_is_not_finite_stops_all_processes_with_one_error(tmp_path):
+    settings = settings_of("masked-autoencoder", learning_rate=1e30, warmup_fraction=0.0)
+    with pytest.raises(TrainingError, match=r"Lower `pretraining.learning_rate`.*last good weights are kept"):
+        work_together(train, (tmp_path, {"run": settings}), n=2, report=lambda *_: None)
+    assert (tmp_path / "run" / CHECKPOINT_FILE).is_file()

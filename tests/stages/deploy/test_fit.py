@@ -1,0 +1,209 @@
+"""One model of all patients: what is in it, and that it is the recipe which cross-validation judged."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+from ppgssl.data_schemas import schema_text
+
+from ppgssl.classifiers.horseshoe import N_KEPT
+from ppgssl.classifiers.imputation import completed
+from ppgssl.classifiers.preparation import code_patients, standard_split
+from ppgssl.classifiers.regression import fit_regression
+from ppgssl.core.config.arms import parse_arm
+from ppgssl.core.config.study import Missing
+from ppgssl.core.errors import ConfigError, EvaluationError
+from ppgssl.core.provenance import read_run
+from ppgssl.core.seeds import derive_seed
+from ppgssl.features.patient_table import FoldInputs
+from ppgssl.stages.deploy.fit import fit_model
+from ppgssl.stages.deploy.predict import risks_of
+from ppgssl.stages.evaluate.evaluate import evaluate
+from ppgssl.stages.pretrain import pretrain
+from ppgssl.store.leakage import FittedParts, hashed_patient
+from ppgssl.store.splits import Fold
+from tests.support.fitted_models import fit_hospital, hospital_data
+from tests.support.small_cohorts import make_ward, study_of
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    """A hospital whose study was run to its end, and the model of its best arm."""
+    folder = tmp_path_factory.mktemp("hospital")
+    data = hospital_data(folder, arms=["covariates", "covariates+ssl-all"])
+    pretrain(data, folder / "out", n_jobs=1)
+    results = evaluate(data, folder / "out", n_jobs=1)
+    return data, results, fit_model(data, "covariates+ssl-all", folder / "out", folder / "model", n_refits=20)
+
+
+def test_the_card_follows_its_schema(fitted):
+    _, _, model = fitted
+    jsonschema.validate(json.loads((model.folder / "model.json").read_text()), json.loads(schema_text("model")))
+
+
+def test_the_encoder_has_seen_everybody_and_the_card_says_whom(fitted):
+    data, _, model = fitted
+    run = read_run(model.folder.parent / "out" / "encoders" / "ssl-all" / "final")
+    everybody = {hashed_patient(name) for name in data.segments.table["patient"]}
+    assert set(run["patients_sha256"]) == everybody
+    assert set(model.card.seen.patients_sha256) == everybody
+    signals = data.labelled.recordings(["signal_sha256"])["signal_sha256"]
+    assert set(model.card.seen.signals_sha256) == set(signals)
+    assert (model.card.n_patients, model.card.n_events) == (len(data.y), data.y.sum())
+
+
+def test_performance_is_what_cross_validation_of_the_arm_found(fitted):
+    _, results, model = fitted
+    judged = next(arm for arm in results.arms if arm.name == "covariates+ssl-all")
+    assert model.card.performance.auroc == judged.auroc
+    assert model.card.performance.calibration_slope == judged.calibration.slope
+    assert model.card.performance.scheme == "2-fold cross-validation, repeated 1 times"
+    assert f"{judged.auroc.estimate:.3f}" in (model.folder / "model_card.md").read_text()
+
+
+def test_performance_is_not_told_where_results_are_absent_or_of_other_settings(fitted, tmp_path):
+    data, _, model = fitted
+    bare = fit_model(data, "covariates", tmp_path / "out", tmp_path / "bare", n_refits=2)
+    assert bare.card.performance is None
+    assert "ppgssl evaluate" in bare.card.performance_note
+    study_folder = model.folder.parent / "out"
+    other = hospital_data(model.folder.parent, arms=["covariates"], covariates=["age"])
+    found = fit_model(other, "covariates", study_folder, tmp_path / "other", n_refits=2)
+    assert found.card.performance is None
+    assert "other data or settings" in found.card.performance_note
+    found = fit_model(data, "covariates:elastic-net", study_folder, tmp_path / "absent", n_refits=2)
+    assert "did not compare the arm" in found.card.performance_note
+
+
+def test_it_is_the_fit_that_a_fold_of_all_patients_would_make(fitted):
+    data, _, model = fitted
+    everybody = Fold(0, 0, train=tuple(data.y.index), test=())
+    features = risks_of(model, data).table[model.card.columns.features]
+    inputs = FoldInputs(everybody, data, model.folder, FittedParts("all"), {"ssl-all": features})
+    table, columns = inputs.of(parse_arm("covariates+ssl-all"))
+    seed = derive_seed(data.study.seed, "inner folds", "all")
+    direct = fit_regression(table, data.y, table, columns, seed=seed)
+    np.testing.assert_allclose(risks_of(model, data).risks[0], direct.y_score, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        "vitals+pulse-wave",
+        "heart-rate",
+        "untrained:elastic-net",
+        "covariates+untrained:late",
+        "vitals+untrained+pulse-wave",
+        "covariates+untrained+pulse-wave:late",
+    ],
+)
+def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
+    data, _, _ = fitted
+    model = fit_model(data, arm, tmp_path / "out", tmp_path / "model", n_refits=2)
+    everybody = Fold(0, 0, train=tuple(data.y.index), test=())
+    parsed, found = parse_arm(arm), risks_of(model, data).table
+    embeddings = found[[name for name in model.card.columns.features if name.startswith("ssl_")]]
+    known = {"untrained": embeddings} if parsed.features == "untrained" else None
+    table, columns = FoldInputs(everybody, data, tmp_path, FittedParts("all"), known).of(parsed)
+    assert list(found.columns) == list(columns.names)
+    np.testing.assert_allclose(
+        found[list(columns.numeric + columns.features)].astype(float),
+        table[list(columns.numeric + columns.features)].astype(float),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("arm", ["covariates+ssl-all:horseshoe", "vitals:horseshoe", "ssl-all+pulse-wave:horseshoe"])
+def test_a_horseshoe_model_is_the_fit_of_a_fold_of_all_patients_but_for_the_draws_left_out(fitted, tmp_path, arm):
+    data, _, of_ridge = fitted
+    model = fit_model(data, arm, of_ridge.folder.parent / "out", tmp_path / "model")
+    table = risks_of(model, data).table
+    seed = derive_seed(data.study.seed, "inner folds", "all")
+    columns = model.card.columns.as_columns()
+    direct = fit_regression(table, data.y, table, columns, learner="horseshoe", seed=seed)
+    risks = risks_of(model, data).risks
+    assert (model.card.n_refits, model.card.n_draws, len(risks)) == (0, N_KEPT, 1 + N_KEPT)
+    # Their mean is off from that of all draws by chance, within five standard errors of it.
+    assert (np.abs(risks[0] - direct.y_score) < 5 * risks[1:].std(axis=0) / np.sqrt(N_KEPT)).all()
+    np.testing.assert_allclose(risks[0], model.classifier.posterior.risks(_standardised(table, columns)).mean(axis=0))
+    assert model.card.references[-1].mean == pytest.approx(direct.training_score.mean())
+    low, high = risks_of(model, data).interval()
+    np.testing.assert_allclose(low, np.quantile(risks[1:], 0.025, axis=0))
+    np.testing.assert_allclose(high, np.quantile(risks[1:], 0.975, axis=0))
+
+
+def _standardised(table, columns):
+    """What a learner gets of patients who are all there are."""
+    coded, _ = code_patients(table, table, columns)
+    complete = next(completed(coded, coded, Missing(), seed=0))
+    return standard_split(coded, np.zeros(len(table), dtype=int), coded, None, complete).X_out
+
+
+@pytest.mark.parametrize("arm", ["covariates+ssl-all", "covariates+ssl-all:horseshoe"])
+def test_the_same_study_makes_the_same_model(fitted, tmp_path, arm):
+    data, _, made = fitted
+    model, again = (
+        fit_model(data, arm, made.folder.parent / "out", tmp_path / name, n_refits=20) for name in ("model", "again")
+    )
+    for name, values in model.classifier.arrays().items():
+        np.testing.assert_array_equal(again.classifier.arrays()[name], values)
+    assert again.card.model_copy(update={"created_utc": ""}) == model.card.model_copy(update={"created_utc": ""})
+
+
+def test_refits_vary_around_the_model(fitted):
+    data, _, model = fitted
+    risks = risks_of(model, data).risks
+    assert risks.shape == (21, len(data.y))
+    assert (risks[1:].std(axis=0) > 0).all()
+
+
+def test_thresholds_are_those_of_training_and_of_the_study(fitted):
+    _, _, model = fitted
+    assert [one.rule for one in model.card.thresholds] == ["youden", "sensitivity", "given"]
+    assert model.card.thresholds[1].sensitivity >= 0.9
+    assert model.card.thresholds[2].threshold == 0.3
+
+
+def test_descriptions_in_the_card_name_no_place(fitted):
+    _, _, model = fitted
+    assert model.card.study_model().out == "."
+    assert model.card.cohort_model().root == "."
+
+
+def test_normalisation_by_cohort_is_kept_as_its_constants(tmp_path):
+    model = fit_hospital(tmp_path, "untrained", n=14, inputs__normalisation="cohort")
+    data = hospital_data(tmp_path, inputs__normalisation="cohort")
+    few = data.y.index[:3]
+    alone = risks_of(model, type(data)(**{**vars(data), "y": data.y.loc[few]}))
+    np.testing.assert_allclose(alone.risks, risks_of(model, data).risks[:, :3], rtol=1e-5)
+    assert list(model.card.input.cohorts) == [data.labelled.cohort.name]
+
+
+def test_chained_equations_become_medians_and_the_card_says_so(tmp_path):
+    data = hospital_data(tmp_path, missing={"method": "mice", "n_imputations": 2})
+    model = fit_model(data, "covariates", tmp_path / "out", tmp_path / "model", n_refits=2)
+    assert any("chained equations" in note for note in model.card.notes)
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ("covariate", "unknown 'covariate' .did you mean 'covariates'"),
+        ("covariates:gradient-boosting", "plain numbers"),
+        ("covariates+ssl-all:horseshoe:late", "no draws of its own risk"),
+        ("network-ssl-all", "plain numbers"),
+    ],
+)
+def test_an_arm_that_cannot_be_is_refused_before_anything_is_trained(fitted, tmp_path, arm, message):
+    with pytest.raises(ConfigError, match=message):
+        fit_model(fitted[0], arm, tmp_path / "out", tmp_path / "model")
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_events_make_no_model(tmp_path):
+    make_ward(tmp_path, 8)
+    with pytest.raises(EvaluationError, match=r"4 of 8 patients have the event.*at least 5"):
+        fit_model(study_of(tmp_path), "covariates", tmp_path / "out", tmp_path / "model")

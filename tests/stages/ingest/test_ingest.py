@@ -1,0 +1,719 @@
+from __future__ import annotations
+
+import json
+import os
+from itertools import pairwise
+from pathlib import Path
+from signal import SIGKILL
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from deltalake import DeltaTable
+
+from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.core.provenance import RUN_FILE
+from ppgssl.readers.files import SourceFile, find_files
+from ppgssl.readers.raw_recordings import RawRecording, in_memory
+from ppgssl.readers.sources import OpenRecording
+from ppgssl.signals.preprocessing import preprocess
+from ppgssl.stages.ingest import file_tasks
+from ppgssl.stages.ingest import ingest as ingest_module
+from ppgssl.stages.ingest.file_tasks import FileRows, FileTask, do_task, plan
+from ppgssl.stages.ingest.ingest import check_cohort
+from ppgssl.stages.ingest.whole_cohort import find_duplicates, find_joined
+from ppgssl.store import tables
+from ppgssl.store.rows import JOINED
+from ppgssl.store.tables import CohortStore
+from tests.conftest import REPOSITORY
+from tests.support import oximeter
+from tests.support.small_cohorts import (
+    FS_HZ,
+    N_SEGMENTS,
+    SECONDS,
+    clinical_row,
+    describe,
+    make_ward,
+    signal,
+    write_clinical,
+    write_signal,
+)
+
+GRID = (4.0, 2.0)
+TABLES = ("recordings", "segments", "patients", "rejects")
+
+
+def ingest(cohort_file: Path, folder: Path, **how):
+    return ingest_module.ingest(cohort_file, folder, n_jobs=1, **how)
+
+
+def reasons(rejects: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(rejects["subject"], rejects["reason"], strict=True))
+
+
+def table_versions(folder: Path) -> dict[str, int]:
+    return {name: DeltaTable(str(folder / name)).version() for name in TABLES if (folder / name).is_dir()}
+
+
+def content(folder: Path) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+    """Fingerprint, segments and rejects of a store, as far as they do not depend on the order of commits."""
+    store = CohortStore(folder)
+    # Read past the store, which would hide segments without a recording.
+    segments = DeltaTable(str(folder / "segments")).to_pandas()
+    segments = segments.sort_values(["recording_id", "start_s"], ignore_index=True)
+    return store.fingerprint(), segments, store.rejects()
+
+
+def assert_same_store(a: Path, b: Path) -> None:
+    for one, other in zip(content(a), content(b), strict=True):
+        if isinstance(one, pd.DataFrame):
+            pd.testing.assert_frame_equal(one, other)
+        else:
+            assert one == other
+
+
+def copy_signal(folder: Path, source: str, target: str) -> None:
+    (folder / "signals" / f"{target}.csv").write_bytes((folder / "signals" / f"{source}.csv").read_bytes())
+
+
+# --- what is wrong with a cohort ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bad_ward(tmp_path_factory) -> Path:
+    """Eight good patients, and one of everything that goes wrong."""
+    folder = tmp_path_factory.mktemp("bad")
+    describe_bad_ward(folder)
+    return folder
+
+
+def describe_bad_ward(folder: Path) -> Path:
+    cohort_file = make_ward(folder, 8)
+    (folder / "signals" / "p11_1.csv").write_text("")
+    (folder / "signals" / "p12_1.csv").write_text("red,ir\n" + "the sensor fell off,again\n" * 50)
+    (folder / "signals" / "p13_1.csv").symlink_to(folder / "signals" / "never_copied")
+    write_signal(folder, "p14_1", signal(14))
+    rows = [clinical_row(number) for number in (*range(1, 9), 11, 12, 13, 15)]
+    twice_the_same, contradicting, impossible = clinical_row(1), "p2,77,a,0", "p8,187.125,a,0"
+    write_clinical(folder, [*rows[:7], impossible, *rows[8:], twice_the_same, contradicting])
+    return cohort_file
+
+
+def expected_of_bad_ward() -> dict[str, str]:
+    return {
+        "signals/p11_1.csv": "file cannot be read",
+        "signals/p12_1.csv": "file cannot be read",
+        "signals/p13_1.csv": "file cannot be read",
+        "p14": "signals without a patient",
+        "p15": "patient without signals",
+        "p1": "patient twice in the table, same values",
+        "p2": "patient twice in the table, other values",
+        "p8/age": "outside the plausible range",
+    }
+
+
+def test_each_defect_of_a_cohort_is_a_row_of_rejects_and_the_rest_is_ingested(bad_ward, tmp_path):
+    summary = ingest(bad_ward / "cohort.yaml", tmp_path / "store")
+    assert reasons(summary.rejects) == expected_of_bad_ward()
+    assert (summary.n_files, summary.n_recordings, summary.n_segments) == (12, 9, 9 * N_SEGMENTS)
+    patients = CohortStore(tmp_path / "store").patients()
+    assert "p2" not in patients.index
+    assert patients.index.is_unique
+    assert np.isnan(patients.loc["p8", "age"])
+    assert patients.loc["p7", "age"] == 23.5
+
+
+def test_no_complaint_shows_a_clinical_value(bad_ward, tmp_path):
+    rejects = ingest(bad_ward / "cohort.yaml", tmp_path / "store").rejects
+    text = " ".join(rejects[["subject", "reason", "detail"]].to_numpy().ravel())
+    for value in ("187", "77", "20.5", "early", "late"):
+        assert value not in text
+
+
+def test_check_says_the_same_as_ingest(bad_ward, tmp_path):
+    checked = check_cohort(bad_ward / "cohort.yaml", n_jobs=1)
+    ingested = ingest(bad_ward / "cohort.yaml", tmp_path / "store")
+    columns = ["unit", "subject", "reason", "detail"]
+    said, done = (
+        rejects[columns].sort_values(columns, ignore_index=True) for rejects in (checked.rejects, ingested.rejects)
+    )
+    pd.testing.assert_frame_equal(said, done)
+    assert (checked.n_files, checked.n_recordings, checked.n_patients) == (12, 9, 9)
+
+
+def test_check_finds_nothing_in_a_clean_cohort(tmp_path):
+    assert check_cohort(make_ward(tmp_path, 2), n_jobs=1).rejects.empty
+
+
+def test_a_cohort_without_a_readable_file_is_an_empty_store_with_reasons(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    for path in (tmp_path / "signals").iterdir():
+        path.write_text("")
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (summary.n_recordings, summary.n_segments, summary.n_segments_accepted) == (0, 0, 0)
+    assert list(summary.rejects["reason"]) == ["file cannot be read"] * 2
+    assert check_cohort(cohort_file, n_jobs=1).n_recordings == 0
+
+
+def test_ids_that_differ_by_leading_zeros_alone_are_pointed_out(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    write_clinical(tmp_path, ["p01,30,a,0", "p02,31,b,1"])
+    rejects = ingest(cohort_file, tmp_path / "store").rejects
+    assert set(rejects["reason"]) == {"signals without a patient", "patient without signals"}
+    assert rejects["detail"].str.contains("leading zeros").all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"segmments": {}}, r"unknown key `segmments` \(did you mean 'segments'\?\)"),
+        ({"signals__reader": "delimitd"}, r"unknown reader 'delimitd' \(did you mean 'delimited'\?\)"),
+        ({"signals__options": {"delimeter": ","}}, r"unknown key `delimeter` \(did you mean 'delimiter'\?\)"),
+        ({"signals__files": "signals/{patient}.txt"}, "no file under .* matches `signals.files`"),
+        ({"clinical__patient_column": "idd"}, r"no column is named 'idd' \(did you mean 'id'\?\)"),
+        ({"clinical__file": "table.csv"}, "clinical.file"),
+    ],
+)
+def test_a_wrong_description_is_refused_before_a_store_is_made(tmp_path, changes, message):
+    make_ward(tmp_path, 1)
+    with pytest.raises(ConfigError, match=message):
+        ingest(describe(tmp_path, **changes), tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_other_signal_settings_need_another_store(tmp_path):
+    ingest(make_ward(tmp_path, 1), tmp_path / "store")
+    with pytest.raises(StoreError, match="`segments`"):
+        ingest(describe(tmp_path, segments__min_sqi=0.7), tmp_path / "store")
+
+
+def test_a_cohort_without_a_clinical_table_has_no_complaints_about_patients(tmp_path):
+    make_ward(tmp_path, 2)
+    summary = ingest(describe(tmp_path, clinical=None), tmp_path / "store")
+    assert summary.rejects.empty
+    assert CohortStore(tmp_path / "store").patients().empty
+
+
+# --- a second ingest ---------------------------------------------------------------------------------------------
+
+
+def test_a_second_ingest_of_the_same_files_changes_nothing(bad_ward, tmp_path):
+    folder = tmp_path / "store"
+    ingest(bad_ward / "cohort.yaml", folder)
+    before = table_versions(folder), (folder / RUN_FILE).read_bytes()
+    again = ingest(bad_ward / "cohort.yaml", folder)
+    assert (table_versions(folder), (folder / RUN_FILE).read_bytes()) == before
+    assert (again.n_files_new, again.n_files_gone) == (0, 0)
+
+
+def test_new_files_are_added_to_those_that_are_there(tmp_path):
+    cohort_file = make_ward(tmp_path, 3)
+    ingest(cohort_file, tmp_path / "store")
+    write_signal(tmp_path, "p1_2", signal(50))
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (summary.n_files_new, summary.n_recordings, summary.n_segments) == (1, 4, 4 * N_SEGMENTS)
+    ingest(cohort_file, tmp_path / "fresh")
+    assert_same_store(tmp_path / "store", tmp_path / "fresh")
+
+
+def test_a_changed_file_replaces_its_recordings(tmp_path):
+    cohort_file = make_ward(tmp_path, 3)
+    ingest(cohort_file, tmp_path / "store")
+    write_signal(tmp_path, "p2_1", signal(51, SECONDS - 4))
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (summary.n_files_new, summary.n_recordings, summary.n_segments) == (1, 3, 3 * N_SEGMENTS - 2)
+    ingest(cohort_file, tmp_path / "fresh")
+    assert_same_store(tmp_path / "store", tmp_path / "fresh")
+
+
+def test_a_mended_file_is_taken_in_and_its_complaint_goes(tmp_path):
+    cohort_file = make_ward(tmp_path, 3)
+    (tmp_path / "signals" / "p2_1.csv").write_text("")
+    assert len(ingest(cohort_file, tmp_path / "store").rejects) == 1
+    write_signal(tmp_path, "p2_1", signal(2))
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert summary.rejects.empty
+    assert (summary.n_files_new, summary.n_recordings) == (1, 3)
+
+
+def test_recordings_of_a_file_that_is_gone_are_kept_and_named(tmp_path):
+    cohort_file = make_ward(tmp_path, 3)
+    (tmp_path / "signals" / "p2_1.csv").write_text("")
+    ingest(cohort_file, tmp_path / "store")
+    for name in ("p2_1", "p3_1"):  # the one was never read, the other was
+        (tmp_path / "signals" / f"{name}.csv").unlink()
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (summary.n_files_gone, summary.n_recordings, summary.n_segments) == (1, 2, 2 * N_SEGMENTS)
+    assert reasons(summary.rejects) == {
+        "p2": "patient without signals",
+        "signals/p3_1.csv": "file no longer in the folder",
+    }
+
+
+def test_a_corrected_clinical_table_needs_no_file_to_be_read_again(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    write_clinical(tmp_path, [clinical_row(1)])
+    ingest(cohort_file, tmp_path / "store")
+    run = json.loads((tmp_path / "store" / RUN_FILE).read_text())
+    write_clinical(tmp_path, [clinical_row(1), clinical_row(2)])
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (summary.n_files_new, len(summary.rejects)) == (0, 0)
+    assert json.loads((tmp_path / "store" / RUN_FILE).read_text())["made_of"] != run["made_of"]
+
+
+# --- interruptions -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_done", [1, 3, 5])
+def test_an_ingest_that_stops_after_some_files_goes_on_from_there(tmp_path, n_done):
+    cohort_file = make_ward(tmp_path, 5)
+
+    def stop(done: int, _total: int) -> None:
+        if done == n_done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest(cohort_file, tmp_path / "store", progress=stop)
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert summary.n_files_new == 5 - n_done
+    ingest(cohort_file, tmp_path / "fresh")
+    assert_same_store(tmp_path / "store", tmp_path / "fresh")
+
+
+class _Power:
+    """Fails just before one of the writes to the store."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.n_writes, self.fail_at = 0, -1
+        monkeypatch.setattr(tables, "write_deltalake", self._guard(tables.write_deltalake))
+        monkeypatch.setattr(DeltaTable, "delete", self._guard(DeltaTable.delete))
+
+    def _guard(self, write):
+        def guarded(*arguments, **options):
+            self.n_writes += 1
+            if self.n_writes == self.fail_at:
+                raise KeyboardInterrupt
+            return write(*arguments, **options)
+
+        return guarded
+
+
+def mixed_ward(folder: Path) -> Path:
+    """Files that commit, that fail, that hold two recordings joined, and that repeat one another."""
+    cohort_file = make_ward(folder, 5)
+    write_signal(folder, "p5_1", signal(5, 2 * SECONDS))
+    (folder / "signals" / "p6_1.csv").write_text("")
+    copy_signal(folder, "p1_1", "p1_2")
+    return cohort_file
+
+
+def test_power_may_fail_between_any_two_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest_module, "_COMMIT_BYTES", 15_000)  # two or three files
+    cohort_file = mixed_ward(tmp_path)
+    power = _Power(monkeypatch)
+    ingest(cohort_file, tmp_path / "fresh")
+    n_writes = power.n_writes
+    assert n_writes > 8
+    for fail_at in range(1, n_writes + 1):
+        folder = tmp_path / f"store{fail_at}"
+        power.n_writes, power.fail_at = 0, fail_at
+        with pytest.raises(KeyboardInterrupt):
+            ingest(cohort_file, folder)
+        power.fail_at = -1
+        ingest(cohort_file, folder)
+        assert_same_store(folder, tmp_path / "fresh")
+
+
+def test_segments_that_lost_their_recording_are_neither_shown_nor_kept(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    ingest(cohort_file, tmp_path / "store")
+    store = CohortStore(tmp_path / "store")
+    orphans = store.segments(*GRID).query("recording_id == 'p1_1'").assign(recording_id="p7_1")
+    store.append_segments(orphans)
+    assert set(store.segments(*GRID)["recording_id"]) == {"p1_1", "p2_1"}
+    ingest(cohort_file, tmp_path / "store")
+    assert set(content(tmp_path / "store")[1]["recording_id"]) == {"p1_1", "p2_1"}
+
+
+# --- what only the whole cohort shows ----------------------------------------------------------------------------
+
+
+def test_identical_signals_of_one_patient_count_once_and_of_two_patients_not_at_all(tmp_path):
+    cohort_file = make_ward(tmp_path, 3)
+    copy_signal(tmp_path, "p1_1", "p1_2")
+    copy_signal(tmp_path, "p2_1", "p3_2")
+    rejects = ingest(cohort_file, tmp_path / "store").rejects
+    assert reasons(rejects) == {
+        "p1_2": "identical to another recording of the patient",
+        "p2_1": "identical signals under two patients",
+        "p3_2": "identical signals under two patients",
+    }
+    assert rejects.set_index("subject").loc["p2_1", "detail"] == "identical signals: p2_1, p3_2"
+
+
+def test_different_signals_are_no_duplicates():
+    rows = [("a_1", "a", "h1"), ("a_2", "a", "h2"), ("b_1", "b", "h3")]
+    assert find_duplicates(pd.DataFrame(rows, columns=["recording_id", "patient_id", "signal_sha256"])) == []
+
+
+def test_joined_recordings_are_split_and_no_segment_spans_the_seam(tmp_path):
+    cohort_file = make_ward(tmp_path, 6)
+    halves = signal(60), signal(61)
+    write_signal(tmp_path, "p6_1", np.concatenate(halves, axis=1))
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert reasons(summary.rejects) == {"signals/p6_1.csv": JOINED}
+    assert summary.n_recordings == 7
+    store = CohortStore(tmp_path / "store")
+    segments = store.segments(*GRID)
+    for number, half in enumerate(halves):
+        of_half = segments[segments["recording_id"] == f"p6_1#{number}"]
+        assert of_half["start_s"].tolist() == [0, 2, 4, 6, 8]
+        write_signal(tmp_path / "alone", f"p{number}_1", half)
+    # Each half is stored as if it had come in a file of its own.
+    write_clinical(tmp_path / "alone", [clinical_row(1)])
+    ingest(describe(tmp_path / "alone"), tmp_path / "alone" / "store")
+    alone = {row.recording_id: row for row in CohortStore(tmp_path / "alone" / "store").iterate(["ppg_red"])}
+    joined = {row.recording_id: row for row in store.iterate(["ppg_red"])}
+    for number in (0, 1):
+        np.testing.assert_array_equal(
+            joined[f"p6_1#{number}"].channels["ppg_red"].samples, alone[f"p{number}_1"].channels["ppg_red"].samples
+        )
+
+
+def test_a_joined_file_that_is_replaced_is_no_longer_called_joined(tmp_path):
+    cohort_file = make_ward(tmp_path, 6)
+    write_signal(tmp_path, "p6_1", signal(60, 2 * SECONDS))
+    assert len(ingest(cohort_file, tmp_path / "store").rejects) == 1
+    write_signal(tmp_path, "p6_1", signal(60))
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (len(summary.rejects), summary.n_recordings) == (0, 6)
+
+
+@pytest.mark.parametrize(
+    ("durations", "found"),
+    [
+        ([60, 60, 60, 60, 120], [4]),
+        ([60, 60, 60, 60, 180.0], [4]),
+        ([60, 60, 60, 60, 90], []),
+        ([60, 60, 60, 60, 30], []),
+        ([60, 60, 60, 120, 120], []),  # no length that nearly all share
+        ([], []),
+    ],
+)
+def test_a_recording_is_joined_if_it_is_a_multiple_of_what_nearly_all_others_last(durations, found):
+    assert (
+        list(
+            find_joined(
+                pd.DataFrame({"source": map(str, range(len(durations))), "start_s": 0.0, "duration_s": durations})
+            ).index
+        )
+        == found
+    )
+
+
+def test_a_recording_shorter_than_a_segment_is_kept_without_segments(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    write_signal(tmp_path, "p2_1", signal(70, 3.0))
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (summary.n_recordings, summary.n_segments, len(summary.rejects)) == (2, N_SEGMENTS, 0)
+
+
+def test_a_file_without_one_of_the_channels_is_left_out_and_says_which(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    path = tmp_path / "signals" / "p2_1.csv"
+    path.write_text("\n".join(line.split(",")[0] for line in path.read_text().splitlines()))
+    rejects = ingest(cohort_file, tmp_path / "store").rejects
+    assert reasons(rejects) == {"signals/p2_1.csv": "file cannot be read"}
+    assert "'ir'" in rejects["detail"].iloc[0]
+
+
+def test_a_band_that_the_rate_cannot_hold_rejects_files_and_not_the_run(tmp_path):
+    make_ward(tmp_path, 1)
+    cohort_file = describe(tmp_path, signal={"fs_hz": 10.0})
+    for rejects in (ingest(cohort_file, tmp_path / "store").rejects, check_cohort(cohort_file, n_jobs=1).rejects):
+        assert list(rejects["reason"]) == ["signal cannot be processed"]
+        assert "cannot band-pass 0.5-8 Hz at fs = 10 Hz" in rejects["detail"].iloc[0]
+
+
+def test_a_stack_of_pieces_is_a_recording_each(tmp_path):
+    cohort_file = stack_ward(tmp_path)
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (summary.n_files, summary.n_recordings, summary.n_patients, summary.n_segments) == (2, 6, 2, 6 * N_SEGMENTS)
+    names = CohortStore(tmp_path / "store").recordings(["recording_id"])["recording_id"].tolist()
+    assert names == [f"p{patient}#{piece}" for patient in (1, 2) for piece in (0, 1, 2)]
+
+
+def stack_ward(folder: Path) -> Path:
+    for number in (1, 2):
+        pieces = np.stack([signal(10 * number + piece) for piece in range(3)], axis=1)
+        np.savez(folder / f"p{number}.npz", red=pieces[0], ir=pieces[1])
+    files = {"signals__reader": "arrays", "signals__options": {}, "signals__files": "{patient}.npz"}
+    return describe(folder, clinical=None, **files)
+
+
+def test_an_inverted_channel_is_stored_the_right_way_up(tmp_path):
+    stored = []
+    for name, is_inverted in (("up", False), ("down", True)):
+        (tmp_path / name).mkdir()
+        make_ward(tmp_path / name, 1)
+        channels = {"ppg_red": {"column": "red", "inverted": is_inverted}}
+        ingest(describe(tmp_path / name, signals__channels=channels), tmp_path / name / "store")
+        (row,) = CohortStore(tmp_path / name / "store").iterate(["ppg_red"])
+        stored.append(row.channels["ppg_red"].samples)
+    np.testing.assert_array_equal(stored[0], -stored[1])
+
+
+def test_a_gap_is_not_stored_as_signal_and_its_segments_are_not_accepted(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    samples = signal(2)
+    samples[:, 5 * FS_HZ : 6 * FS_HZ] = np.nan
+    write_signal(tmp_path, "p2_1", samples)
+    ingest(cohort_file, tmp_path / "store")
+    store = CohortStore(tmp_path / "store")
+    rows = {row.recording_id: row for row in store.iterate(["ppg_red"])}
+    is_lost = np.isnan(rows["p2_1"].channels["ppg_red"].samples)
+    assert is_lost[5 * FS_HZ : 6 * FS_HZ].all()
+    assert not is_lost[: 5 * FS_HZ].any()
+    verdicts = store.segments(*GRID).query("recording_id == 'p2_1'").set_index("start_s")
+    assert verdicts["defect_ppg_red"].to_dict() == {0: "", 2: "gap", 4: "gap", 6: "", 8: ""}
+    assert verdicts["accepted"].tolist() == [True, False, False, True, True]
+
+
+def test_a_file_that_vanishes_between_listing_and_reading_is_a_reject(tmp_path):
+    make_ward(tmp_path, 1)
+    cohort = ingest_module.load_cohort(tmp_path / "cohort.yaml")
+    gone = SourceFile(tmp_path / "gone.csv", "gone.csv", "p9", "p9_1")
+    ((reject, sha256),) = do_task(FileTask(cohort, (gone,))).rejects
+    assert (reject.unit, reject.subject, reject.reason, sha256) == ("file", "gone.csv", "file cannot be read", "")
+
+
+# --- real recordings ---------------------------------------------------------------------------------------------
+
+
+def real_cohort(test_data: Path, tmp_path: Path, name: str, files: str) -> Path:
+    """The example description of a public data set, with another pattern of files and no clinical table."""
+    source = REPOSITORY / "data_schemas" / "examples" / "cohorts" / f"{name}.yaml"
+    description = yaml.safe_load(source.read_text(encoding="utf-8"))
+    description.pop("clinical", None)
+    description["root"] = str(test_data / name)
+    description["signals"]["files"] = files
+    path = tmp_path / "cohort.yaml"
+    path.write_text(yaml.safe_dump(description))
+    return path
+
+
+def test_the_known_defects_of_ppg_bp_are_found(test_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("PPGSSL_DATA", str(test_data))
+    cohort_file = REPOSITORY / "data_schemas" / "examples" / "cohorts" / "ppg_bp.yaml"
+    summary = ingest(cohort_file, tmp_path / "store")
+    found = {
+        reason: set(rows["subject"])
+        for reason, rows in summary.rejects[summary.rejects["unit"] == "recording"].groupby("reason")
+    }
+    assert found["identical signals under two patients"] == {"23_3", "24_1"}
+    assert found["identical to another recording of the patient"] == {"216_2", "66_2"}
+    assert found[JOINED] == {"signals/231_1.txt", "signals/231_2.txt"}
+    assert (summary.n_files, summary.n_recordings, summary.n_patients) == (438, 440, 146)
+    segments = CohortStore(tmp_path / "store").segments(2.0, 1.0).set_index("recording_id")
+    assert not segments.loc["245_3", "accepted"]
+    assert segments.loc["245_3", "defect_ppg"] in ("clipped", "flat")
+    assert summary.n_segments_accepted > 0.8 * summary.n_segments
+
+
+def test_a_file_of_arrhythmia_pool_is_a_stack_of_ten_second_pieces(test_data, tmp_path):
+    cohort_file = real_cohort(test_data, tmp_path, "arrhythmia_pool", "{patient:MPA_181220.*}.npz")
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (summary.n_files, summary.n_recordings, summary.n_segments) == (1, 199, 199)
+    assert summary.rejects.empty
+    rates = CohortStore(tmp_path / "store").segments(10.0, 5.0)["heart_rate_bpm"]
+    assert rates.between(30, 240).mean() > 0.9
+
+
+def test_files_of_mw_ppg_hold_three_channels_of_one_minute(test_data, tmp_path):
+    cohort_file = real_cohort(test_data, tmp_path, "mw_ppg", "recordings/bp_dataset_{patient:[12]}.csv")
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert (summary.n_files, summary.n_recordings, summary.n_segments) == (2, 2, 22)
+    for row in CohortStore(tmp_path / "store").iterate(["ppg_green", "ppg_red", "ppg_ir"]):
+        assert row.duration_s == pytest.approx(60, abs=0.1)
+        assert {len(channel.samples) for channel in row.channels.values()} == {round(row.duration_s * 100)}
+
+
+# --- the layouts of the published study --------------------------------------------------------------------------
+
+
+def test_binary_channels_with_device_trends(tmp_path):
+    for patient in (1, 2, 3):
+        oximeter.write_binary(tmp_path / "signals", f"{patient}", seed=patient, seconds=30)
+    (tmp_path / "signals" / "2_spo2trends.csv").unlink()
+    (tmp_path / "signals" / "3_spo2infra.ts").unlink()
+    summary = ingest(oximeter.describe(tmp_path, "oximeter_binary"), tmp_path / "store")
+    assert summary.n_recordings == 2
+    assert reasons(summary.rejects) == {"2": "no file of device trends", "signals/3_spo2red.ts": "file cannot be read"}
+    store = CohortStore(tmp_path / "store")
+    segments = store.segments(10.0, 2.0).set_index("recording_id")
+    assert segments["accepted"].all()
+    assert segments.loc["1", "device_sqi"].tolist() == [90.0] * 11
+    assert segments.loc["2", "device_sqi"].isna().all()
+    # The ratio of ratios is 0.6, so the default curve says 95 %.
+    assert segments["spo2_percent"].to_numpy() == pytest.approx(95, abs=1)
+    assert segments["ratio_of_ratios"].to_numpy() == pytest.approx(0.6, abs=0.04)
+    for row in store.iterate(["ppg_red", "ppg_ir"]):
+        assert all(channel.inverted for channel in row.channels.values())  # light, not volume: systole points down
+        assert (len(row.trends["sqi"]) == 30) == (row.recording_id == "1")
+
+
+def test_text_channels_with_visits_readings_and_the_published_rule(tmp_path):
+    oximeter.write_text(tmp_path, "31", 1, "adm", seed=1, seconds=20)
+    oximeter.write_text(tmp_path, "31", 2, "adm", seed=2, seconds=20)
+    oximeter.write_text(tmp_path, "31", 1, "dis", seed=3, seconds=20)
+    bad = tmp_path / "31_hospitalization_an_arm_1_spo2trends1_oxi_dis.csv"
+    bad.write_text(oximeter.trends(20, sqi=49))
+    summary = ingest(oximeter.describe(tmp_path, "oximeter_text"), tmp_path / "store")
+    assert (summary.n_recordings, summary.n_patients, len(summary.rejects)) == (3, 1, 0)
+    store = CohortStore(tmp_path / "store")
+    visits = store.recordings(["recording_id", "visit"]).set_index("recording_id")["visit"]
+    assert visits.to_dict() == {"31_adm_1": "adm", "31_adm_2": "adm", "31_dis_1": "dis"}
+    accepted = store.segments(10.0, 2.0).groupby("recording_id")["accepted"].all()
+    assert accepted.to_dict() == {"31_adm_1": True, "31_adm_2": True, "31_dis_1": False}
+
+
+def test_a_changed_companion_is_read_again(tmp_path):
+    for patient in (1, 2):
+        oximeter.write_binary(tmp_path / "signals", f"{patient}", seed=patient, seconds=20)
+    cohort_file = oximeter.describe(tmp_path, "oximeter_binary")
+    ingest(cohort_file, tmp_path / "store")
+    (tmp_path / "signals" / "2_spo2trends.csv").write_text(oximeter.trends(20, sqi=30))
+    assert ingest(cohort_file, tmp_path / "store").n_files_new == 1
+    segments = CohortStore(tmp_path / "store").segments(10.0, 2.0)
+    assert set(segments.loc[segments["recording_id"] == "2", "device_sqi"]) == {30.0}
+
+
+# --- long recordings ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Recordings of more than two minutes are long, and a task reads two parts."""
+    monkeypatch.setattr(file_tasks, "PART_S", 120.0)
+    monkeypatch.setattr(file_tasks, "TASK_SAMPLES", 2 * 2 * 120 * oximeter.FS_HZ)
+
+
+def long_ward(folder: Path) -> Path:
+    oximeter.write_binary(folder / "signals", "1", seed=1, seconds=700)
+    oximeter.write_binary(folder / "signals", "2", seed=2, seconds=60)
+    return oximeter.describe(folder, "oximeter_binary")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_long_recording_is_stored_in_parts_as_if_it_were_one(tmp_path):
+    cohort_file = long_ward(tmp_path)
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert summary.rejects.empty
+    store = CohortStore(tmp_path / "store")
+    parts = store.recordings(["recording_id", "start_s", "duration_s", "n_of_source"])
+    assert parts["recording_id"].tolist() == ["1@0", "1@120", "1@240", "1@360", "1@480", "1@600", "2"]
+    assert parts["start_s"].tolist() == [0, 120, 240, 360, 480, 600, 0]
+    assert parts["duration_s"].tolist() == [120] * 5 + [100, 60]
+    rows = {row.recording_id: row for row in store.iterate(["ppg_ir"])}
+    joined = np.concatenate([rows[f"1@{start}"].channels["ppg_ir"].samples for start in range(0, 700, 120)])
+    whole = preprocess(oximeter.oximetry(1, 700)[1], fs_hz=80, fs_out_hz=80, band_hz=(0.5, 8)).samples
+    assert len(joined) == len(whole) == 700 * 80
+    # The neighbourhood that a part is filtered with is long enough that no seam can be seen.
+    np.testing.assert_allclose(joined, -whole, atol=1e-3 * np.nanstd(whole))
+    baseline = np.concatenate([rows[f"1@{start}"].channels["ppg_ir"].baseline for start in range(0, 700, 120)])
+    assert len(baseline) == 700
+    assert [len(rows[f"1@{start}"].trends["sqi"]) for start in range(0, 700, 120)] == [120] * 5 + [100]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_parts_that_are_missing_after_an_interruption_are_made_again(tmp_path, monkeypatch):
+    cohort_file = long_ward(tmp_path)
+    ingest(cohort_file, tmp_path / "fresh")
+    monkeypatch.setattr(ingest_module, "_COMMIT_BYTES", 1)
+    power = _Power(monkeypatch)
+    ingest(cohort_file, tmp_path / "counted")
+    for fail_at in range(1, power.n_writes + 1):
+        folder = tmp_path / f"store{fail_at}"
+        power.n_writes, power.fail_at = 0, fail_at
+        with pytest.raises(KeyboardInterrupt):
+            ingest(cohort_file, folder)
+        power.fail_at = -1
+        ingest(cohort_file, folder)
+        assert_same_store(folder, tmp_path / "fresh")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_check_reads_long_recordings_in_parts_too(tmp_path):
+    summary = check_cohort(long_ward(tmp_path), n_jobs=1)
+    assert (summary.n_files, summary.n_recordings, summary.n_patients) == (2, 7, 2)
+    assert summary.rejects.empty
+
+
+def test_parts_are_whole_minutes_and_hold_no_more_than_a_task_reads():
+    for channels, fs_hz in ((2, 80.0), (15, 1000.0), (3, 249.89)):
+        n_samples = round(86_400 * fs_hz)
+        raw = RawRecording(dict.fromkeys(range(channels), fs_hz), dict.fromkeys(range(channels), n_samples), in_memory)
+        source = SourceFile(Path("p1.hea"), "p1.hea", "p1", "p1")
+        opened = OpenRecording(source, "p1", {f"ecg_{number}": (raw, number) for number in range(channels)})
+        parts = file_tasks.stretches_of([opened])
+        assert parts[0].start_s == 0
+        assert parts[-1].stop_s == opened.duration_s
+        assert all(one.stop_s == other.start_s and one.stop_s % 60 == 0 for one, other in pairwise(parts))
+        assert max(part.n_samples for part in parts) <= file_tasks.TASK_SAMPLES
+
+
+# --- elsewhere, and under fire -----------------------------------------------------------------------------------
+
+
+def test_a_dask_cluster_makes_the_same_store(tmp_path, dask_cluster):
+    cohort_file = mixed_ward(tmp_path)
+    for number in range(10, 20):
+        write_signal(tmp_path, f"p{number}_1", signal(number))
+    ingest(cohort_file, tmp_path / "here")
+    ingest_module.ingest(cohort_file, tmp_path / "there", scheduler=dask_cluster)
+    assert_same_store(tmp_path / "here", tmp_path / "there")
+
+
+def test_a_file_that_kills_its_process_is_a_reject_and_costs_no_other(tmp_path, monkeypatch):
+    cohort_file = make_ward(tmp_path, 12)
+    monkeypatch.setattr(ingest_module, "do_task", dies_of_p5)
+    summary = ingest_module.ingest(cohort_file, tmp_path / "store", n_jobs=2)
+    assert summary.n_recordings == 11
+    assert reasons(summary.rejects.query("stage == 'files'")) == {"signals/p5_1.csv": "file cannot be read"}
+    assert "the process that read this file was killed" in summary.rejects.query("stage == 'files'")["detail"].iloc[0]
+
+
+def dies_of_p5(task: FileTask) -> FileRows:
+    if any(source.patient_id == "p5" for source in task.sources):
+        os.kill(os.getpid(), SIGKILL)
+    return do_task(task)
+
+
+def test_a_store_of_another_version_is_refused(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    ingest(cohort_file, tmp_path / "store")
+    (tmp_path / "store" / tables.FORMAT_FILE).unlink()
+    with pytest.raises(StoreError, match="another version of ppgssl"):
+        ingest(cohort_file, tmp_path / "store")
+
+
+def test_recordings_in_which_nothing_varies_are_not_called_identical(tmp_path):
+    cohort_file = make_ward(tmp_path, 2)
+    for patient in (1, 2):
+        write_signal(tmp_path, f"p{patient}_9", np.full((2, 600), np.nan))
+    summary = ingest(cohort_file, tmp_path / "store")
+    assert summary.n_recordings == 4
+    assert summary.rejects.query("stage == 'duplicates'").empty
+
+
+def test_tasks_are_of_the_size_of_the_samples_that_headers_name(tmp_path):
+    with (tmp_path / "samples.dat").open("wb") as file:
+        file.truncate(3_000_000)
+    for number in range(64):
+        (tmp_path / f"{number}.hea").write_text(f"{number} 1 100\nsamples.dat 16 1 16 0 0 0 0 PLETH\n")
+    signals = {"files": "{patient}.hea", "reader": "wfdb", "channels": {"ppg": {"column": "PLETH"}}}
+    cohort = Cohort.model_validate({"name": "ward", "signals": signals})
+    sources, _ = find_files(cohort, tmp_path)
+    assert [task.n_sources for task in plan(sources, cohort, n_workers=1)] == [2] * 32
