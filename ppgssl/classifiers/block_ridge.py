@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, logit
 
-from ppgssl.classifiers.learner import Learned, inner_losses, n_of_rarer
-from ppgssl.classifiers.preparation import Split
+from ppgssl.classifiers.learner import Learned, LinearFit, inner_losses, minority_size
+from ppgssl.classifiers.preparation import Block, Split
 from ppgssl.core.records import FloatArray, IntArray
 
 # scikit-learn's C, strongest penalty first: at 0.0001 every slope is all but zero, at 10 all but free.
@@ -25,10 +25,10 @@ _DONE = 1e-12
 _NEGLIGIBLE = 1e-10
 
 
-def learn_block_ridge(inner: Sequence[Split], whole: Split, seed: int) -> Learned:  # noqa: ARG001 (nothing is drawn)
+def learn_block_ridge(inner: Sequence[Split], whole: Block, seed: int) -> Learned:  # noqa: ARG001 (nothing is drawn)
     """Choose both penalties by inner folds, then fit all training patients.
 
-    Beside ten covariates, a hundred learned features under one common penalty hold ten times the variance and drown
+    Alongside ten covariates, a hundred learned features under one common penalty hold ten times the variance and drown
     them; so each block has its own penalty, as in IPF-LASSO [1]_ and multi-penalty ridge [2]_: ridge on columns of
     which the last are multiplied by a scale penalises their slopes by one over its square more. Both penalties are
     chosen together, by the log loss of inner folds, and the choice includes a scale of 0: where the features add
@@ -45,49 +45,68 @@ def learn_block_ridge(inner: Sequence[Split], whole: Split, seed: int) -> Learne
            regression, Journal of Computational and Graphical Statistics 30, 2021, 10.1080/10618600.2021.1904962.
     """
     scales = SCALES if whole.has_two_blocks else (1.0,)
-    n_rarer = n_of_rarer(whole.y)
+    n_minority = minority_size(whole.y)
     costs: tuple[float, ...] = COSTS
     notes: tuple[str, ...] = ()
-    if n_rarer < MIN_CLASS_TO_CHOOSE:
-        costs, scales, notes = (FALLBACK_COST,), (FALLBACK_SCALE if whole.has_two_blocks else 1.0,), (_why(n_rarer),)
+    if n_minority < MIN_CLASS_TO_CHOOSE:
+        costs, scales = (FALLBACK_COST,), (FALLBACK_SCALE if whole.has_two_blocks else 1.0,)
+        notes = (
+            f"only {n_minority} training patient(s) of the minority class: too few to choose penalties by inner folds, "
+            "so they are fixed in advance",
+        )
     risks = [_grid_risks(split, costs, scales) for split in inner]
     losses = inner_losses(risks, inner)
     # Costs run first: the first of equal losses has the strongest common penalty, then the smaller scale.
     cost, scale = np.unravel_index(np.argmin(losses), losses.shape)
-    test = _grid_risks(whole, (costs[cost],), (scales[scale],))[0, 0]
-    return Learned([one[cost, scale] for one in risks], test, whole.X.shape[1], notes)
+    model = _fit(whole, costs[cost], scales[scale])
+    return Learned(model, [one[cost, scale] for one in risks], whole.X.shape[1], notes)
 
 
-def _why(n_rarer: int) -> str:
-    return (
-        f"only {n_rarer} training patient(s) of the rarer outcome: too few to choose penalties by inner folds, so they "
-        "are fixed in advance"
-    )
+def _fit(block: Block, cost: float, scale: float) -> LinearFit:
+    axes = _feature_axes(block)
+    narrow = block.X if axes is None else _rotated(block.X, block.n_last, axes)
+    start = block.X.shape[1] - block.n_last
+    factors = np.where(np.arange(narrow.shape[1]) < start, 1.0, scale)
+    kept = slice(None, start) if scale == 0 else slice(None)
+    intercepts, found = fit_ridge(narrow[:, kept] * factors[kept], block.y, (cost,))
+    slopes = np.zeros(narrow.shape[1])
+    slopes[kept] = found[0] * factors[kept]
+    if axes is not None:
+        slopes = np.concatenate([slopes[:start], axes @ slopes[start:]])
+    return LinearFit(float(intercepts[0]), slopes)
 
 
 def _grid_risks(split: Split, costs: Sequence[float], scales: Sequence[float]) -> FloatArray:
-    """Risks of the others, shape (n_costs, n_scales, n_others)."""
-    narrow = _narrowed(split)
-    return np.stack([_path_risks(narrow, costs, scale) for scale in scales], axis=1)
+    """Risks of those held out, shape (n_costs, n_scales, n_held_out)."""
+    axes = _feature_axes(split)
+    if axes is not None:
+        X, X_out = (_rotated(one, split.n_last, axes) for one in (split.X, split.X_out))
+        split = replace(split, X=X, X_out=X_out, n_last=axes.shape[1])
+    return np.stack([_path_risks(split, costs, scale) for scale in scales], axis=1)
 
 
-def _narrowed(split: Split) -> Split:
-    """The same, with as many features as patients at most.
+def _feature_axes(block: Block) -> FloatArray | None:
+    """An orthonormal basis of the space that the patients' features span; None where it is no smaller than theirs.
 
     A ridge penalty does not see rotations, and the slopes that it leaves lie in the space that the patients span; so
-    a fit in an orthonormal basis of that space is exactly the same (Hastie and Tibshirani, Efficient quadratic
-    regularization for expression arrays, Biostatistics 5:329-340, 2004, doi 10.1093/biostatistics/5.3.329).
+    a fit in that basis is exactly the same (Hastie and Tibshirani, Efficient quadratic regularization for expression
+    arrays, Biostatistics 5:329-340, 2004, doi 10.1093/biostatistics/5.3.329).
+
+    Returns
+    -------
+    float array, shape (n_features, n_axes), or None
     """
-    if split.n_last <= len(split.X):
-        return split
-    start = split.X.shape[1] - split.n_last
-    features, others = split.X[:, start:], split.X_out[:, start:]
+    if block.n_last <= len(block.X):
+        return None
+    features = block.X[:, block.X.shape[1] - block.n_last :]
     size, axes = np.linalg.eigh(features @ features.T)
     is_kept = size > _NEGLIGIBLE * size[-1]
-    axes, length = axes[:, is_kept], np.sqrt(size[is_kept])
-    X = np.concatenate([split.X[:, :start], axes * length], axis=1)
-    X_out = np.concatenate([split.X_out[:, :start], others @ (features.T @ (axes / length))], axis=1)
-    return replace(split, X=X, X_out=X_out, n_last=int(is_kept.sum()), is_categorical=np.zeros(X.shape[1], dtype=bool))
+    return np.asarray(features.T @ (axes[:, is_kept] / np.sqrt(size[is_kept])))
+
+
+def _rotated(X: FloatArray, n_last: int, axes: FloatArray) -> FloatArray:
+    start = X.shape[1] - n_last
+    return np.concatenate([X[:, :start], X[:, start:] @ axes], axis=1)
 
 
 def _path_risks(split: Split, costs: Sequence[float], scale: float) -> FloatArray:

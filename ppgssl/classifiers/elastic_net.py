@@ -8,13 +8,13 @@ from itertools import product
 import numpy as np
 from scipy.special import expit, logit
 
-from ppgssl.classifiers.learner import Learned, inner_losses
-from ppgssl.classifiers.preparation import Split
+from ppgssl.classifiers.learner import Learned, LinearFit, inner_losses
+from ppgssl.classifiers.preparation import Block, Split
 from ppgssl.core.records import FloatArray, IntArray
 
 # As scikit-learn names them, strongest penalty first.
 COSTS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-# Share of the penalty that leaves columns out (lasso); the rest shrinks (ridge).
+# Proportion of the penalty that leaves columns out (lasso); the rest shrinks (ridge).
 L1_RATIOS = (1.0, 0.5, 0.1)
 # Factor on the columns of features, as in the block ridge; at 0 they are left out.
 SCALES = (0.0, 0.3, 1.0)
@@ -22,8 +22,8 @@ _MOST_STEPS = 5000
 _DONE = 1e-7
 
 
-def learn_elastic_net(inner: Sequence[Split], whole: Split, seed: int) -> Learned:  # noqa: ARG001 (nothing is drawn)
-    """Choose penalty, share of the lasso [1]_ and scale of the features by inner folds, then fit all patients.
+def learn_elastic_net(inner: Sequence[Split], whole: Block, seed: int) -> Learned:  # noqa: ARG001 (nothing is drawn)
+    """Choose penalty, proportion of the lasso [1]_ and scale of the features by inner folds, then fit all patients.
 
     The log loss of inner folds decides; of equal losses the strongest penalty is taken. The inner risks are those of
     the settings chosen on all training patients, by models fitted without the patients held out.
@@ -38,17 +38,27 @@ def learn_elastic_net(inner: Sequence[Split], whole: Split, seed: int) -> Learne
     risks = [np.stack([_risks(split, grid, scale) for scale in scales], axis=1) for split in inner]
     losses = inner_losses(risks, inner)
     place, scale = np.unravel_index(np.argmin(losses), losses.shape)
-    test = _risks(whole, [grid[place]], scales[scale])[0]
-    return Learned([one[place, scale] for one in risks], test, whole.X.shape[1])
+    intercepts, slopes = _fit(whole, [grid[place]], scales[scale])
+    model = LinearFit(float(intercepts[0]), slopes[0])
+    return Learned(model, [one[place, scale] for one in risks], whole.X.shape[1])
 
 
 def _risks(split: Split, grid: Sequence[tuple[float, float]], scale: float) -> FloatArray:
-    start = split.X.shape[1] - split.n_last
+    intercepts, slopes = _fit(split, grid, scale)
+    return np.asarray(expit(intercepts[:, None] + slopes @ split.X_out.T))
+
+
+def _fit(block: Block, grid: Sequence[tuple[float, float]], scale: float) -> tuple[FloatArray, FloatArray]:
+    """Intercepts and slopes of each setting of the grid; at a scale of 0 the features' slopes are 0."""
+    n_columns = block.X.shape[1]
+    start = n_columns - block.n_last
     kept = slice(None, start) if scale == 0 else slice(None)
-    factors = np.where(np.arange(split.X.shape[1]) < start, 1.0, scale)[kept]
+    factors = np.where(np.arange(n_columns) < start, 1.0, scale)[kept]
     costs, ratios = zip(*grid, strict=True)
-    intercepts, slopes = fit_elastic_net(split.X[:, kept] * factors, split.y, costs, ratios)
-    return np.asarray(expit(intercepts[:, None] + slopes @ (split.X_out[:, kept] * factors).T))
+    intercepts, found = fit_elastic_net(block.X[:, kept] * factors, block.y, costs, ratios)
+    slopes = np.zeros((len(grid), n_columns))
+    slopes[:, kept] = found * factors
+    return intercepts, slopes
 
 
 def fit_elastic_net(

@@ -11,14 +11,14 @@ import numpy as np
 from ppgssl.classifiers.learner import Learned
 from ppgssl.classifiers.polya_gamma import draw_polya_gamma
 from ppgssl.classifiers.posterior import Design, Posterior, with_products
-from ppgssl.classifiers.preparation import Split, learn_scaling
+from ppgssl.classifiers.preparation import Block, Split, fit_scaling
 from ppgssl.core.config.fixed import MOST_FEATURES
 from ppgssl.core.records import FloatArray, IntArray
 
 N_CHAINS = 4
 N_WARMUP = 200
 N_DRAWS = 700
-# Of all chains together, in a model to take away: its mean risks are off from those of all draws by a twentieth of a
+# Of all chains together, in a final model: its mean risks are off from those of all draws by a twentieth of a
 # risk's SD over draws, typically. In a study all draws count.
 N_KEPT = 400
 # Scales are drawn so often for each draw of the slopes, which takes thirty times as long.
@@ -42,8 +42,8 @@ class _Fits:
     Attributes
     ----------
     X : float array, shape (n_fits, n_patients, 1 + n_columns)
-        An intercept, then the columns. A row of zeros tells nothing; a column of zeros has a slope that nothing is
-        known of.
+        An intercept, then the columns. A row of zeros carries no information; the slope of a column
+        of zeros follows its prior.
     sign : float array, shape (n_fits, n_patients)
         1 with the event, -1 without, 0 of a row that fills up.
     guess : float array, shape (n_fits, 1)
@@ -55,7 +55,7 @@ class _Fits:
     guess: FloatArray
 
 
-def learn_horseshoe(inner: Sequence[Split], whole: Split, seed: int) -> Learned:
+def learn_horseshoe(inner: Sequence[Split], whole: Block, seed: int) -> Learned:
     """Draw from the posterior of a logistic regression whose slopes are mostly near 0; risks are posterior means.
 
     The prior is a regularised horseshoe: a slope is normal with an SD that is the product of a half-Cauchy scale of
@@ -66,7 +66,7 @@ def learn_horseshoe(inner: Sequence[Split], whole: Split, seed: int) -> Learned:
     with inverse-gamma variables for the half-Cauchy scales [4]_ draws from them, for all folds and chains at once.
     Nothing is chosen by inner folds.
 
-    As in the published model [5]_, products of pairs are beside the columns; here products of the clinical columns
+    As in the published model [5]_, products of pairs stand alongside the columns; here products of the clinical columns
     alone, where these are ``MOST_FOR_PRODUCTS`` or fewer, because products of a patient's 32 and more features would be
     hundreds for a hundred patients. More than ``MOST_FEATURES`` features become that many principal components of the
     training patients. The draws are the same for a seed on the same machine; where the chains do not agree, a note
@@ -85,27 +85,27 @@ def learn_horseshoe(inner: Sequence[Split], whole: Split, seed: int) -> Learned:
     .. [5] Mwaniki et al., Using self-supervised feature learning to improve the use of pulse oximeter signals to
        predict paediatric hospitalization, Wellcome Open Res 6:248, 2023, doi 10.12688/wellcomeopenres.17148.2.
     """
-    splits = [*inner, whole]
-    designs = [_learn_design(split.X, split.n_last) for split in splits]
-    seen = [design(split.X) for design, split in zip(designs, splits, strict=True)]
-    draws = _posterior(_stacked(seen, [split.y for split in splits]), np.random.default_rng(seed))
+    blocks: list[Block] = [*inner, whole]
+    designs = [_fit_design(block.X, block.n_last) for block in blocks]
+    seen = [design(block.X) for design, block in zip(designs, blocks, strict=True)]
+    draws = _posterior(_stacked(seen, [block.y for block in blocks]), np.random.default_rng(seed))
     found = [Posterior(one, draws[:, :, number, : 1 + one.n_columns]) for number, one in enumerate(designs)]
-    drawn = [one.risks(split.X_out) for one, split in zip(found, splits, strict=True)]
-    *held_out, test = [risks.mean(axis=(0, 1)) for risks in drawn]
+    others = [*(split.X_out for split in inner), whole.X]
+    drawn = [one.drawn_risks(X) for one, X in zip(found, others, strict=True)]
     worst = max(_rhat(risks) for risks in drawn)
     notes = () if worst <= MOST_RHAT else ("the chains of the horseshoe model did not agree in every fit",)
-    return Learned(held_out, test, designs[-1].n_columns, notes, found[-1].thinned(N_KEPT))
+    return Learned(found[-1], [risks.mean(axis=(0, 1)) for risks in drawn[:-1]], designs[-1].n_columns, notes)
 
 
 # --- what the model sees ---------------------------------------------------------------------------------------
 
 
-def _learn_design(X: FloatArray, n_last: int) -> Design:
+def _fit_design(X: FloatArray, n_last: int) -> Design:
     """Few columns of features, and products of clinical columns, from those of training patients."""
     start = X.shape[1] - n_last
     chosen = list(combinations(range(start), 2)) if start <= MOST_FOR_PRODUCTS else []
     pairs = np.array(chosen, dtype=np.int64).reshape(-1, 2)
-    return Design(pairs, learn_scaling(with_products(X[:, :start], pairs)), _main_axes(X[:, start:]))
+    return Design(pairs, fit_scaling(with_products(X[:, :start], pairs)), _main_axes(X[:, start:]))
 
 
 def _main_axes(features: FloatArray) -> FloatArray:
@@ -219,7 +219,7 @@ def _predictors(fits: _Fits, beta: FloatArray) -> FloatArray:
     return np.asarray((fits.X @ beta[..., None])[..., 0])
 
 
-# --- what is told of it ----------------------------------------------------------------------------------------
+# --- convergence ----------------------------------------------------------------------------------------------
 
 
 def _rhat(risks: FloatArray) -> float:

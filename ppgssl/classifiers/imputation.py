@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from ppgssl.classifiers.block_ridge import fit_ridge
-from ppgssl.classifiers.preparation import Coded, indicators, standardised
+from ppgssl.classifiers.learner import Arrays, check_shapes
+from ppgssl.classifiers.preparation import Coded, Scaling, filled, fit_scaling, indicators, medians
 from ppgssl.core.config.cohort import Variable
 from ppgssl.core.config.study import Missing
-from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.errors import StoreError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.data import MissingData, MissingVariable
 
 N_CYCLES = 5
 N_DONORS = 5
 # Keeps the least-squares equations solvable where columns say the same; of the number of patients.
 _STABILITY = 1e-5
-
-
-def completed(train: Coded, others: Coded, missing: Missing, *, seed: int) -> Iterator[tuple[FloatArray, FloatArray]]:
-    """Clinical blocks without missing values, as often as the method says.
-
-    ``median`` gives one pair: a missing number becomes the median of the training patients, a missing level (and one
-    that no training patient has) their most frequent one. ``mice`` gives ``missing.n_imputations`` pairs, see
-    :func:`chained_equations`, or one where nothing is missing.
-
-    Parameters
-    ----------
-    train, others : Coded
-        Everything is learnt from ``train``; what is filled in for one of ``others`` depends on nobody else among them.
-    missing : Missing
-    seed : int
-    """
-    if missing.method == "median" or not (np.isnan(train.clinical).any() or np.isnan(others.clinical).any()):
-        yield _filled(train, others)
-        return
-    for number in range(missing.n_imputations):
-        yield chained_equations(train, others, seed=[seed, number])
 
 
 def missing_data(
@@ -79,35 +61,195 @@ def missing_data(
     )
 
 
-def usual_values(train: Coded) -> FloatArray:
-    """Median of each number and most frequent code of each level among training patients, shape (n_clinical,)."""
-    return np.array([_usual(column, n) for column, n in zip(train.clinical.T, train.n_levels, strict=True)])
+@dataclass(frozen=True)
+class Equation:
+    """One variable from all others, fitted to training patients who have it.
+
+    Attributes
+    ----------
+    cycle, column : int
+    scaling : Scaling
+        Of the indicators of the other columns, shape (n_predictors,).
+    slopes : float array, shape (n_predictors,) of a number, (n_levels, n_predictors) of levels
+    intercept : float array, shape (n_levels,)
+        Of levels; empty of a number.
+    donors : float array, shape (n_donors,)
+        Of a number: what is predicted of the training patients who have it, ascending.
+    choices : float array, shape (n_donors,) or (n_levels,)
+        The donors' values; or the codes of the levels.
+    """
+
+    cycle: int
+    column: int
+    scaling: Scaling = field(repr=False)
+    slopes: FloatArray = field(repr=False)
+    intercept: FloatArray = field(repr=False)
+    donors: FloatArray = field(repr=False)
+    choices: FloatArray = field(repr=False)
+
+    def draw(self, X: FloatArray, u: FloatArray) -> FloatArray:
+        """Values of patients, shape (n_patients,), from their other columns and a random number in 0..1 of each."""
+        scaled = self.scaling(X)
+        if len(self.intercept):
+            probability = softmax(self.intercept + scaled @ self.slopes.T, axis=1)
+            place = (u[:, None] >= np.cumsum(probability, axis=1)).sum(axis=1)
+            return np.asarray(self.choices[np.minimum(place, len(self.choices) - 1)])
+        predicted = scaled @ self.slopes
+        n = min(N_DONORS, len(self.donors))
+        neighbours = np.arange(min(2 * n, len(self.donors)))
+        first = np.clip(np.searchsorted(self.donors, predicted) - n, 0, len(self.donors) - len(neighbours))
+        near = first[:, None] + neighbours  # the nearest n are among n on either side
+        nearest = np.argsort(np.abs(predicted[:, None] - self.donors[near]), axis=1, kind="stable")
+        chosen = nearest[np.arange(len(X)), (u * n).astype(np.int64)]
+        return np.asarray(self.choices[near[np.arange(len(X)), chosen]])
 
 
-def _filled(train: Coded, others: Coded) -> tuple[FloatArray, FloatArray]:
-    values = usual_values(train)
-    return tuple(np.where(np.isnan(one.clinical), values, one.clinical) for one in (train, others))  # type: ignore[return-value]
+@dataclass(frozen=True)
+class Imputer:
+    """Completes clinical blocks by what training patients had.
+
+    Attributes
+    ----------
+    typical : float array, shape (n_clinical,)
+        Median of each number and most frequent code of each level.
+    equations : tuple of Equation
+        In the order in which they are applied; none where typical values are all that is filled in.
+    seed : tuple of int
+        Together with a patient's id it decides the patient's draws, whatever the order of rows.
+    """
+
+    typical: FloatArray = field(repr=False)
+    equations: tuple[Equation, ...] = field(default=(), repr=False)
+    seed: tuple[int, ...] = ()
+
+    def __call__(self, patients: Coded) -> FloatArray:
+        """The clinical block without missing values; what is filled in for one patient depends on no other."""
+        block = filled(patients.clinical, self.typical)
+        is_missing = np.isnan(patients.clinical)
+        if not self.equations or not is_missing.any():
+            return block
+        incomplete = np.flatnonzero(is_missing.any(axis=1))
+        chance, own = _uniforms(patients.ids[incomplete], block.shape[1], self.seed), block[incomplete]
+        for one in self.equations:
+            rows = np.flatnonzero(is_missing[incomplete, one.column])
+            if len(rows):
+                others = _others(own[rows], patients.n_levels, one.column)
+                own[rows, one.column] = one.draw(others, chance[rows, one.cycle, one.column])
+        block[incomplete] = own
+        return block
+
+    def to_arrays(self) -> Arrays:
+        """Numbers of all equations, one after another, with the sizes of each."""
+        found: Arrays = {"typical": self.typical}
+        if self.equations:
+            found["seed"] = np.array(self.seed, dtype=np.int64)
+            found["place"] = np.array([[one.cycle, one.column] for one in self.equations], dtype=np.int64)
+            for name in _RAGGED:
+                parts = [_part(one, name) for one in self.equations]
+                found[name] = np.concatenate(parts)
+                found[f"{name}_sizes"] = np.array([len(one) for one in parts], dtype=np.int64)
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, n_levels: IntArray) -> Imputer:
+        """The imputer of :meth:`to_arrays`.
+
+        Raises
+        ------
+        StoreError
+            If numbers are absent or do not fit the columns.
+        """
+        check_shapes(arrays, {"typical": (len(n_levels),)})
+        if "place" not in arrays:
+            return cls(arrays["typical"])
+        try:
+            parts = [np.split(arrays[name], np.cumsum(arrays[f"{name}_sizes"])[:-1]) for name in _RAGGED]
+            equations = [
+                Equation(
+                    int(place[0]),
+                    int(place[1]),
+                    Scaling(mean, scale),
+                    slopes.reshape(len(intercept), -1) if len(intercept) else slopes,
+                    intercept,
+                    donors,
+                    choices,
+                )
+                for place, mean, scale, slopes, intercept, donors, choices in zip(arrays["place"], *parts, strict=True)
+            ]
+            for one in equations:
+                _check_equation(one, n_levels)
+            return cls(arrays["typical"], tuple(equations), tuple(map(int, arrays["seed"])))
+        except (KeyError, ValueError, IndexError) as error:
+            raise StoreError(f"the chained equations of the model do not fit its columns ({error})") from None
 
 
-def _usual(column: FloatArray, n_levels: int) -> float:
-    """Median of a number, most frequent of levels; of equally frequent ones, the first."""
-    known = column[~np.isnan(column)]
-    if not len(known):
-        return 0.0
-    return float(np.bincount(known.astype(np.int64)).argmax() if n_levels else np.median(known))
+_RAGGED = ("mean", "scale", "slopes", "intercept", "donors", "choices")
 
 
-def chained_equations(train: Coded, others: Coded, *, seed: list[int]) -> tuple[FloatArray, FloatArray]:
-    """One draw of the missing values by chained equations [1]_, learnt from training patients alone.
+def _part(one: Equation, name: str) -> FloatArray:
+    values: FloatArray = getattr(one.scaling if name in ("mean", "scale") else one, name)
+    return values.ravel()
+
+
+def _check_equation(one: Equation, n_levels: IntArray) -> None:
+    n_predictors = _others(np.zeros((1, len(n_levels))), n_levels, one.column).shape[1]
+    n_values = len(one.intercept) or len(one.donors)
+    shapes = (one.scaling.mean.shape, one.scaling.scale.shape, one.slopes.shape[-1:], one.choices.shape)
+    is_level = bool(n_levels[one.column])
+    if shapes != ((n_predictors,),) * 3 + ((n_values,),) or is_level != bool(len(one.intercept)) or not n_values:
+        raise ValueError(f"equation of column {one.column}")
+    if not 0 <= one.cycle < N_CYCLES or not all(np.isfinite(_part(one, name)).all() for name in _RAGGED):
+        raise ValueError(f"equation of column {one.column}")
+
+
+def fit_imputers(
+    train: Coded, missing: Missing, *, seed: int, columns: BoolArray | None = None
+) -> Iterator[tuple[Imputer, FloatArray]]:
+    """Imputers, and the training patients' clinical block as each completes it.
+
+    ``median`` gives one: a missing number becomes the median of the training patients, a missing level (and one that
+    no training patient has) their most frequent one. ``mice`` gives ``missing.n_imputations``, see
+    :func:`chained_equations`.
+
+    Parameters
+    ----------
+    train : Coded
+    missing : Missing
+    seed : int
+    columns : bool array, shape (n_clinical,), optional
+        Columns that patients to be completed may lack; by default all.
+    """
+    if missing.method == "median" or not train.clinical.shape[1]:
+        imputer = Imputer(typical_values(train))
+        yield imputer, imputer(train)
+        return
+    for number in range(missing.n_imputations):
+        yield chained_equations(train, seed=(seed, number), columns=columns)
+
+
+def typical_values(train: Coded) -> FloatArray:
+    """Median of each number and most frequent code of each level (of equally frequent ones, the first)."""
+    typical = medians(train.clinical)
+    for number in np.flatnonzero(train.n_levels):
+        column = train.clinical[:, number]
+        known = column[~np.isnan(column)]
+        typical[number] = float(np.bincount(known.astype(np.int64)).argmax()) if len(known) else 0.0
+    return typical
+
+
+def chained_equations(
+    train: Coded, *, seed: tuple[int, ...], columns: BoolArray | None = None
+) -> tuple[Imputer, FloatArray]:
+    """One draw of the missing values by chained equations [1]_, fitted to training patients.
 
     Starting from medians and most frequent levels, each variable in turn is predicted from all others, ``N_CYCLES``
     times. Each equation is fitted to a bootstrap sample of the training patients who have the variable, which carries
     the uncertainty of its coefficients. A number is drawn by predictive mean matching [2]_: it is that of one of the
     ``N_DONORS`` training patients with the nearest predictions, so it is always a value that occurs. A level is drawn
     with its probability by a logistic regression, multinomial for more than two. Other patients pass through the same
-    equations and take part in none.
+    equations later and take part in none.
 
-    The outcome is in no equation. Beside the outcome, imputation is better for inference [1]_, but then training
+    The outcome is in no equation. With the outcome, imputation is better for inference [1]_, but then training
     patients are filled in by what is not known of a patient to be predicted; where patients to be predicted may lack
     values, too, as here, leaving it out predicts better [3]_.
 
@@ -116,9 +258,16 @@ def chained_equations(train: Coded, others: Coded, *, seed: list[int]) -> tuple[
 
     Parameters
     ----------
-    train, others : Coded
-    seed : list of int
-        Together with a patient's id it decides the patient's draws, whatever the order of rows.
+    train : Coded
+    seed : tuple of int
+    columns : bool array, shape (n_clinical,), optional
+        As in :func:`fit_imputers`.
+
+    Returns
+    -------
+    Imputer
+    float array, shape (n_patients, n_clinical)
+        The clinical block of the training patients, completed.
 
     References
     ----------
@@ -130,61 +279,52 @@ def chained_equations(train: Coded, others: Coded, *, seed: list[int]) -> tuple[
        clinical prediction models: a simulation study, Stat Methods Med Res 32:1461-1477, 2023,
        doi 10.1177/09622802231165001.
     """
-    parts = (train, others)
-    is_missing = [np.isnan(one.clinical) for one in parts]
-    chance = [_uniforms(one.ids, len(train.n_levels), seed) for one in parts]
-    filled = list(_filled(train, others))
-    # The order and every equation depend on training patients alone; one that nobody needs is skipped.
-    order = np.argsort(is_missing[0].sum(axis=0), kind="stable")
-    for cycle, column in product(range(N_CYCLES), order):
-        rows = [np.flatnonzero(where[:, column]) for where in is_missing]
-        known = np.flatnonzero(~is_missing[0][:, column])
-        if not len(known) or not any(map(len, rows)):
+    is_missing = np.isnan(train.clinical)
+    chance = _uniforms(train.ids, len(train.n_levels), seed)
+    typical = typical_values(train)
+    block = filled(train.clinical, typical)
+    wanted = np.asarray(is_missing.any(axis=0) | (columns is None or columns))
+    equations = []
+    for cycle, column in product(range(N_CYCLES), np.argsort(is_missing.sum(axis=0), kind="stable")):
+        known = np.flatnonzero(~is_missing[:, column])
+        if not wanted[column] or not len(known):
             continue
-        rest = np.arange(len(train.n_levels)) != column
-        designs = standardised(*(indicators(block[:, rest], train.n_levels[rest]) for block in filled))
-        values, sample = filled[0][known, column], _bootstrap(len(known), [*seed, cycle, int(column)])
-        equation = _levels if train.n_levels[column] else _numbers
-        draw = equation(designs[0][known], values, sample)
-        for block, X, of_part, u in zip(filled, designs, rows, chance, strict=True):
-            block[of_part, column] = draw(X[of_part], u[of_part, cycle, column])
-    return filled[0], filled[1]
+        X = _others(block, train.n_levels, column)
+        scaling = fit_scaling(X)
+        sample = np.random.default_rng([*seed, cycle, int(column)]).integers(0, len(known), len(known))
+        fit = _fit_levels if train.n_levels[column] else _fit_numbers
+        parts = fit(scaling(X)[known], block[known, column], sample)
+        one = Equation(cycle, int(column), scaling, *parts)
+        rows = np.flatnonzero(is_missing[:, column])
+        if len(rows):
+            block[rows, column] = one.draw(X[rows], chance[rows, cycle, column])
+        equations.append(one)
+    return Imputer(typical, tuple(equations), tuple(seed)), block
 
 
-def _uniforms(ids: np.ndarray, n_columns: int, seed: list[int]) -> FloatArray:
+def _others(block: FloatArray, n_levels: IntArray, column: int) -> FloatArray:
+    """Indicators of all columns but one."""
+    rest = np.arange(len(n_levels)) != column
+    return indicators(block[:, rest], n_levels[rest])
+
+
+def _uniforms(ids: np.ndarray, n_columns: int, seed: Sequence[int]) -> FloatArray:
     """Each patient's own random numbers, shape (n_patients, N_CYCLES, n_columns)."""
     shape = (N_CYCLES, n_columns)
     rows = [np.random.default_rng([*seed, zlib.crc32(str(name).encode())]).random(shape) for name in ids]
     return np.array(rows).reshape(len(ids), *shape)
 
 
-def _bootstrap(n: int, seed: list[int]) -> IntArray:
-    return np.random.default_rng(seed).integers(0, n, n)
+# Slopes, intercept, donors and choices of an equation.
+_Parts = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+_NONE: FloatArray = np.zeros(0)
 
 
-# From predictors and a random number in 0..1 for each patient, to a value.
-_Draw = Callable[[FloatArray, FloatArray], FloatArray]
-
-
-def _numbers(X: FloatArray, values: FloatArray, sample: IntArray) -> _Draw:
-    """Draws by predictive mean matching: donors are predicted by all patients' slopes, others by the sample's."""
-    of_sample = values[sample]
+def _fit_numbers(X: FloatArray, values: FloatArray, sample: IntArray) -> _Parts:
+    """Predictive mean matching: donors are predicted by all patients' slopes, others by the sample's."""
     donors = X @ _least_squares(X, values)
     order = np.argsort(donors, kind="stable")
-    donors, values = donors[order], values[order]
-    slopes = _least_squares(X[sample], of_sample)
-    n = min(N_DONORS, len(donors))
-    neighbours = np.arange(min(2 * n, len(donors)))
-
-    def draw(others: FloatArray, u: FloatArray) -> FloatArray:
-        predicted = others @ slopes
-        first = np.clip(np.searchsorted(donors, predicted) - n, 0, len(donors) - len(neighbours))
-        near = first[:, None] + neighbours  # the nearest n are among n on either side
-        nearest = np.argsort(np.abs(predicted[:, None] - donors[near]), axis=1, kind="stable")
-        chosen = nearest[np.arange(len(others)), (u * n).astype(np.int64)]
-        return np.asarray(values[near[np.arange(len(others)), chosen]])
-
-    return draw
+    return _least_squares(X[sample], values[sample]), _NONE, donors[order], values[order]
 
 
 def _least_squares(X: FloatArray, values: FloatArray) -> FloatArray:
@@ -195,24 +335,15 @@ def _least_squares(X: FloatArray, values: FloatArray) -> FloatArray:
     )
 
 
-def _levels(X: FloatArray, codes: FloatArray, sample: IntArray) -> _Draw:
-    found, of_sample = np.unique(codes[sample], return_inverse=True)
-    probability = _probability(X[sample], of_sample, len(found))
-
-    def draw(others: FloatArray, u: FloatArray) -> FloatArray:
-        place = (u[:, None] >= np.cumsum(probability(others), axis=1)).sum(axis=1)
-        return np.asarray(found[np.minimum(place, len(found) - 1)])
-
-    return draw
-
-
-def _probability(X: FloatArray, level: IntArray, n_levels: int) -> Callable[[FloatArray], FloatArray]:
-    """From predictors to the probability of each level, by a logistic regression with a weak ridge penalty."""
+def _fit_levels(X: FloatArray, codes: FloatArray, sample: IntArray) -> _Parts:
+    """A logistic regression with a weak ridge penalty, multinomial for more than two levels."""
+    found, level = np.unique(codes[sample], return_inverse=True)
+    n_levels = len(found)
     if n_levels == 1 or not X.shape[1]:
-        shares = np.bincount(level) / len(level)
-        return lambda others: np.tile(shares, (len(others), 1))
+        proportions = np.bincount(level) / len(level)
+        return np.zeros((n_levels, X.shape[1])), np.log(proportions), _NONE, found
     if n_levels > 2:
-        model: Callable[[FloatArray], FloatArray] = LogisticRegression(max_iter=1000).fit(X, level).predict_proba
-        return lambda others: model(others) if len(others) else np.empty((0, n_levels))
-    intercepts, slopes = fit_ridge(X, level, (1.0,))
-    return lambda others: expit((intercepts[0] + others @ slopes[0])[:, None] * [-1.0, 1.0])
+        model = LogisticRegression(max_iter=1000).fit(X[sample], level)
+        return model.coef_, model.intercept_, _NONE, found
+    intercepts, slopes = fit_ridge(X[sample], level, (1.0,))
+    return np.array([np.zeros(X.shape[1]), slopes[0]]), np.array([0.0, intercepts[0]]), _NONE, found

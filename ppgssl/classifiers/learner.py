@@ -1,56 +1,100 @@
-"""What all learners of patient features share: the splits that they get, and the risks that they give back."""
+"""What all learners of patient features share: inner folds, what is learned from them, and log losses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
 
-from ppgssl.classifiers.posterior import Posterior
 from ppgssl.classifiers.preparation import Split
-from ppgssl.core.errors import EvaluationError
+from ppgssl.core.errors import EvaluationError, StoreError
 from ppgssl.core.records import FloatArray, IntArray
 
 N_INNER_FOLDS = 5
 MIN_CLASS = 2
 
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class Fitted(Protocol):
+    """A fitted model of the columns that a learner gets."""
+
+    def risks(self, X: FloatArray) -> FloatArray:
+        """Probability of the event, shape (n_patients,)."""
+
+    def to_arrays(self) -> Arrays:
+        """The model in numbers, by name."""
+
 
 @dataclass(frozen=True)
 class Learned:
-    """Risks by one learner.
+    """What a learner makes of training patients.
 
     Attributes
     ----------
+    model : Fitted
+        Fitted to all training patients.
     inner : list of float arrays
-        Of the patients whom each inner fold held out, by the model that was fitted without them.
-    test : float array, shape (n_test_patients,)
-        By the model of all training patients.
+        Risks of the patients whom each inner fold held out, by the model that was fitted without them.
     n_columns : int
         Columns that the model saw.
     notes : tuple of str
         What was done differently from the plan.
-    posterior : Posterior or None
-        The model of all training patients, where it is draws from a posterior.
     """
 
+    model: Fitted = field(repr=False)
     inner: list[FloatArray] = field(repr=False)
-    test: FloatArray = field(repr=False)
     n_columns: int
     notes: tuple[str, ...] = ()
-    posterior: Posterior | None = field(default=None, repr=False)
-
-
-# Inner splits of the training patients, all training patients beside the test patients, seed.
-Learn = Callable[[Sequence[Split], Split, int], Learned]
 
 
 @dataclass(frozen=True)
-class Learner:
-    """One way to learn, and whether it takes missing values and codes of levels as they are."""
+class LinearFit:
+    """A logistic model of one set of coefficients.
 
-    learn: Learn
-    takes_raw: bool = False
+    Attributes
+    ----------
+    intercept : float
+    slopes : float array, shape (n_columns,)
+        0 of a column that is left out.
+    """
+
+    intercept: float
+    slopes: FloatArray = field(repr=False)
+
+    def risks(self, X: FloatArray) -> FloatArray:
+        return np.asarray(expit(self.intercept + X @ self.slopes))
+
+    def to_arrays(self) -> Arrays:
+        return {"intercept": np.array([self.intercept]), "slopes": self.slopes}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, n_columns: int) -> LinearFit:
+        check_shapes(arrays, {"intercept": (1,), "slopes": (n_columns,)})
+        return cls(float(arrays["intercept"][0]), arrays["slopes"])
+
+
+def check_shapes(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
+    """Refuse arrays that are absent, of other shapes than the columns ask for, or not finite.
+
+    Raises
+    ------
+    StoreError
+        Naming the array and both shapes.
+    """
+    absent = [name for name in expected if name not in arrays]
+    if absent:
+        raise StoreError(f"the numbers of the model are not complete: they lack {', '.join(absent)}")
+    for name, shape in expected.items():
+        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
+            raise StoreError(
+                f"the numbers of the model do not fit its columns: {name!r} must hold finite numbers of shape "
+                f"{shape}, and has shape {arrays[name].shape}"
+            )
 
 
 def inner_folds(y: IntArray, ids: np.ndarray, *, seed: int) -> list[tuple[IntArray, IntArray]]:
@@ -74,15 +118,15 @@ def inner_folds(y: IntArray, ids: np.ndarray, *, seed: int) -> list[tuple[IntArr
     """
     patients, first, of_row = np.unique(ids, return_index=True, return_inverse=True)
     outcome = y[first]
-    n_rarer = min(int(outcome.sum()), int(len(outcome) - outcome.sum()))
-    if n_rarer < MIN_CLASS:
-        side = "with" if outcome.sum() == n_rarer else "without"
+    n_minority = minority_size(outcome)
+    if n_minority < MIN_CLASS:
+        side = "with" if outcome.sum() == n_minority else "without"
         raise EvaluationError(
-            f"of {len(patients)} training patients, {n_rarer} {'is' if n_rarer == 1 else 'are'} {side} the event, and "
-            f"at least {MIN_CLASS} of each outcome are needed: lower `validation.n_folds` or `validation.test_fraction`"
-            ", join small sites, or add patients"
+            f"of {len(patients)} training patients, {n_minority} {'is' if n_minority == 1 else 'are'} {side} the "
+            f"event, and at least {MIN_CLASS} of each outcome are needed: lower `validation.n_folds` or "
+            "`validation.test_fraction`, join small sites, or add patients"
         )
-    n_folds = min(N_INNER_FOLDS, n_rarer)
+    n_folds = min(N_INNER_FOLDS, n_minority)
     fold = np.empty(len(patients), dtype=np.int64)
     rng = np.random.default_rng(seed)
     start = 0
@@ -94,14 +138,14 @@ def inner_folds(y: IntArray, ids: np.ndarray, *, seed: int) -> list[tuple[IntArr
     return [(np.flatnonzero(fold[of_row] != one), np.flatnonzero(fold[of_row] == one)) for one in range(n_folds)]
 
 
-def n_of_rarer(y: IntArray) -> int:
+def minority_size(y: IntArray) -> int:
+    """Members of the smaller class."""
     return int(min(y.sum(), len(y) - y.sum()))
 
 
 def inner_losses(risks: Sequence[FloatArray], inner: Sequence[Split]) -> FloatArray:
     """Log loss of each setting, the mean over inner folds; ``risks`` have shape (..., n_held_out), one array a fold."""
-    losses = [log_losses(one, split.y_out) for one, split in zip(risks, inner, strict=True) if split.y_out is not None]
-    return np.asarray(np.mean(losses, axis=0))
+    return np.asarray(np.mean([log_losses(one, split.y_out) for one, split in zip(risks, inner, strict=True)], axis=0))
 
 
 def log_losses(risks: FloatArray, y: IntArray) -> FloatArray:

@@ -3,71 +3,43 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
+from pydantic import TypeAdapter, ValidationError
+from sklearn.base import BaseEstimator, ClassifierMixin
 
-from ppgssl.classifiers.network_training import NetworkMember, fit_member, patient_risks
+from ppgssl.classifiers.learner import Arrays
+from ppgssl.classifiers.network_training import NetworkMember, PatientNetwork, fit_member, patient_risks
 from ppgssl.classifiers.patient_segments import PatientSegments, bootstrap, collect, split
+from ppgssl.core.config.pretraining import EncoderShape
 from ppgssl.core.config.study import Network
+from ppgssl.core.errors import StoreError
 from ppgssl.core.records import FloatArray
 from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.selfsupervised.encoders import ENCODERS
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 
-@dataclass(frozen=True)
-class NetworkFit:
-    """Trained networks whose risks are averaged.
-
-    Attributes
-    ----------
-    members : tuple of NetworkMember
-    prevalence : float
-        Share of training patients with the event, to which risks are corrected.
-    training_risks : Series, index patient
-        Risks of training patients by the networks that were not fitted to them, averaged. Patients to whom every
-        network was fitted are absent.
-    """
-
-    members: tuple[NetworkMember, ...] = field(repr=False)
-    prevalence: float
-    training_risks: pd.Series = field(repr=False)
-
-
-def fit_network(
-    bank: SegmentBank,
-    patient_of_segment: ArrayLike,
-    y_of_patient: pd.Series,
-    train_patients: Sequence[str],
-    encoder: EncoderNetwork,
-    *,
-    is_pretrained: bool,
-    settings: Network,
-    seed: int,
-) -> NetworkFit:
-    """Train encoder and head on the segments of training patients.
+class NetworkRiskModel(ClassifierMixin, BaseEstimator):
+    """Encoder and head, trained on the segments of training patients; risks are averaged over several networks.
 
     With ``settings.n_models`` over one, each network is fitted to a bootstrap sample of the training patients, each
     class by itself, and stops by the loss of those who were not drawn, as bagging does [1]_; a single network is fitted
-    to a share of them and stops by the rest. A draw picks either class with equal chance, then a patient of the class,
-    then segments of the patient: neither the rarer class nor patients with few segments are drowned. A pretrained
+    to a part of them and stops by the rest. A draw picks either class with equal chance, then a patient of the class,
+    then segments of the patient: neither the minority class nor patients with few segments are drowned. A pretrained
     encoder stays as it is for the first epochs, so that the head's first, wild gradients do not undo it. The weights of
-    the best epoch are kept. Test patients are never touched.
+    the best epoch are kept.
 
     Parameters
     ----------
-    bank : SegmentBank
-        Segments of any patients; only those of ``train_patients`` are used.
-    patient_of_segment : array of str, shape (n_segments,)
-        Patient of each segment of the bank.
-    y_of_patient : Series of 0/1, index patient
-    train_patients : sequence of str
     encoder : EncoderNetwork
-        Copied, so that the caller's stays as it is.
+        The first weights. Copied, so that the caller's stays as it is.
     is_pretrained : bool
         Whether the encoder is to be kept frozen for ``settings.freeze_epochs``.
     settings : config.Network
@@ -75,52 +47,144 @@ def fit_network(
         Of the samples of patients, of the head's first weights and of the draws. Runs are equal on one CPU; a GPU may
         differ in the last digits.
 
-    Raises
-    ------
-    TrainingError
-        If a training patient has no segment or no outcome, either class has fewer than two training patients, or the
-        loss is not finite.
+    Attributes
+    ----------
+    members_ : tuple of NetworkMember
+    prevalence_ : float
+        Proportion of training patients with the event, to which risks are corrected.
+    oof_ : float array, shape (n_patients,)
+        Out-of-fold predictions: risks of training patients by the networks that were not fitted to them, averaged; NaN
+        for patients to whom every network was fitted. Not kept in a model folder.
+    fitted_on_ : tuple of str
+        Ids of the training patients. Not kept in a model folder.
+    n_columns_, notes_
+        None and empty: a network sees no columns.
 
     References
     ----------
     .. [1] Breiman, Bagging predictors, Machine Learning 24, 1996, 10.1007/BF00058655.
     """
-    patients = collect(patient_of_segment, train_patients, y_of_patient)
-    prevalence = float(patients.y.mean())
-    members, risks = [], []
-    for child in np.random.SeedSequence(seed).spawn(settings.n_models):
-        rng, torch_seed = np.random.default_rng(child), int(child.generate_state(1)[0])
-        is_bagged = settings.n_models > 1
-        inner, held_out = bootstrap(patients, rng) if is_bagged else split(patients, settings.validation_fraction, rng)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(torch_seed)
-            own = copy.deepcopy(encoder).to(bank.device)
-            member = fit_member(
-                own, bank, inner, held_out, settings, n_frozen=settings.freeze_epochs if is_pretrained else 0, rng=rng
+
+    n_columns_ = None
+    n_draws_ = 0
+    notes_: tuple[str, ...] = ()
+
+    def __init__(
+        self, encoder: EncoderNetwork, *, is_pretrained: bool = False, settings: Network | None = None, seed: int = 0
+    ) -> None:
+        self.encoder = encoder
+        self.is_pretrained = is_pretrained
+        self.settings = settings
+        self.seed = seed
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:
+        """Train on the segments of the patients of ``X``, a SegmentTable; their outcomes are ``y`` in its order.
+
+        Raises
+        ------
+        TrainingError
+            If a training patient has no segment or no outcome, either class has fewer than two training patients, or
+            the loss is not finite.
+        """
+        settings, bank = self.settings or Network(), X.bank
+        patients = collect(X.patient_of_segment, list(X.index), np.asarray(y, dtype=float))
+        self.classes_ = np.array([0, 1])
+        self.fitted_on_ = patients.ids
+        self.prevalence_ = float(patients.y.mean())
+        members, n_risks = [], np.zeros(len(patients.ids))
+        total = np.zeros(len(patients.ids))
+        for child in np.random.SeedSequence(self.seed).spawn(settings.n_models):
+            rng, torch_seed = np.random.default_rng(child), int(child.generate_state(1)[0])
+            is_bagged = settings.n_models > 1
+            inner, held_out = (
+                bootstrap(patients, rng) if is_bagged else split(patients, settings.validation_fraction, rng)
             )
-        members.append(member)
-        risks.append(pd.Series(_risks(member, bank, held_out, prevalence), index=list(held_out.ids)))
-    outside = pd.concat(risks).groupby(level=0).mean().rename_axis("patient").rename("y_score")
-    return NetworkFit(tuple(members), prevalence, outside)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(torch_seed)
+                own = copy.deepcopy(self.encoder).to(bank.device)
+                n_frozen = settings.freeze_epochs if self.is_pretrained else 0
+                member = fit_member(own, bank, inner, held_out, settings, n_frozen=n_frozen, rng=rng)
+            members.append(member)
+            rows = X.index.get_indexer(pd.Index(held_out.ids))
+            total[rows] += self._risks(member, bank, held_out)
+            n_risks[rows] += 1
+        self.members_ = tuple(members)
+        self.oof_ = np.divide(total, n_risks, out=np.full(len(total), np.nan), where=n_risks > 0)
+        return self
 
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Probabilities of both classes, shape (n_patients, 2); the event's is the second.
 
-def predict_network(
-    fit: NetworkFit, bank: SegmentBank, patient_of_segment: ArrayLike, patients: Sequence[str]
-) -> pd.Series:
-    """Risk of each patient: the mean over the networks, each corrected to the prevalence of the training patients.
+        ``X`` is a SegmentTable. The mean over the networks, each corrected to the prevalence of the training patients; NaN for a patient
+        without a segment.
+        """
+        has_segments = X.index.isin(np.unique(X.patient_of_segment))
+        risk = np.full(len(X), np.nan)
+        if has_segments.any():
+            chosen = collect(X.patient_of_segment, list(X.index[has_segments]))
+            risk[has_segments] = np.mean([self._risks(member, X.bank, chosen) for member in self.members_], axis=0)
+        return np.column_stack([1 - risk, risk])
 
-    Returns
-    -------
-    Series, index ``patients`` in the order given
+    def predict(self, X: Any) -> npt.NDArray[np.int64]:
+        """The likelier class of each patient."""
+        return (self.predict_proba(X)[:, 1] > 0.5).astype(np.int64)
 
-    Raises
-    ------
-    TrainingError
-        If a patient has no segment in the bank.
-    """
-    chosen = collect(patient_of_segment, patients)
-    risks = np.mean([_risks(member, bank, chosen, fit.prevalence) for member in fit.members], axis=0)
-    return pd.Series(risks, index=pd.Index(chosen.ids, name="patient"), name="y_score")
+    def _risks(self, member: NetworkMember, bank: SegmentBank, patients: PatientSegments) -> FloatArray:
+        return corrected_risk(patient_risks(member.model, bank, patients), self.prevalence_)
+
+    def thinned(self) -> NetworkRiskModel:
+        """The model as it is frozen: itself."""
+        return self
+
+    def drawn_risks(self, X: Any) -> None:
+        """A network has no draws."""
+
+    def spec(self) -> dict[str, Any]:
+        """Everything of the model that is no array, as JSON values."""
+        encoder = self.members_[0].model.encoder
+        return {
+            "learner": "network",
+            "n_members": len(self.members_),
+            "encoder": {"n_channels": encoder.n_channels, "shape": encoder.shape.model_dump(mode="json")},
+            "settings": (self.settings or Network()).model_dump(mode="json"),
+            "is_pretrained": self.is_pretrained,
+            "seed": int(self.seed),
+        }
+
+    def to_arrays(self) -> Arrays:
+        """Weights of all networks, and the prevalence."""
+        found: Arrays = {"prevalence": np.array([self.prevalence_])}
+        for number, member in enumerate(self.members_):
+            for name, values in member.model.state_dict().items():
+                found[f"member.{number}.{name}"] = np.ascontiguousarray(values.detach().cpu().numpy())
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], spec: Mapping[str, Any]) -> NetworkRiskModel:
+        """The model of :meth:`to_arrays` and :meth:`spec`, ready to predict, on the CPU.
+
+        Raises
+        ------
+        StoreError
+            If weights are absent or do not fit the description.
+        """
+        try:
+            settings = Network.model_validate(spec["settings"])
+            shape: Any = TypeAdapter(EncoderShape).validate_python(spec["encoder"]["shape"])
+            members = []
+            for number in range(spec["n_members"]):
+                network = PatientNetwork(ENCODERS[shape.name](spec["encoder"]["n_channels"], shape), settings.pooling)
+                start = f"member.{number}."
+                own = {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
+                network.load_state_dict({name: torch.from_numpy(np.array(values)) for name, values in own.items()})
+                members.append(NetworkMember(network.eval().requires_grad_(False), (), 0, (), ()))
+            encoder = members[0].model.encoder
+            model = cls(encoder, is_pretrained=spec["is_pretrained"], settings=settings, seed=spec["seed"])
+            model.prevalence_ = float(arrays["prevalence"][0])
+        except (KeyError, IndexError, TypeError, ValidationError, RuntimeError) as error:
+            raise StoreError(f"the numbers of the model are not the networks that it describes: {error}") from None
+        model.members_, model.fitted_on_, model.classes_ = tuple(members), (), np.array([0, 1])
+        return model
 
 
 def corrected_risk(score: FloatArray, prevalence: float) -> FloatArray:
@@ -141,7 +205,3 @@ def corrected_risk(score: FloatArray, prevalence: float) -> FloatArray:
     """
     events = prevalence * score
     return events / (events + (1 - prevalence) * (1 - score))
-
-
-def _risks(member: NetworkMember, bank: SegmentBank, patients: PatientSegments, prevalence: float) -> FloatArray:
-    return corrected_risk(patient_risks(member.model, bank, patients), prevalence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ppgssl.core.errors import TrainingError
 from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.selfsupervised.bank import SegmentBank
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,33 @@ class PatientSegments:
         )
 
 
-def collect(
-    patient_of_segment: ArrayLike, patients: Sequence[str], y_of_patient: pd.Series | None = None
-) -> PatientSegments:
+@dataclass(frozen=True)
+class SegmentTable:
+    """Patients with their segments: what a network gets in place of a table of columns.
+
+    Attributes
+    ----------
+    bank : SegmentBank
+        Segments of any patients.
+    patient_of_segment : array of str, shape (n_segments,)
+        Patient of each segment of the bank.
+    index : Index of str
+        The patients meant, in their order.
+    """
+
+    bank: SegmentBank = field(repr=False)
+    patient_of_segment: np.ndarray = field(repr=False)
+    index: pd.Index
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def select(self, patients: Sequence[str]) -> SegmentTable:
+        """The same segments, other patients meant."""
+        return replace(self, index=pd.Index(list(patients)))
+
+
+def collect(patient_of_segment: ArrayLike, patients: Sequence[str], y: FloatArray | None = None) -> PatientSegments:
     """Segments and outcomes of the patients, in the order given; without outcomes, these are not known (NaN).
 
     Raises
@@ -59,9 +84,8 @@ def collect(
         raise TrainingError(
             f"{len(without)} patient(s) have no segment in the bank, for example {', '.join(without[:5])}"
         )
-    if y_of_patient is None:
+    if y is None:
         return PatientSegments(tuple(patients), np.full(len(patients), np.nan), segments)
-    y = y_of_patient.reindex(list(patients)).to_numpy(dtype=float)
     unknown = [name for name, value in zip(patients, y, strict=True) if value not in (0, 1)]
     if unknown:
         raise TrainingError(f"{len(unknown)} training patient(s) have no outcome of 0 or 1, for example {unknown[0]}")
@@ -71,7 +95,7 @@ def collect(
 def split(
     patients: PatientSegments, fraction: float, rng: np.random.Generator
 ) -> tuple[PatientSegments, PatientSegments]:
-    """Hold out a share of each class, at least one patient; at least one stays.
+    """Hold out a part of each class, at least one patient; at least one stays.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A logistic model as draws from the posterior of its coefficients: all that a risk needs, and how sure it is."""
+"""A logistic model as draws from the posterior of its coefficients: risks, and how certain they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import expit
 
+from ppgssl.classifiers.learner import Arrays, check_shapes
 from ppgssl.classifiers.preparation import Scaling
+from ppgssl.core.errors import StoreError
 from ppgssl.core.records import FloatArray, IntArray
 
 
@@ -60,7 +62,12 @@ class Posterior:
     draws: FloatArray = field(repr=False)
 
     def risks(self, X: FloatArray) -> FloatArray:
-        """A risk for each draw and patient, shape (..., n_patients); their mean over draws is the patient's risk.
+        """Probability of the event, shape (n_patients,): the mean over all draws."""
+        of_draws = self.drawn_risks(X)
+        return np.asarray(of_draws.mean(axis=tuple(range(of_draws.ndim - 1))))
+
+    def drawn_risks(self, X: FloatArray) -> FloatArray:
+        """A risk for each draw and patient, shape (..., n_patients).
 
         Parameters
         ----------
@@ -74,3 +81,36 @@ class Posterior:
         n_chains, n, width = self.draws.shape
         step = -(-n // max(n_draws // n_chains, 1))
         return Posterior(self.design, self.draws[:, step - 1 :: step].reshape(-1, width))
+
+    def to_arrays(self) -> Arrays:
+        design = self.design
+        return {
+            "pairs": design.pairs,
+            "design_mean": design.scaling.mean,
+            "design_scale": design.scaling.scale,
+            "axes": design.axes,
+            "draws": self.draws,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, n_columns: int) -> Posterior:
+        axes = arrays.get("axes", np.zeros((0, 0)))
+        n_features, n_components = axes.shape[0], axes.shape[-1]
+        n_clinical, n_pairs = n_columns - n_features, len(arrays.get("pairs", ()))
+        draws = arrays.get("draws", np.zeros((1, 0)))
+        expected = {
+            "pairs": (n_pairs, 2),
+            "design_mean": (n_clinical + n_pairs,),
+            "design_scale": (n_clinical + n_pairs,),
+            "axes": (n_features, n_components),
+            "draws": (*(max(n, 1) for n in draws.shape[:-1]), 1 + n_clinical + n_pairs + n_components),
+        }
+        check_shapes(arrays, expected)
+        pairs = arrays["pairs"]
+        if not np.isin(pairs, np.arange(n_clinical)).all():
+            raise StoreError(
+                "the numbers of the model do not fit its columns: 'pairs' must hold numbers of clinical columns, "
+                f"0 to {n_clinical - 1}"
+            )
+        scaling = Scaling(arrays["design_mean"], arrays["design_scale"])
+        return cls(Design(pairs.astype(np.int64), scaling, axes), draws)

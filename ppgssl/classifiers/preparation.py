@@ -1,8 +1,7 @@
-"""From a table of patients to matrices: codes of levels, then standardised columns, learnt from training patients."""
+"""From a table of patients to matrices: codes of levels, then standardised columns, fitted to training patients."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,6 +11,8 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.text import suggest
 from ppgssl.features.columns import Columns
+
+Level = float | str
 
 
 @dataclass(frozen=True)
@@ -39,18 +40,14 @@ class Coded:
 
 
 @dataclass(frozen=True)
-class Split:
-    """Patients to learn from, and others to predict: what a learner gets.
+class Block:
+    """Training patients as a learner gets them.
 
     Attributes
     ----------
     X : float array, shape (n_patients, n_columns)
         Clinical columns first, the ``n_last`` columns of features last.
     y : int array of 0/1, shape (n_patients,)
-    X_out : float array, shape (n_others, n_columns)
-    y_out : int array or None
-        Of the others, where they are training patients whom an inner fold holds out; None for test patients, whose
-        outcomes no learner sees.
     n_last : int
     is_categorical : bool array, shape (n_columns,)
         Codes of levels; only where columns are not standardised.
@@ -58,8 +55,6 @@ class Split:
 
     X: FloatArray = field(repr=False)
     y: IntArray = field(repr=False)
-    X_out: FloatArray = field(repr=False)
-    y_out: IntArray | None = field(repr=False)
     n_last: int
     is_categorical: BoolArray = field(repr=False)
 
@@ -68,48 +63,58 @@ class Split:
         return 0 < self.n_last < self.X.shape[1]
 
 
-def check_patients(X_train: pd.DataFrame, y_train: pd.Series, X_test: pd.DataFrame, columns: Columns) -> None:
-    """Refuse what cannot be fitted.
+@dataclass(frozen=True)
+class Split(Block):
+    """Training patients inside an inner fold, and those whom it holds out.
+
+    Attributes
+    ----------
+    X_out : float array, shape (n_held_out, n_columns)
+    y_out : int array of 0/1, shape (n_held_out,)
+    """
+
+    X_out: FloatArray = field(repr=False)
+    y_out: IntArray = field(repr=False)
+
+
+def check_table(table: pd.DataFrame, columns: Columns, part: str) -> None:
+    """Refuse patients whose table cannot be used.
+
+    Parameters
+    ----------
+    table : DataFrame
+    columns : Columns
+    part : str
+        The patients in words, such as "the training patients".
 
     Raises
     ------
     EvaluationError
-        If a column is absent or infinite, rows and outcomes do not match, or an outcome is neither 0 nor 1.
+        If a column is absent, or a number is infinite.
     """
-    if len(X_train) != len(y_train) or not len(X_test):
-        raise EvaluationError(
-            f"{len(X_train)} training patients have {len(y_train)} outcomes, and {len(X_test)} patients are to be "
-            "tested: give each training patient one outcome, and at least one patient to test"
-        )
-    if not y_train.isin([0, 1]).all():
-        raise EvaluationError("training outcomes must be 0 or 1; leave out patients without an outcome first")
-    for part, table in (("training", X_train), ("test", X_test)):
-        for name in columns.names:
-            if name not in table.columns:
-                raise EvaluationError(f"the {part} patients have no column {name!r}{suggest(name, table.columns)}")
-        _check_finite(part, table, [*columns.numeric, *columns.features])
-
-
-def _check_finite(part: str, table: pd.DataFrame, numbers: Sequence[str]) -> None:
-    is_infinite = np.isinf(table[list(numbers)].to_numpy(dtype=float)).any(axis=0)
+    for name in columns.names:
+        if name not in table.columns:
+            raise EvaluationError(f"{part} have no column {name!r}{suggest(name, table.columns)}")
+    numbers = [*columns.numeric, *columns.features]
+    is_infinite = np.isinf(table[numbers].to_numpy(dtype=float, na_value=np.nan)).any(axis=0)
     if is_infinite.any():
         bad = [name for name, wrong in zip(numbers, is_infinite, strict=True) if wrong]
-        raise EvaluationError(f"{part} patients have infinite values in {', '.join(bad[:5])}: a missing value is NaN")
+        raise EvaluationError(f"{part} have infinite values in {', '.join(bad[:5])}: a missing value is NaN")
 
 
-def code_patients(X_train: pd.DataFrame, X_test: pd.DataFrame, columns: Columns) -> tuple[Coded, Coded]:
-    """Training and test patients as numbers; levels are those of the training patients, sorted."""
-    levels = [sorted(X_train[name].dropna().unique(), key=str) for name in columns.categorical]
-    return code_table(X_train, columns, levels), code_table(X_test, columns, levels)
+def levels_of(table: pd.DataFrame, columns: Columns) -> dict[str, tuple[Level, ...]]:
+    """Levels of each categorical column, sorted by their names."""
+    return {name: tuple(sorted(table[name].dropna().unique().tolist(), key=str)) for name in columns.categorical}
 
 
-def code_table(table: pd.DataFrame, columns: Columns, levels: Sequence[Sequence[object]]) -> Coded:
+def code_table(table: pd.DataFrame, columns: Columns, levels: dict[str, tuple[Level, ...]]) -> Coded:
     """Patients as numbers, given the levels of each categorical column in the order of their codes."""
-    n_levels = np.array([0] * len(columns.numeric) + [len(known) for known in levels], dtype=np.int64)
+    known = [levels[name] for name in columns.categorical]
+    n_levels = np.array([0] * len(columns.numeric) + [len(one) for one in known], dtype=np.int64)
     clinical = np.full((len(table), len(n_levels)), np.nan)
     clinical[:, : len(columns.numeric)] = table[list(columns.numeric)].to_numpy(dtype=float, na_value=np.nan)
-    for number, (name, known) in enumerate(zip(columns.categorical, levels, strict=True), start=len(columns.numeric)):
-        codes = pd.Index(list(known), dtype=object).get_indexer(pd.Index(table[name], dtype=object))
+    for number, (name, own) in enumerate(zip(columns.categorical, known, strict=True), start=len(columns.numeric)):
+        codes = pd.Index(list(own), dtype=object).get_indexer(pd.Index(table[name], dtype=object))
         clinical[:, number] = np.where(codes < 0, np.nan, codes)
     features = table[list(columns.features)].to_numpy(dtype=float, na_value=np.nan)
     return Coded(table.index.to_numpy().astype(str), clinical, features, n_levels)
@@ -122,6 +127,16 @@ def indicators(codes: FloatArray, n_levels: IntArray) -> FloatArray:
         column = codes[:, [number]]
         columns.append(column if n == 0 else (column == np.arange(n if n > 2 else 1, dtype=float) + (n <= 2)) * 1.0)
     return np.concatenate(columns, axis=1)
+
+
+def indicator_names(columns: Columns, levels: dict[str, tuple[Level, ...]]) -> list[str]:
+    """Names of the columns of :func:`indicators`, then of the features."""
+    names = list(columns.numeric)
+    for name in columns.categorical:
+        own = levels[name]
+        shown = own if len(own) > 2 else own[1:2] or own
+        names += [f"{name}={level}" for level in shown]
+    return [*names, *columns.features]
 
 
 @dataclass(frozen=True)
@@ -141,16 +156,12 @@ class Scaling:
         return (X - self.mean) / self.scale
 
 
-def learn_scaling(train: FloatArray) -> Scaling:
-    mean, sd = train.mean(axis=0), train.std(axis=0)
+def fit_scaling(*blocks: FloatArray) -> Scaling:
+    """Scaling of the columns of all blocks, one block after another."""
+    means = [block.mean(axis=0) for block in blocks]
+    mean, sd = np.concatenate(means), np.concatenate([block.std(axis=0) for block in blocks])
     # What varies by rounding alone is constant.
     return Scaling(mean, np.where(sd > 1e-9 * np.maximum(np.abs(mean), 1e-30), sd, 1.0))
-
-
-def standardised(train: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both by the scaling of the training rows."""
-    scaling = learn_scaling(train)
-    return scaling(train), scaling(others)
 
 
 def medians(train: FloatArray) -> FloatArray:
@@ -161,35 +172,6 @@ def medians(train: FloatArray) -> FloatArray:
     return found
 
 
-def with_medians(train: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both with missing values replaced by the median of the training rows; by 0 where those have none."""
-    if not (np.isnan(train).any() or np.isnan(others).any()):
-        return train, others
-    usual = medians(train)
-    return np.where(np.isnan(train), usual, train), np.where(np.isnan(others), usual, others)
-
-
-def standard_split(
-    train: Coded, y: IntArray, others: Coded, y_out: IntArray | None, completed: tuple[FloatArray, FloatArray]
-) -> Split:
-    """A split for learners that take neither missing values nor codes.
-
-    Parameters
-    ----------
-    train, others : Coded
-        Features are taken from them, the median in place of a missing one.
-    y, y_out : int arrays
-    completed : pair of float arrays
-        The clinical blocks of both without missing values.
-    """
-    clinical = standardised(*(indicators(block, train.n_levels) for block in completed))
-    features = standardised(*with_medians(train.features, others.features))
-    X, X_out = (np.concatenate(blocks, axis=1) for blocks in zip(clinical, features, strict=True))
-    return Split(X, y, X_out, y_out, features[0].shape[1], np.zeros(X.shape[1], dtype=bool))
-
-
-def raw_split(train: Coded, y: IntArray, others: Coded, y_out: IntArray | None) -> Split:
-    """A split for learners that take missing values and codes as they are."""
-    X, X_out = (np.concatenate([one.clinical, one.features], axis=1) for one in (train, others))
-    is_categorical = np.append(train.n_levels > 0, np.zeros(train.features.shape[1], dtype=bool))
-    return Split(X, y, X_out, y_out, train.features.shape[1], is_categorical)
+def filled(values: FloatArray, typical: FloatArray) -> FloatArray:
+    """Values, the typical one of the column in place of a missing one."""
+    return np.where(np.isnan(values), typical, values)

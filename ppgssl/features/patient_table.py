@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ppgssl.core.config.arms import Arm
-from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError
 from ppgssl.core.records import IntArray
 from ppgssl.core.seeds import derive_seed
@@ -17,7 +16,7 @@ from ppgssl.features.columns import Columns
 from ppgssl.features.embeddings import embed
 from ppgssl.features.pooling import pool_to_patients
 from ppgssl.features.pulse_wave import PulseWave
-from ppgssl.features.random_kernels import check_random_kernels, fit_random_kernels
+from ppgssl.features.random_kernels import RandomKernels, check_random_kernels, fit_random_kernels
 from ppgssl.features.summaries import Represent, summarise
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import load_encoder
@@ -139,12 +138,9 @@ class FoldInputs:
         return pool_to_patients(embeddings, self.patients[self.analysed]).reindex(self.data.y.index)
 
     def _random_kernels(self) -> Represent:
-        """MiniRocket, its biases learnt from segments of training patients, drawn evenly."""
-        seed = derive_seed(self.data.study.seed, "minirocket", self.fold.name)
-        chosen = self.training_segments()
-        chosen = np.random.default_rng(seed).choice(chosen, min(_MOST_FITTED, len(chosen)), replace=False)
+        kernels, chosen = fitted_kernels(self.data, self.fold.train, self.bank, place=self.fold.name)
         self.parts.record("MiniRocket", self.patients[chosen])
-        return fit_random_kernels(self.bank.gather(np.sort(chosen)).cpu().numpy(), seed=seed)
+        return kernels
 
     def _pooled(self, represent: Represent, names: list[str] | None = None) -> pd.DataFrame:
         """Mean of each feature over the patient's segments in which it is known."""
@@ -162,6 +158,16 @@ class FoldInputs:
         return pd.DataFrame(summary.means, index=patients, columns=columns)
 
 
+def fitted_kernels(
+    data: StudyData, train: Sequence[str], bank: SegmentBank, *, place: str
+) -> tuple[RandomKernels, IntArray]:
+    """MiniRocket, its biases learnt from segments of training patients, drawn evenly; and those segments' numbers."""
+    seed = derive_seed(data.study.seed, "minirocket", place)
+    chosen = np.flatnonzero(data.of_patients(train))
+    chosen = np.random.default_rng(seed).choice(chosen, min(_MOST_FITTED, len(chosen)), replace=False)
+    return fit_random_kernels(bank.gather(np.sort(chosen)).cpu().numpy(), seed=seed), chosen
+
+
 def common_features(data: StudyData, out: Path) -> dict[str, pd.DataFrame]:
     """Features that are the same in all folds and take long to compute: name -> table of patients.
 
@@ -174,9 +180,9 @@ def common_features(data: StudyData, out: Path) -> dict[str, pd.DataFrame]:
     return {"pulse-wave": inputs.of(Arm("pulse-wave", "", features="pulse-wave"))[0]}
 
 
-def check_feature_packages(study: Study) -> None:
+def check_feature_packages(arm_list: Sequence[Arm]) -> None:
     """Raise ConfigError where an arm's features need a package that is not installed."""
-    arms = [arm.name for arm in study.arm_list if arm.features == "minirocket"]
+    arms = [arm.name for arm in arm_list if arm.features == "minirocket"]
     if not arms:
         return
     try:

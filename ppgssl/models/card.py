@@ -1,4 +1,4 @@
-"""``model.json``: all that must be known of a model to use it, judge it, and not to test it on patients it has seen."""
+"""``model.json``: what is needed to use a model, to evaluate it, and not to test it on patients that it has seen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ppgssl.features.columns import Columns
 from ppgssl.models.reference import Neighbourhood, Reference
 from ppgssl.selfsupervised.input_description import InputDescription
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Covariate(Schema):
@@ -33,12 +33,11 @@ class Covariate(Schema):
 
 
 class ModelColumns(Schema):
-    """Columns of the classifier, in order, and the levels of categorical ones as they stand in a table of patients."""
+    """Columns of the classifier, in order; none of a network."""
 
     numeric: list[str]
     categorical: list[str]
     features: list[str]
-    levels: dict[str, list[float | str]]
 
     def as_columns(self) -> Columns:
         return Columns(tuple(self.numeric), tuple(self.categorical), tuple(self.features))
@@ -86,7 +85,7 @@ class Seen(Schema):
 class ModelCard(Schema):
     """``model.json``."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: str
     title: str
     arm: str
@@ -100,9 +99,11 @@ class ModelCard(Schema):
     n_pretraining_patients: int = Field(description="Whose signals the encoder was trained on; 0 without SSL.")
     n_pretraining_segments: int
     columns: ModelColumns
+    classifier: dict[str, Any] = Field(description="What `classifier.safetensors` holds the numbers of.")
+    refits: list[dict[str, Any]] = Field(default_factory=list, description="The same of refits that are kept whole.")
     covariates: list[Covariate]
     n_refits: int = Field(description="Refits to bootstrap samples, from which intervals come.")
-    n_draws: int = Field(0, description="Draws from the posterior, from which intervals come; 0 where refits are.")
+    n_draws: int = Field(0, description="Draws from the posterior, from which intervals come; else 0.")
     thresholds: list[Threshold]
     performance: Performance | None = None
     performance_note: str = Field("", description="Why there is none, or what else holds.")
@@ -122,6 +123,15 @@ class ModelCard(Schema):
     created_utc: str
     versions: dict[str, str]
     platform: str
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether an encoder of features lies in the folder; networks hold theirs among their own numbers."""
+        return bool(self.check) and self.learner != "network"
+
+    @property
+    def has_interval(self) -> bool:
+        return bool(self.n_refits or self.n_draws)
 
     @property
     def prevalence(self) -> float:

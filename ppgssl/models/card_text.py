@@ -46,9 +46,10 @@ def _inputs(card: ModelCard) -> Iterator[str]:
     described = card.input
     if card.columns.features or not card.covariates:
         channels = ", ".join(channel.name for channel in described.channels)
+        seen = f"{len(card.columns.features)} features" if card.columns.features else "networks on whole segments"
         yield (
             f"Signals: {channels}; segments of {described.segment_s:g} s every {described.step_s:g} s at "
-            f"{described.fs_hz:g} Hz, normalisation `{described.normalisation}`; {len(card.columns.features)} features."
+            f"{described.fs_hz:g} Hz, normalisation `{described.normalisation}`; {seen}."
         )
         yield ""
     if not card.covariates:
@@ -56,16 +57,29 @@ def _inputs(card: ModelCard) -> Iterator[str]:
     yield "| covariate | unit or levels | 98 % of training patients | missing in training |"
     yield "|---|---|---|---|"
     for one in card.covariates:
-        yield f"| {one.label} (`{one.name}`) | {_unit(one)} | {_usual(one)} | {100 * one.share_missing:.0f} % |"
+        yield f"| {one.label} (`{one.name}`) | {_unit(one)} | {_typical(one)} | {100 * one.share_missing:.0f} % |"
     yield ""
-    yield "A missing value becomes the median, or the most frequent level, of the training patients."
+    yield _missing(card)
+
+
+def _missing(card: ModelCard) -> str:
+    if card.learner == "gradient-boosting":
+        return "A missing value is taken as it is: each split of a tree sends it to one side."
+    missing = card.classifier.get("missing", {})
+    if missing.get("method") == "mice":
+        return (
+            f"A missing value is drawn {missing['n_imputations']} times by chained equations, from the values of "
+            "training patients with similar predictions, and the risks are averaged. The model therefore holds the "
+            "values of each covariate, sorted by prediction, without patient ids."
+        )
+    return "A missing value becomes the median, or the most frequent level, of the training patients."
 
 
 def _unit(one: Covariate) -> str:
     return one.unit or ", ".join(one.levels) or "no unit"
 
 
-def _usual(one: Covariate) -> str:
+def _typical(one: Covariate) -> str:
     return f"{one.usual[0]:.4g} to {one.usual[1]:.4g}" if one.usual else ""
 
 
@@ -126,16 +140,22 @@ def _thresholds(card: ModelCard) -> Iterator[str]:
 
 
 def _limits(card: ModelCard) -> Iterator[str]:
-    yield f"- {_of_draws(card) if card.n_draws else _of_refits(card)}"
+    yield f"- {_of_draws(card) if card.n_draws else _of_refits(card) if card.n_refits else _NO_INTERVAL}"
     yield "- Risks hold where patients, devices and the way patients are chosen are like those above."
     yield "- Reasons to distrust a risk (missing values, poor signals, unlike training) come with each prediction."
     yield from (f"- {note}" for note in card.notes)
 
 
+_NO_INTERVAL = (
+    "Risks have no interval: refits of this model to bootstrap samples would take too long, and it has no draws from a "
+    "posterior. A risk alone does not show how uncertain it is."
+)
+
+
 def _of_refits(card: ModelCard) -> str:
     return (
         f"Intervals of a risk come from {card.n_refits} refits to bootstrap samples of the training patients: they "
-        "tell how much the risk depends on who these were. They do not cover the encoder, which stays as it is, the "
+        "show how much the risk depends on who these were. They do not cover the encoder, which stays as it is, the "
         "chance of the outcome itself, or that other patients may be different."
     )
 
@@ -143,9 +163,9 @@ def _of_refits(card: ModelCard) -> str:
 def _of_draws(card: ModelCard) -> str:
     return (
         f"A risk is the mean over {card.n_draws} draws from the posterior of a Bayesian model, and its interval the "
-        "95 % credible interval, the 2.5th to the 97.5th percentile of the draws: it tells how unsure the coefficients "
-        "are, given the training patients and the prior. It does not cover the encoder, what stands in for missing "
-        "values, which stay as they are, the chance of the outcome itself, or that other patients may be different."
+        "95 % credible interval, the 2.5th to the 97.5th percentile of the draws: it shows how uncertain the "
+        "coefficients are, given the training patients and the prior. It does not cover the encoder, what stands in for "
+        "missing values, which stay as they are, the chance of the outcome itself, or that other patients may be different."
     )
 
 

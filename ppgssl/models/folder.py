@@ -1,9 +1,9 @@
-"""A model on disk: plain numbers, JSON and text, each file under its checksum. Nothing in it is code, and none is run.
+"""A fitted arm on disk: plain numbers, JSON and text, each file under its checksum. Nothing in it is code or is run.
 
 model.json               what the model is
 model_card.md            the same in words
-classifier.safetensors   the numbers of the classifier
-encoder/                 the encoder, as `ppgssl pretrain` keeps one: model.json, encoder.safetensors
+classifier.safetensors   the numbers of the model, of its refits, and of what was fitted for its features
+encoder/                 the encoder of features, as `ppgssl pretrain` keeps one: model.json, encoder.safetensors
 SHA256SUMS               a checksum of each of them; `sha256sum -c SHA256SUMS` verifies it without ppgssl
 """
 
@@ -17,18 +17,22 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
+from ppgssl.classifiers.factory import AnyRiskModel, read_risk_model
+from ppgssl.classifiers.learner import Arrays
+from ppgssl.classifiers.network import NetworkRiskModel
+from ppgssl.classifiers.patient_segments import SegmentTable
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.errors import StoreError
 from ppgssl.core.provenance import file_sha256, versions, write_atomically
 from ppgssl.core.records import FloatArray
 from ppgssl.features.embeddings import embed
 from ppgssl.models.card import FORMAT, ModelCard
-from ppgssl.models.classifier import Arrays, Classifier
-from ppgssl.models.kinds import read_classifier
+from ppgssl.models.refits import Refits, read_refits
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE as ENCODER_FILE
 from ppgssl.selfsupervised.encoder_io import WEIGHTS_FILE, load_encoder
@@ -41,6 +45,8 @@ SUMS_FILE = "SHA256SUMS"
 ENCODER_FOLDER = "encoder"
 _ENCODER_FILES = (f"{ENCODER_FOLDER}/{ENCODER_FILE}", f"{ENCODER_FOLDER}/{WEIGHTS_FILE}")
 _ALWAYS = (CARD_FILE, TEXT_FILE, CLASSIFIER_FILE)
+# Names of arrays: of the model, of its refits, of what was fitted for its features; and the inverse covariance.
+_MODEL, _REFITS, _FEATURES = "model.", "refits.", "features."
 _PRECISION = "precision"
 # Packages whose version may change numbers.
 _DECISIVE = ("ppgssl", "numpy", "scipy", "torch")
@@ -50,46 +56,73 @@ _SAME = 1e-3
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A model, ready to predict.
+    """A fitted arm, ready to predict.
 
     Attributes
     ----------
     card : ModelCard
-    classifier : Classifier
+    model : RiskModel or NetworkRiskModel
+    refits : LinearRefits, WholeRefits or None
+        To bootstrap samples of the training patients.
+    features : dict of arrays
+        What was fitted for the features of the arm's table; empty where nothing was.
     precision : float array or None
         Inverse covariance of the standardised features, see :func:`ppgssl.models.reference.distance`.
     folder : Path or None
         Where it was read.
     fingerprint : str
-        SHA-256 of ``SHA256SUMS``: of all files. Compare it with what the maker of the model published: checksums tell
+        SHA-256 of ``SHA256SUMS``: of all files. Compare it with what the maker of the model published: checksums show
         damage, and a stranger could have written others.
     warnings : tuple of str
         Such as another version of the software.
     """
 
     card: ModelCard
-    classifier: Classifier = field(repr=False)
+    model: AnyRiskModel = field(repr=False)
+    refits: Refits | None = field(default=None, repr=False)
+    features: Arrays = field(default_factory=dict, repr=False)
     precision: FloatArray | None = field(default=None, repr=False)
     folder: Path | None = None
     fingerprint: str = ""
     warnings: tuple[str, ...] = ()
 
+    def risks(self, X: pd.DataFrame | SegmentTable) -> FloatArray:
+        """Risks of patients, shape (1 + n, n_patients).
+
+        Row 0 is the model's risk. The others, of which an interval is made, are by the draws from its posterior or by
+        its refits; there are none of a network, nor of a stack of posteriors.
+
+        Raises
+        ------
+        EvaluationError
+            If a column is absent, or a number is infinite.
+        """
+        found = [self.model.predict_proba(X)[None, :, 1]]
+        if isinstance(X, pd.DataFrame) and not isinstance(self.model, NetworkRiskModel):
+            drawn = self.model.drawn_risks(X)
+            found += [] if drawn is None else [drawn]
+            found += [] if self.refits is None else [self.refits.risks(self.model, X)]
+        return np.concatenate(found)
+
     @cached_property
     def encoder(self) -> EncoderNetwork:
-        """Its encoder, in evaluation mode.
+        """Its encoder, in evaluation mode; of networks, that of the first.
 
         Raises
         ------
         StoreError
             If it does not compute what it computed where it was made.
         """
-        assert self.folder is not None  # a model without an encoder has no use for one
-        network = load_encoder(self.folder / ENCODER_FOLDER)
+        if isinstance(self.model, NetworkRiskModel):
+            network = self.model.members_[0].model.encoder
+        else:
+            assert self.folder is not None  # a model without an encoder has no use for one
+            network = load_encoder(self.folder / ENCODER_FOLDER)
         found, expected = np.array(check_embedding(network, self.card)), np.array(self.card.check)
         if found.shape != expected.shape or np.abs(found - expected).max() > _SAME * max(np.abs(expected).max(), 1.0):
             raise StoreError(
                 f"{self.folder}: the encoder does not compute here what it computed where it was made "
-                f"({_told(self.card.versions)}; here {_told(versions())}): install those versions, or fit it anew"
+                f"({_listed(self.card.versions)}; here {_listed(versions())}): install those versions, or fit it again"
             )
         return network
 
@@ -108,24 +141,15 @@ def check_embedding(encoder: EncoderNetwork, card: ModelCard) -> list[float]:
 # --- writing ---------------------------------------------------------------------------------------------------
 
 
-def save_model(
-    folder: Path,
-    card: ModelCard,
-    text: str,
-    classifier: Classifier,
-    *,
-    precision: FloatArray | None = None,
-    encoder: Path | None = None,
-) -> str:
+def save_model(folder: Path, fitted: FittedModel, text: str, *, encoder: Path | None = None) -> str:
     """Write a model into a new folder, or over a model that is there; its fingerprint.
 
     Parameters
     ----------
     folder : Path
-    card, text
-        ``model.json`` and ``model_card.md``.
-    classifier, precision
-        Numbers.
+    fitted : FittedModel
+    text : str
+        ``model_card.md``.
     encoder : Path, optional
         Folder of the encoder; its weights and its ``model.json`` are copied.
 
@@ -142,11 +166,16 @@ def save_model(
         (folder / ENCODER_FOLDER).mkdir()
         for name in (ENCODER_FILE, WEIGHTS_FILE):
             shutil.copyfile(encoder / name, folder / ENCODER_FOLDER / name)
-    arrays = classifier.arrays() | ({} if precision is None else {_PRECISION: np.ascontiguousarray(precision)})
+    arrays = {f"{_MODEL}{name}": values for name, values in fitted.model.to_arrays().items()}
+    arrays |= {f"{_FEATURES}{name}": values for name, values in fitted.features.items()}
+    if fitted.refits is not None:
+        arrays |= {f"{_REFITS}{name}": values for name, values in fitted.refits.to_arrays().items()}
+    if fitted.precision is not None:
+        arrays[_PRECISION] = fitted.precision
     temporary = folder / f".{CLASSIFIER_FILE}.{os.getpid()}"
-    temporary.write_bytes(save(arrays))
+    temporary.write_bytes(save({name: np.ascontiguousarray(values) for name, values in arrays.items()}))
     temporary.replace(folder / CLASSIFIER_FILE)
-    write_atomically(folder / CARD_FILE, card.model_dump_json(indent=1))
+    write_atomically(folder / CARD_FILE, fitted.card.model_dump_json(indent=1))
     write_atomically(folder / TEXT_FILE, text)
     names = [*_ALWAYS, *(_ENCODER_FILES if encoder is not None else ())]
     write_atomically(folder / SUMS_FILE, "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names))
@@ -177,16 +206,27 @@ def load_model(folder: Path) -> FittedModel:
         arrays: Arrays = load_file(folder / CLASSIFIER_FILE)
     except (SafetensorError, OSError, ValueError) as error:
         raise StoreError(f"cannot read {folder / CLASSIFIER_FILE}: {error}. Copy the model again.") from None
-    if card.check and not set(_ENCODER_FILES) <= names:
+    if card.has_encoder and not set(_ENCODER_FILES) <= names:
         raise StoreError(f"{folder}: the model needs its encoder, and {ENCODER_FOLDER}/ is not whole. Copy it again.")
+    model = read_risk_model(_named(arrays, _MODEL), card.classifier)
+    refits = None
+    if not isinstance(model, NetworkRiskModel):
+        refits = read_refits(_named(arrays, _REFITS), card.refits, model)
     return FittedModel(
         card,
-        read_classifier(card.learner, card.columns.as_columns(), card.columns.levels, arrays),
+        model,
+        refits,
+        _named(arrays, _FEATURES),
         arrays.get(_PRECISION),
         folder,
         file_sha256(folder / SUMS_FILE),
         tuple(_version_warnings(card)),
     )
+
+
+def _named(arrays: Arrays, start: str) -> Arrays:
+    """Arrays whose names start so, without that start."""
+    return {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
 
 
 def _verified(folder: Path) -> set[str]:
@@ -235,12 +275,12 @@ def _read_card(folder: Path) -> ModelCard:
         if first["loc"] == ("format",):
             raise StoreError(
                 f"{path} is a model of format {first['input']!r}, and this ppgssl ({versions().get('ppgssl')}) reads "
-                f"format {FORMAT}: install the ppgssl that made it (its {TEXT_FILE} says which), or fit it anew"
+                f"format {FORMAT}: install the ppgssl that made it (its {TEXT_FILE} says which), or fit it again"
             ) from None
         place = ".".join(map(str, first["loc"]))
         raise StoreError(
             f"{path} is not a model of this version ({place}: {first['msg']}): install the ppgssl that made it, or "
-            "fit it anew"
+            "fit it again"
         ) from None
     except ValueError as error:
         raise StoreError(f"{path} is not a model of this version ({error}): install the ppgssl that made it") from None
@@ -254,10 +294,10 @@ def _version_warnings(card: ModelCard) -> list[str]:
         return []
     made, now = ({name: one.get(name, "none") for name in other} for one in (card.versions, here))
     return [
-        f"the model was made with {_told(made)}, and here is {_told(now)}: the encoder is checked to compute the same, "
-        "and risks may differ in the last digits"
+        f"the model was made with {_listed(made)}, and here is {_listed(now)}: the encoder is checked to compute the "
+        "same, and risks may differ in the last digits"
     ]
 
 
-def _told(found: Mapping[str, str]) -> str:
+def _listed(found: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {found[name]}" for name in _DECISIVE if name in found)

@@ -68,7 +68,7 @@ def test_risks_are_those_of_scikit_learn_at_the_penalties_of_least_inner_loss(n_
     inner = inner_of(whole)
     learned = learn_block_ridge(inner, whole, 0)
     held_out, test = literal(inner, whole)
-    np.testing.assert_allclose(learned.test, test, atol=1e-5)
+    np.testing.assert_allclose(learned.model.risks(whole.X_out), test, atol=1e-5)
     for found, expected in zip(learned.inner, held_out, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert learned.notes == ()
@@ -81,7 +81,7 @@ def test_a_hundred_columns_of_noise_do_not_drown_one_covariate():
         split = make_split(rng, 120, 1000, n_first=4, n_last=120)
         clinical = replace(split, X=split.X[:, :4], X_out=split.X_out[:, :4], n_last=0)
         for scores, one in ((both, split), (drowned, replace(split, n_last=0)), (alone, clinical)):
-            scores.append(roc_auc_score(split.y_out, learn_block_ridge(inner_of(one), one, 0).test))
+            scores.append(roc_auc_score(split.y_out, learn_block_ridge(inner_of(one), one, 0).model.risks(one.X_out)))
     assert np.mean(both) > np.mean(alone) - 0.03
     assert np.mean(both) > np.mean(drowned) + 0.05
 
@@ -92,7 +92,7 @@ def test_features_that_carry_the_outcome_are_let_in():
     y = (rng.random(1300) < expit(3 * X[:, 4:24].sum(axis=1) / np.sqrt(20) - 1)).astype(int)
     base = make_split(rng, 300, 1000, n_first=4, n_last=60)
     split = replace(base, X=X[:300], y=y[:300], X_out=X[300:], y_out=y[300:])
-    assert roc_auc_score(split.y_out, learn_block_ridge(inner_of(split), split, 0).test) > 0.8
+    assert roc_auc_score(split.y_out, learn_block_ridge(inner_of(split), split, 0).model.risks(split.X_out)) > 0.8
 
 
 def test_features_that_add_nothing_are_left_out_altogether():
@@ -100,7 +100,7 @@ def test_features_that_add_nothing_are_left_out_altogether():
     for _ in range(20):
         split = make_split(rng, 120, 30, n_first=4, n_last=100)
         clinical = replace(split, X=split.X[:, :4], X_out=split.X_out[:, :4], n_last=0)
-        both, alone = (learn_block_ridge(inner_of(one), one, 0).test for one in (split, clinical))
+        both, alone = (learn_block_ridge(inner_of(one), one, 0).model.risks(one.X_out) for one in (split, clinical))
         if np.allclose(both, alone, atol=1e-12):
             return
     raise AssertionError("noise was let in each of twenty times")
@@ -110,5 +110,5 @@ def test_too_few_events_to_choose_penalties_are_said():
     split = make_split(np.random.default_rng(5), 20, 4, n_first=4, n_last=6)
     split = replace(split, y=(np.arange(20) % 10 == 0).astype(int))
     learned = learn_block_ridge(inner_of(split, 2), split, 0)
-    assert "only 2 training patient(s) of the rarer outcome" in learned.notes[0]
-    assert np.isfinite(learned.test).all()
+    assert "only 2 training patient(s) of the minority class" in learned.notes[0]
+    assert np.isfinite(learned.model.risks(split.X_out)).all()

@@ -49,5 +49,8 @@ def test_no_small_change_of_the_slopes_would_lower_the_penalised_loss(seed, n_co
 def test_it_finds_the_column_that_tells_and_predicts_from_it():
     split = make_split(np.random.default_rng(1), 150, 1000, n_first=5, n_last=40)
     learned = learn_elastic_net(inner_of(split), split, 0)
-    assert roc_auc_score(split.y_out, learned.test) > roc_auc_score(split.y_out, split.X_out[:, 0]) - 0.03
+    assert (
+        roc_auc_score(split.y_out, learned.model.risks(split.X_out))
+        > roc_auc_score(split.y_out, split.X_out[:, 0]) - 0.03
+    )
     assert [len(one) for one in learned.inner] == [len(one.y_out) for one in inner_of(split)]

@@ -14,7 +14,7 @@ from ppgssl.classifiers import horseshoe
 from ppgssl.classifiers.horseshoe import INTERCEPT_SD, learn_horseshoe
 from ppgssl.classifiers.posterior import Design, Posterior
 from ppgssl.classifiers.preparation import Scaling
-from ppgssl.classifiers.regression import fit_regression
+from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.config.fixed import MOST_FEATURES
 from ppgssl.features.columns import Columns
 from tests.support.patient_tables import inner_of, make_patients, make_split
@@ -73,8 +73,7 @@ def test_draws_have_the_moments_of_the_posterior_by_quadrature(monkeypatch, slop
     np.testing.assert_allclose(draws.mean(axis=(0, 1)), means, atol=0.02)
     np.testing.assert_allclose(draws.std(axis=(0, 1)), sds, rtol=0.05)
     as_it_is = Design(np.empty((0, 2), dtype=int), Scaling(np.zeros(2), np.ones(2)), np.empty((0, 0)))
-    found = Posterior(as_it_is, draws).risks(split.X_out)
-    np.testing.assert_allclose(found.mean(axis=(0, 1)), risks, atol=0.005)
+    np.testing.assert_allclose(Posterior(as_it_is, draws).risks(split.X_out), risks, atol=0.005)
 
 
 @pytest.mark.slow
@@ -82,7 +81,7 @@ def test_posterior_means_are_those_of_no_u_turn_sampling():
     """By numpyro, of the same model, beside products of clinical columns and components of features."""
     pytest.importorskip("numpyro", reason="needs numpyro")
     split = make_split(np.random.default_rng(3), 120, 30, n_first=4, n_last=60)
-    design = horseshoe._learn_design(split.X, split.n_last)
+    design = horseshoe._fit_design(split.X, split.n_last)
     seen = design(split.X)
     slopes, intercept = _no_u_turn(seen, split.y)
     fits = horseshoe._stacked([seen], [split.y])
@@ -91,7 +90,7 @@ def test_posterior_means_are_those_of_no_u_turn_sampling():
     np.testing.assert_allclose(draws[..., 1:].mean(axis=(0, 1)), slopes.mean(axis=0), atol=0.03)
     np.testing.assert_allclose(draws[..., 1:].std(axis=(0, 1)), slopes.std(axis=0), atol=0.04)
     risks = expit(intercept[:, None] + slopes @ design(split.X_out).T).mean(axis=0)
-    np.testing.assert_allclose(Posterior(design, draws).risks(split.X_out).mean(axis=(0, 1)), risks, atol=0.015)
+    np.testing.assert_allclose(Posterior(design, draws).risks(split.X_out), risks, atol=0.015)
 
 
 def _no_u_turn(X, y):
@@ -128,7 +127,7 @@ def test_what_matters_is_found_among_noise_and_a_product_with_it():
     learned = learn_horseshoe([], split, 0)
     assert learned.n_columns == 4 + 6
     best = roc_auc_score(split.y_out, X[192:, 0] + X[192:, 1] * X[192:, 2])
-    assert roc_auc_score(split.y_out, learned.test) > best - 0.04
+    assert roc_auc_score(split.y_out, learned.model.risks(split.X_out)) > best - 0.04
     assert learned.notes == ()
 
 
@@ -138,11 +137,9 @@ def test_equal_seeds_give_equal_risks_and_disagreeing_chains_are_said(monkeypatc
     monkeypatch.setattr(horseshoe, "MOST_RHAT", 0.9)
     split = make_split(np.random.default_rng(1), 60, 20, n_first=2, n_last=0)
     first, again, other = (learn_horseshoe(inner_of(split), split, seed) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(
-        np.concatenate([*first.inner, first.test]), [*np.concatenate(again.inner), *again.test]
-    )
-    assert (first.test != other.test).any()
-    assert ((first.test > 0) & (first.test < 1)).all()
+    np.testing.assert_array_equal(np.concatenate(first.inner), np.concatenate(again.inner))
+    np.testing.assert_array_equal(first.model.draws, again.model.draws)
+    assert (first.model.risks(split.X_out) != other.model.risks(split.X_out)).any()
     assert first.notes == ("the chains of the horseshoe model did not agree in every fit",)
 
 
@@ -170,51 +167,46 @@ def test_outcomes_that_a_column_separates_and_columns_that_are_constant_give_ris
     base = make_split(np.random.default_rng(0), 30, 30, n_first=2, n_last=0)
     y = (X[:, 0] > 0).astype(int)
     learned = learn_horseshoe([], replace(base, X=X, y=y, X_out=X, y_out=y), 0)
-    assert ((learned.test > 0.5) == y).all()
-    assert ((learned.test > 0) & (learned.test < 1)).all()
+    risks = learned.model.risks(X)
+    assert ((risks > 0.5) == y).all()
+    assert ((risks > 0) & (risks < 1)).all()
 
 
 def test_wide_features_become_components():
     split = make_split(np.random.default_rng(1), 60, 20, n_first=2, n_last=50)
-    design = horseshoe._learn_design(split.X, split.n_last)
+    design = horseshoe._fit_design(split.X, split.n_last)
     assert design.n_columns == 2 + 1 + MOST_FEATURES
     components = design(split.X)[:, 3:]
     np.testing.assert_allclose(components.T @ components - np.diag((components**2).sum(axis=0)), 0, atol=1e-8)
     assert (components[:, 0] ** 2).mean() == pytest.approx(1)
-    few = horseshoe._learn_design(split.X[:, :12], 10)
+    few = horseshoe._fit_design(split.X[:, :12], 10)
     np.testing.assert_array_equal(few(split.X_out[:, :12])[:, 3:], split.X_out[:, 2:12])
 
 
 def test_products_are_of_clinical_columns_unless_these_are_many():
     X = np.random.default_rng(7).normal(size=(40, horseshoe.MOST_FOR_PRODUCTS + 1))
-    assert len(horseshoe._learn_design(X, 0).pairs) == 0
-    pairs = horseshoe._learn_design(X, 12).pairs
+    assert len(horseshoe._fit_design(X, 0).pairs) == 0
+    pairs = horseshoe._fit_design(X, 12).pairs
     assert [tuple(pair) for pair in pairs] == [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
 
 
 def test_the_model_that_is_kept_has_a_seventh_of_the_draws_and_their_risks():
     split = make_split(np.random.default_rng(8), 80, 30, n_first=3, n_last=35)
     learned = learn_horseshoe(inner_of(split), split, 0)
-    assert learned.posterior.draws.shape == (horseshoe.N_KEPT, 1 + learned.n_columns)
-    kept = learned.posterior.risks(split.X_out)
+    assert learned.model.draws.shape == (horseshoe.N_CHAINS, horseshoe.N_DRAWS, 1 + learned.n_columns)
+    kept = learned.model.thinned(horseshoe.N_KEPT).drawn_risks(split.X_out)
+    assert len(kept) == horseshoe.N_KEPT
     # Their mean is off from that of all draws by chance, within five standard errors of it.
-    assert (np.abs(kept.mean(axis=0) - learned.test) < 5 * kept.std(axis=0) / np.sqrt(horseshoe.N_KEPT)).all()
-    np.testing.assert_allclose(kept.mean(axis=0), learned.test, atol=0.03)
-
-
-def test_where_all_draws_are_kept_their_mean_is_the_risk(monkeypatch):
-    monkeypatch.setattr(horseshoe, "N_WARMUP", 20)
-    monkeypatch.setattr(horseshoe, "N_DRAWS", 50)
-    split = make_split(np.random.default_rng(9), 50, 20, n_first=3, n_last=4)
-    learned = learn_horseshoe([], split, 0)
-    np.testing.assert_allclose(learned.posterior.risks(split.X_out).mean(axis=0), learned.test, rtol=1e-12)
+    difference = np.abs(kept.mean(axis=0) - learned.model.risks(split.X_out))
+    assert (difference < 5 * kept.std(axis=0) / np.sqrt(horseshoe.N_KEPT)).all()
+    assert difference.max() < 0.03
 
 
 def test_a_slope_without_a_rival_is_that_of_plain_logistic_regression():
     """With 1,000 patients and one column the prior hardly counts."""
     split = make_split(np.random.default_rng(2), 1024, 5, n_first=1, n_last=0, slope=1.0)
     learned = learn_horseshoe([], split, 0)
-    np.testing.assert_allclose(learned.test, expit(split.X_out[:, 0] - 1), atol=0.06)
+    np.testing.assert_allclose(learned.model.risks(split.X_out), expit(split.X_out[:, 0] - 1), atol=0.06)
 
 
 def test_the_global_scale_follows_the_columns_that_are_expected_to_matter():
@@ -225,6 +217,7 @@ def test_the_global_scale_follows_the_columns_that_are_expected_to_matter():
 @pytest.mark.usefixtures("few_draws")
 def test_the_arm_gives_risks_of_training_and_test_patients():
     X, y, _ = make_patients(np.random.default_rng(4), 90)
-    fit = fit_regression(X[:60], y[:60], X[60:], Columns(("age", "weight")), learner="horseshoe", seed=0)
-    assert np.isfinite([*fit.y_score, *fit.training_score]).all()
-    assert roc_auc_score(y[60:], fit.y_score) > 0.6
+    model = RiskModel("horseshoe", columns=Columns(("age", "weight"))).fit(X[:60], y[:60])
+    risks = model.predict_proba(X[60:])[:, 1]
+    assert np.isfinite([*risks, *model.oof_]).all()
+    assert roc_auc_score(y[60:], risks) > 0.6

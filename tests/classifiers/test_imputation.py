@@ -9,10 +9,11 @@ from scipy.special import expit
 from sklearn.impute import SimpleImputer
 from threadpoolctl import threadpool_limits
 
-from ppgssl.classifiers.imputation import chained_equations, completed, missing_data
-from ppgssl.classifiers.preparation import Coded, code_patients
+from ppgssl.classifiers.imputation import Imputer, chained_equations, fit_imputers, missing_data
+from ppgssl.classifiers.preparation import Coded, code_table, levels_of
 from ppgssl.core.config.cohort import Variable
 from ppgssl.core.config.study import Missing
+from ppgssl.core.errors import StoreError
 from ppgssl.features.columns import Columns
 from tests.support.patient_tables import make_patients
 
@@ -23,6 +24,21 @@ MICE = Missing(method="mice", n_imputations=5)
 def _one_thread():
     with threadpool_limits(1):  # as the arms are fitted
         yield
+
+
+def code_patients(train, test, columns):
+    levels = levels_of(train, columns)
+    return code_table(train, columns, levels), code_table(test, columns, levels)
+
+
+def completed(train, test, missing, *, seed):
+    """Completed clinical blocks of training and test patients, for each imputation."""
+    return [(block, imputer(test)) for imputer, block in fit_imputers(train, missing, seed=seed)]
+
+
+def chained(train, test, seed=(0,)):
+    imputer, block = chained_equations(train, seed=seed)
+    return block, imputer(test)
 
 
 def coded_patients(seed, n=120, n_test=30):
@@ -41,7 +57,7 @@ def test_medians_and_most_frequent_levels_are_those_of_scikit_learn():
 
 def test_known_values_stay_and_filled_in_ones_occur_among_training_patients():
     train, test = coded_patients(1)
-    imputations = list(completed(train, test, MICE, seed=3))
+    imputations = completed(train, test, MICE, seed=3)
     assert len(imputations) == 5
     for pair in imputations:
         for filled, part in zip(pair, (train, test), strict=True):
@@ -53,7 +69,7 @@ def test_known_values_stay_and_filled_in_ones_occur_among_training_patients():
 
 def test_imputations_differ_and_repeat_themselves_by_seed():
     train, test = coded_patients(2)
-    first, again, other = (list(completed(train, test, MICE, seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (completed(train, test, MICE, seed=seed) for seed in (1, 1, 2))
     for one, same, different in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(one[0], same[0])
         np.testing.assert_array_equal(one[1], same[1])
@@ -66,10 +82,10 @@ def test_tested_patients_change_neither_the_training_patients_nor_each_other():
     strange = Coded(test.ids, test.clinical.copy(), test.features, test.n_levels)
     strange.clinical[1:, 0] = 1e9
     strange.clinical[1:, 2:] = np.nan
-    plain, odd = (chained_equations(train, one, seed=[0]) for one in (test, strange))
+    plain, odd = (chained(train, one) for one in (test, strange))
     np.testing.assert_array_equal(plain[0], odd[0])
     np.testing.assert_array_equal(plain[1][0], odd[1][0])
-    alone = chained_equations(train, test.rows(np.array([7])), seed=[0])
+    alone = chained(train, test.rows(np.array([7])))
     np.testing.assert_array_equal(alone[0], plain[0])
     np.testing.assert_array_equal(alone[1][0], plain[1][7])
 
@@ -89,7 +105,7 @@ def make_dependent(rng, n, n_test):
 
 def test_means_are_right_where_the_median_would_be_wrong_for_training_and_tested_patients():
     truth, is_missing, (train, test) = make_dependent(np.random.default_rng(4), 1500, 500)
-    pairs = list(completed(train, test, MICE, seed=5))
+    pairs = completed(train, test, MICE, seed=5)
     for part, rows in ((0, slice(0, 1000)), (1, slice(1000, 1500))):
         for column, name in ((1, "number"), (2, "level")):
             drawn = np.mean([pair[part][:, column] for pair in pairs], axis=0)[is_missing[rows, column - 1]]
@@ -100,7 +116,7 @@ def test_means_are_right_where_the_median_would_be_wrong_for_training_and_tested
 
 def test_the_spread_of_drawn_values_is_that_of_the_values_and_not_that_of_predictions():
     _, is_missing, (train, test) = make_dependent(np.random.default_rng(5), 1500, 500)
-    filled, _ = chained_equations(train, test, seed=[0])
+    filled, _ = chained(train, test)
     where = is_missing[:1000, 0]
     residual = filled[where, 1] - 10 - 3 * filled[where, 0]
     assert residual.std() == pytest.approx(1.0, abs=0.15)
@@ -114,7 +130,7 @@ def test_three_levels_are_drawn_in_the_right_shares():
     is_missing = rng.random(3000) < 0.5 * expit(2 * base)
     held.loc[is_missing, "level"] = None
     train, test = code_patients(held[:2500], held[2500:], Columns(("base",), ("level",)))
-    filled, _ = chained_equations(train, test, seed=[0])
+    filled, _ = chained(train, test)
     codes = pd.Categorical(level).codes[:2500][is_missing[:2500]]
     drawn = filled[is_missing[:2500], 1].astype(int)
     assert (drawn == codes).mean() > 0.8
@@ -122,22 +138,51 @@ def test_three_levels_are_drawn_in_the_right_shares():
     np.testing.assert_allclose(shares[0], shares[1], atol=0.08)
 
 
-def test_without_missing_values_there_is_one_table():
-    X, _, columns = make_patients(np.random.default_rng(7), 30, missing=0)
-    train, test = code_patients(X[:20], X[20:], columns)
-    (pair,) = completed(train, test, MICE, seed=0)
-    np.testing.assert_array_equal(pair[0], train.clinical)
+@pytest.mark.parametrize("missing", [Missing(), MICE])
+def test_an_imputer_that_went_through_numbers_completes_patients_in_the_same_way(missing):
+    train, test = coded_patients(7)
+    for imputer, block in fit_imputers(train, missing, seed=2):
+        np.testing.assert_array_equal(imputer(train), block)
+        again = Imputer.from_arrays(imputer.to_arrays(), train.n_levels)
+        np.testing.assert_array_equal(again(test), imputer(test))
+
+
+def test_equations_that_do_not_fit_the_columns_are_refused():
+    train, _ = coded_patients(8)
+    imputer, _ = chained_equations(train, seed=(0,))
+    arrays = imputer.to_arrays()
+    for wrong in (
+        {"slopes": arrays["slopes"][1:]},
+        {"donors": arrays["donors"] * np.nan},
+        {"place": arrays["place"] + [0, 7]},
+        {"place": arrays["place"] + [9, 0]},
+        {"choices_sizes": arrays["choices_sizes"][::-1].copy()},
+    ):
+        with pytest.raises(StoreError, match="the chained equations of the model do not fit its columns"):
+            Imputer.from_arrays({**arrays, **wrong}, train.n_levels)
+    with pytest.raises(StoreError, match="the chained equations"):
+        Imputer.from_arrays({name: one for name, one in arrays.items() if name != "seed"}, train.n_levels)
+
+
+def test_patients_who_lack_what_every_training_patient_had_are_completed_too():
+    X, _, columns = make_patients(np.random.default_rng(9), 60, missing=0)
+    train, test = code_patients(X[:50], X[50:].assign(age=np.nan, ward=None), columns)
+    blocks = completed(train, test, MICE, seed=0)
+    for block, others in blocks:
+        np.testing.assert_array_equal(block, train.clinical)
+        assert np.isin(others[:, 0], train.clinical[:, 0]).all()
+    assert (blocks[0][1] != blocks[1][1]).any()
 
 
 def test_a_single_column_and_one_that_is_empty_are_filled_in():
     table = pd.DataFrame({"age": [1.0, 2.0, np.nan, 4.0, 5.0, 6.0], "empty": [np.nan] * 6})
     train, test = code_patients(table[:5], table[5:].assign(age=np.nan), Columns(("age", "empty")))
-    filled, others = chained_equations(train, test, seed=[0])
+    filled, others = chained(train, test)
     assert filled[2, 0] in {1, 2, 4, 5}
     assert others[0, 0] in {1, 2, 4, 5}
     assert (filled[:, 1] == 0).all()
     alone, _ = code_patients(table[["age"]], table[["age"]], Columns(("age",)))
-    assert np.isfinite(chained_equations(alone, alone, seed=[0])[0]).all()
+    assert np.isfinite(chained(alone, alone)[0]).all()
 
 
 def test_missing_values_are_counted():

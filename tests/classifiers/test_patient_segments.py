@@ -16,7 +16,7 @@ def patients_of(n_events, n_others, seed=0):
     names = [f"p{number}" for number in range(n_events + n_others)]
     owner = rng.permutation(np.repeat(names, rng.integers(1, 6, size=len(names))))
     y = pd.Series((np.arange(len(names)) < n_events).astype(float), index=names)
-    return collect(owner, names, y), owner
+    return collect(owner, names, y.to_numpy()), owner
 
 
 def test_segments_are_those_of_each_patient_in_the_order_asked_for():

@@ -5,12 +5,13 @@ import pandas as pd
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ppgssl.classifiers.preparation import (
-    code_patients,
+    code_table,
+    filled,
+    fit_scaling,
+    indicator_names,
     indicators,
-    raw_split,
-    standard_split,
-    standardised,
-    with_medians,
+    levels_of,
+    medians,
 )
 from ppgssl.features.columns import Columns
 
@@ -18,7 +19,10 @@ from ppgssl.features.columns import Columns
 def test_levels_are_those_of_training_patients_and_an_unknown_one_is_missing():
     train = pd.DataFrame({"ward": ["B", "A", None, "C"], "sex": pd.array([1, 0, None, 1], dtype="Int64")})
     test = pd.DataFrame({"ward": ["C", "Z", np.nan], "sex": [1.0, np.nan, 0.0]})
-    coded, others = code_patients(train, test, Columns(categorical=("ward", "sex")))
+    columns = Columns(categorical=("ward", "sex"))
+    levels = levels_of(train, columns)
+    assert levels == {"ward": ("A", "B", "C"), "sex": (0, 1)}
+    coded, others = code_table(train, columns, levels), code_table(test, columns, levels)
     np.testing.assert_array_equal(coded.clinical, [[1, 1], [0, 0], [np.nan, np.nan], [2, 1]])
     np.testing.assert_array_equal(others.clinical, [[2, 1], [np.nan, np.nan], [np.nan, 0]])
     assert list(coded.n_levels) == [3, 2]
@@ -34,28 +38,20 @@ def test_columns_are_standardised_by_the_training_rows_and_constant_ones_become_
     rng = np.random.default_rng(0)
     train, others = rng.normal(5, 3, (30, 4)), rng.normal(5, 3, (6, 4))
     train[:, 2] = 0.1
-    scaler = StandardScaler().fit(train)
-    for found, rows in zip(standardised(train, others), (train, others), strict=True):
+    scaler, scaling = StandardScaler().fit(train), fit_scaling(train[:, :1], train[:, 1:])
+    for rows in (train, others):
         kept = [0, 1, 3]
-        np.testing.assert_allclose(found[:, kept], scaler.transform(rows)[:, kept])
-    np.testing.assert_allclose(standardised(train, others)[0][:, 2], 0, atol=1e-12)
+        np.testing.assert_allclose(scaling(rows)[:, kept], scaler.transform(rows)[:, kept])
+    np.testing.assert_allclose(scaling(train)[:, 2], 0, atol=1e-12)
 
 
 def test_missing_features_become_the_median_of_the_training_rows_and_empty_ones_zero():
     train = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan], [8.0, np.nan]])
-    filled, others = with_medians(train, np.array([[np.nan, 7.0]]))
-    np.testing.assert_array_equal(filled, [[1, 0], [3, 0], [3, 0], [8, 0]])
-    np.testing.assert_array_equal(others, [[3, 7]])
+    np.testing.assert_array_equal(filled(train, medians(train)), [[1, 0], [3, 0], [3, 0], [8, 0]])
+    np.testing.assert_array_equal(filled(np.array([[np.nan, 7.0]]), medians(train)), [[3, 7]])
 
 
-def test_a_split_has_clinical_columns_first_and_features_last():
-    table = pd.DataFrame({"age": [1.0, 2.0, 4.0], "ward": ["a", "b", "c"], "e0": [0.0, np.nan, 1.0]})
-    coded, others = code_patients(table, table[:1], Columns(("age",), ("ward",), ("e0",)))
-    y = np.array([0, 1, 1])
-    standard = standard_split(coded, y, others, None, (coded.clinical, others.clinical))
-    assert standard.X.shape == (3, 5)
-    assert (standard.n_last, standard.has_two_blocks, standard.y_out) == (1, True, None)
-    np.testing.assert_allclose(standard.X.mean(axis=0), 0, atol=1e-12)
-    raw = raw_split(coded, y, others, None)
-    np.testing.assert_array_equal(raw.X, [[1, 0, 0], [2, 1, np.nan], [4, 2, 1]])
-    assert list(raw.is_categorical) == [False, True, False]
+def test_names_are_those_of_the_indicators():
+    columns = Columns(("age",), ("ward", "sex"), ("e0",))
+    names = indicator_names(columns, {"ward": ("A", "B", "C"), "sex": (0.0, 1.0)})
+    assert names == ["age", "ward=A", "ward=B", "ward=C", "sex=1.0", "e0"]

@@ -37,7 +37,7 @@ def make_split(rng: np.random.Generator, n: int, n_out: int, *, n_first: int, n_
     X = rng.normal(size=(n + n_out, n_first + n_last))
     y = (rng.random(n + n_out) < 1 / (1 + np.exp(1 - slope * X[:, 0]))).astype(int)
     y[:2], y[n : n + 2] = (0, 1), (0, 1)
-    return Split(X[:n], y[:n], X[n:], y[n:], n_last, np.zeros(X.shape[1], dtype=bool))
+    return Split(X[:n], y[:n], n_last, np.zeros(X.shape[1], dtype=bool), X[n:], y[n:])
 
 
 def inner_of(split: Split, n_folds: int = 5) -> list[Split]:
@@ -49,10 +49,10 @@ def inner_of(split: Split, n_folds: int = 5) -> list[Split]:
         Split(
             split.X[place != one],
             split.y[place != one],
-            split.X[place == one],
-            split.y[place == one],
             split.n_last,
             split.is_categorical,
+            split.X[place == one],
+            split.y[place == one],
         )
         for one in range(n_folds)
     ]

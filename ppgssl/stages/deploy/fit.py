@@ -1,22 +1,25 @@
-"""One model to take away: the encoder of all recordings, and an arm fitted to all labelled patients.
+"""The final model: the encoder of all recordings, and an arm fitted to all labelled patients.
 
-Nobody is left to test it on. What it may be expected to do is what cross-validation of the same recipe found, in which
-each part of the patients was predicted by a model made in the same way from the others: it is taken from the study's
+Nobody is left to test it on. Its expected performance is what cross-validation of the same recipe found, in which each
+part of the patients was predicted by a model made in the same way from the others: it is taken from the study's
 ``results.json``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ppgssl.classifiers.regression import RegressionFit
+from ppgssl.classifiers.factory import AnyRiskModel, make_risk_model
+from ppgssl.classifiers.learner import Arrays
+from ppgssl.classifiers.network import NetworkRiskModel
+from ppgssl.classifiers.patient_segments import SegmentTable
+from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.config.arms import Arm, parse_arm
 from ppgssl.core.config.cohort import Variable
 from ppgssl.core.errors import ConfigError, EvaluationError, ReportError
@@ -27,16 +30,15 @@ from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.operating_points import sensitivity_threshold, youden_threshold
 from ppgssl.evaluation.refits import drawable_counts
 from ppgssl.features.columns import Columns
+from ppgssl.features.patient_table import check_feature_packages, fitted_kernels
 from ppgssl.models.card import Covariate, ModelCard, ModelColumns, Performance, Seen, Threshold, Usual
 from ppgssl.models.card_text import card_text
-from ppgssl.models.classifier import Classifier, Level
 from ppgssl.models.folder import FittedModel, check_embedding, load_model, save_model
-from ppgssl.models.kinds import KINDS, check_freezable
-from ppgssl.models.linear import freeze, joined, refreeze
-from ppgssl.models.posterior import PosteriorModel, freeze_posterior
 from ppgssl.models.reference import Neighbourhood, Reference, learn_distance, level_reference, numeric_reference
+from ppgssl.models.refits import N_REFITS, Refits, fit_refits
 from ppgssl.selfsupervised.encoder_io import load_encoder, save_encoder
 from ppgssl.selfsupervised.encoders import make_encoder
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.input_description import InputDescription, describe_study_input, save_input_description
 from ppgssl.selfsupervised.study_encoders import (
     EncoderJob,
@@ -51,6 +53,8 @@ from ppgssl.stages.deploy.model_inputs import (
     SIGNAL_QUANTITIES,
     clinical_inputs,
     known_as,
+    model_bank,
+    model_segments,
     model_table,
     needs_signals,
     signal_summary,
@@ -64,7 +68,6 @@ from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
 Progress = Callable[[int, int, str], None]
-N_REFITS = 200
 _MIN_OF_CLASS = 5
 
 
@@ -72,10 +75,15 @@ _MIN_OF_CLASS = 5
 class _Fitted:
     """What fitting an arm to all labelled patients gives."""
 
-    classifier: Classifier
-    fit: RegressionFit = field(repr=False)
+    model: AnyRiskModel
+    refits: Refits | None = field(repr=False)
+    features: Arrays = field(repr=False)
     table: pd.DataFrame = field(repr=False)
     signals: pd.DataFrame = field(repr=False)
+
+    @property
+    def columns(self) -> Columns:
+        return Columns() if isinstance(self.model, NetworkRiskModel) else self.model.columns_
 
 
 def fit_model(
@@ -84,7 +92,7 @@ def fit_model(
     study_folder: Path,
     out: Path,
     *,
-    n_refits: int = N_REFITS,
+    n_refits: int | None = None,
     progress: Progress | None = None,
 ) -> FittedModel:
     """Fit an arm of a study to all of its labelled patients, and write the model into a folder.
@@ -97,14 +105,15 @@ def fit_model(
     ----------
     data : StudyData
     arm_name : str
-        Of a regression arm, such as ``covariates+ssl-all``; it need not be among those that the study compares.
+        Such as ``covariates+ssl-all``; it need not be among those that the study compares.
     study_folder : Path
         The study's outputs: encoders, and ``results.json`` with the performance.
     out : Path
         Folder of the model.
-    n_refits : int
-        Refits to bootstrap samples of the patients, of which intervals are made. A horseshoe model needs none: its
-        intervals are made of the draws from its posterior.
+    n_refits : int, optional
+        Refits to bootstrap samples of the patients, of which intervals are made; by default those of
+        :data:`ppgssl.models.refits.N_REFITS`. Arms without an entry there have none: intervals of a horseshoe model are
+        made of the draws from its posterior, and risks of networks and of stacked horseshoe models have no interval.
     progress : callable, optional
         Called with steps done, steps to do, and a word about them.
 
@@ -116,7 +125,7 @@ def fit_model(
     Raises
     ------
     ConfigError
-        If there is no such arm, or it cannot be written as plain numbers.
+        If there is no such arm, or it needs a package that is not installed.
     StoreError
         If the folder holds other things than a model.
     EvaluationError
@@ -127,15 +136,16 @@ def fit_model(
     with TemporaryDirectory() as scratch:
         encoder_folder = parts.write(Path(scratch) / "encoder")
         network = load_encoder(encoder_folder) if encoder_folder else None
-        signals = signal_summary(data)
-        table = model_table(arm, data, parts.described, network, signals)
-        classifier, fit = _fit(arm, data, table, n_refits, progress)
-        fitted = _Fitted(classifier, fit, table, signals)
+        fitted = _fit(arm, data, parts.described, network, n_refits, progress)
         neighbourhood, precision = _neighbourhood(fitted)
         card = _card(arm, data, parts, fitted, neighbourhood, study_folder)
+        model = FittedModel(card, fitted.model, fitted.refits, fitted.features, precision)
         if network is not None:
-            card = card.model_copy(update={"check": check_embedding(network, card)})
-        save_model(out, card, card_text(card), classifier, precision=precision, encoder=encoder_folder)
+            if isinstance(fitted.model, NetworkRiskModel):
+                network = fitted.model.members_[0].model.encoder
+            check = check_embedding(network, card)
+            model = replace(model, card=card.model_copy(update={"check": check}))
+        save_model(out, model, card_text(card), encoder=None if arm.is_network else encoder_folder)
     return load_model(out)
 
 
@@ -144,7 +154,7 @@ def _checked_arm(name: str, data: StudyData) -> Arm:
         arm = parse_arm(name)
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    check_freezable(arm)
+    check_feature_packages([arm])
     if arm.clinical == "covariates" and not data.study.covariates:
         raise ConfigError(f"arm {name!r} takes covariates, and the study has none: list some under `covariates`")
     if exposure_of(arm.encoder or "", data.study) == "disjoint" and len(data.stores) == 1:
@@ -152,7 +162,7 @@ def _checked_arm(name: str, data: StudyData) -> Arm:
     n_events = int(data.y.sum())
     if min(n_events, len(data.y) - n_events) < _MIN_OF_CLASS:
         raise EvaluationError(
-            f"{n_events} of {len(data.y)} patients have the event: a model to take away needs at least "
+            f"{n_events} of {len(data.y)} patients have the event: a final model needs at least "
             f"{_MIN_OF_CLASS} patients with it and {_MIN_OF_CLASS} without"
         )
     return arm
@@ -208,44 +218,40 @@ def _job(arm: Arm, data: StudyData, study_folder: Path) -> EncoderJob:
 
 
 def _fit(
-    arm: Arm, data: StudyData, table: pd.DataFrame, n_refits: int, progress: Progress | None
-) -> tuple[Classifier, RegressionFit]:
-    """The model of all labelled patients with its refits or draws, and the fit to them."""
-    columns = _columns(data, arm, table)
-    levels = {name: _levels(table[name]) for name in columns.categorical}
-    settings: dict[str, Any] = {
-        "columns": columns,
-        "levels": levels,
-        "learner": arm.learner,
-        "seed": derive_seed(data.study.seed, "inner folds", "all"),
-    }
-    if KINDS[arm.learner] is PosteriorModel:
-        return freeze_posterior(table, data.y, **settings)
-    settings["is_late_fusion"] = arm.is_late_fusion
-    whole, fit = freeze(table, data.y, **settings)
-    models = [whole]
-    for number, rows in enumerate(_samples(data, n_refits), start=1):
-        models.append(refreeze(table.iloc[rows], data.y.iloc[rows], **settings))
-        if progress:
-            progress(number, n_refits, "refits to bootstrap samples")
-    return joined(models), fit
+    arm: Arm,
+    data: StudyData,
+    described: InputDescription,
+    encoder: EncoderNetwork | None,
+    n_refits: int | None,
+    progress: Progress | None,
+) -> _Fitted:
+    """The model of all labelled patients with its refits."""
+    signals = signal_summary(data)
+    everybody = Fold(0, 0, train=tuple(data.y.index), test=())
+    kernels = None
+    if "minirocket" in arm.feature_sets:
+        kernels, _ = fitted_kernels(data, everybody.train, model_bank(data, described), place="all")
+    table = model_table(arm, data, described, encoder, signals, kernels)
+    seen: pd.DataFrame | SegmentTable = model_segments(data, described) if arm.is_network else table
+    model = make_risk_model(arm, _columns(data, arm, table), data.study, fold="all", encoder=encoder)
+    model = model.fit(seen, data.y).thinned()
+    refits = None
+    if isinstance(model, RiskModel) and arm.learner in N_REFITS:
+        n_refits = N_REFITS[arm.learner] if n_refits is None else n_refits
+        refits = fit_refits(model, table, data.y, _samples(data, n_refits), progress)
+    return _Fitted(model, refits, kernels.to_arrays() if kernels else {}, table, signals)
 
 
 def _columns(data: StudyData, arm: Arm, table: pd.DataFrame) -> Columns:
-    """Columns with a value; clinical ones by their kind, all others numbers from signals."""
+    """Clinical columns by their kind; all others are numbers from signals."""
     clinical = [*clinical_inputs(arm, data.study), *signal_vitals(arm, data.study)]
     kinds = {name: variable.kind for name, variable in data.clinical.variables.items()}
-    known = [name for name in table.columns if table[name].notna().any()]
-    numeric = tuple(name for name in known if name in clinical and kinds.get(name, "numeric") == "numeric")
+    numeric = tuple(name for name in table.columns if name in clinical and kinds.get(name, "numeric") == "numeric")
     return Columns(
         numeric=numeric,
-        categorical=tuple(name for name in known if name in clinical and name not in numeric),
-        features=tuple(name for name in known if name not in clinical),
+        categorical=tuple(name for name in table.columns if name in clinical and name not in numeric),
+        features=tuple(name for name in table.columns if name not in clinical),
     )
-
-
-def _levels(values: pd.Series) -> tuple[Level, ...]:
-    return tuple(sorted(values.dropna().unique().tolist(), key=str))
 
 
 def _samples(data: StudyData, n_refits: int) -> Sequence[np.ndarray]:
@@ -263,7 +269,7 @@ def _samples(data: StudyData, n_refits: int) -> Sequence[np.ndarray]:
 
 
 def _neighbourhood(fitted: _Fitted) -> tuple[Neighbourhood | None, FloatArray | None]:
-    features = fitted.classifier.columns.features
+    features = fitted.columns.features
     if not features:
         return None, None
     neighbourhood, precision, _ = learn_distance(fitted.table[list(features)].to_numpy(dtype=float))
@@ -281,7 +287,7 @@ def _card(
     neighbourhood: Neighbourhood | None,
     study_folder: Path,
 ) -> ModelCard:
-    study, columns = data.study, fitted.classifier.columns
+    study, columns, spec = data.study, fitted.columns, fitted.model.spec()
     outcome = data.clinical.variables[study.outcome]
     described, cohort = without_paths(study, data.labelled.cohort)
     performance, note = _performance(arm, data, study_folder)
@@ -303,14 +309,15 @@ def _card(
             numeric=list(columns.numeric),
             categorical=list(columns.categorical),
             features=list(columns.features),
-            levels={name: list(levels) for name, levels in fitted.classifier.levels.items()},
         ),
+        classifier=spec,
+        refits=fitted.refits.spec() if fitted.refits else [],
         covariates=[
             _covariate(name, data.clinical.variables[name], fitted.table[name]) for name in clinical_inputs(arm, study)
         ],
-        n_refits=fitted.classifier.n_refits,
-        n_draws=fitted.classifier.n_draws,
-        thresholds=_thresholds(data, fitted.fit),
+        n_refits=len(fitted.refits) if fitted.refits else 0,
+        n_draws=fitted.model.n_draws_,
+        thresholds=_thresholds(data, fitted.model.oof_),
         performance=performance,
         performance_note=note,
         input=parts.described,
@@ -345,9 +352,10 @@ def _covariate(name: str, variable: Variable, values: pd.Series) -> Covariate:
     )
 
 
-def _thresholds(data: StudyData, fit: RegressionFit) -> list[Threshold]:
-    """Chosen on training patients, by the risks of models that were not fitted to them."""
-    y, risk, decisions = data.y.to_numpy() == 1, fit.training_score, data.study.decisions
+def _thresholds(data: StudyData, oof: FloatArray) -> list[Threshold]:
+    """Chosen on the out-of-fold predictions of training patients."""
+    is_known = np.isfinite(oof)
+    y, risk, decisions = data.y.to_numpy()[is_known] == 1, oof[is_known], data.study.decisions
     chosen = [
         ("youden", "Youden index", youden_threshold(y, risk)),
         (
@@ -387,10 +395,10 @@ def _references(arm: Arm, data: StudyData, fitted: _Fitted) -> list[Reference]:
     for name, (label, unit) in SIGNAL_QUANTITIES.items():
         numbers = fitted.signals[name].to_numpy(dtype=float)
         found.append(numeric_reference(f"signal_{name}", label, "signal", numbers, unit=unit))
-    for name in fitted.classifier.columns.features:
+    for name in fitted.columns.features:
         numbers = fitted.table[name].to_numpy(dtype=float)
         found.append(numeric_reference(name, f"Feature {name}", "feature", numbers))
-    found.append(numeric_reference("risk", "Predicted risk", "risk", fitted.fit.training_score))
+    found.append(numeric_reference("risk", "Predicted risk", "risk", fitted.model.oof_))
     return found
 
 
@@ -414,20 +422,14 @@ def _seen(data: StudyData, parts: _FinalEncoder) -> Seen:
 
 
 def _notes(arm: Arm, data: StudyData, fitted: _Fitted) -> list[str]:
-    notes = list(fitted.fit.notes)
-    if data.study.missing.method == "mice" and clinical_inputs(arm, data.study):
-        notes.append(
-            "The study filled in missing covariates by chained equations, which draw values of training patients. A "
-            "model to take away holds no patients: here they become the median or the most frequent level of the "
-            "training patients, and the performance told is that of the other way."
-        )
+    notes = list(fitted.model.notes_)
     if not needs_signals(arm, data.study):
         notes.append("The model takes no signals: it was fitted to patients with at least one accepted segment.")
     return notes
 
 
 def _performance(arm: Arm, data: StudyData, study_folder: Path) -> tuple[Performance | None, str]:
-    """What the study's results tell of this arm; none, and why, where they do not."""
+    """What the study's results report of this arm; none, and why, where they do not."""
     path = study_folder / RESULTS_FILE
     if not path.is_file():
         return None, "The study was not evaluated: run `ppgssl evaluate STUDY.yaml`, then fit again."
@@ -435,20 +437,20 @@ def _performance(arm: Arm, data: StudyData, study_folder: Path) -> tuple[Perform
         results = load_results(path)
     except ReportError as error:
         return None, f"The study's results cannot be read: {error}"
-    judged = next((one for one in results.arms if one.name == arm.name), None)
-    if judged is None:
+    evaluated = next((one for one in results.arms if one.name == arm.name), None)
+    if evaluated is None:
         return None, f"The study did not compare the arm {arm.name!r}: add it to `arms` and evaluate, then fit again."
     if not _is_of(results, data):
         return None, "The study's results are of other data or settings: evaluate it again, then fit again."
-    calibration = judged.calibration
+    calibration = evaluated.calibration
     return (
         Performance(
             scheme=_scheme(results),
             n_patients=results.validation.n_patients,
             n_events=results.validation.n_events,
-            auroc=judged.auroc,
-            auprc=judged.auprc,
-            brier=judged.brier,
+            auroc=evaluated.auroc,
+            auprc=evaluated.auprc,
+            brier=evaluated.brier,
             calibration_intercept=calibration.intercept if calibration else None,
             calibration_slope=calibration.slope if calibration else None,
             created_utc=results.provenance.created_utc,

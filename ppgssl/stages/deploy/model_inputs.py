@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from ppgssl.classifiers.patient_segments import SegmentTable
 from ppgssl.core.config.arms import Arm, parse_arm
 from ppgssl.core.config.cohort import ClinicalTable, Cohort, Variable
 from ppgssl.core.config.study import Study
@@ -15,7 +16,8 @@ from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.features.embeddings import embed
 from ppgssl.features.pooling import pool_to_patients
 from ppgssl.features.pulse_wave import PulseWave
-from ppgssl.features.summaries import summarise
+from ppgssl.features.random_kernels import RandomKernels
+from ppgssl.features.summaries import Represent, summarise
 from ppgssl.models.card import ModelCard
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
@@ -64,7 +66,12 @@ def needs_signals(arm: Arm, study: Study) -> bool:
 
 
 def model_table(
-    arm: Arm, data: StudyData, described: InputDescription, encoder: EncoderNetwork | None, signals: pd.DataFrame
+    arm: Arm,
+    data: StudyData,
+    described: InputDescription,
+    encoder: EncoderNetwork | None,
+    signals: pd.DataFrame,
+    kernels: RandomKernels | None = None,
 ) -> pd.DataFrame:
     """What a model sees of each patient of ``data.y``, a row a patient in that order.
 
@@ -79,27 +86,46 @@ def model_table(
         The arm's.
     signals : DataFrame
         Of :func:`signal_summary`.
+    kernels : RandomKernels, optional
+        Of MiniRocket.
     """
+    if arm.is_network:
+        return pd.DataFrame(index=data.y.index)
     parts: list[pd.Series | pd.DataFrame] = [data.covariates[name] for name in clinical_inputs(arm, data.study)]
     # In the order in which an arm of a study has them: SpO2, then heart rate.
     parts += [signals[name] for name in signal_vitals(arm, data.study)]
     if arm.feature_sets:
         bank = model_bank(data, described)
-        parts += [_features(name, data, described, encoder, bank) for name in arm.feature_sets]
+        parts += [_features(name, data, described, encoder, bank, kernels) for name in arm.feature_sets]
     return pd.concat(parts, axis=1).reindex(data.y.index)
 
 
+def model_segments(data: StudyData, described: InputDescription) -> SegmentTable:
+    """What a network sees of each patient of ``data.y``: the patient's segments."""
+    return SegmentTable(model_bank(data, described), data.segments.table["patient"].to_numpy(), data.y.index)
+
+
 def _features(
-    name: str, data: StudyData, described: InputDescription, encoder: EncoderNetwork | None, bank: SegmentBank
+    name: str,
+    data: StudyData,
+    described: InputDescription,
+    encoder: EncoderNetwork | None,
+    bank: SegmentBank,
+    kernels: RandomKernels | None,
 ) -> pd.DataFrame:
     patients = data.segments.table["patient"].to_numpy()
     index = np.flatnonzero(data.of_patients(list(data.y.index)))
-    if name != "pulse-wave":
+    if name not in ("pulse-wave", "minirocket"):
         assert encoder is not None  # all other features are embeddings
         return pool_to_patients(embed(encoder, bank, index), patients[index])
-    represent = PulseWave(described.fs_hz)
     known = pd.Index(data.y.index)
-    columns = represent.names(described.channel_names)
+    if name == "pulse-wave":
+        represent: Represent = PulseWave(described.fs_hz)
+        columns = PulseWave(described.fs_hz).names(described.channel_names)
+    else:
+        assert kernels is not None
+        represent = kernels
+        columns = [f"feature_{number:04d}" for number in range(len(kernels.parameters["biases"]))]
     if not len(index):
         return pd.DataFrame(index=known, columns=columns, dtype=float)
     summary = summarise(

@@ -19,12 +19,14 @@ from ppgssl.core.provenance import utc_now
 from ppgssl.core.records import FloatArray
 from ppgssl.core.schema import Schema
 from ppgssl.evaluation.recalibration import Recalibration
+from ppgssl.features.random_kernels import RandomKernels
 from ppgssl.models.folder import FittedModel, load_model
 from ppgssl.models.reference import Reference, distance
 from ppgssl.stages.deploy.model_inputs import (
     SIGNAL_QUANTITIES,
     clinical_inputs,
     known_as,
+    model_segments,
     model_table,
     needs_signals,
     signal_summary,
@@ -49,6 +51,11 @@ CREDIBLE_INTERVAL = (
     "model's coefficients, whose mean is the risk: how unsure these are, given the training patients and the prior. "
     "Not in it: the encoder and what stands in for missing values, which stay as they are, the chance of the outcome "
     "itself, and whether these patients are like those."
+)
+
+
+NO_INTERVAL = (
+    "There is no interval: the model was not refitted to bootstrap samples, and has no draws from a posterior."
 )
 
 
@@ -147,7 +154,7 @@ def predict(
         model=model.card.name,
         model_sha256=model.fingerprint,
         outcome=f"{model.card.outcome_label}: {model.card.event_label}",
-        interval=CREDIBLE_INTERVAL if model.card.n_draws else INTERVAL,
+        interval=CREDIBLE_INTERVAL if model.card.n_draws else INTERVAL if model.card.n_refits else NO_INTERVAL,
         recalibration=recalibration.text if recalibration else "",
         cohort=new.cohort.name,
         created_utc=utc_now(),
@@ -181,9 +188,11 @@ class RisksOfPatients:
     distance: FloatArray | None = field(repr=False)
 
     def interval(self) -> tuple[FloatArray, FloatArray]:
-        """Ends of the interval of each patient; it holds the model's own risk in any case."""
-        others = self.risks[1:] if len(self.risks) > 1 else self.risks
-        low, high = np.quantile(others, [0.025, 0.975], axis=0)
+        """Ends of the interval of each patient, with the model's own risk in any case; NaN of a model without one."""
+        if len(self.risks) == 1:
+            nothing = np.full(self.risks.shape[1], np.nan)
+            return nothing, nothing
+        low, high = np.quantile(self.risks[1:], [0.025, 0.975], axis=0)
         return np.minimum(low, self.risks[0]), np.maximum(high, self.risks[0])
 
 
@@ -198,14 +207,16 @@ def risks_of(model: FittedModel, data: StudyData) -> RisksOfPatients:
     card, arm = model.card, parse_arm(model.card.arm)
     signals = signal_summary(data)
     encoder = model.encoder if arm.encoder else None
-    table = model_table(arm, data, card.input, encoder, signals)
+    kernels = RandomKernels.from_arrays(model.features) if model.features else None
+    table = model_table(arm, data, card.input, encoder, signals, kernels)
+    seen = model_segments(data, card.input) if arm.is_network else table
     of_features = None
     if card.neighbourhood is not None and model.precision is not None:
         X = table[card.columns.features].to_numpy(dtype=float)
         near = card.neighbourhood
         of_features = distance(X, np.array(near.centre), np.array(near.scale), model.precision)
         of_features = np.where(np.isnan(X).all(axis=1), np.nan, of_features)
-    return RisksOfPatients(table, signals, model.classifier.risks(table), of_features)
+    return RisksOfPatients(table, signals, model.risks(seen), of_features)
 
 
 def refusal(model: FittedModel, found: RisksOfPatients, row: int) -> str:
@@ -257,7 +268,7 @@ class _Judge:
         if not self.has_signals:
             table = site_covariates(store, self.card, names)
             nothing = pd.DataFrame(0, index=table.index, columns=["n_segments", "n_accepted"])
-            return RisksOfPatients(table, nothing, self.model.classifier.risks(table), None)
+            return RisksOfPatients(table, nothing, self.model.risks(table), None)
         try:
             data = site_data(store, self.card, patients=names)
         except StoreError:  # this store was made here and now: what it lacks is an accepted segment
@@ -295,8 +306,8 @@ class _Judge:
                 **about,
                 "verdict": "predicted",
                 "risk": risk,
-                "ci_low": float(self.low[row]),
-                "ci_high": float(self.high[row]),
+                "ci_low": float(self.low[row]) if self.card.has_interval else None,
+                "ci_high": float(self.high[row]) if self.card.has_interval else None,
                 "risk_recalibrated": float(self.recalibration.apply(np.array([risk]))[0])
                 if self.recalibration
                 else None,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ppgssl.classifiers.imputation import completed
-from ppgssl.classifiers.preparation import code_patients
+from ppgssl.classifiers.imputation import fit_imputers
+from ppgssl.classifiers.preparation import code_table, levels_of
 from ppgssl.core.config.arms import CLINICAL_LABELS, FEATURE_LABELS, Arm
 from ppgssl.core.results.robustness import CovariateModel, EmbeddingMap, SampleSize
 from ppgssl.core.seeds import derive_seed
@@ -46,10 +46,12 @@ def completed_tables(data: StudyData, variables: list[str]) -> list[pd.DataFrame
     levels = [name for name in variables if name not in numeric]
     outcome = data.study.outcome
     table = data.covariates[variables].assign(**{outcome: data.y.astype(int)})
-    patients, _ = code_patients(table, table, Columns(tuple(numeric), (*levels, outcome)))
+    columns = Columns(tuple(numeric), (*levels, outcome))
+    patients = code_table(table, columns, levels_of(table, columns))
     seed = derive_seed(data.study.seed, "imputation for odds ratios")
-    blocks = completed(patients, patients, data.study.missing, seed=seed)
-    return [_decoded(block, table, numeric, levels) for block, _ in blocks]
+    is_complete = not np.isnan(patients.clinical).any()
+    blocks = [block for _, block in fit_imputers(patients, data.study.missing, seed=seed)]
+    return [_decoded(block, table, numeric, levels) for block in (blocks[:1] if is_complete else blocks)]
 
 
 def _decoded(block: np.ndarray, table: pd.DataFrame, numeric: list[str], levels: list[str]) -> pd.DataFrame:

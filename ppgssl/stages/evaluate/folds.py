@@ -14,15 +14,15 @@ import torch
 from joblib import Parallel, delayed
 from pydantic import TypeAdapter
 
-from ppgssl.classifiers.network import fit_network, predict_network
-from ppgssl.classifiers.regression import check_learners, fit_regression
+from ppgssl.classifiers.factory import make_risk_model
+from ppgssl.classifiers.patient_segments import SegmentTable
+from ppgssl.classifiers.risk_model import check_learners
 from ppgssl.core.config.arms import Arm
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.provenance import write_atomically
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.data import LeakageCheck
-from ppgssl.core.seeds import derive_seed
 from ppgssl.features.columns import Columns
 from ppgssl.features.patient_table import FoldInputs, check_feature_packages, common_features
 from ppgssl.selfsupervised.workers import worker_count
@@ -65,7 +65,7 @@ def check_arms(study: Study) -> None:
         Naming the extra to install.
     """
     check_learners([arm.learner for arm in study.arm_list if not arm.is_network])
-    check_feature_packages(study)
+    check_feature_packages(study.arm_list)
 
 
 def predict_folds(
@@ -200,7 +200,7 @@ class FoldFitter:
         return self._inputs.of(arm)
 
     def fit(self, arm: Arm) -> FoldPredictions:
-        """Predictions of one arm for test patients, and honest ones for training patients.
+        """Predictions of one arm for test patients, and out-of-fold predictions for training patients.
 
         Raises
         ------
@@ -239,33 +239,21 @@ class FoldFitter:
         train, test = table.loc[list(self.fold.train)], table.loc[list(self.fold.test)]
         self.parts.record("Regression models", train.index)
         self.parts.check(self.fold.test)
-        fit = fit_regression(
-            train,
-            self.data.y.loc[train.index],
-            test,
-            columns,
-            learner=arm.learner,
-            is_late_fusion=arm.is_late_fusion,
-            missing=self.data.study.missing,
-            seed=derive_seed(self.data.study.seed, "inner folds", self.fold.name),
-        )
-        training = pd.Series(fit.training_score, index=train.index)
-        return _Fitted(fit.y_score, training, fit.n_features, "; ".join(fit.notes))
+        model = make_risk_model(arm, columns, self.data.study, fold=self.fold.name)
+        model.fit(train, self.data.y.loc[train.index])
+        training = pd.Series(model.oof_, index=train.index)
+        return _Fitted(model.predict_proba(test)[:, 1], training, model.n_columns_, "; ".join(model.notes_))
 
     def _network(self, arm: Arm) -> _Fitted:
         assert arm.encoder is not None  # every network arm names where its first weights come from
         inputs = self._inputs
         self.parts.record("Networks", inputs.patients[inputs.training_segments()])
         self.parts.check(self.fold.test)
-        fit = fit_network(
-            inputs.bank,
-            inputs.patients,
-            self.data.y,
-            list(self.fold.train),
-            inputs.encoder(arm.encoder),
-            is_pretrained=arm.encoder != "untrained",
-            settings=self.data.study.network,
-            seed=derive_seed(self.data.study.seed, "network", self.fold.name),
-        )
-        test = predict_network(fit, inputs.bank, inputs.patients, list(self.fold.test))
-        return _Fitted(test.to_numpy(), fit.training_risks)
+        segments = SegmentTable(inputs.bank, inputs.patients, pd.Index(self.fold.train))
+        encoder = inputs.encoder(arm.encoder)
+        model = make_risk_model(arm, None, self.data.study, fold=self.fold.name, encoder=encoder)
+        model.fit(segments, self.data.y.loc[segments.index])
+        test = model.predict_proba(segments.select(self.fold.test))[:, 1]
+        # Patients to whom every network was fitted have none.
+        training = pd.Series(model.oof_, index=segments.index).dropna().sort_index()
+        return _Fitted(test, training)

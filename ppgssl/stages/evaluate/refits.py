@@ -25,9 +25,9 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
-from ppgssl.classifiers.regression import fit_regression
+from ppgssl.classifiers.factory import make_risk_model
 from ppgssl.core.config.arms import Arm
-from ppgssl.core.config.study import Missing, Study
+from ppgssl.core.config.study import Study
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.robustness import LearningCurve, Optimism, Stability
 from ppgssl.core.seeds import derive_seed
@@ -156,31 +156,21 @@ class _Table:
     arm: Arm
     table: pd.DataFrame = field(repr=False)
     columns: Columns = field(repr=False)
-    missing: Missing
-    seed: int
+    study: Study
+    fold: str
 
     def risks(self, train: pd.DataFrame, y: pd.Series, test: pd.DataFrame, *, is_refit: bool) -> FloatArray:
         """Risks of ``test`` by the arm fitted to ``train``; the one place where arms are refitted."""
-        missing = self.missing
+        model = make_risk_model(self.arm, self.columns, self.study, fold=self.fold)
+        missing = self.study.missing
         if is_refit and missing.method == "mice":
-            missing = missing.model_copy(update={"n_imputations": min(missing.n_imputations, _REFIT_IMPUTATIONS)})
-        fit = fit_regression(
-            train,
-            y,
-            test,
-            self.columns,
-            learner=self.arm.learner,
-            is_late_fusion=self.arm.is_late_fusion,
-            missing=missing,
-            seed=self.seed,
-        )
-        return fit.y_score
+            n_imputations = min(missing.n_imputations, _REFIT_IMPUTATIONS)
+            model.set_params(missing=missing.model_copy(update={"n_imputations": n_imputations}))
+        return np.asarray(model.fit(train, y).predict_proba(test)[:, 1])
 
 
 def _tables(fitter: FoldFitter, arms: Sequence[Arm]) -> list[_Table]:
-    study = fitter.data.study
-    seed = derive_seed(study.seed, "inner folds", fitter.fold.name)
-    return [_Table(arm, *fitter.inputs(arm), missing=study.missing, seed=seed) for arm in arms]
+    return [_Table(arm, *fitter.inputs(arm), study=fitter.data.study, fold=fitter.fold.name) for arm in arms]
 
 
 def _bootstrap(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ppgssl.classifiers.wide_logistic import fit_predict_wide
+from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.probes import linear_probe
@@ -168,7 +168,8 @@ class _FoldMeasurer:
         train, test = self._known(y.index)
         X_train, X_test = part.features.loc[train].to_numpy(), part.features.loc[test].to_numpy()
         seed = derive_seed(self.data.study.seed, "inner folds", self.fold.name)
-        y_score = fit_predict_wide(X_train, y.loc[train].to_numpy(), X_test, seed=seed)
+        model = RiskModel(seed=seed).fit(X_train, y.loc[train].to_numpy(dtype=int))
+        y_score = model.predict_proba(X_test)[:, 1]
         yield from _rows(cohort, OUTCOME, "y_score", test, y_score)
 
 

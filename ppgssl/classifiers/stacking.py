@@ -1,4 +1,4 @@
-"""Late fusion: the risks of a clinical model and of a model of the features, combined."""
+"""Stacking: the risks of a clinical model and of a model of the features, combined."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from ppgssl.classifiers.learner import Learned
 from ppgssl.core.records import FloatArray, IntArray
 
-# Risks this near 0 or 1 and nearer are told as this.
-_NEAREST = 1e-6
-# Keeps the weights finite where the risks tell the outcomes apart; so weak that it is not seen elsewhere.
+# Risks nearer to 0 or 1 than this are set to it.
+NEAREST = 1e-6
+# Keeps the weights finite where the risks separate the outcomes; so weak that it is not seen elsewhere.
 _PENALTY = 1e-3
 
 
-def fuse(parts: Sequence[Learned], y: Sequence[IntArray]) -> Learned:
+def learn_stack(inner: Sequence[Sequence[FloatArray]], y: Sequence[IntArray]) -> tuple[FloatArray, list[FloatArray]]:
     """Combine risks by a logistic model of their logits, a stack [1]_ with weights of 0 or more [2]_.
 
     The stack is fitted to the risks of training patients whom the parts' inner models had not seen. Its own inner
@@ -25,26 +24,30 @@ def fuse(parts: Sequence[Learned], y: Sequence[IntArray]) -> Learned:
 
     Parameters
     ----------
-    parts : sequence of Learned
-        With the same inner folds.
+    inner : for each part, for each inner fold, float array
+        Risks of the patients whom the fold held out.
     y : sequence of int arrays
         Outcomes of the training patients whom each inner fold held out.
+
+    Returns
+    -------
+    stack : float array, shape (1 + n_parts,)
+        Intercept and weights.
+    held_out : list of float arrays
+        Combined risks of the patients whom each inner fold held out.
 
     References
     ----------
     .. [1] Wolpert, Stacked generalization, Neural Networks 5:241-259, 1992, doi 10.1016/S0893-6080(05)80023-1.
     .. [2] Breiman, Stacked regressions, Mach Learn 24:49-64, 1996, doi 10.1007/BF00117832.
     """
-    inner = [_logits(risks) for risks in zip(*(part.inner for part in parts), strict=True)]
+    logits = [clipped_logits(risks) for risks in zip(*inner, strict=True)]
     held_out = []
-    for number, logits in enumerate(inner):
-        others = [*range(number), *range(number + 1, len(inner))]
-        stack = fit_stack(np.concatenate([inner[one] for one in others]), np.concatenate([y[one] for one in others]))
-        held_out.append(_combined(stack, logits))
-    stack = fit_stack(np.concatenate(inner), np.concatenate(y))
-    notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
-    test = _combined(stack, _logits([part.test for part in parts]))
-    return Learned(held_out, test, sum(part.n_columns for part in parts), notes)
+    for number, own in enumerate(logits):
+        others = [*range(number), *range(number + 1, len(logits))]
+        stack = fit_stack(np.concatenate([logits[one] for one in others]), np.concatenate([y[one] for one in others]))
+        held_out.append(stacked_risks(stack, own))
+    return fit_stack(np.concatenate(logits), np.concatenate(y)), held_out
 
 
 def fit_stack(logits: FloatArray, y: IntArray) -> FloatArray:
@@ -69,9 +72,11 @@ def fit_stack(logits: FloatArray, y: IntArray) -> FloatArray:
     return np.asarray(found.x)
 
 
-def _logits(risks: Sequence[FloatArray]) -> FloatArray:
-    return np.asarray(logit(np.clip(np.column_stack(list(risks)), _NEAREST, 1 - _NEAREST)))
+def clipped_logits(risks: Sequence[FloatArray]) -> FloatArray:
+    """Logits of the parts' risks, shape (n_patients, n_parts); finite."""
+    return np.asarray(logit(np.clip(np.column_stack(list(risks)), NEAREST, 1 - NEAREST)))
 
 
-def _combined(stack: FloatArray, logits: FloatArray) -> FloatArray:
-    return np.asarray(np.clip(expit(stack[0] + logits @ stack[1:]), _NEAREST, 1 - _NEAREST))
+def stacked_risks(stack: FloatArray, logits: FloatArray) -> FloatArray:
+    """Risks of the stack, shape (n_patients,), from the logits of the parts."""
+    return np.asarray(np.clip(expit(stack[0] + logits @ stack[1:]), NEAREST, 1 - NEAREST))

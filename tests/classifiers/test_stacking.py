@@ -6,8 +6,7 @@ import statsmodels.api as sm
 from scipy.special import expit, logit
 from threadpoolctl import threadpool_limits
 
-from ppgssl.classifiers.late_fusion import fit_stack, fuse
-from ppgssl.classifiers.learner import Learned
+from ppgssl.classifiers.stacking import clipped_logits, fit_stack, learn_stack, stacked_risks
 
 
 @pytest.fixture(autouse=True)
@@ -44,18 +43,17 @@ def test_risks_of_a_fold_come_from_a_stack_of_the_other_folds():
     rng = np.random.default_rng(2)
     logits, y = make_risks(rng, 60, [1.0, 1.0])
     folds = np.split(np.arange(60), 3)
-    parts = [Learned([expit(logits[rows, one]) for rows in folds], expit(logits[:5, one]), 4 + one) for one in (0, 1)]
-    fused = fuse(parts, [y[rows] for rows in folds])
+    inner = [[expit(logits[rows, one]) for rows in folds] for one in (0, 1)]
+    stack, held_out = learn_stack(inner, [y[rows] for rows in folds])
     rest = np.concatenate(folds[1:])
-    stack = fit_stack(logits[rest], y[rest])
-    np.testing.assert_allclose(logit(fused.inner[0]), stack[0] + logits[folds[0]] @ stack[1:], atol=1e-8)
-    whole = fit_stack(logits, y)
-    np.testing.assert_allclose(logit(fused.test), whole[0] + logits[:5] @ whole[1:], atol=1e-8)
-    assert fused.n_columns == 9
+    of_rest = fit_stack(logits[rest], y[rest])
+    np.testing.assert_allclose(logit(held_out[0]), of_rest[0] + logits[folds[0]] @ of_rest[1:], atol=1e-8)
+    np.testing.assert_allclose(stack, fit_stack(logits, y), atol=1e-8)
 
 
 def test_certain_risks_are_combined_too():
-    parts = [Learned([np.array([0.0, 1.0, 0.5]), np.array([1.0, 0.0, 0.2])], np.array([0.0, 1.0]), 1)] * 2
-    fused = fuse(parts, [np.array([0, 1, 1]), np.array([1, 0, 0])])
-    assert ((fused.test > 0) & (fused.test < 1)).all()
-    assert fused.test[0] < 0.5 < fused.test[1]
+    inner = [[np.array([0.0, 1.0, 0.5]), np.array([1.0, 0.0, 0.2])]] * 2
+    stack, _ = learn_stack(inner, [np.array([0, 1, 1]), np.array([1, 0, 0])])
+    risks = stacked_risks(stack, clipped_logits([np.array([0.0, 1.0])] * 2))
+    assert ((risks > 0) & (risks < 1)).all()
+    assert risks[0] < 0.5 < risks[1]

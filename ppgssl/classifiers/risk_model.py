@@ -1,0 +1,557 @@
+"""The probability of the outcome from a table of patients: one object from training to the model folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from threadpoolctl import threadpool_limits
+
+from ppgssl.classifiers.block_ridge import learn_block_ridge
+from ppgssl.classifiers.elastic_net import learn_elastic_net
+from ppgssl.classifiers.gradient_boosting import Trees, learn_gradient_boosting
+from ppgssl.classifiers.horseshoe import N_KEPT, learn_horseshoe
+from ppgssl.classifiers.imputation import Imputer, fit_imputers
+from ppgssl.classifiers.learner import Arrays, Fitted, Learned, LinearFit, check_shapes, inner_folds
+from ppgssl.classifiers.posterior import Posterior
+from ppgssl.classifiers.preparation import (
+    Block,
+    Coded,
+    Level,
+    Scaling,
+    Split,
+    check_table,
+    code_table,
+    filled,
+    fit_scaling,
+    indicator_names,
+    indicators,
+    levels_of,
+    medians,
+)
+from ppgssl.classifiers.stacking import clipped_logits, learn_stack, stacked_risks
+from ppgssl.core.config.study import Missing
+from ppgssl.core.errors import ConfigError, EvaluationError, StoreError
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.text import suggest
+from ppgssl.features.columns import Columns
+
+
+class _Reader(Protocol):
+    @staticmethod
+    def from_arrays(arrays: Arrays, n_columns: int) -> Fitted: ...
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One way to learn: how it fits, what its fitted model is, and whether it takes missing values and codes of levels.
+
+    ``learn`` gets inner splits of the training patients, all training patients, and a seed.
+    """
+
+    learn: Callable[[Sequence[Split], Block, int], Learned]
+    model: _Reader
+    takes_raw: bool = False
+
+
+LEARNERS: dict[str, Learner] = {
+    "ridge": Learner(learn_block_ridge, LinearFit),
+    "elastic-net": Learner(learn_elastic_net, LinearFit),
+    "horseshoe": Learner(learn_horseshoe, Posterior),
+    "gradient-boosting": Learner(learn_gradient_boosting, Trees, takes_raw=True),
+}
+
+
+def check_learners(learners: Sequence[str]) -> None:
+    """Raise ConfigError where a learner is unknown, before anything is fitted."""
+    for name in learners:
+        if name not in LEARNERS:
+            raise ConfigError(f"unknown learner {name!r}{suggest(name, LEARNERS)}; there are {', '.join(LEARNERS)}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A fitted model of some columns: of all, or, in stacking, of the clinical columns or of the features.
+
+    Attributes
+    ----------
+    columns : Columns
+    levels : dict of categorical column to its levels, in the order of their codes
+    imputers : tuple of Imputer
+        Of several, each completes the patients, and risks are averaged. None for a learner that takes missing values.
+    medians : float array, shape (n_features,)
+        In place of missing features.
+    scalings, models : tuples, one for each imputer, or one for all where no training patient lacked a value
+    """
+
+    columns: Columns
+    levels: dict[str, tuple[Level, ...]]
+    imputers: tuple[Imputer, ...] = field(repr=False)
+    medians: FloatArray = field(repr=False)
+    scalings: tuple[Scaling, ...] = field(repr=False)
+    models: tuple[Fitted, ...] = field(repr=False)
+
+    def code(self, table: pd.DataFrame) -> Coded:
+        return code_table(table, self.columns, self.levels)
+
+    def blocks(self, table: pd.DataFrame) -> Iterator[tuple[FloatArray, Fitted]]:
+        """Columns of patients as the learner takes them, with the model that takes them, for each imputation."""
+        coded = self.code(table)
+        if not self.imputers:
+            yield _raw(coded), self.models[0]
+            return
+        n = len(self.imputers) if len(self.models) > 1 or np.isnan(coded.clinical).any() else 1
+        for number, imputer in enumerate(self.imputers[:n]):
+            place = min(number, len(self.models) - 1)
+            yield self.scalings[place](_design(imputer(coded), coded, self.medians)), self.models[place]
+
+    def risks(self, table: pd.DataFrame) -> FloatArray:
+        return np.asarray(np.mean([model.risks(X) for X, model in self.blocks(table)], axis=0))
+
+    def to_arrays(self) -> Arrays:
+        found: Arrays = {"medians": self.medians}
+        fitted: list[tuple[str, Sequence[Imputer | Fitted]]] = [("imputer", self.imputers), ("model", self.models)]
+        for kind, members in fitted:
+            for number, one in enumerate(members):
+                found |= {f"{kind}.{number}.{name}": values for name, values in one.to_arrays().items()}
+        for number, scaling in enumerate(self.scalings):
+            found |= {f"scaling.{number}.mean": scaling.mean, f"scaling.{number}.scale": scaling.scale}
+        return found
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, columns: Columns, levels: dict[str, tuple[Level, ...]], learner: str) -> Part:
+        chosen = LEARNERS[learner]
+        coded = code_table(pd.DataFrame(columns=list(columns.names)), columns, levels)
+        design = (
+            _raw(coded) if chosen.takes_raw else np.hstack([indicators(coded.clinical, coded.n_levels), coded.features])
+        )
+        check_shapes(arrays, {"medians": (len(columns.features),)})
+        groups = {kind: numbered_arrays(arrays, kind) for kind in ("imputer", "scaling", "model")}
+        for one in groups["scaling"]:
+            check_shapes(one, {"mean": (design.shape[1],), "scale": (design.shape[1],)})
+        n_models = len(groups["model"])
+        n_scalings = 0 if chosen.takes_raw else n_models
+        if not n_models or len(groups["scaling"]) != n_scalings or bool(groups["imputer"]) == chosen.takes_raw:
+            raise StoreError("the numbers of the model are not complete: a model, its scaling or its imputer is absent")
+        return cls(
+            columns,
+            levels,
+            tuple(Imputer.from_arrays(one, coded.n_levels) for one in groups["imputer"]),
+            arrays["medians"],
+            tuple(Scaling(one["mean"], one["scale"]) for one in groups["scaling"]),
+            tuple(chosen.model.from_arrays(one, design.shape[1]) for one in groups["model"]),
+        )
+
+
+def numbered_arrays(arrays: Mapping[str, npt.NDArray[Any]], kind: str) -> list[Arrays]:
+    """Arrays named ``KIND.NUMBER.NAME``, a dict of NAME for each number."""
+    found: dict[int, Arrays] = {}
+    for key, values in arrays.items():
+        first, _, rest = key.partition(".")
+        number, _, name = rest.partition(".")
+        if first == kind and name and number.isdigit():
+            found.setdefault(int(number), {})[name] = values
+    return [found[number] for number in sorted(found)]
+
+
+def _raw(coded: Coded) -> FloatArray:
+    return np.concatenate([coded.clinical, coded.features], axis=1)
+
+
+_ANY_NUMBERS: dict[str, Any] = {"dtype": float, "ensure_all_finite": "allow-nan"}
+
+
+class RiskModel(ClassifierMixin, BaseEstimator):
+    """A classifier of patients: imputation, coding, scaling and a learner, all fitted to training patients.
+
+    Missing covariates are replaced by an imputer that is fitted again within each inner fold; of several imputations
+    each has a model, and risks are averaged over them [1]_. Missing features become the median. Levels become
+    indicators, one for a binary variable; everything is standardised, so that a penalty means the same for every
+    column. Gradient boosting takes levels and missing values as they are, whatever the method.
+
+    Parameters
+    ----------
+    learner : str
+        A key of ``LEARNERS``.
+    columns : Columns or None
+        What to use of a table. By default all columns are numbers from signals, and an array will do.
+    stacking : bool
+        One model of the clinical columns and one of the features, their risks combined, see
+        :func:`ppgssl.classifiers.stacking.learn_stack`.
+    missing : Missing or None
+        By default, medians and most frequent levels.
+    seed : int
+        The only source of randomness.
+
+    Attributes
+    ----------
+    oof_ : float array, shape (n_rows,)
+        Out-of-fold predictions: the risk of each training row by a model that was fitted to other patients. Penalties
+        and other settings are those chosen on all training patients. Not kept in a model folder.
+    fitted_on_ : tuple of str
+        Ids of the training patients. Not kept in a model folder.
+    columns_ : Columns
+        Those with a value.
+    n_columns_ : int
+        Columns that the learner saw: after levels became indicators, wide features components, and so on.
+    notes_ : tuple of str
+        What was done differently from the plan, for example a column left out.
+    parts_ : tuple of Part
+    stack_ : float array or None
+
+    References
+    ----------
+    .. [1] Mertens, Banzato and de Wreede, Construction and assessment of prediction rules for binary outcome in the
+       presence of missing predictor data using multiple imputation and cross-validation, Biom J 62:724-741, 2020,
+       doi 10.1002/bimj.201800289; Wood, Royston and White, The estimation and use of predictions for the assessment of
+       model performance using large samples with multiply imputed data, Biom J 57:614-632, 2015,
+       doi 10.1002/bimj.201400004.
+    """
+
+    def __init__(
+        self,
+        learner: str = "ridge",
+        *,
+        columns: Columns | None = None,
+        stacking: bool = False,
+        missing: Missing | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.learner = learner
+        self.columns = columns
+        self.stacking = stacking
+        self.missing = missing
+        self.seed = seed
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    # --- fitting
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Fit training patients; whatever is chosen or fitted is so on them.
+
+        Parameters
+        ----------
+        X : DataFrame, index patient; or array where there are no ``columns``
+            A row for each patient; missing values are NaN or None. A patient may stand in several rows, as in a
+            bootstrap sample.
+        y : array-like of two classes, such as 0 and 1
+            In the order of ``X``.
+        groups : array-like, optional
+            Rows of one group share an inner fold; by default the rows of one patient.
+
+        Raises
+        ------
+        EvaluationError
+            If a column is absent or infinite, no column has a value, rows and outcomes do not match, or fewer than two
+            training patients have, or have not, the event.
+        ConfigError
+            If the learner is unknown.
+        """
+        check_learners([self.learner])
+        table, outcome = self._training_table(X, y)
+        self.columns_, self.notes_ = _with_values(table, self.columns or Columns(features=tuple(table.columns)))
+        ids = table.index.to_numpy().astype(str)
+        self.fitted_on_ = tuple(dict.fromkeys(ids.tolist()))
+        with threadpool_limits(1):  # hundreds of small systems: threads would only wait for each other
+            folds = inner_folds(outcome, ids if groups is None else np.asarray(groups).astype(str), seed=self.seed)
+            fitted = [self._fit_part(table, outcome, columns, folds) for columns in self._blocks()]
+            parts, learned = zip(*fitted, strict=True)
+            inner = learned[0].inner
+            self.stack_: FloatArray | None = None
+            if len(parts) > 1:
+                held_out = [outcome[outside] for _, outside in folds]
+                self.stack_, inner = learn_stack([one.inner for one in learned], held_out)
+        self.parts_: tuple[Part, ...] = parts
+        self.n_columns_ = sum(one.n_columns for one in learned)
+        self.notes_ += tuple(dict.fromkeys(note for one in learned for note in one.notes))
+        self.oof_ = np.empty(len(outcome))
+        for (_, outside), risks in zip(folds, inner, strict=True):
+            self.oof_[outside] = risks
+        return self
+
+    def _blocks(self) -> list[Columns]:
+        clinical = Columns(self.columns_.numeric, self.columns_.categorical)
+        features = Columns(features=self.columns_.features)
+        return [clinical, features] if self.stacking and clinical.names and features.names else [self.columns_]
+
+    def _fit_part(
+        self, table: pd.DataFrame, y: IntArray, columns: Columns, folds: Sequence[tuple[IntArray, IntArray]]
+    ) -> tuple[Part, Learned]:
+        levels = levels_of(table, columns)
+        train = code_table(table, columns, levels)
+        learner, missing = LEARNERS[self.learner], self.missing or Missing()
+        inside, outside = ([train.rows(fold[side]) for fold in folds] for side in (0, 1))
+        outcomes = [(y[rows], y[held_out]) for rows, held_out in folds]
+        if learner.takes_raw:
+            is_categorical = np.append(train.n_levels > 0, np.zeros(train.features.shape[1], dtype=bool))
+            inner = [
+                Split(_raw(one), y_in, len(columns.features), is_categorical, _raw(other), y_out)
+                for one, other, (y_in, y_out) in zip(inside, outside, outcomes, strict=True)
+            ]
+            whole = Block(_raw(train), y, len(columns.features), is_categorical)
+            learned = learner.learn(inner, whole, self.seed)
+            return Part(columns, levels, (), medians(train.features), (), (learned.model,)), learned
+        typical, imputers, scalings, found = medians(train.features), [], [], []
+        splits = [
+            list(_inner_splits(one, other, *of_fold, missing, self.seed))
+            for one, other, of_fold in zip(inside, outside, outcomes, strict=True)
+        ]
+        is_complete = not np.isnan(train.clinical).any()
+        for number, (imputer, clinical) in enumerate(fit_imputers(train, missing, seed=self.seed)):
+            imputers.append(imputer)
+            if number and is_complete:
+                continue  # the same table again: one model serves all imputations of patients who lack values
+            scaling, X = _standardised(clinical, train, typical)
+            scalings.append(scaling)
+            whole = Block(X, y, len(columns.features), np.zeros(X.shape[1], dtype=bool))
+            # Where nothing is missing in an inner fold there is one table, whatever the number of imputations.
+            inner = [of_fold[min(number, len(of_fold) - 1)] for of_fold in splits]
+            found.append(learner.learn(inner, whole, self.seed))
+        models = tuple(one.model for one in found)
+        return Part(columns, levels, tuple(imputers), typical, tuple(scalings), models), _averaged(found)
+
+    # --- predicting
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Probabilities of both classes, shape (n_patients, 2); the event's is the second.
+
+        Raises
+        ------
+        EvaluationError
+            If a column is absent, or a number is infinite.
+        """
+        table = self._table(X)
+        with threadpool_limits(1):
+            risks = [part.risks(table) for part in self.parts_]
+            risk = risks[0] if self.stack_ is None else stacked_risks(self.stack_, clipped_logits(risks))
+        return np.column_stack([1 - risk, risk])
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """The likelier class of each patient."""
+        is_event = self.predict_proba(X)[:, 1] > 0.5
+        return np.asarray(self.classes_[is_event.astype(int)])
+
+    def drawn_risks(self, X: Any) -> FloatArray | None:
+        """Risks by each draw from the posterior, shape (n_draws, n_patients); their mean is the risk.
+
+        None where the model is no posterior, or is a stack, which weighs mean risks.
+        """
+        if self.n_draws_ == 0:
+            return None
+        table = self._table(X)
+        drawn = [model.drawn_risks(block) for block, model in self.parts_[0].blocks(table)]  # type: ignore[attr-defined]
+        return np.concatenate([one.reshape(-1, len(table)) for one in drawn])
+
+    @property
+    def n_draws_(self) -> int:
+        """Draws from the posterior of which the model consists, 0 where it does not."""
+        models = self.parts_[0].models if self.stack_ is None else ()
+        return sum(int(np.prod(one.draws.shape[:-1])) for one in models if isinstance(one, Posterior))
+
+    def thinned(self) -> RiskModel:
+        """The model as it is frozen: of a posterior ``N_KEPT`` draws at most; itself if it has no more.
+
+        Over these its risks are exactly means, and off from those of all draws by chance, typically a twentieth of a
+        risk's SD.
+        """
+        posteriors = [one for part in self.parts_ for one in part.models if isinstance(one, Posterior)]
+        if not posteriors or posteriors[0].draws.ndim == 2:
+            return self
+        most = max(N_KEPT // len(self.parts_[0].models), 1)
+        kept = RiskModel(**self.get_params(deep=False))
+        kept.__dict__.update(self.__dict__)
+        kept.parts_ = tuple(
+            Part(**{**vars(part), "models": tuple(one.thinned(most) for one in part.models)})  # type: ignore[attr-defined]
+            for part in self.parts_
+        )
+        return kept
+
+    @property
+    def coef_(self) -> FloatArray:
+        """Log odds ratio for one SD of each column of ``coef_names_``, shape (1, n_columns), of additive learners.
+
+        Over imputations their mean (Rubin's point estimate); of a stack, times the weight of the part.
+        """
+        check_is_fitted(self, "parts_")
+        if not all(isinstance(model, LinearFit) for part in self.parts_ for model in part.models):
+            raise AttributeError(f"a model of the learner {self.learner!r} has no coefficients")
+        weights = np.ones(1) if self.stack_ is None else self.stack_[1:]
+        slopes = [
+            weight * np.mean([model.slopes for model in part.models], axis=0)  # type: ignore[attr-defined]
+            for weight, part in zip(weights, self.parts_, strict=True)
+        ]
+        return np.concatenate(slopes)[None]
+
+    @property
+    def coef_names_(self) -> list[str]:
+        return [name for part in self.parts_ for name in indicator_names(part.columns, part.levels)]
+
+    # --- checks
+
+    def _training_table(self, X: Any, y: Any) -> tuple[pd.DataFrame, IntArray]:
+        """Training patients as a table, and their outcomes as 0 and 1."""
+        if y is None:
+            raise ValueError("RiskModel requires y to be passed, but the target y is None")
+        if self.columns is None:
+            values, y = validate_data(self, X, y, **_ANY_NUMBERS)
+            table = self._frame(X, values)
+        else:
+            table, y = _checked_frame(X), column_or_1d(y)
+            self.feature_names_in_ = np.array(self.columns.names, dtype=object)
+            self.n_features_in_ = len(self.columns.names)
+        check_table(table, self.columns or Columns(features=tuple(table.columns)), "the training patients")
+        if len(y) != len(table):
+            raise EvaluationError(
+                f"{len(table)} training patients have {len(y)} outcomes: give each training patient one outcome"
+            )
+        if self.columns is not None and not np.isin(y, [0, 1]).all():
+            raise EvaluationError("training outcomes must be 0 or 1; leave out patients without an outcome first")
+        check_classification_targets(y)
+        if type_of_target(y) == "multiclass":
+            raise ValueError("Only binary classification is supported. The type of the target is multiclass.")
+        found = np.unique(y)
+        self.classes_ = np.array([0, 1]) if np.isin(found, [0, 1]).all() else found
+        return table, np.asarray(y == self.classes_[-1]).astype(int)
+
+    def _table(self, X: Any) -> pd.DataFrame:
+        """Patients to be predicted as a table; the rows of an array are numbered."""
+        check_is_fitted(self, "parts_")
+        if self.columns is None:
+            table = self._frame(X, validate_data(self, X, reset=False, **_ANY_NUMBERS))
+        else:
+            table = _checked_frame(X)
+        check_table(table, self.columns_, "the patients")
+        return table
+
+    def _frame(self, X: Any, values: FloatArray) -> pd.DataFrame:
+        names = getattr(self, "feature_names_in_", [f"x{number}" for number in range(values.shape[1])])
+        return pd.DataFrame(values, index=X.index if isinstance(X, pd.DataFrame) else None, columns=list(names))
+
+    # --- in numbers
+
+    def spec(self) -> dict[str, Any]:
+        """Everything of the model that is no array, as JSON values; holds no patient."""
+        check_is_fitted(self, "parts_")
+        missing = self.missing or Missing()
+        columns = {"numeric": self.columns_.numeric, "categorical": self.columns_.categorical}
+        return {
+            "learner": self.learner,
+            "stacking": self.stack_ is not None,
+            "missing": missing.model_dump(mode="json"),
+            "seed": int(self.seed),
+            "columns": {name: list(own) for name, own in {**columns, "features": self.columns_.features}.items()},
+            "levels": {name: list(own) for part in self.parts_ for name, own in part.levels.items()},
+            "n_columns": int(self.n_columns_),
+            "notes": list(self.notes_),
+            "classes": self.classes_.tolist(),
+        }
+
+    def to_arrays(self) -> Arrays:
+        """The fitted numbers, by name; with :meth:`spec` they are the model."""
+        check_is_fitted(self, "parts_")
+        found: Arrays = {} if self.stack_ is None else {"stack": self.stack_}
+        for number, part in enumerate(self.parts_):
+            found |= {f"part.{number}.{name}": values for name, values in part.to_arrays().items()}
+        return {name: np.ascontiguousarray(values) for name, values in found.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], spec: Mapping[str, Any]) -> RiskModel:
+        """The model of :meth:`to_arrays` and :meth:`spec`, ready to predict.
+
+        Raises
+        ------
+        StoreError
+            If the learner is unknown, or numbers are absent or do not fit the columns.
+        """
+        if spec.get("learner") not in LEARNERS:
+            raise StoreError(
+                f"the model is of the learner {spec.get('learner')!r}, and this ppgssl reads models of "
+                f"{', '.join(LEARNERS)}: install the ppgssl that made it, or fit it again"
+            )
+        try:
+            columns = Columns(**{name: tuple(own) for name, own in spec["columns"].items()})
+            levels = {name: tuple(own) for name, own in spec["levels"].items()}
+            missing = Missing.model_validate(spec["missing"])
+            model = cls(spec["learner"], columns=columns, stacking=spec["stacking"], missing=missing, seed=spec["seed"])
+            model.n_columns_, model.notes_ = spec["n_columns"], tuple(spec["notes"])
+            model.classes_ = np.array(spec["classes"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StoreError(f"the description of the model's classifier is not complete ({error})") from None
+        if set(levels) != set(columns.categorical):
+            raise StoreError("the description of the model's classifier is not complete: it lacks levels")
+        model.columns_, model.fitted_on_ = columns, ()
+        model.feature_names_in_ = np.array(columns.names, dtype=object)
+        model.n_features_in_ = len(columns.names)
+        blocks = model._blocks()
+        model.stack_ = None
+        if len(blocks) > 1:
+            check_shapes(dict(arrays), {"stack": (1 + len(blocks),)})
+            model.stack_ = arrays["stack"]
+        own = numbered_arrays(arrays, "part")
+        if len(own) != len(blocks):
+            raise StoreError(f"the numbers of the model are not complete: {len(own)} of {len(blocks)} parts are there")
+        model.parts_ = tuple(
+            Part.from_arrays(part, block, {name: levels[name] for name in block.categorical}, model.learner)
+            for part, block in zip(own, blocks, strict=True)
+        )
+        return model
+
+
+def _checked_frame(X: Any) -> pd.DataFrame:
+    if not isinstance(X, pd.DataFrame):
+        raise EvaluationError("a model with named columns takes a DataFrame of patients")
+    return X
+
+
+def _with_values(table: pd.DataFrame, columns: Columns) -> tuple[Columns, tuple[str, ...]]:
+    empty = {name for name in columns.names if table[name].isna().all()}
+    left = columns.without(empty)
+    if not left.names:
+        raise EvaluationError(f"nothing to predict from: no training patient has a value of {', '.join(sorted(empty))}")
+    return left, tuple(f"column {name!r} left out: no training patient has a value" for name in sorted(empty))
+
+
+def _inner_splits(
+    train: Coded, others: Coded, y: IntArray, y_out: IntArray, missing: Missing, seed: int
+) -> Iterator[Split]:
+    """The split of an inner fold, once for each imputation; once where nobody in it lacks a value."""
+    is_missing: BoolArray = np.asarray(np.isnan(others.clinical).any(axis=0))
+    is_complete = not (is_missing.any() or np.isnan(train.clinical).any())
+    typical, n_last = medians(train.features), train.features.shape[1]
+    for imputer, clinical in fit_imputers(train, missing, seed=seed, columns=is_missing):
+        scaling, X = _standardised(clinical, train, typical)
+        X_out = scaling(_design(imputer(others), others, typical))
+        yield Split(X, y, n_last, np.zeros(X.shape[1], dtype=bool), X_out, y_out)
+        if is_complete:
+            return
+
+
+def _standardised(clinical: FloatArray, train: Coded, typical: FloatArray) -> tuple[Scaling, FloatArray]:
+    scaling = fit_scaling(indicators(clinical, train.n_levels), filled(train.features, typical))
+    return scaling, scaling(_design(clinical, train, typical))
+
+
+def _design(clinical: FloatArray, patients: Coded, typical: FloatArray) -> FloatArray:
+    return np.concatenate([indicators(clinical, patients.n_levels), filled(patients.features, typical)], axis=1)
+
+
+def _averaged(learned: Sequence[Learned]) -> Learned:
+    """Mean of the inner risks, over imputations."""
+    if len(learned) == 1:
+        return learned[0]
+    inner = [np.mean(risks, axis=0) for risks in zip(*(one.inner for one in learned), strict=True)]
+    notes = tuple(dict.fromkeys(note for one in learned for note in one.notes))
+    return Learned(learned[0].model, inner, learned[0].n_columns, notes)
