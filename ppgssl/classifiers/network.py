@@ -115,8 +115,8 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> FloatArray:
         """Probabilities of both classes, shape (n_patients, 2); the event's is the second.
 
-        ``X`` is a SegmentTable. The mean over the networks, each corrected to the prevalence of the training patients; NaN for a patient
-        without a segment.
+        ``X`` is a SegmentTable. The mean over the networks, each corrected to the prevalence of the training patients;
+        NaN for a patient without a segment.
         """
         has_segments = X.index.isin(np.unique(X.patient_of_segment))
         risk = np.full(len(X), np.nan)

@@ -164,8 +164,8 @@ def _of_draws(card: ModelCard) -> str:
     return (
         f"A risk is the mean over {card.n_draws} draws from the posterior of a Bayesian model, and its interval the "
         "95 % credible interval, the 2.5th to the 97.5th percentile of the draws: it shows how uncertain the "
-        "coefficients are, given the training patients and the prior. It does not cover the encoder, what stands in for "
-        "missing values, which stay as they are, the chance of the outcome itself, or that other patients may be different."
+        "coefficients are, given the training patients and the prior. It does not cover the encoder, which stays as it "
+        "is, the chance of the outcome itself, or that other patients may be different."
     )
 
 

@@ -1,4 +1,4 @@
-"""The learner of the published study as a model to take away: commands as a user types them."""
+"""The learner of the published study as a final model: commands as a user types them."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_a_recalibration_of_another_model_is_refused(made, ppgssl, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "is a model of format 2, and this ppgssl"),
+        ({"format": 3}, "is a model of format 3, and this ppgssl"),
         ({"arm": "nonsense"}, "is not a model of this version (arm 'nonsense'"),
         ({"study": {"name": 1}}, "is not a model of this version"),
         (None, "is missing: the model is not whole"),

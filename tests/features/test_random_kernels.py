@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from ppgssl.core.errors import ConfigError
-from ppgssl.features.random_kernels import fit_random_kernels
+from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.features.random_kernels import RandomKernels, fit_random_kernels
 
 
 @pytest.fixture
@@ -35,6 +35,11 @@ def test_features_are_shares_one_a_kernel_and_those_of_a_seed(n_channels):
     assert features.max() <= 1
     np.testing.assert_array_equal(fit_random_kernels(x, n_kernels=200, seed=1)(x), features)
     np.testing.assert_array_equal(kernels(x[10:20]), features[10:20])
+    arrays = kernels.to_arrays()
+    np.testing.assert_array_equal(RandomKernels.from_arrays(arrays)(x), features)
+    for name, values in (("biases", arrays["biases"][1:]), ("dilations", arrays["dilations"][1:]), ("other", features)):
+        with pytest.raises(StoreError, match="kernels of MiniRocket are not whole"):
+            RandomKernels.from_arrays({**arrays, name: values})
 
 
 @pytest.mark.usefixtures("_aeon")

@@ -35,7 +35,7 @@ def test_units_levels_and_ranges_of_the_covariates_are_told(card):
     assert "| Stage (`stage`) | early, late |" in text
 
 
-def test_a_model_that_was_never_judged_says_so(card):
+def test_a_model_that_was_never_evaluated_says_so(card):
     assert "Not known. The study was not evaluated" in card_text(card)
 
 
@@ -65,3 +65,11 @@ def test_it_says_that_it_is_no_medical_device_and_what_the_interval_covers(card)
     assert "A risk is the mean over 400 draws" in of_draws
     assert "95 % credible interval" in of_draws
     assert "bootstrap" not in of_draws
+    assert "Risks have no interval" in card_text(card.model_copy(update={"n_refits": 0}))
+
+
+def test_what_becomes_of_missing_values_is_told_as_it_is(card):
+    assert "becomes the median" in card_text(card)
+    mice = card.model_copy(update={"classifier": {"missing": {"method": "mice", "n_imputations": 7}}})
+    assert "is drawn 7 times by chained equations" in card_text(mice)
+    assert "is taken as it is" in card_text(card.model_copy(update={"learner": "gradient-boosting"}))

@@ -1,24 +1,27 @@
-"""One model of all patients: what is in it, and that it is the recipe which cross-validation judged."""
+"""The final model of all patients: what is in it, and that it is the recipe which cross-validation evaluated."""
 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
 import pytest
 from ppgssl.data_schemas import schema_text
+from sklearn.base import clone
 
+from ppgssl.classifiers.factory import make_risk_model
 from ppgssl.classifiers.horseshoe import N_KEPT
-from ppgssl.classifiers.imputation import completed
-from ppgssl.classifiers.preparation import code_patients, standard_split
-from ppgssl.classifiers.regression import fit_regression
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.study import Missing
-from ppgssl.core.errors import ConfigError, EvaluationError
+from ppgssl.core.errors import ConfigError, EvaluationError, StoreError
 from ppgssl.core.provenance import read_run
-from ppgssl.core.seeds import derive_seed
+from ppgssl.features.columns import Columns
 from ppgssl.features.patient_table import FoldInputs
+from ppgssl.models.folder import load_model, save_model
+from ppgssl.models.refits import fit_refits, read_refits
 from ppgssl.stages.deploy.fit import fit_model
 from ppgssl.stages.deploy.predict import risks_of
 from ppgssl.stages.evaluate.evaluate import evaluate
@@ -26,6 +29,7 @@ from ppgssl.stages.pretrain import pretrain
 from ppgssl.store.leakage import FittedParts, hashed_patient
 from ppgssl.store.splits import Fold
 from tests.support.fitted_models import fit_hospital, hospital_data
+from tests.support.patient_tables import make_patients
 from tests.support.small_cohorts import make_ward, study_of
 
 
@@ -84,9 +88,8 @@ def test_it_is_the_fit_that_a_fold_of_all_patients_would_make(fitted):
     features = risks_of(model, data).table[model.card.columns.features]
     inputs = FoldInputs(everybody, data, model.folder, FittedParts("all"), {"ssl-all": features})
     table, columns = inputs.of(parse_arm("covariates+ssl-all"))
-    seed = derive_seed(data.study.seed, "inner folds", "all")
-    direct = fit_regression(table, data.y, table, columns, seed=seed)
-    np.testing.assert_allclose(risks_of(model, data).risks[0], direct.y_score, atol=1e-9)
+    direct = make_risk_model(parse_arm("covariates+ssl-all"), columns, data.study, fold="all").fit(table, data.y)
+    np.testing.assert_allclose(risks_of(model, data).risks[0], direct.predict_proba(table)[:, 1], atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +101,7 @@ def test_it_is_the_fit_that_a_fold_of_all_patients_would_make(fitted):
         "covariates+untrained:late",
         "vitals+untrained+pulse-wave",
         "covariates+untrained+pulse-wave:late",
+        "covariates+minirocket",
     ],
 )
 def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
@@ -120,26 +124,97 @@ def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
 def test_a_horseshoe_model_is_the_fit_of_a_fold_of_all_patients_but_for_the_draws_left_out(fitted, tmp_path, arm):
     data, _, of_ridge = fitted
     model = fit_model(data, arm, of_ridge.folder.parent / "out", tmp_path / "model")
-    table = risks_of(model, data).table
-    seed = derive_seed(data.study.seed, "inner folds", "all")
-    columns = model.card.columns.as_columns()
-    direct = fit_regression(table, data.y, table, columns, learner="horseshoe", seed=seed)
-    risks = risks_of(model, data).risks
+    found = risks_of(model, data)
+    risks = found.risks
+    direct = make_risk_model(parse_arm(arm), model.card.columns.as_columns(), data.study, fold="all")
+    direct.fit(found.table, data.y)
     assert (model.card.n_refits, model.card.n_draws, len(risks)) == (0, N_KEPT, 1 + N_KEPT)
     # Their mean is off from that of all draws by chance, within five standard errors of it.
-    assert (np.abs(risks[0] - direct.y_score) < 5 * risks[1:].std(axis=0) / np.sqrt(N_KEPT)).all()
-    np.testing.assert_allclose(risks[0], model.classifier.posterior.risks(_standardised(table, columns)).mean(axis=0))
-    assert model.card.references[-1].mean == pytest.approx(direct.training_score.mean())
-    low, high = risks_of(model, data).interval()
-    np.testing.assert_allclose(low, np.quantile(risks[1:], 0.025, axis=0))
-    np.testing.assert_allclose(high, np.quantile(risks[1:], 0.975, axis=0))
+    difference = np.abs(risks[0] - direct.predict_proba(found.table)[:, 1])
+    assert (difference < 5 * risks[1:].std(axis=0) / np.sqrt(N_KEPT)).all()
+    np.testing.assert_allclose(risks[0], direct.thinned().predict_proba(found.table)[:, 1], atol=1e-12)
+    assert model.card.references[-1].mean == pytest.approx(direct.oof_.mean())
+    low, high = found.interval()
+    np.testing.assert_allclose(low, np.minimum(np.quantile(risks[1:], 0.025, axis=0), risks[0]))
+    np.testing.assert_allclose(high, np.maximum(np.quantile(risks[1:], 0.975, axis=0), risks[0]))
 
 
-def _standardised(table, columns):
-    """What a learner gets of patients who are all there are."""
-    coded, _ = code_patients(table, table, columns)
-    complete = next(completed(coded, coded, Missing(), seed=0))
-    return standard_split(coded, np.zeros(len(table), dtype=int), coded, None, complete).X_out
+KINDS = [
+    "covariates",
+    "covariates+untrained:elastic-net",
+    "covariates:gradient-boosting",
+    "covariates:horseshoe",
+    "covariates+untrained:late",
+    "covariates+untrained:gradient-boosting:late",
+    "covariates+untrained:horseshoe:late",
+    "covariates+minirocket",
+    "network-random",
+]
+WITHOUT_INTERVAL = ("covariates+untrained:horseshoe:late", "network-random")
+NETWORK = {"n_epochs": 1, "freeze_epochs": 0, "n_models": 2}
+
+
+@pytest.mark.parametrize("method", ["median", "mice"])
+@pytest.mark.parametrize("arm", KINDS)
+def test_every_arm_is_the_same_after_it_was_saved_and_loaded(fitted, tmp_path, monkeypatch, arm, method):
+    """The model in memory, as it was before it went into the folder, against the one that is read from there."""
+    made = []
+
+    def keep_and_save(out, model, text, **more):
+        made.append(model)
+        return save_model(out, model, text, **more)
+
+    monkeypatch.setattr("ppgssl.stages.deploy.fit.save_model", keep_and_save)
+    folder = fitted[2].folder.parent
+    data = hospital_data(folder, network=NETWORK, missing={"method": method, "n_imputations": 2})
+    loaded = fit_model(data, arm, tmp_path / "out", tmp_path / "model", n_refits=3)
+    before = replace(made[0], folder=loaded.folder)
+    found, expected = risks_of(loaded, data), risks_of(before, data)
+    np.testing.assert_allclose(found.risks, expected.risks, rtol=0, atol=1e-12)
+    assert np.isfinite(found.risks).all()
+    assert loaded.card == before.card
+    is_horseshoe = parse_arm(arm).learner == "horseshoe" and not parse_arm(arm).is_late_fusion
+    n_others = 0 if arm in WITHOUT_INTERVAL else N_KEPT if is_horseshoe else 3
+    assert len(found.risks) == 1 + n_others
+    assert np.isnan(found.interval()[0]).all() == (arm in WITHOUT_INTERVAL) == (not loaded.card.has_interval)
+    assert not any(name.split("/")[1].encode() in _words(loaded.folder) for name in data.y.index)
+    with (loaded.folder / "classifier.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes([last[0] ^ 1]))
+    with pytest.raises(StoreError, match=r"classifier.safetensors is not the file that was written"):
+        load_model(loaded.folder)
+
+
+def _words(folder):
+    """Names and texts of a model, in which a patient's id would stand."""
+    return set(re.findall(rb"[A-Za-z0-9_]+", (folder / "model.json").read_bytes()))
+
+
+def test_refits_are_the_model_fitted_to_bootstrap_samples(fitted):
+    """Compact refits say what the refitted models say: also of levels and columns that a sample lacks."""
+    data = fitted[0]
+    for arm, missing in (("covariates", "median"), ("covariates+ssl-all:late", "median"), ("covariates", "mice")):
+        X, y, columns = make_patients(np.random.default_rng(3), 60, n_features=3, missing=0.2)
+        study = data.study.model_copy(update={"missing": Missing(method=missing, n_imputations=2)})
+        columns = columns if "+" in arm else Columns(columns.numeric, columns.categorical)
+        model = make_risk_model(parse_arm(arm), columns, study, fold="all").fit(X, y)
+        few = np.flatnonzero((X["ward"] != "A").to_numpy())
+        empty = np.flatnonzero(X["weight"].isna().to_numpy() | (np.arange(60) < 10))
+        samples = [np.arange(60), few, empty, np.random.default_rng(0).integers(0, 60, 60)]
+        refits = fit_refits(model, X, y, samples)
+        others = X.sample(40, random_state=1).assign(ward=["A", "B", "C", None] * 10)
+        X.loc[X.index[0], "ward"] = "a ward that nobody knew"
+        direct = np.array(
+            [clone(model).fit(X.iloc[rows], y.iloc[rows]).predict_proba(others)[:, 1] for rows in samples]
+        )
+        if missing == "median":
+            np.testing.assert_allclose(refits.risks(model, others), direct, atol=1e-9)
+        else:  # of all patients the imputations are the model's own, so the first refit is the model
+            np.testing.assert_allclose(refits.risks(model, others)[0], direct[0], atol=1e-9)
+        again = read_refits(refits.to_arrays(), refits.spec(), model)
+        np.testing.assert_array_equal(again.risks(model, others), refits.risks(model, others))
 
 
 @pytest.mark.parametrize("arm", ["covariates+ssl-all", "covariates+ssl-all:horseshoe"])
@@ -148,8 +223,8 @@ def test_the_same_study_makes_the_same_model(fitted, tmp_path, arm):
     model, again = (
         fit_model(data, arm, made.folder.parent / "out", tmp_path / name, n_refits=20) for name in ("model", "again")
     )
-    for name, values in model.classifier.arrays().items():
-        np.testing.assert_array_equal(again.classifier.arrays()[name], values)
+    for name, values in model.model.to_arrays().items():
+        np.testing.assert_array_equal(again.model.to_arrays()[name], values)
     assert again.card.model_copy(update={"created_utc": ""}) == model.card.model_copy(update={"created_utc": ""})
 
 
@@ -182,24 +257,19 @@ def test_normalisation_by_cohort_is_kept_as_its_constants(tmp_path):
     assert list(model.card.input.cohorts) == [data.labelled.cohort.name]
 
 
-def test_chained_equations_become_medians_and_the_card_says_so(tmp_path):
+def test_chained_equations_are_kept_and_the_card_says_so(tmp_path):
     data = hospital_data(tmp_path, missing={"method": "mice", "n_imputations": 2})
     model = fit_model(data, "covariates", tmp_path / "out", tmp_path / "model", n_refits=2)
-    assert any("chained equations" in note for note in model.card.notes)
+    table = risks_of(model, data).table
+    assert table["age"].isna().any()
+    direct = make_risk_model(parse_arm("covariates"), model.model.columns_, data.study, fold="all").fit(table, data.y)
+    np.testing.assert_allclose(risks_of(model, data).risks[0], direct.predict_proba(table)[:, 1], atol=1e-12)
+    assert "is drawn 2 times by chained equations" in (model.folder / "model_card.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("arm", "message"),
-    [
-        ("covariate", "unknown 'covariate' .did you mean 'covariates'"),
-        ("covariates:gradient-boosting", "plain numbers"),
-        ("covariates+ssl-all:horseshoe:late", "no draws of its own risk"),
-        ("network-ssl-all", "plain numbers"),
-    ],
-)
-def test_an_arm_that_cannot_be_is_refused_before_anything_is_trained(fitted, tmp_path, arm, message):
-    with pytest.raises(ConfigError, match=message):
-        fit_model(fitted[0], arm, tmp_path / "out", tmp_path / "model")
+def test_an_unknown_arm_is_refused_before_anything_is_trained(fitted, tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown 'covariate' .did you mean 'covariates'"):
+        fit_model(fitted[0], "covariate", tmp_path / "out", tmp_path / "model")
     assert not (tmp_path / "out").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -211,7 +212,7 @@ def test_a_cohort_without_the_devices_sqi_is_judged_by_ours_and_told(model, else
     }
     asked = model.card.model_copy(update={"cohort": training})
     found = predict(
-        type(model)(asked, model.classifier, model.precision, model.folder, model.fingerprint),
+        replace(model, card=asked),
         cohort_file=elsewhere / "cohort.yaml",
     )
     assert any("signal quality index of the device, which this cohort does not have" in one for one in found.warnings)

@@ -10,7 +10,7 @@ import pytest
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 
-from ppgssl.classifiers.regression import fit_regression
+from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.loading import load_study
 from ppgssl.core.config.study import Missing
@@ -133,10 +133,11 @@ def test_a_prediction_does_not_depend_on_who_else_is_tested(method):
         "missing": Missing(method=method, n_imputations=2),
         "seed": 1,
     }
-    together = fit_regression(table.loc[train], y[train], table.loc[test], **settings).y_score
+    model = RiskModel(**settings).fit(table.loc[train], y[train])
+    together = model.predict_proba(table.loc[test])[:, 1]
     others_changed = table.copy()
     others_changed.loc[test[1:]] = 50.0
-    alone = fit_regression(table.loc[train], y[train], others_changed.loc[test], **settings).y_score
+    alone = model.predict_proba(others_changed.loc[test])[:, 1]
     assert alone[0] == pytest.approx(together[0], abs=1e-9)
 
 

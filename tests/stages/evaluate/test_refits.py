@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from ppgssl.classifiers.regression import fit_regression
+from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.config.arms import DEFAULT_ARMS, parse_arm
 from ppgssl.core.config.study import Study
 from ppgssl.core.seeds import derive_seed
@@ -51,7 +51,8 @@ def test_the_apparent_performance_is_that_of_the_arm_fitted_to_all_patients(refi
     table, columns = FoldFitter(fold, data, out).inputs(parse_arm("covariates"))
     y = data.y.astype(int)
     seed = derive_seed(data.study.seed, "inner folds", fold.name)
-    risk = fit_regression(table, y, table, columns, missing=data.study.missing, seed=seed).y_score
+    model = RiskModel(columns=columns, missing=data.study.missing, seed=seed)
+    risk = model.fit(table, y).predict_proba(table)[:, 1]
     found = results.optimism[0]
     assert found.apparent == pytest.approx(roc_auc_score(y, risk), abs=1e-12)
     assert results.stability[0].risk == pytest.approx(sorted(risk), abs=1e-12)
@@ -61,8 +62,8 @@ def test_the_apparent_performance_is_that_of_the_arm_fitted_to_all_patients(refi
     gains = []
     for sample in counts:
         rows = np.repeat(np.arange(len(y)), sample.astype(int))
-        again = fit_regression(table.iloc[rows], y.iloc[rows], table, columns, missing=data.study.missing, seed=seed)
-        gains.append(roc_auc_score(y.iloc[rows], again.y_score[rows]) - roc_auc_score(y, again.y_score))
+        again = model.fit(table.iloc[rows], y.iloc[rows]).predict_proba(table)[:, 1]
+        gains.append(roc_auc_score(y.iloc[rows], again[rows]) - roc_auc_score(y, again))
     assert found.harrell.estimate == pytest.approx(found.apparent - np.mean(gains), abs=1e-12)
 
 
