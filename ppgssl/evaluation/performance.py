@@ -122,7 +122,7 @@ def estimate_performance(
         If the predictions do not fit together, or an AUROC is not defined.
     """
     aligned = align_predictions(predictions, arms)
-    settings = {"n_resamples": n_resamples, "seed": seed}
+    settings: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
     if operating_points is None:
         chosen = predictions.iloc[:0] if training is None else training
         points: Mapping[str, list[OperatingPoint]] = judge_operating_points(aligned, chosen, decisions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -45,7 +46,7 @@ class StudyPerformance:
     validation: ValidationSummary
     added_value: list[AddedValue]
     subgroups: list[Subgroup]
-    decision_references: list[DecisionCurve]
+    decision_references: dict[Literal["treat all", "treat none"], DecisionCurve]
 
 
 def study_performance(data: StudyData, found: FoldPredictions, sensitivity: Sensitivity | None) -> StudyPerformance:
@@ -57,7 +58,10 @@ def study_performance(data: StudyData, found: FoldPredictions, sensitivity: Sens
         If the predictions do not fit together, or an AUROC is not defined.
     """
     study, predictions = data.study, found.predictions
-    settings = {"n_resamples": study.validation.n_bootstrap, "seed": derive_seed(study.seed, "bootstrap")}
+    settings: dict[str, Any] = {
+        "n_resamples": study.validation.n_bootstrap,
+        "seed": derive_seed(study.seed, "bootstrap"),
+    }
     reached = estimate_performance(
         predictions,
         study.arms,
@@ -145,7 +149,7 @@ def _validation(
 
 
 def _added_value(
-    data: StudyData, predictions: pd.DataFrame, reached: Performance, settings: Mapping[str, int]
+    data: StudyData, predictions: pd.DataFrame, reached: Performance, settings: Mapping[str, Any]
 ) -> list[AddedValue]:
     """Of each SSL arm over the same without SSL features; net benefit at the study's risks or the prevalence.
 
@@ -153,9 +157,9 @@ def _added_value(
     """
     kinds = {False: "difference_to_clinical", True: "difference_to_hand_made"}
     differences = {
-        arm.name: pairs[arm.name]
+        arm.name: found[arm.name]
         for arm in data.study.arm_list
-        if arm.is_ssl and arm.name in (pairs := reached.discrimination.differences[kinds[arm.is_beside_hand_made]])
+        if arm.is_ssl and arm.name in (found := reached.discrimination.differences[kinds[arm.is_beside_hand_made]])
     }
     pairs = [(arm, difference.reference) for arm, difference in differences.items()]
     risks = sorted(set(data.study.decisions.risks)) or [round(float(data.y.mean()), 2)]
@@ -173,7 +177,7 @@ def _added_value(
     ]
 
 
-def _subgroups(data: StudyData, predictions: pd.DataFrame, settings: Mapping[str, int]) -> list[Subgroup]:
+def _subgroups(data: StudyData, predictions: pd.DataFrame, settings: Mapping[str, Any]) -> list[Subgroup]:
     """Of the arms that the question is about: covariates, SSL features, and both."""
     study = data.study
     wanted = [arm.name for arm in study.arm_list if not arm.is_network and not arm.is_control]
