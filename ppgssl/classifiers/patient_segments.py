@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 
 from ppgssl.core.errors import TrainingError
 from ppgssl.core.records import FloatArray, IntArray
-from ppgssl.selfsupervised.bank import SegmentBank
 
 
 @dataclass(frozen=True)
@@ -39,32 +38,6 @@ class PatientSegments:
         return PatientSegments(
             tuple(self.ids[row] for row in rows), self.y[list(rows)], [self.segments[row] for row in rows]
         )
-
-
-@dataclass(frozen=True)
-class SegmentTable:
-    """Patients with their segments: what a network gets in place of a table of columns.
-
-    Attributes
-    ----------
-    bank : SegmentBank
-        Segments of any patients.
-    patient_of_segment : array of str, shape (n_segments,)
-        Patient of each segment of the bank.
-    index : Index of str
-        The patients meant, in their order.
-    """
-
-    bank: SegmentBank = field(repr=False)
-    patient_of_segment: np.ndarray = field(repr=False)
-    index: pd.Index
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def select(self, patients: Sequence[str]) -> SegmentTable:
-        """The same segments, other patients meant."""
-        return replace(self, index=pd.Index(list(patients)))
 
 
 def collect(patient_of_segment: ArrayLike, patients: Sequence[str], y: FloatArray | None = None) -> PatientSegments:

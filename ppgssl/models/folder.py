@@ -25,12 +25,12 @@ from safetensors.numpy import load_file, save
 from ppgssl.classifiers.factory import AnyRiskModel, read_risk_model
 from ppgssl.classifiers.learner import Arrays
 from ppgssl.classifiers.network import NetworkRiskModel
-from ppgssl.classifiers.patient_segments import SegmentTable
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.errors import StoreError
 from ppgssl.core.provenance import file_sha256, versions, write_atomically
 from ppgssl.core.records import FloatArray
 from ppgssl.features.embeddings import embed
+from ppgssl.features.segment_table import SegmentTable
 from ppgssl.models.card import FORMAT, ModelCard
 from ppgssl.models.refits import Refits, read_refits
 from ppgssl.selfsupervised.bank import SegmentBank

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from ppgssl.classifiers.network import NetworkRiskModel, corrected_risk
-from ppgssl.classifiers.patient_segments import SegmentTable
 from ppgssl.core.config.pretraining import ResNet1dShape
 from ppgssl.core.config.study import Network
 from ppgssl.core.errors import StoreError, TrainingError
+from ppgssl.features.segment_table import SegmentTable
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders import make_encoder
 
@@ -215,10 +215,10 @@ def test_a_patient_without_a_segment_has_no_risk():
     bank, owner, y = make_study(12)
     model = fit(bank, owner, y, list(y.index), n_epochs=1)
     table = SegmentTable(bank, owner, y.index)
-    risks = model.predict_proba(table.select(["p003", "nobody"]))[:, 1]
+    risks = model.predict_proba(table.loc[["p003", "nobody"]])[:, 1]
     assert risks[0] == pytest.approx(predict(model, bank, owner, ["p003"])["p003"])
     assert np.isnan(risks[1])
-    assert np.isnan(model.predict_proba(table.select(["nobody"]))).all()
+    assert np.isnan(model.predict_proba(table.loc[["nobody"]])).all()
 
 
 def test_a_loss_that_is_not_finite_is_refused():

@@ -18,7 +18,6 @@ import pandas as pd
 from ppgssl.classifiers.factory import AnyRiskModel, make_risk_model
 from ppgssl.classifiers.learner import Arrays
 from ppgssl.classifiers.network import NetworkRiskModel
-from ppgssl.classifiers.patient_segments import SegmentTable
 from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.config.arms import Arm, parse_arm
 from ppgssl.core.config.cohort import Variable
@@ -30,7 +29,9 @@ from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.operating_points import sensitivity_threshold, youden_threshold
 from ppgssl.evaluation.refits import drawable_counts
 from ppgssl.features.columns import Columns
-from ppgssl.features.patient_table import check_feature_packages, fitted_kernels
+from ppgssl.features.fold_features import check_feature_packages, fitted_kernels
+from ppgssl.features.patient_table import clinical_variables, needs_signals
+from ppgssl.features.signal_summary import SIGNAL_QUANTITIES, signal_summary
 from ppgssl.models.card import Covariate, ModelCard, ModelColumns, Performance, Seen, Threshold, Usual
 from ppgssl.models.card_text import card_text
 from ppgssl.models.folder import FittedModel, check_embedding, load_model, save_model
@@ -39,7 +40,12 @@ from ppgssl.models.refits import N_REFITS, Refits, fit_refits
 from ppgssl.selfsupervised.encoder_io import load_encoder, save_encoder
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.input_description import InputDescription, describe_study_input, save_input_description
+from ppgssl.selfsupervised.input_description import (
+    InputDescription,
+    describe_study_input,
+    save_input_description,
+    segment_bank,
+)
 from ppgssl.selfsupervised.study_encoders import (
     EncoderJob,
     encoder_fingerprint,
@@ -49,18 +55,7 @@ from ppgssl.selfsupervised.study_encoders import (
     seen_segments,
     study_bank,
 )
-from ppgssl.stages.deploy.model_inputs import (
-    SIGNAL_QUANTITIES,
-    clinical_inputs,
-    known_as,
-    model_bank,
-    model_segments,
-    model_table,
-    needs_signals,
-    signal_summary,
-    signal_vitals,
-    without_paths,
-)
+from ppgssl.stages.deploy.model_inputs import arm_table, known_as, without_paths
 from ppgssl.stages.pretrain import train_encoders
 from ppgssl.store.assembly import patient_key
 from ppgssl.store.linked_patients import linked_patients
@@ -226,32 +221,20 @@ def _fit(
     progress: Progress | None,
 ) -> _Fitted:
     """The model of all labelled patients with its refits."""
-    signals = signal_summary(data)
-    everybody = Fold(0, 0, train=tuple(data.y.index), test=())
     kernels = None
     if "minirocket" in arm.feature_sets:
-        kernels, _ = fitted_kernels(data, everybody.train, model_bank(data, described), place="all")
-    table = model_table(arm, data, described, encoder, signals, kernels)
-    seen: pd.DataFrame | SegmentTable = model_segments(data, described) if arm.is_network else table
-    model = make_risk_model(arm, _columns(data, arm, table), data.study, fold="all", encoder=encoder)
-    model = model.fit(seen, data.y).thinned()
+        bank = segment_bank(data.segments, described)
+        kernels, _ = fitted_kernels(data, data.of_patients(list(data.y.index)), bank, place="all")
+    arm_rows = arm_table(arm, data.study, data.clinical.variables, described, encoder, kernels)
+    rows = arm_rows.transform(data)
+    table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(index=rows.index)
+    model = make_risk_model(arm, arm_rows.columns(table), data.study, fold="all", encoder=encoder)
+    model = model.fit(rows, data.y).thinned()
     refits = None
     if isinstance(model, RiskModel) and arm.learner in N_REFITS:
         n_refits = N_REFITS[arm.learner] if n_refits is None else n_refits
         refits = fit_refits(model, table, data.y, _samples(data, n_refits), progress)
-    return _Fitted(model, refits, kernels.to_arrays() if kernels else {}, table, signals)
-
-
-def _columns(data: StudyData, arm: Arm, table: pd.DataFrame) -> Columns:
-    """Clinical columns by their kind; all others are numbers from signals."""
-    clinical = [*clinical_inputs(arm, data.study), *signal_vitals(arm, data.study)]
-    kinds = {name: variable.kind for name, variable in data.clinical.variables.items()}
-    numeric = tuple(name for name in table.columns if name in clinical and kinds.get(name, "numeric") == "numeric")
-    return Columns(
-        numeric=numeric,
-        categorical=tuple(name for name in table.columns if name in clinical and name not in numeric),
-        features=tuple(name for name in table.columns if name not in clinical),
-    )
+    return _Fitted(model, refits, kernels.to_arrays() if kernels else {}, table, signal_summary(data))
 
 
 def _samples(data: StudyData, n_refits: int) -> Sequence[np.ndarray]:
@@ -313,7 +296,8 @@ def _card(
         classifier=spec,
         refits=fitted.refits.spec() if fitted.refits else [],
         covariates=[
-            _covariate(name, data.clinical.variables[name], fitted.table[name]) for name in clinical_inputs(arm, study)
+            _covariate(name, data.clinical.variables[name], fitted.table[name])
+            for name in clinical_variables(arm, study)
         ],
         n_refits=len(fitted.refits) if fitted.refits else 0,
         n_draws=fitted.model.n_draws_,
@@ -385,7 +369,7 @@ def _usual(signals: pd.DataFrame) -> Usual:
 
 def _references(arm: Arm, data: StudyData, fitted: _Fitted) -> list[Reference]:
     found = []
-    for name in clinical_inputs(arm, data.study):
+    for name in clinical_variables(arm, data.study):
         variable, values = data.clinical.variables[name], fitted.table[name]
         label = variable.label or name
         if variable.kind == "numeric":

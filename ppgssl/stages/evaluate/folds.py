@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -15,7 +16,6 @@ from joblib import Parallel, delayed
 from pydantic import TypeAdapter
 
 from ppgssl.classifiers.factory import make_risk_model
-from ppgssl.classifiers.patient_segments import SegmentTable
 from ppgssl.classifiers.risk_model import check_learners
 from ppgssl.core.config.arms import Arm
 from ppgssl.core.config.study import Study
@@ -24,7 +24,7 @@ from ppgssl.core.provenance import write_atomically
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.data import LeakageCheck
 from ppgssl.features.columns import Columns
-from ppgssl.features.patient_table import FoldInputs, check_feature_packages, common_features
+from ppgssl.features.fold_features import FoldFeatures, check_feature_packages, common_features
 from ppgssl.selfsupervised.workers import worker_count
 from ppgssl.store.leakage import FittedParts, merge_checks
 from ppgssl.store.splits import Fold
@@ -180,7 +180,7 @@ class FoldFitter:
     out
         The study's folder, where its encoders lie.
     known
-        Features that are the same in all folds, see :func:`ppgssl.features.patient_table.common_features`.
+        Features that are the same in all folds, see :func:`ppgssl.features.fold_features.common_features`.
 
     Attributes
     ----------
@@ -193,11 +193,14 @@ class FoldFitter:
     ) -> None:
         self.fold, self.data = fold, data
         self.parts = FittedParts(fold.name, data.shared_signals)
-        self._inputs = FoldInputs(fold, data, out, self.parts, known)
+        self.features = FoldFeatures(fold, data, out, self.parts, known)
 
     def inputs(self, arm: Arm) -> tuple[pd.DataFrame, Columns]:
         """What a regression arm sees: a row for each patient analysed, and what the columns are."""
-        return self._inputs.of(arm)
+        table = self.features.arm_table(arm)
+        rows = table.transform(self.data)
+        assert isinstance(rows, pd.DataFrame)  # of a network it would be segments
+        return rows, table.columns(rows)
 
     def fit(self, arm: Arm) -> FoldPredictions:
         """Predictions of one arm for test patients, and out-of-fold predictions for training patients.
@@ -211,7 +214,7 @@ class FoldFitter:
         """
         started = time.perf_counter()
         try:
-            fitted = self._network(arm) if arm.is_network else self._regression(arm)
+            fitted = self._fit(arm)
         except EvaluationError as error:
             raise EvaluationError(f"arm {arm.name!r}, {self.fold.name}: {error}") from None
         seconds = time.perf_counter() - started
@@ -234,26 +237,16 @@ class FoldFitter:
             }
         ).astype({"n_features": "Int64"})
 
-    def _regression(self, arm: Arm) -> _Fitted:
-        table, columns = self._inputs.of(arm)
-        train, test = table.loc[list(self.fold.train)], table.loc[list(self.fold.test)]
-        self.parts.record("Regression models", train.index)
+    def _fit(self, arm: Arm) -> _Fitted:
+        table = self.features.arm_table(arm)
+        rows = table.transform(self.data)
+        train, test = rows.loc[list(self.fold.train)], rows.loc[list(self.fold.test)]
+        self.parts.record("Networks" if arm.is_network else "Regression models", train.index)
         self.parts.check(self.fold.test)
-        model = make_risk_model(arm, columns, self.data.study, fold=self.fold.name)
+        columns = table.columns(rows) if isinstance(rows, pd.DataFrame) else None
+        encoder = self.features.encoder(arm.encoder) if arm.is_network and arm.encoder else None
+        model: Any = make_risk_model(arm, columns, self.data.study, fold=self.fold.name, encoder=encoder)
         model.fit(train, self.data.y.loc[train.index])
-        training = pd.Series(model.oof_, index=train.index)
+        # Patients to whom every network of several was fitted have none.
+        training = pd.Series(model.oof_, index=train.index).dropna()
         return _Fitted(model.predict_proba(test)[:, 1], training, model.n_columns_, "; ".join(model.notes_))
-
-    def _network(self, arm: Arm) -> _Fitted:
-        assert arm.encoder is not None  # every network arm names where its first weights come from
-        inputs = self._inputs
-        self.parts.record("Networks", inputs.patients[inputs.training_segments()])
-        self.parts.check(self.fold.test)
-        segments = SegmentTable(inputs.bank, inputs.patients, pd.Index(self.fold.train))
-        encoder = inputs.encoder(arm.encoder)
-        model = make_risk_model(arm, None, self.data.study, fold=self.fold.name, encoder=encoder)
-        model.fit(segments, self.data.y.loc[segments.index])
-        test = model.predict_proba(segments.select(self.fold.test))[:, 1]
-        # Patients to whom every network was fitted have none.
-        training = pd.Series(model.oof_, index=segments.index).dropna().sort_index()
-        return _Fitted(test, training)
