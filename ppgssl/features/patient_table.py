@@ -22,7 +22,8 @@ from ppgssl.features.summaries import Represent, summarise
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import load_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.study_encoders import initial_encoder, job_for, patients_seen, study_bank
+from ppgssl.selfsupervised.input_description import describe_study_input, study_bank
+from ppgssl.selfsupervised.study_encoders import initial_encoder, job_for, patients_seen
 from ppgssl.store.leakage import FittedParts
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
@@ -91,7 +92,7 @@ class FoldInputs:
         is_training = ~self.data.of_patients([*self.fold.test, *self.fold.kin])
         if self.data.study.inputs.normalisation == "cohort":
             self.parts.record("Normalisation of segments", self.patients[is_training])
-        return study_bank(self.data, is_training)
+        return study_bank(self.data, describe_study_input(self.data, is_training))
 
     # --- clinical input ---
 

@@ -172,7 +172,6 @@ class _Run:
         self.objective = _seeded_objective(self.bank.n_channels, settings, fs_hz=fs_hz, seed=seed)
         self.objective.draw(1, self.bank.length, torch.Generator())  # refuses masks that do not fit, before any work
         self.held_out = spread_out(data.held_out(settings), MAX_SEGMENTS)
-        self.bank.keep(self.held_out)
         self.sampler = data.sampler(settings, seed=seed)
         self.generator = torch.Generator(self.bank.device).manual_seed(seed + 1)
         loss = TrainingLoss(self.objective.to(fabric.device))

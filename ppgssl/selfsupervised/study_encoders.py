@@ -16,11 +16,8 @@ from ppgssl.core.errors import StaleInputError, TrainingError
 from ppgssl.core.provenance import fingerprint, read_run
 from ppgssl.core.records import BoolArray
 from ppgssl.core.seeds import derive_seed
-from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.streamed_bank import make_bank
-from ppgssl.signals.normalisation import normalise
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
@@ -93,30 +90,6 @@ def seen_segments(job: EncoderJob, data: StudyData) -> BoolArray:
     return seen if job.fold is None else seen & ~data.of_patients(job.fold.unseen)
 
 
-def study_bank(data: StudyData, is_training: BoolArray) -> SegmentBank:
-    """The study's segments, normalised by constants that training segments alone decide."""
-    inputs, segments = data.study.inputs, data.segments
-    cohort = segments.table["cohort"].astype("category").cat.codes.to_numpy()
-    affine = normalise(
-        inputs.normalisation,
-        moments=lambda: segments.moments,
-        baseline=segments.baseline,
-        is_present=segments.is_present,
-        cohort=cohort,
-        is_training=is_training,
-        fixed=inputs.fixed,
-        channels=[channel.name for channel in inputs.channels],
-    )
-    return make_bank(
-        segments.samples,
-        segments.table["start"].to_numpy(),
-        segments.length,
-        affine.offset,
-        affine.scale,
-        samples_sha256=segments.samples_sha256,
-    )
-
-
 def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str]:
     """Patients, a share of each cohort, on whom the pretraining loss is judged and never trained."""
     rng = np.random.default_rng(seed)
@@ -134,7 +107,8 @@ def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str
 
 def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
     """Hash of all that decides an encoder's weights: signals, not what the clinical table says of their patients."""
-    seen = data.segments.table.loc[seen_segments(job, data), ["patient", "recording_id", "start"]]
+    seen = data.segments.table.assign(start=data.segments.start)
+    seen = seen.loc[seen_segments(job, data), ["patient", "recording_id", "start"]]
     return fingerprint(
         {
             "encoder": job.encoder,

@@ -14,7 +14,7 @@ from ppgssl.core.config.pretraining import Pretraining, TwoViewsOptions
 from ppgssl.core.errors import TrainingError
 from ppgssl.core.records import IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.sampling import EpochSampler, Locality, PairSampler
+from ppgssl.selfsupervised.sampling import EpochSampler, PairSampler
 from ppgssl.selfsupervised.validation import MAX_SEGMENTS
 
 _CHECK_AT_ONCE = 4096
@@ -43,10 +43,10 @@ class TrainingData:
 
     def sampler(self, settings: Pretraining, *, seed: int) -> EpochSampler | PairSampler:
         """What gives the segments, or pairs, of each step."""
-        train, options, locality = torch.from_numpy(self.train), pair_options(settings), self.bank.locality
+        train, options = torch.from_numpy(self.train), pair_options(settings)
         if options is None:
-            return EpochSampler(train, settings.batch_size, seed=seed, locality=locality)
-        return self._pairs(train, settings.batch_size, options.name, options.min_segments, seed, locality)
+            return EpochSampler(train, settings.batch_size, seed=seed)
+        return self._pairs(train, settings.batch_size, options.name, options.min_segments, seed)
 
     def held_out(self, settings: Pretraining) -> Tensor:
         """What every evaluation judges by: numbers of segments, shape (n,), or of pairs, shape (n, 2).
@@ -61,16 +61,14 @@ class TrainingData:
             return validation
         n = _n_pairs(len(validation), settings.batch_size)
         try:
-            return self._pairs(validation, n, options.name, 2, _HELD_OUT_SEED, None).draw()
+            return self._pairs(validation, n, options.name, 2, _HELD_OUT_SEED).draw()
         except TrainingError as error:
             raise TrainingError(
                 f"`pretraining.objective: {options.name}` is judged by pairs of segments of held-out patients: {error} "
                 "These are held out to judge the loss: raising `pretraining.validation_fraction` may help, too."
             ) from None
 
-    def _pairs(
-        self, index: Tensor, batch_size: int, objective: str, min_segments: int, seed: int, locality: Locality | None
-    ) -> PairSampler:
+    def _pairs(self, index: Tensor, batch_size: int, objective: str, min_segments: int, seed: int) -> PairSampler:
         patients, recordings = self._whose(objective)
         return PairSampler(
             index,
@@ -81,7 +79,6 @@ class TrainingData:
             length=self.bank.length,
             min_segments=min_segments,
             seed=seed,
-            locality=locality,
         )
 
     def _whose(self, objective: str) -> tuple[IntArray, IntArray]:

@@ -26,7 +26,7 @@ from ppgssl.selfsupervised.distributed import Team as Team
 from ppgssl.selfsupervised.distributed import is_first_process as is_first_process
 from ppgssl.selfsupervised.effort import Progress as StepProgress
 from ppgssl.selfsupervised.effort import Standing
-from ppgssl.selfsupervised.input_description import describe_study_input, save_input_description
+from ppgssl.selfsupervised.input_description import describe_study_input, save_input_description, study_bank
 from ppgssl.selfsupervised.loop import pretrain as train_encoder
 from ppgssl.selfsupervised.pretraining_result import PretrainingResult
 from ppgssl.selfsupervised.processes import work_together
@@ -37,7 +37,6 @@ from ppgssl.selfsupervised.study_encoders import (
     held_out_patients,
     initial_seed,
     seen_segments,
-    study_bank,
 )
 from ppgssl.selfsupervised.study_encoders import encoder_warnings as encoder_warnings
 from ppgssl.selfsupervised.workers import threads_of, worker_count
@@ -136,11 +135,10 @@ def train_encoders(
 
 def _train_in_team(to_do: Sequence[tuple[EncoderJob, StudyData]], team: Team, board: _Board) -> None:
     n_threads = threads_of(team.devices)
-    shared = [(job, data.sharing(team.devices)) for job, data in to_do]
     if n_processes_started(os.environ) is None:
-        work_together(_train_in_turn, (shared, n_threads, team), n=team.devices, report=board)
+        work_together(_train_in_turn, (to_do, n_threads, team), n=team.devices, report=board)
     else:
-        _train_in_turn(board, team.is_stopped, shared, n_threads, team)
+        _train_in_turn(board, team.is_stopped, to_do, n_threads, team)
 
 
 def _train_in_turn(
@@ -164,8 +162,7 @@ def _train_side_by_side(
         run = delayed(_pretrain_one)
         try:
             Parallel(n_jobs=n_workers)(
-                run(job, data.sharing(n_workers), n_threads, _Sender(number, job.name, queue))
-                for number, (job, data) in enumerate(to_do)
+                run(job, data, n_threads, _Sender(number, job.name, queue)) for number, (job, data) in enumerate(to_do)
             )
         finally:
             with suppress(*_QUEUE_GONE):
@@ -179,10 +176,10 @@ def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Step
     seen = seen_segments(job, data)
     seed = derive_seed(data.study.seed, "held-out patients", job.fold.name if job.fold else "all")
     is_held_out = data.of_patients(sorted(held_out_patients(data, seen, seed=seed)))
-    bank = study_bank(data, seen & ~is_held_out)
+    description = describe_study_input(data, seen & ~is_held_out)
     job.folder.mkdir(parents=True, exist_ok=True)
     result = train_encoder(
-        bank,
+        study_bank(data, description),
         _index(seen & ~is_held_out),
         _index(seen & is_held_out),
         data.study.pretraining,
@@ -195,7 +192,7 @@ def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Step
         team=team,
     )
     if is_first_process():
-        save_input_description(job.folder, describe_study_input(data, bank))
+        save_input_description(job.folder, description)
         _record(job, data, seen, result, watch)
 
 

@@ -19,9 +19,7 @@ from ppgssl.features.summaries import summarise
 from ppgssl.models.card import ModelCard
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.input_description import InputDescription
-from ppgssl.selfsupervised.streamed_bank import make_bank
-from ppgssl.selfsupervised.study_encoders import study_bank
+from ppgssl.selfsupervised.input_description import InputDescription, prepare
 from ppgssl.store.assembly import StudySegments, assemble, patient_key
 from ppgssl.store.leakage import hashed_patient
 from ppgssl.store.linked_patients import shared_signals
@@ -84,7 +82,7 @@ def model_table(
     # In the order in which an arm of a study has them: SpO2, then heart rate.
     parts += [signals[name] for name in signal_vitals(arm, data.study)]
     if arm.feature_sets:
-        bank = model_bank(data, described)
+        bank = prepare(data.segments, described)
         parts += [_features(name, data, described, encoder, bank) for name in arm.feature_sets]
     return pd.concat(parts, axis=1).reindex(data.y.index)
 
@@ -112,26 +110,6 @@ def _features(
         is_fitting=np.zeros(len(index), dtype=bool),
     )
     return pd.DataFrame(summary.means, index=known, columns=columns)
-
-
-def model_bank(data: StudyData, described: InputDescription) -> SegmentBank:
-    """Segments as the model takes them; the constants of normalisation ``cohort`` are those it was fitted with."""
-    segments = data.segments
-    if described.normalisation != "cohort":
-        return study_bank(data, np.ones(len(segments.table), dtype=bool))
-    constants = next(iter(described.cohorts.values()))  # of the labelled cohort
-    offset, scale = (
-        np.where(segments.is_present, np.array(values, dtype=np.float32), absent).astype(np.float32)
-        for values, absent in ((constants.offset, 0.0), (constants.scale, 1.0))
-    )
-    return make_bank(
-        segments.samples,
-        segments.table["start"].to_numpy(),
-        segments.length,
-        offset,
-        scale,
-        samples_sha256=segments.samples_sha256,
-    )
 
 
 def signal_summary(data: StudyData) -> pd.DataFrame:
@@ -325,9 +303,7 @@ def _with_level(segments: StudySegments, described: InputDescription) -> StudySe
     verdicts["accepted"] &= ~is_lost
     # Of the defects that a segment may have, this is the nearest: its level is missing.
     verdicts["defect"] = verdicts["defect"].mask(is_lost, "gap")
-    kept = np.flatnonzero(~is_bad)
-    table = segments.table.iloc[kept].reset_index(drop=True)
-    return replace(segments, table=table, baseline=segments.baseline[kept], verdicts=verdicts)
+    return replace(segments.only(~is_bad), verdicts=verdicts)
 
 
 def site_covariates(store: CohortStore, card: ModelCard, patients: Sequence[str]) -> pd.DataFrame:
