@@ -24,7 +24,7 @@ class RandomKernels:
     transform: Any = field(repr=False)
 
     def __call__(self, segments: FloatArray) -> FloatArray:
-        """Shares of positive values in 0..1, shape (n_segments, n_kernels rounded down to a multiple of 84).
+        """Proportions of positive values in 0..1, shape (n_segments, n_kernels rounded down to a multiple of 84).
 
         Parameters
         ----------
@@ -35,7 +35,7 @@ class RandomKernels:
 
 
 def fit_random_kernels(segments: FloatArray, *, n_kernels: int = N_KERNELS, seed: int) -> RandomKernels:
-    """MiniRocket [1]_: convolutions of length 9 at many dilations, each summed up by the share of values over a bias.
+    """MiniRocket [1]_: convolutions of length 9 at many dilations, each summed up by the values over a bias.
 
     The kernels are fixed; the biases are quantiles of what the kernels make of training segments, and which channels a
     kernel joins is drawn at random.

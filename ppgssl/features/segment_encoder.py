@@ -62,7 +62,7 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
     description : InputDescription
         Channels and their order, sampling rate, length of a segment, normalisation.
     fs_hz : float or None
-        Sampling rate of what is given, in Hz, any that is over twice the pass band; where ``transform`` is not told it.
+        Sampling rate of what is given, in Hz, any that is over twice the pass band; used where a call does not give it.
     cohort : str or None
         Under normalisation ``cohort``, whose constants are used; the labelled cohort's by default.
 

@@ -21,11 +21,11 @@ from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.checkpoints import remove_checkpoints
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE, load_encoder, read_model, save_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.energy import Energy
 from ppgssl.selfsupervised.objectives.base import Objective
 from ppgssl.selfsupervised.objectives.contrastive_masked_autoencoder import ContrastiveMaskedAutoencoder
 from ppgssl.selfsupervised.objectives.reconstruction import ReconstructionObjective
-from ppgssl.selfsupervised.validation import Judgement, spread_out
+from ppgssl.selfsupervised.resource_use import Energy
+from ppgssl.selfsupervised.validation import Evaluation, spread_out
 
 EXAMPLES_FILE = "examples.safetensors"
 N_EXAMPLES = 6
@@ -46,7 +46,7 @@ class HistoryRow:
     train_loss : float or None
         Mean over the steps since the last evaluation; None before the first step.
     validation_loss, score, effective_rank, dead_fraction, is_collapsed, warning
-        On held-out patients; see :class:`~ppgssl.selfsupervised.validation.Judgement` and
+        On held-out patients; see :class:`~ppgssl.selfsupervised.validation.Evaluation` and
         :class:`~ppgssl.selfsupervised.health.Health`.
     """
 
@@ -60,22 +60,22 @@ class HistoryRow:
     warning: str = ""
 
     @classmethod
-    def of(cls, step: int, train_loss: float | None, judgement: Judgement) -> HistoryRow:
-        return cls(step, train_loss, judgement.loss, judgement.score, **asdict(judgement.health))
+    def of(cls, step: int, train_loss: float | None, found: Evaluation) -> HistoryRow:
+        return cls(step, train_loss, found.loss, found.score, **asdict(found.health))
 
 
 def warnings_of(history: Sequence[HistoryRow]) -> tuple[str, ...]:
-    """What evaluations found wrong, a line for each stretch of the training; untrained weights are nobody's concern.
+    """What evaluations found wrong, a line for each interval of the training; untrained weights are nobody's concern.
 
     Unless these are kept: where the loss of held-out patients never fell below theirs, that comes first.
     """
-    stretches = [
+    intervals = [
         list(rows)
         for is_wrong, rows in groupby(history, key=lambda row: bool(row.warning) and row.step > 0)
         if is_wrong
     ]
     unlearnt = (_UNLEARNT,) if len(history) > 1 and _best(history).step == 0 else ()
-    return (*unlearnt, *(f"steps {rows[0].step} to {rows[-1].step}: {rows[-1].warning}" for rows in stretches))
+    return (*unlearnt, *(f"steps {rows[0].step} to {rows[-1].step}: {rows[-1].warning}" for rows in intervals))
 
 
 def _best(history: Sequence[HistoryRow]) -> HistoryRow:
@@ -117,7 +117,7 @@ class PretrainingResult:
     score_name, score, effective_rank, is_collapsed
         Of these weights, on held-out patients.
     seconds : float
-        Training time, all sittings together.
+        Training time, all sessions together.
     energy : Energy
         Likewise.
     device : str
@@ -194,7 +194,7 @@ def save_result(folder: Path, made_of: str, result: PretrainingResult, record: M
         Fingerprint of the run.
     result : PretrainingResult
     record : mapping, optional
-        What else the model's card should tell: JSON values.
+        What else the model's card should hold: JSON values.
 
     Raises
     ------
@@ -240,7 +240,7 @@ def load_result(folder: Path) -> PretrainingResult:
         facts = {name: card[name] for name in _FACTS}
         facts |= {"energy": Energy(**card["energy"]), "warnings": tuple(card["warnings"])}
     except (KeyError, TypeError):
-        raise StoreError(f"{folder / MODEL_FILE} does not tell how the encoder was pretrained") from None
+        raise StoreError(f"{folder / MODEL_FILE} does not describe how the encoder was pretrained") from None
     return PretrainingResult(load_encoder(folder), history, _load_examples(folder, card), **facts)
 
 
@@ -264,7 +264,7 @@ def _load_examples(folder: Path, card: Mapping[str, object]) -> Examples | None:
         return None
     path = folder / EXAMPLES_FILE
     if not path.is_file() or file_sha256(path) != card.get("examples_sha256"):
-        raise StoreError(f"{path} is missing or not what was written beside {MODEL_FILE}: pretrain the encoder again")
+        raise StoreError(f"{path} is missing or not what was written with {MODEL_FILE}: pretrain the encoder again")
     try:
         return Examples(**load_file(path))
     except (SafetensorError, TypeError) as error:

@@ -40,7 +40,7 @@ class EncoderJob:
     folder : Path
         Where it is kept.
     is_transductive : bool
-        True where it may see test patients, on the user's word.
+        True where it may see test patients, at the user's wish.
     """
 
     encoder: str
@@ -91,7 +91,7 @@ def seen_segments(job: EncoderJob, data: StudyData) -> BoolArray:
 
 
 def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str]:
-    """Patients, a share of each cohort, on whom the pretraining loss is judged and never trained."""
+    """Patients, a proportion of each cohort, on whom the pretraining loss is evaluated and never trained."""
     rng = np.random.default_rng(seed)
     table = data.segments.table[seen]
     held_out: set[str] = set()
@@ -101,7 +101,7 @@ def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str
         if n_held < len(names):
             held_out |= set(rng.choice(names, n_held, replace=False))
     if not held_out:
-        raise TrainingError("pretraining needs at least two patients in a cohort: one is held out to judge the loss")
+        raise TrainingError("pretraining needs at least two patients in a cohort: one is held out to evaluate the loss")
     return held_out
 
 
@@ -128,12 +128,12 @@ def patients_seen(job: EncoderJob) -> list[str]:
     Raises
     ------
     StaleInputError
-        If the encoder does not say whom it has seen: then nobody can be tested on it.
+        If the encoder does not record whom it has seen: then nobody can be tested on it.
     """
     patients = (read_run(job.folder) or {}).get("patients_sha256")
     if not patients:
         raise StaleInputError(
-            f"{job.folder} does not say which patients the encoder {job.name} has seen: delete that folder and run "
+            f"{job.folder} does not record which patients the encoder {job.name} has seen: delete that folder and run "
             "`ppgssl pretrain STUDY.yaml` again"
         )
     return list(patients)
@@ -151,7 +151,7 @@ def initial_encoder(data: StudyData, fold: Fold) -> EncoderNetwork:
 
 
 def encoder_warnings(jobs: Sequence[EncoderJob]) -> list[str]:
-    """What the records of encoders say went wrong with them or otherwise than asked for, the encoder named first."""
+    """What went wrong with encoders or otherwise than asked for, from their records; the encoder is named first."""
     records = [(job.name, read_run(job.folder) or {}) for job in jobs]
     return [
         f"{name}: {warning}"

@@ -24,12 +24,11 @@ from ppgssl.core.seeds import derive_seed
 from ppgssl.selfsupervised.distributed import ALONE, n_processes_started
 from ppgssl.selfsupervised.distributed import Team as Team
 from ppgssl.selfsupervised.distributed import is_first_process as is_first_process
-from ppgssl.selfsupervised.effort import Progress as StepProgress
-from ppgssl.selfsupervised.effort import Standing
 from ppgssl.selfsupervised.input_description import describe_study_input, save_input_description, study_bank
 from ppgssl.selfsupervised.loop import pretrain as train_encoder
 from ppgssl.selfsupervised.pretraining_result import PretrainingResult
 from ppgssl.selfsupervised.processes import work_together
+from ppgssl.selfsupervised.resource_use import StepProgress
 from ppgssl.selfsupervised.study_encoders import (
     EncoderJob,
     encoder_fingerprint,
@@ -52,7 +51,7 @@ Progress = Callable[[int, int, str], None]
 
 
 # Called with the number and the name of an encoder, and how it stands.
-Report = Callable[[int, str, Standing], None]
+Report = Callable[[int, str, StepProgress], None]
 
 
 def pretrain(
@@ -170,7 +169,9 @@ def _train_side_by_side(
             drain.join()
 
 
-def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: StepProgress, team: Team = ALONE) -> None:
+def _pretrain_one(
+    job: EncoderJob, data: StudyData, n_threads: int, report: Callable[[StepProgress], None], team: Team = ALONE
+) -> None:
     torch.set_num_threads(n_threads)
     watch = Stopwatch()
     seen = seen_segments(job, data)
@@ -232,11 +233,11 @@ class _Board:
         self.n_steps, self.progress = n_steps, progress
         self.steps: dict[int, int] = {}
 
-    def __call__(self, number: int, name: str, standing: Standing) -> None:
-        self.steps[number] = standing.step
+    def __call__(self, number: int, name: str, step: StepProgress) -> None:
+        self.steps[number] = step.step
         if self.progress:
-            text = f"{name}: loss {standing.train_loss:.3f}, held-out {standing.validation_loss:.3f}"
-            warning = f", {standing.warning}" if standing.warning else ""
+            text = f"{name}: loss {step.train_loss:.3f}, held-out {step.validation_loss:.3f}"
+            warning = f", {step.warning}" if step.warning else ""
             self.progress(sum(self.steps.values()), self.n_steps, text + warning)
 
 
@@ -248,8 +249,8 @@ class _Sender:
     name: str
     queue: Any
 
-    def __call__(self, standing: Standing) -> None:
-        self.queue.put((self.number, self.name, standing))
+    def __call__(self, step: StepProgress) -> None:
+        self.queue.put((self.number, self.name, step))
 
 
 def _drain(queue: Queue[Any], board: _Board) -> None:

@@ -50,12 +50,15 @@ class SamplesFile:
         """
         n_channels = self.shape[0]
         segments = np.empty((len(starts), n_channels, length), dtype=np.float32)
+        held = np.empty((length, n_channels), dtype="<f4")
         try:
             with self.path.open("rb", buffering=0) as file:
                 for row in np.argsort(starts, kind="stable"):  # forwards through the file
-                    held = os.pread(file.fileno(), 4 * n_channels * length, 4 * n_channels * int(starts[row]))
-                    segments[row] = np.frombuffer(held, dtype="<f4").reshape(length, n_channels).T
-        except (OSError, ValueError) as error:
+                    file.seek(4 * n_channels * int(starts[row]))
+                    if file.readinto(held.data) != held.nbytes:
+                        raise OSError("it is shorter than it was")
+                    segments[row] = held.T
+        except OSError as error:
             raise StoreError(
                 f"cannot read the study's samples in {self.path}: {error}. Run the same command again"
             ) from None
@@ -63,7 +66,7 @@ class SamplesFile:
 
 
 def write_samples(path: Path, shape: tuple[int, int], parts: Iterable[tuple[int, FloatArray]]) -> SamplesFile:
-    """Write samples into a file, whole or not at all; a whole one that is there is used, other ones beside it go.
+    """Write samples into a file, whole or not at all; a whole one that is there is used, and others there go.
 
     Parameters
     ----------

@@ -10,7 +10,6 @@ from ppgssl.core.config.pretraining import ResNet1dShape
 from ppgssl.core.errors import StoreError
 from ppgssl.selfsupervised.encoder_io import save_encoder
 from ppgssl.selfsupervised.encoders import make_encoder
-from ppgssl.selfsupervised.energy import Energy
 from ppgssl.selfsupervised.pretraining_result import (
     Examples,
     HistoryRow,
@@ -20,6 +19,7 @@ from ppgssl.selfsupervised.pretraining_result import (
     save_result,
     warnings_of,
 )
+from ppgssl.selfsupervised.resource_use import Energy
 
 
 @pytest.fixture

@@ -102,11 +102,11 @@ def test_parts_of_a_batch_with_their_draws_are_batches(name, options):
 
 
 @every_case
-def test_the_judgement_of_a_batch_has_its_loss_and_a_score_where_there_is_a_name_for_it(name, options):
+def test_the_evaluation_of_a_batch_has_its_loss_and_a_score_where_there_is_a_name_for_it(name, options):
     objective = make_task(name, **options).eval()
     batch, draws = make_batch(objective), objective.draw(8, 200, generator())
     with torch.inference_mode():
-        loss, score = objective.judgement(objective.tally(batch, draws))
+        loss, score = objective.evaluation(objective.tally(batch, draws))
         assert loss == pytest.approx(float(objective.loss(batch, draws)), rel=1e-5)
     assert bool(objective.score_name) == (score is not None)
 
