@@ -22,7 +22,7 @@ from ppgssl.selfsupervised.input_description import (
     ChannelDescription,
     InputDescription,
     load_input_description,
-    prepare,
+    segment_bank,
 )
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import Processed, preprocess
@@ -200,7 +200,7 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
             is_present=np.broadcast_to(is_present, (len(kept), len(is_present))),
             baseline=_spread(levels, is_present, absent=1.0).T,
         )
-        embeddings = embed(self.network, prepare(segments, wanted, self.cohort), np.arange(len(kept)))
+        embeddings = embed(self.network, segment_bank(segments, wanted, self.cohort), np.arange(len(kept)))
         return EmbeddedSegments(embeddings, kept / wanted.fs_hz, starts[~is_usable] / wanted.fs_hz)
 
     def _checked(self, samples: ArrayLike) -> tuple[FloatArray, BoolArray]:

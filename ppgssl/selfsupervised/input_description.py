@@ -112,7 +112,7 @@ def describe_study_input(data: StudyData, is_training: BoolArray) -> InputDescri
     )
 
 
-def prepare(segments: Segments, description: InputDescription, cohort: ArrayLike | None = None) -> SegmentBank:
+def segment_bank(segments: Segments, description: InputDescription, cohort: ArrayLike | None = None) -> SegmentBank:
     """Segments as an encoder takes them: of a study, of another hospital, or of one recording.
 
     Parameters
@@ -151,7 +151,7 @@ def prepare(segments: Segments, description: InputDescription, cohort: ArrayLike
 
 def study_bank(data: StudyData, description: InputDescription) -> SegmentBank:
     """All segments of a study, each normalised by the constants of its own cohort."""
-    return prepare(data.segments, description, data.segments.table["cohort"])
+    return segment_bank(data.segments, description, data.segments.table["cohort"])
 
 
 def _constants(

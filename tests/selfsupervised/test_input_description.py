@@ -20,7 +20,7 @@ from ppgssl.core.config.pretraining import Pretraining, ResNet1dShape
 from ppgssl.core.errors import ConfigError, TrainingError
 from ppgssl.features.embeddings import embed
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.input_description import InputDescription, describe_study_input, prepare, study_bank
+from ppgssl.selfsupervised.input_description import InputDescription, describe_study_input, segment_bank, study_bank
 from ppgssl.selfsupervised.loop import pretrain
 from ppgssl.store.samples import SamplesFile
 from ppgssl.store.study_data import StudyData, load_study_data
@@ -159,12 +159,12 @@ def test_constants_are_fitted_to_training_segments_and_used_wherever_a_cohort_co
     torch.testing.assert_close(trained.std(dim=(0, 2), correction=0), torch.ones(2).double(), atol=1e-5, rtol=0)
     # Another hospital's segments get the constants of the labelled cohort.
     other = data.segments.only(~is_ward)
-    bank = prepare(other, again)
+    bank = segment_bank(other, again)
     assert (bank.offset[:, 1] == again.cohorts["ward"].offset[1]).all()
     assert (bank.scale[:, 0] == 1).all()  # a channel that it lacks
-    assert not torch.equal(bank.gather([0]), prepare(other, again, "other").gather([0]))
+    assert not torch.equal(bank.gather([0]), segment_bank(other, again, "other").gather([0]))
     with pytest.raises(ConfigError, match="knows no cohort 'home'"):
-        prepare(other, again, "home")
+        segment_bank(other, again, "home")
 
 
 # --- memory ----------------------------------------------------------------------------------------------------
