@@ -191,7 +191,8 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
         is_usable = np.isfinite(cut(stacked, starts, wanted.segment_samples)).all(axis=(0, 2))
         kept = starts[is_usable]
         levels = [
-            segment_levels(np.float32(item.baseline), kept / wanted.fs_hz, wanted.segment_s) for item in processed
+            segment_levels(item.baseline.astype(np.float32), kept / wanted.fs_hz, wanted.segment_s)
+            for item in processed
         ]
         segments = Segments(
             samples=stacked,

@@ -40,7 +40,6 @@ from ppgssl.selfsupervised.pretraining_result import (
     load_result,
     make_examples,
     save_result,
-    warnings_of,
 )
 from ppgssl.selfsupervised.resource_use import Energy, ResourceUse, Session, StepProgress
 from ppgssl.selfsupervised.training_data import TrainingData, checked_data
@@ -108,7 +107,8 @@ def pretrain(
     team.check(settings.batch_size, settings.accumulate)
     data = checked_data(bank, train_index, validation_index, patients, recordings)
     made_of = run_fingerprint(data.digest(settings), settings, fs_hz=fs_hz, seed=seed)
-    precision = _precision(settings)
+    pays_on_cpu = ENCODERS[settings.encoder.name].bf16_pays_on_cpu
+    precision = choose_precision(settings.precision, is_cuda=torch.cuda.is_available(), pays_on_cpu=pays_on_cpu)
     fabric = make_fabric(precision, team)
     _check_alike(fabric, made_of)
     if first_does(fabric, lambda: finished(folder, made_of)):
@@ -139,7 +139,6 @@ class _Counters:
     step: int = 0
     loss_sum: float = 0.0
     n_losses: int = 0
-    best_step: int = 0
     resource_use: ResourceUse = field(default_factory=ResourceUse)
     history: list[HistoryRow] = field(default_factory=list)
 
@@ -259,7 +258,7 @@ class _Run:
         counters.history.append(HistoryRow.of(counters.step, train_loss, found))
         counters.loss_sum, counters.n_losses = 0.0, 0
         if found.loss < lowest:
-            counters.best_step, self.best = counters.step, self._weights()
+            self.best = self._weights()
 
     def _is_log_due(self) -> bool:
         return self.counters.step % _LOG_EVERY == 0 or self.counters.step == self.settings.n_steps
@@ -340,31 +339,20 @@ class _Run:
         """The finished run, with its best weights."""
         self.objective.load_state_dict(self.best)
         examples = make_examples(self.objective, self.bank, self.held_out, seed=self.seed)
-        best = next(row for row in self.counters.history if row.step == self.counters.best_step)
         device = self.fabric.device
         return PretrainingResult(
             encoder=self.objective.encoder.cpu().eval(),
             history=tuple(self.counters.history),
             examples=examples,
-            best_step=best.step,
             score_name=self.objective.score_name,
-            score=best.score,
-            effective_rank=best.effective_rank,
-            is_collapsed=best.is_collapsed,
             seconds=self.counters.resource_use.seconds,
             energy=self.counters.resource_use.energy,
             device=device_name(device),
             hardware=describe_hardware(device, self.precision, self.team),
             n_parameters=n_parameters(self.objective.encoder),
             restart_reason=restart_reason,
-            warnings=warnings_of(self.counters.history),
             note=self.note,
         )
-
-
-def _precision(settings: Pretraining) -> Precision:
-    pays_on_cpu = ENCODERS[settings.encoder.name].bf16_pays_on_cpu
-    return choose_precision(settings.precision, is_cuda=torch.cuda.is_available(), pays_on_cpu=pays_on_cpu)
 
 
 def _seeded_objective(n_channels: int, settings: Pretraining, *, fs_hz: float, seed: int) -> Objective:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -64,24 +64,6 @@ class HistoryRow:
         return cls(step, train_loss, found.loss, found.score, **asdict(found.health))
 
 
-def warnings_of(history: Sequence[HistoryRow]) -> tuple[str, ...]:
-    """What evaluations found wrong, a line for each interval of the training; untrained weights are nobody's concern.
-
-    Unless these are kept: where the loss of held-out patients never fell below theirs, that comes first.
-    """
-    intervals = [
-        list(rows)
-        for is_wrong, rows in groupby(history, key=lambda row: bool(row.warning) and row.step > 0)
-        if is_wrong
-    ]
-    unlearnt = (_UNLEARNT,) if len(history) > 1 and _best(history).step == 0 else ()
-    return (*unlearnt, *(f"steps {rows[0].step} to {rows[-1].step}: {rows[-1].warning}" for rows in intervals))
-
-
-def _best(history: Sequence[HistoryRow]) -> HistoryRow:
-    return min(history, key=lambda row: row.validation_loss)
-
-
 @dataclass(frozen=True)
 class Examples:
     """Held-out segments, what was hidden of them, and what the network made of the rest.
@@ -112,10 +94,8 @@ class PretrainingResult:
     history : tuple of HistoryRow
     examples : Examples or None
         None where the objective reconstructs nothing.
-    best_step : int
-        Step of these weights.
-    score_name, score, effective_rank, is_collapsed
-        Of these weights, on held-out patients.
+    score_name : str
+        What the score of an evaluation is; empty where there is none.
     seconds : float
         Training time, all sessions together.
     energy : Energy
@@ -127,8 +107,6 @@ class PretrainingResult:
         Of the encoder.
     restart_reason : str or None
         Why an earlier, unfinished or differing run in the folder was not used.
-    warnings : tuple of str
-        What was wrong with the representation, and when; mostly none.
     note : str
         What else should be known of the training, such as that it could not be compiled.
     """
@@ -136,34 +114,37 @@ class PretrainingResult:
     encoder: EncoderNetwork = field(repr=False)
     history: tuple[HistoryRow, ...] = field(repr=False)
     examples: Examples | None = field(repr=False)
-    best_step: int
     score_name: str
-    score: float | None
-    effective_rank: float
-    is_collapsed: bool
     seconds: float
     energy: Energy
     device: str
     hardware: Mapping[str, Any]
     n_parameters: int
     restart_reason: str | None = None
-    warnings: tuple[str, ...] = ()
     note: str = ""
 
+    @property
+    def best(self) -> HistoryRow:
+        """The evaluation of the weights that were kept."""
+        return min(self.history, key=lambda row: row.validation_loss)
 
-_FACTS = (
-    "best_step",
-    "score_name",
-    "score",
-    "effective_rank",
-    "is_collapsed",
-    "seconds",
-    "device",
-    "hardware",
-    "n_parameters",
-    "restart_reason",
-    "note",
-)
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What evaluations found wrong, a line for each interval of the training; mostly none.
+
+        Untrained weights may be as they are, unless these were kept: where the loss of held-out patients never fell
+        below theirs, that comes first.
+        """
+        intervals = [
+            list(rows)
+            for is_wrong, rows in groupby(self.history, key=lambda row: bool(row.warning) and row.step > 0)
+            if is_wrong
+        ]
+        unlearnt = (_UNLEARNT,) if len(self.history) > 1 and self.best.step == 0 else ()
+        return (*unlearnt, *(f"steps {rows[0].step} to {rows[-1].step}: {rows[-1].warning}" for rows in intervals))
+
+
+_FACTS = ("score_name", "seconds", "device", "hardware", "n_parameters", "restart_reason", "note")
 
 
 @torch.inference_mode()
@@ -219,6 +200,7 @@ def _save(folder: Path, made_of: str, result: PretrainingResult, record: Mapping
         "made_of": made_of,
         "history": [asdict(row) for row in result.history],
         "examples_sha256": _save_examples(folder, result.examples) if result.examples else None,
+        "best_step": result.best.step,
         "energy": asdict(result.energy),
         "warnings": list(result.warnings),
         **{name: getattr(result, name) for name in _FACTS},
@@ -237,8 +219,7 @@ def load_result(folder: Path) -> PretrainingResult:
     card = read_model(folder)["card"]
     try:
         history = tuple(HistoryRow(**row) for row in card["history"])
-        facts = {name: card[name] for name in _FACTS}
-        facts |= {"energy": Energy(**card["energy"]), "warnings": tuple(card["warnings"])}
+        facts = {name: card[name] for name in _FACTS} | {"energy": Energy(**card["energy"])}
     except (KeyError, TypeError):
         raise StoreError(f"{folder / MODEL_FILE} does not describe how the encoder was pretrained") from None
     return PretrainingResult(load_encoder(folder), history, _load_examples(folder, card), **facts)

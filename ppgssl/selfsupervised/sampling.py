@@ -177,10 +177,9 @@ class _Pairs:
         result[self._order] = values
         return result
 
-    def only(self, is_kept: BoolArray) -> _Pairs:
+    def only(self, kept: BoolArray) -> _Pairs:
         """Of these segments alone."""
-        arrays = self.index, self.group, self._recording, self._start
-        return _Pairs(*(values[is_kept] for values in arrays), self._length)
+        return _Pairs(self.index[kept], self.group[kept], self._recording[kept], self._start[kept], self._length)
 
     def partners(self, of: IntArray, uniform: np.ndarray) -> IntArray:
         """A partner for each of these rows, chosen by a number in 0..1; all are rows, not segment numbers."""

@@ -130,10 +130,12 @@ def _located(parts: Sequence[_Part]) -> Iterator[tuple[int, FloatArray]]:
     for part in parts:
         sizes = part.recordings["n_samples"].to_numpy(dtype=np.int64)
         first, within = shift + np.cumsum(sizes) - sizes, part.recordings["within"].to_numpy()
-        for number, rows in part.recordings.groupby("block").indices.items():
-            samples, _ = part.blocks[number].samples()
+        block = part.recordings["block"].to_numpy()
+        for number, group in enumerate(part.blocks):
+            samples, _ = group.samples()
+            rows = np.flatnonzero(block == number)
             if samples.shape[1] != sizes[rows].sum():
-                raise StoreError(f"{part.blocks[number].file} has changed meanwhile: run the same command again")
+                raise StoreError(f"{group.file} has changed meanwhile: run the same command again")
             for row in rows:
                 yield int(first[row]), samples[:, within[row] : within[row] + sizes[row]]
         shift += part.n_samples

@@ -92,7 +92,7 @@ def whole(tmp_path_factory):
 
 def assert_same_run(one, other):
     assert one.history == other.history
-    assert one.best_step == other.best_step
+    assert one.best == other.best
     for name, value in one.encoder.state_dict().items():
         assert torch.equal(value, other.encoder.state_dict()[name]), name
     assert (one.examples is None) == (other.examples is None)
@@ -117,16 +117,16 @@ def test_training_fills_in_better_than_zero_and_better_than_at_the_start(tmp_pat
     assert [row.step for row in result.history] == [0, 50, 100, 150, 200, 250]
     assert losses[-1] < 0.6 * losses[0]
     assert min(losses) < 0.6  # segments have variance 1: predicting 0 costs 1
-    assert result.score > 0.4
-    assert not result.is_collapsed
-    assert result.effective_rank > 2
+    assert result.best.score > 0.4
+    assert not result.best.is_collapsed
+    assert result.best.effective_rank > 2
 
 
 def test_the_result_holds_the_best_weights_and_where_they_came_from(tmp_path):
     result = run(tmp_path, bank=make_bank(n_channels=2))
     best = min(result.history, key=lambda row: row.validation_loss)
-    assert result.best_step == best.step
-    assert (result.score, result.score_name) == (best.score, "variance explained of hidden samples")
+    assert result.best == best
+    assert result.score_name == "variance explained of hidden samples"
     assert result.history[0].train_loss is None
     assert result.n_parameters == sum(value.numel() for value in result.encoder.parameters())
     assert result.device == "CPU" or torch.cuda.is_available()

@@ -123,7 +123,9 @@ def test_training_lowers_the_loss(name, options):
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert sum(losses[-10:]) < 0.85 * sum(losses[:10])
+        if len(losses) > 20 and sum(losses[-10:]) < 0.85 * sum(losses[:10]):
+            return
+    pytest.fail(f"the loss went from {sum(losses[:10]) / 10:.3g} to {sum(losses[-10:]) / 10:.3g}")
 
 
 @every_case
