@@ -106,7 +106,7 @@ class SegmentBank:
     def _raw(self, numbers: Tensor) -> Tensor:
         """Segments as stored, a contiguous tensor of their own."""
         if isinstance(self.samples, SamplesFile):
-            starts = self.starts.cpu().numpy()[numbers.cpu().numpy()]
+            starts = self.starts[numbers].cpu().numpy()
             return torch.from_numpy(self.samples.segments(starts, self.length)).to(self.device)
         cut = _cut_on_cpu if self.device.type == "cpu" else _cut
         return cut(self.samples, self.starts[numbers], self.length)
