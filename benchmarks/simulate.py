@@ -54,7 +54,7 @@ MULTIPLES = np.linspace(0.3, 6, 400)
 FEATURES = {
     "heart_rate_bpm": "heart rate, 1/min",
     "sdnn_s": "SD of intervals, s",
-    "rise_share": "rise time, share of the beat",
+    "rise_proportion": "rise time, share of the beat",
     "width_0.25": "width at 1/4 height, share of the beat",
     "width_0.5": "width at 1/2 height",
     "width_0.75": "width at 3/4 height",

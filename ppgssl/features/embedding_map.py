@@ -14,7 +14,7 @@ from ppgssl.core.results.robustness import EmbeddingMap
 N_COMPONENTS = 30
 # 5,000 patients take half a minute of one core, and the time grows a little faster than their number.
 MAX_PATIENTS = 5000
-# Of fewer patients every neighbourhood is most of the cohort: principal components say as much, and bend nothing.
+# Of fewer patients every neighbourhood is most of the cohort: principal components show as much, and bend nothing.
 MIN_PATIENTS_TSNE = 50
 _PERPLEXITY = 30.0
 

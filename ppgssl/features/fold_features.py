@@ -25,7 +25,7 @@ from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import load_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.input_description import describe_study_input
-from ppgssl.selfsupervised.study_encoders import initial_encoder, job_for, patients_seen, study_bank
+from ppgssl.selfsupervised.study_encoders import initial_encoder, job_for, patients_seen
 from ppgssl.store.leakage import FittedParts
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
@@ -62,7 +62,7 @@ class FoldFeatures(Mapping[str, PatientFeatures]):
         is_training = ~data.of_patients([*fold.test, *fold.kin])
         if data.study.inputs.normalisation == "cohort":
             parts.record("Normalisation of segments", self.patients[is_training])
-        self.segments = NormalisedSegments(describe_study_input(data, study_bank(data, is_training)))
+        self.segments = NormalisedSegments(describe_study_input(data, is_training))
         self._made: dict[str, PatientFeatures] = {name: GivenFeatures(table) for name, table in (known or {}).items()}
 
     def arm_table(self, arm: Arm) -> ArmTable:

@@ -23,6 +23,11 @@ def mean_of_groups(values: FloatArray, first: IntArray) -> FloatArray:
 POOLERS: dict[str, Callable[[FloatArray, IntArray], FloatArray]] = {"mean": mean_of_groups}
 
 
+def feature_names(n: int, prefix: str = "ssl") -> list[str]:
+    """``ssl_000``, ``ssl_001`` and so on."""
+    return [f"{prefix}_{number:03d}" for number in range(n)]
+
+
 def pool_to_patients(
     embeddings: FloatArray, patient_ids: ArrayLike, *, pooler: str = "mean", prefix: str = "ssl"
 ) -> pd.DataFrame:
@@ -57,6 +62,6 @@ def pool_to_patients(
         raise ValueError(f"{len(embeddings)} embeddings need a patient each, and {len(ids)} were given")
     order = np.argsort(ids, kind="stable")
     patients, first = np.unique(ids[order], return_index=True)
-    columns = [f"{prefix}_{number:03d}" for number in range(embeddings.shape[1])]
+    columns = feature_names(embeddings.shape[1], prefix)
     pooled = POOLERS[pooler](embeddings[order], first) if len(ids) else np.empty((0, len(columns)))
     return pd.DataFrame(pooled, index=pd.Index(patients, name="patient"), columns=columns)

@@ -34,7 +34,7 @@ class PrincipalComponents:
         """Scores of segments and their magnitudes, shape (n_segments, 2 * n_components).
 
         A segment begins at any moment of a beat, so the scores of a patient's segments have any sign and cancel in
-        their mean; the magnitudes tell how strong each wave is whatever its phase.
+        their mean; the magnitudes show how strong each wave is whatever its phase.
 
         Parameters
         ----------

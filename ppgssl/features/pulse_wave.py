@@ -1,4 +1,4 @@
-"""Hand-made features of segments: rhythm, pulse wave, spectrum, and what breathing does to the beats.
+"""Hand-crafted features of segments: rhythm, pulse wave, spectrum, and what breathing does to the beats.
 
 What an expert would measure without learning anything: a representation that cannot beat these has not earned its cost.
 """
@@ -37,13 +37,14 @@ _MIN_BEATS_OF_BREATHING = 4
 class PulseWave:
     """Features of segments, by the rules of the field; nothing is fitted.
 
-    Rhythm: pulse rate, median interval, SDNN, RMSSD and share of normal intervals [1]_. Pulse wave, of the segment's
-    mean beat [2]_: height, rise time, widths, steepness, share of the area after the peak, heights along the descent,
-    the ratio b/a of the second derivative's first two waves [3]_. Spectrum: amplitude and phase of the harmonics of the
-    pulse (phases relative to the first, so that the moment a segment begins at does not count), centroid and entropy;
-    SD, skewness, kurtosis, mobility and complexity of the samples [4]_. Breathing: rate and clarity of its modulation
-    of pulse heights and intervals, and the spread of the heights. Of two channels: the ratio of their pulse heights
-    (under the normalisation `ac_dc` the ratio of ratios, which tells the saturation) and their correlation.
+    Rhythm: pulse rate, median interval, SDNN, RMSSD and proportion of normal intervals [1]_. Pulse wave, of the
+    segment's mean beat [2]_: height, rise time, widths, steepness, proportion of the area after the peak, heights along
+    the descent, the ratio b/a of the second derivative's first two waves [3]_. Spectrum: amplitude and phase of the
+    harmonics of the pulse (phases relative to the first, so that the moment a segment begins at does not count),
+    centroid and entropy; SD, skewness, kurtosis, mobility and complexity of the samples [4]_. Breathing: rate and
+    clarity of its modulation of pulse heights and intervals, and the spread of the heights. Of two channels: the ratio
+    of their pulse heights (under the normalisation `ac_dc` the ratio of ratios, which determines the saturation) and
+    their correlation.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ class PulseWave:
         Parameters
         ----------
         segments : float array, shape (n_segments, n_channels, length)
-            Band-passed and upright, finite; normalised as an encoder would see them.
+            Band-passed and polarity-corrected, finite; normalised as an encoder would see them.
         """
         return np.column_stack(list(self._features(np.asarray(segments, dtype=np.float64)).values()))
 
@@ -125,21 +126,21 @@ def _beat_times_s(x: FloatArray, beats: Beats, fs_hz: float) -> FloatArray:
 def _rhythm(beats: Beats, at_s: FloatArray, n_segments: int, fs_hz: float) -> dict[str, FloatArray]:
     same = beats.segment[1:] == beats.segment[:-1]
     of_segment, interval = beats.segment[1:][same], np.diff(at_s)[same]
-    usual = beat_interval(beats, n_segments) / fs_hz
-    is_normal = np.abs(interval - usual[of_segment]) <= _TOLERANCE * usual[of_segment]
+    typical = beat_interval(beats, n_segments) / fs_hz
+    is_normal = np.abs(interval - typical[of_segment]) <= _TOLERANCE * typical[of_segment]
     n = np.bincount(of_segment, minlength=n_segments)
     n_normal = np.bincount(of_segment[is_normal], minlength=n_segments)
-    normal = np.where(is_normal, interval - usual[of_segment], 0.0)
+    normal = np.where(is_normal, interval - typical[of_segment], 0.0)
     mean = _ratio(np.bincount(of_segment, normal, n_segments), n_normal)
     square = np.bincount(of_segment, normal**2, n_segments)
     is_pair = (of_segment[1:] == of_segment[:-1]) & is_normal[1:] & is_normal[:-1]
     change = np.bincount(of_segment[1:][is_pair], np.diff(interval)[is_pair] ** 2, n_segments)
     n_pairs = np.bincount(of_segment[1:][is_pair], minlength=n_segments)
     return {
-        "interval_s": usual,
+        "interval_s": typical,
         "sdnn_s": np.sqrt(np.maximum(_ratio(square - n_normal * mean**2, n_normal - 1), 0)),
         "rmssd_s": np.sqrt(_ratio(change, n_pairs)),
-        "normal_share": _ratio(n_normal, n),
+        "normal_proportion": _ratio(n_normal, n),
     }
 
 
@@ -160,7 +161,7 @@ def _mean_beat(x: FloatArray, beats: Beats, fs_hz: float) -> dict[str, FloatArra
     return {
         "log_height": np.log(np.where(height > 0, height, np.nan)),
         "rise_s": (peak - foot) * step * interval / fs_hz,
-        "rise_share": np.where(np.isfinite(interval), (peak - foot) * step, np.nan),
+        "rise_proportion": np.where(np.isfinite(interval), (peak - foot) * step, np.nan),
         **{f"width_{share:g}": _width(shape, peak, share) * step for share in _HEIGHTS},
         "steepness_per_s": _ratio(slope.max(axis=1), interval / fs_hz),
         "area_after_peak": _area_after(shape, peak),
@@ -170,7 +171,7 @@ def _mean_beat(x: FloatArray, beats: Beats, fs_hz: float) -> dict[str, FloatArra
 
 
 def _averaged(x: FloatArray, beats: Beats, interval: FloatArray) -> FloatArray:
-    """Mean beat of each segment at ``_PHASES``; NaN where no beat tells."""
+    """Mean beat of each segment at ``_PHASES``; NaN where there is no beat."""
     length = x.shape[-1]
     kept = np.isfinite(interval)[beats.segment]
     segment = beats.segment[kept]
@@ -190,7 +191,7 @@ def _argmin(rows: FloatArray) -> np.ndarray:
 
 
 def _width(shape: FloatArray, peak: np.ndarray, share: float) -> FloatArray:
-    """Phases around the peak without interruption at or over this share of the height; NaN where there is no beat."""
+    """Phases around the peak at or over this proportion of the height; NaN where there is no beat."""
     is_low = ~(shape >= share)
     number = np.arange(shape.shape[1])
     before = np.where(is_low & (number < peak[:, None]), number, -1).max(axis=1)
@@ -254,7 +255,7 @@ def _spectrum(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
 
 
 def _harmonics(x: FloatArray, rate_hz: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
-    """Amplitudes, as logarithms of shares of the first harmonic's, and phases relative to it."""
+    """Amplitudes, as logarithms of proportions of the first harmonic's, and phases relative to it."""
     angle = 2 * np.pi * np.nan_to_num(rate_hz)[:, None] * np.arange(x.shape[-1]) / fs_hz
     windowed = x * hann(x.shape[-1], sym=False)
     waves = np.stack([(windowed * np.exp(-1j * k * angle)).sum(axis=-1) for k in range(1, _N_HARMONICS + 1)])
@@ -304,7 +305,7 @@ def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArra
 
 
 def _relative(values: FloatArray, segment: np.ndarray, n: np.ndarray) -> FloatArray:
-    """Distance of each beat's value from the mean of its segment, as a share of it."""
+    """Distance of each beat's value from the mean of its segment, relative to it."""
     mean = _ratio(np.bincount(segment, values, len(n)), n)[segment]
     return _ratio(values - mean, np.where(mean > 0, mean, np.nan))
 
@@ -312,7 +313,7 @@ def _relative(values: FloatArray, segment: np.ndarray, n: np.ndarray) -> FloatAr
 def _modulation(
     values: FloatArray, at_s: FloatArray, segment: np.ndarray, rate_hz: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Rate per minute at which the values vary most, below half the pulse rate, and its share of their variance."""
+    """Rate per minute at which values vary most, below half the pulse rate; and its proportion of their variance."""
     n_segments = len(rate_hz)
     power = np.empty((len(_BREATHING_HZ), n_segments))
     for number, frequency in enumerate(_BREATHING_HZ):

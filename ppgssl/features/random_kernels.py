@@ -71,7 +71,7 @@ _PARAMETERS = ("n_channels_per_combination", "channel_indices", "dilations", "n_
 
 
 def fit_random_kernels(segments: FloatArray, *, n_kernels: int = N_KERNELS, seed: int) -> RandomKernels:
-    """MiniRocket [1]_: convolutions of length 9 at many dilations, each summed up by the share of values over a bias.
+    """MiniRocket [1]_: convolutions of length 9 at many dilations, each summed up by the values over a bias.
 
     The kernels are fixed; the biases are quantiles of what the kernels make of training segments, and which channels a
     kernel joins is drawn at random.

@@ -58,7 +58,7 @@ def draw_augmentations(
     -------
     dict of tensor
         Each with n as first dimension, on the generator's device. ``<place in the list>.applied``, bool, shape (n,),
-        says which segments an augmentation is applied to.
+        names the segments that an augmentation is applied to.
     """
     draws: Draws = {}
     for place, options in enumerate(augmentations):
@@ -122,22 +122,22 @@ def _reverse(x: Tensor, draws: Draws) -> Tensor:
 # --- permutation -----------------------------------------------------------------------------------------------
 
 
-def _draw_pieces(
+def _draw_chunks(
     n: int, n_channels: int, length: int, options: PermutationOptions, generator: torch.Generator
 ) -> Draws:
-    """``cuts``, where pieces end (those that are not needed: at the end), and ``order``, the piece for each place.
+    """``cuts``, where chunks end (those that are not needed: at the end), and ``order``, the chunk for each place.
 
-    The pieces never stay in their order, so that a segment that was permuted can be told from one that was not.
+    The chunks never stay in their order, so that a permuted segment always differs from one that was not.
     """
     del n_channels
-    device, max_pieces = generator.device, min(options.max_pieces, length)
-    n_pieces = torch.randint(2, max_pieces + 1, (n, 1), generator=generator, device=device)
+    device, max_chunks = generator.device, min(options.max_chunks, length)
+    n_chunks = torch.randint(2, max_chunks + 1, (n, 1), generator=generator, device=device)
     # The largest of a random number for each sample: distinct places, each as likely as any other.
     chance = torch.rand(n, length - 1, generator=generator, device=device)
-    cuts = 1 + chance.topk(max_pieces - 1, dim=-1).indices
-    is_needed = torch.arange(max_pieces - 1, device=device) < n_pieces - 1
+    cuts = 1 + chance.topk(max_chunks - 1, dim=-1).indices
+    is_needed = torch.arange(max_chunks - 1, device=device) < n_chunks - 1
     cuts = torch.where(is_needed, cuts, length).sort(dim=-1).values
-    key = torch.rand(n, max_pieces, generator=generator, device=device)
+    key = torch.rand(n, max_chunks, generator=generator, device=device)
     is_unchanged = ((key[:, :-1] < key[:, 1:]) | ~is_needed).all(dim=-1, keepdim=True)
     return {"cuts": cuts, "order": torch.where(is_unchanged, -key, key).argsort(dim=-1)}
 
@@ -147,9 +147,9 @@ def _permute(x: Tensor, draws: Draws) -> Tensor:
     length = x.shape[-1]
     begin = functional.pad(cuts, (1, 0), value=0).gather(1, order)
     size = functional.pad(cuts, (0, 1), value=length).gather(1, order) - begin
-    end = size.cumsum(dim=-1)  # of the piece at each place
+    end = size.cumsum(dim=-1)  # of the chunk at each place
     time = torch.arange(length, device=x.device).expand(len(x), length).contiguous()
-    place = torch.searchsorted(end, time, right=True)  # of the piece that each sample of the outcome comes from
+    place = torch.searchsorted(end, time, right=True)  # of the chunk that each sample of the outcome comes from
     index = time + (begin + size - end).gather(1, place)
     return x.gather(-1, index.unsqueeze(1).expand_as(x))
 
@@ -184,6 +184,6 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "scaling": Augmentation(_draw_factors, _scale),
     "negation": Augmentation(_draw_nothing, _negate),
     "time-reversal": Augmentation(_draw_nothing, _reverse),
-    "permutation": Augmentation(_draw_pieces, _permute),
+    "permutation": Augmentation(_draw_chunks, _permute),
     "time-warping": Augmentation(_draw_speeds, _warp),
 }

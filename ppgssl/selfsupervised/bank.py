@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,17 +11,17 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ppgssl.core.errors import TrainingError
-from ppgssl.selfsupervised.sampling import Locality
+from ppgssl.store.samples import SamplesFile
 
 
 class SegmentBank:
-    """Samples of all recordings in memory, and where each segment lies in them.
+    """Samples of all recordings, and where each segment lies in them.
 
     Parameters
     ----------
-    samples : array, shape (n_channels, n_samples)
+    samples : array, shape (n_channels, n_samples), or SamplesFile
         Recordings one after another. Samples that no segment touches may be NaN. Never written to, nor copied if they
-        are float32.
+        are float32. Of a file, segments are read when they are asked for; on a GPU, they are normalised there.
     starts : int array, shape (n_segments,)
         First sample of each segment.
     length : int
@@ -38,11 +37,9 @@ class SegmentBank:
         If the shapes do not fit together, or a segment reaches beyond the samples.
     """
 
-    _on_device: ClassVar[tuple[str, ...]] = ("samples", "starts", "offset", "scale")
-
     def __init__(
         self,
-        samples: ArrayLike,
+        samples: ArrayLike | SamplesFile,
         starts: ArrayLike,
         length: int,
         offset: ArrayLike,
@@ -50,21 +47,16 @@ class SegmentBank:
         *,
         samples_sha256: str | None = None,
     ) -> None:
-        self.samples = _tensor(samples, torch.float32)
-        self._set_segments(starts, length, offset, scale)
+        self.samples = samples if isinstance(samples, SamplesFile) else _tensor(samples, torch.float32)
+        self.starts, self.length = _tensor(starts, torch.int64), int(length)
+        self.offset, self.scale = _tensor(offset, torch.float32), _tensor(scale, torch.float32)
         self._samples_sha256 = samples_sha256
-        if self.samples.ndim != 2 or self.starts.ndim != 1:
+        if len(self.samples.shape) != 2 or self.starts.ndim != 1:
             raise TrainingError(
                 "a segment bank needs samples of shape (n_channels, n_samples) and starts of shape (n_segments,), and "
                 f"was given {tuple(self.samples.shape)} and {tuple(self.starts.shape)}"
             )
         self._check(self.samples.shape[1])
-
-    def _set_segments(self, starts: ArrayLike, length: int, offset: ArrayLike, scale: ArrayLike) -> None:
-        self.starts = _tensor(starts, torch.int64)
-        self.length = int(length)
-        self.offset = _tensor(offset, torch.float32)
-        self.scale = _tensor(scale, torch.float32)
 
     def _check(self, n_samples: int) -> None:
         expected = (len(self.starts), self.n_channels)
@@ -92,14 +84,6 @@ class SegmentBank:
     def device(self) -> torch.device:
         return self.offset.device
 
-    @property
-    def locality(self) -> Locality | None:
-        """Where segments lie, if asking for those of a few blocks at a time is what makes ``gather`` fast."""
-        return None
-
-    def keep(self, index: ArrayLike | Tensor) -> None:
-        """Hold these segments in memory from now on, if there is room: they will be asked for again and again."""
-
     def gather(self, index: ArrayLike | Tensor) -> Tensor:
         """Normalised segments.
 
@@ -121,6 +105,9 @@ class SegmentBank:
 
     def _raw(self, numbers: Tensor) -> Tensor:
         """Segments as stored, a contiguous tensor of their own."""
+        if isinstance(self.samples, SamplesFile):
+            starts = self.starts[numbers].cpu().numpy()
+            return torch.from_numpy(self.samples.segments(starts, self.length)).to(self.device)
         cut = _cut_on_cpu if self.device.type == "cpu" else _cut
         return cut(self.samples, self.starts[numbers], self.length)
 
@@ -130,13 +117,17 @@ class SegmentBank:
             return self
         moved = object.__new__(type(self))
         moved.__dict__.update(self.__dict__)
-        for name in self._on_device:
-            setattr(moved, name, getattr(self, name).to(device))
+        for name, values in self.__dict__.items():
+            if isinstance(values, Tensor):
+                setattr(moved, name, values.to(device))
         return moved
 
     def sha256(self) -> str:
         """Hash of everything that ``gather`` can deliver."""
-        samples = self._samples_sha256 or hashlib.sha256(_bytes(self.samples)).hexdigest()
+        samples = self._samples_sha256
+        if samples is None:
+            assert isinstance(self.samples, Tensor)  # a file is named by its hash
+            samples = hashlib.sha256(_bytes(self.samples)).hexdigest()
         digest = hashlib.sha256(str((self.n_channels, self.length, samples)).encode())
         for values in (self.starts, self.offset, self.scale):
             digest.update(_bytes(values))
@@ -144,13 +135,13 @@ class SegmentBank:
 
 
 def _cut(samples: Tensor, starts: Tensor, length: int) -> Tensor:
-    """Stretches of the samples, shape (len(starts), n_channels, length), contiguous."""
+    """Intervals of the samples, shape (len(starts), n_channels, length), contiguous."""
     every = samples.unfold(1, length, 1)  # a view
     return every[:, starts].transpose(0, 1).contiguous()
 
 
 def _cut_on_cpu(samples: Tensor, starts: Tensor, length: int) -> Tensor:
-    """As :func:`_cut`, two to five times as fast: ``index_select`` copies whole rows, here of overlapping stretches."""
+    """As :func:`_cut`, two to five times as fast: ``index_select`` copies whole rows, here of overlapping intervals."""
     shape = (samples.shape[1] - length + 1, samples.shape[0], length)
     return samples.as_strided(shape, (1, samples.stride(0), 1)).index_select(0, starts)
 

@@ -19,7 +19,7 @@ from ppgssl.selfsupervised.encoder_io import MODEL_FILE
 
 CHECKPOINT_FILE = "checkpoint.pt"
 # Raised when a change to encoder, objective or loop makes older checkpoints unfit to go on from.
-_VERSION = 3
+_VERSION = 4
 
 
 def run_fingerprint(data: Mapping[str, str], settings: Pretraining, *, fs_hz: float, seed: int) -> str:
@@ -74,9 +74,9 @@ def load_checkpoint(folder: Path, made_of: str) -> tuple[dict[str, Any] | None, 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        return None, f"{path} is damaged ({type(error).__name__}), so training starts anew"
+        return None, f"{path} is damaged ({type(error).__name__}), so training starts again"
     if not isinstance(state, dict) or state.get("made_of") != made_of:
-        return None, f"{path} belongs to other settings, another seed or other data, so training starts anew"
+        return None, f"{path} belongs to other settings, another seed or other data, so training starts again"
     return state, None
 
 

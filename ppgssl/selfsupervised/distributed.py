@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -114,7 +114,7 @@ def cluster_environment(environ: Mapping[str, str] | None = None) -> ClusterEnvi
     Raises
     ------
     ConfigError
-        If SLURM was asked for processes in a way that does not tell how many each node has.
+        If SLURM was asked for processes in a way that does not determine how many each node has.
     """
     environ = os.environ if environ is None else environ
     if "LOCAL_RANK" in environ or not _is_of_srun(environ):
@@ -145,6 +145,42 @@ def mean_over(fabric: Fabric, values: Tensor) -> Tensor:
     mean = fabric.all_reduce(values, reduce_op="mean")
     assert isinstance(mean, Tensor)
     return mean
+
+
+def gather_samples(x: Tensor) -> Tensor:
+    """Samples of all processes, in order of rank, shape (n_processes * n, ...), of each one's samples (n, ...).
+
+    Where there is one process, these are its own. Otherwise every process has to call this, with equally many samples.
+
+    If each process computes the loss of the whole batch from what it is given here, and gradients of parameters are
+    then averaged over processes (as DistributedDataParallel does), the average is the gradient that one process would
+    have found for the whole batch: the gradient of a process's samples is summed over all copies of the loss, so it is
+    ``n_processes`` times too large, and it reaches the parameters of one process alone, so its average over processes
+    is right again.
+    """
+    if (
+        not (torch.distributed.is_available() and torch.distributed.is_initialized())
+        or torch.distributed.get_world_size() == 1
+    ):
+        return x
+    # A compiler that moved or left out the exchange in one process would keep all others waiting.
+    gathered: Tensor = torch.compiler.disable(_GatherSamples.apply)(x)
+    return gathered
+
+
+class _GatherSamples(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ARG004 - torch passes it
+        own = x.contiguous()
+        parts = [torch.empty_like(own) for _ in range(torch.distributed.get_world_size())]
+        torch.distributed.all_gather(parts, own)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004 - torch passes it
+        total = gradient.contiguous().clone()
+        torch.distributed.all_reduce(total)
+        return total.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]
 
 
 # --- agreeing --------------------------------------------------------------------------------------------------

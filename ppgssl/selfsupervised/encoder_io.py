@@ -72,7 +72,7 @@ def load_encoder(folder: Path) -> EncoderNetwork:
 
 
 def read_model(folder: Path) -> dict[str, Any]:
-    """What ``model.json`` says, its own checksum verified; ``card`` holds what :func:`save_encoder` was given.
+    """What ``model.json`` holds, its own checksum verified; ``card`` holds what :func:`save_encoder` was given.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import numpy as np
 
 from ppgssl.core.records import FloatArray
 
-# A representation that lives in fewer directions than this tells segments apart by hardly more than one number.
+# A representation that lives in fewer directions than this describes segments by hardly more than one number.
 MIN_EFFECTIVE_RANK = 2.0
 # Fewer segments span few directions whatever the network does.
 MIN_SEGMENTS = 10
@@ -29,7 +29,7 @@ class Health:
     effective_rank : float
         See :func:`effective_rank`, of the dimensions that are not dead, each divided by its SD; 0 where all are dead.
     dead_fraction : float
-        Share of dimensions whose SD is under a thousandth of their root mean square, or next to nothing beside the
+        Proportion of dimensions whose SD is under a thousandth of their root mean square, or of next to nothing in the
         size of the others.
     is_collapsed : bool
         True where all dimensions are dead, the effective rank is under 2, or a value is not finite.
@@ -54,10 +54,10 @@ def check_health(embeddings: FloatArray, depth_dims: Sequence[int] = ()) -> Heal
     Parameters
     ----------
     embeddings : array, shape (n_segments, n_dimensions)
-        Of fewer than ten segments, only whether they are all equal is judged.
+        Of fewer than ten segments, only whether they are all equal is checked.
     depth_dims : sequence of int
-        How many of the dimensions, in order, belong to each depth. First layers tell segments apart even untrained, so
-        a collapse of later ones does not show in the whole; the warning says where a depth by itself has collapsed.
+        How many of the dimensions, in order, belong to each depth. First layers separate segments even untrained, so
+        a collapse of later ones does not show in the whole; the warning names a depth that has collapsed by itself.
 
     References
     ----------
@@ -94,9 +94,9 @@ def effective_rank(embeddings: FloatArray) -> float:
     singular = np.linalg.svd(centred, compute_uv=False)
     if not singular.size or singular[0] <= np.finfo(np.float32).eps * max(1.0, float(np.abs(embeddings).max())):
         return 0.0
-    share = singular / singular.sum()
-    share = share[share > 0]
-    return float(np.exp(-(share * np.log(share)).sum()))
+    part = singular / singular.sum()
+    part = part[part > 0]
+    return float(np.exp(-(part * np.log(part)).sum()))
 
 
 def _standardised(embeddings: FloatArray) -> FloatArray:

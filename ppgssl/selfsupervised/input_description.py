@@ -1,4 +1,4 @@
-"""What an encoder was trained to be given, kept in its ``model.json``: to use it, raw samples alone are needed."""
+"""What an encoder is given: described in its ``model.json``, and prepared so wherever segments come from."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
 from pydantic import Field, ValidationError
 
-from ppgssl.core.errors import StoreError
+from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.provenance import fingerprint, write_atomically
-from ppgssl.core.records import modality
+from ppgssl.core.records import BoolArray, FloatArray, modality
 from ppgssl.core.schema import Schema
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE, read_model
-from ppgssl.selfsupervised.streamed_bank import make_bank
-from ppgssl.signals.normalisation import normalise
-from ppgssl.store.assembly import StudySegments
+from ppgssl.signals.normalisation import fit_constants, normalise
 from ppgssl.store.processing import band_hz
+from ppgssl.store.samples import Segments
 from ppgssl.store.study_data import StudyData
 
 _SECTION = "input"
@@ -80,14 +81,19 @@ class InputDescription(Schema):
         return round(self.segment_s * self.fs_hz)
 
 
-def describe_study_input(data: StudyData, bank: SegmentBank) -> InputDescription:
-    """What the segments of a study are like; the labelled cohort speaks for how raw samples are processed.
+def describe_study_input(data: StudyData, is_training: BoolArray) -> InputDescription:
+    """What a study's encoders are given; the labelled cohort speaks for how raw samples are processed.
 
     Parameters
     ----------
     data : StudyData
-    bank : SegmentBank
-        The study's, normalised for the encoder that is described.
+    is_training : bool array, shape (n_segments,)
+        Segments that decide the constants of normalisation ``cohort``; the other methods have nothing to fit.
+
+    Raises
+    ------
+    SignalError
+        If a cohort has no training segment to fit its constants to.
     """
     inputs = data.study.inputs
     may_drop = data.study.pretraining.channel_dropout > 0
@@ -102,8 +108,67 @@ def describe_study_input(data: StudyData, bank: SegmentBank) -> InputDescription
         find_defects=data.labelled.cohort.quality,
         normalisation=inputs.normalisation,
         fixed=inputs.fixed if inputs.normalisation == "fixed" else {},
-        cohorts=_constants(data, bank) if inputs.normalisation == "cohort" else {},
+        cohorts=_fitted(data, is_training) if inputs.normalisation == "cohort" else {},
     )
+
+
+def segment_bank(segments: Segments, description: InputDescription, cohort: ArrayLike | None = None) -> SegmentBank:
+    """Segments as an encoder takes them: of a study, of another hospital, or of one recording.
+
+    Parameters
+    ----------
+    segments : Segments
+    description : InputDescription
+        With the constants of the normalisation, where it has any.
+    cohort : str or array of str, shape (n_segments,), optional
+        Whose constants each segment gets under normalisation ``cohort``: by default those of the labelled cohort.
+
+    Raises
+    ------
+    ConfigError
+        If a cohort is not one of the description's.
+    SignalError
+        If a baseline is not positive under normalisation ``ac_dc``.
+    """
+    affine = normalise(
+        description.normalisation,
+        moments=lambda: segments.moments,
+        baseline=segments.baseline,
+        is_present=segments.is_present,
+        fixed=description.fixed,
+        constants=_constants(description, cohort, len(segments.start)) if description.cohorts else None,
+        channels=description.channel_names,
+    )
+    return SegmentBank(
+        segments.samples,
+        segments.start,
+        segments.length,
+        affine.offset,
+        affine.scale,
+        samples_sha256=segments.samples_sha256,
+    )
+
+
+def study_bank(data: StudyData, description: InputDescription) -> SegmentBank:
+    """All segments of a study, each normalised by the constants of its own cohort."""
+    return segment_bank(data.segments, description, data.segments.table["cohort"])
+
+
+def _constants(
+    description: InputDescription, cohort: ArrayLike | None, n_segments: int
+) -> tuple[FloatArray, FloatArray]:
+    """Offset and scale of each segment, shape (n_segments, n_channels)."""
+    names = list(description.cohorts)
+    wanted = np.broadcast_to(np.asarray(names[0] if cohort is None else cohort, dtype=str), (n_segments,))
+    unknown = sorted(set(wanted.tolist()) - set(names))
+    if unknown:
+        raise ConfigError(f"the encoder knows no cohort {unknown[0]!r}: it was normalised for {', '.join(names)}")
+    number = pd.Index(names).get_indexer(pd.Index(wanted))
+    known = description.cohorts.values()
+    offset, scale = (
+        np.array(values, dtype=np.float32) for values in zip(*((one.offset, one.scale) for one in known), strict=True)
+    )
+    return offset[number], scale[number]
 
 
 def _channel(data: StudyData, number: int, *, is_optional: bool) -> ChannelDescription:
@@ -118,15 +183,18 @@ def _channel(data: StudyData, number: int, *, is_optional: bool) -> ChannelDescr
     )
 
 
-def _constants(data: StudyData, bank: SegmentBank) -> dict[str, CohortConstants]:
-    """All segments of a cohort have the same: those of its first one."""
-    cohorts = data.segments.table["cohort"].to_numpy()
-    names = [store.cohort.name for store in data.stores]
-    first = {name: int(np.argmax(cohorts == name)) for name in names if (cohorts == name).any()}
-    return {
-        name: CohortConstants(offset=bank.offset[row].tolist(), scale=bank.scale[row].tolist())
-        for name, row in first.items()
-    }
+def _fitted(data: StudyData, is_training: BoolArray) -> dict[str, CohortConstants]:
+    segments = data.segments
+    cohort = segments.table["cohort"].to_numpy()
+    found = {}
+    for name in (store.cohort.name for store in data.stores):
+        is_own = cohort == name
+        if is_own.any():
+            offset, scale = fit_constants(segments.moments, is_own & is_training)
+            is_present = segments.is_present[is_own][0]
+            offset, scale = np.where(is_present, offset, 0), np.where(is_present, scale, 1)
+            found[name] = CohortConstants(offset=offset.tolist(), scale=scale.tolist())
+    return found
 
 
 def save_input_description(folder: Path, description: InputDescription) -> None:
@@ -156,37 +224,3 @@ def load_input_description(folder: Path) -> InputDescription:
         raise StoreError(
             f"{folder / MODEL_FILE}: `{_SECTION}` is no description of an encoder's input: {error}"
         ) from None
-
-
-def segment_bank(segments: StudySegments, described: InputDescription) -> SegmentBank:
-    """Segments normalised as an input description says.
-
-    The constants of normalisation ``cohort`` are those of the labelled cohort, which all patients to be predicted
-    belong to, or stand in for.
-    """
-    if described.normalisation != "cohort":
-        affine = normalise(
-            described.normalisation,
-            moments=lambda: segments.moments,
-            baseline=segments.baseline,
-            is_present=segments.is_present,
-            cohort=np.zeros(len(segments.table), dtype=np.int64),
-            is_training=np.ones(len(segments.table), dtype=bool),
-            fixed=described.fixed,
-            channels=described.channel_names,
-        )
-        offset, scale = affine.offset, affine.scale
-    else:
-        constants = next(iter(described.cohorts.values()))
-        offset, scale = (
-            np.where(segments.is_present, np.array(values, dtype=np.float32), absent).astype(np.float32)
-            for values, absent in ((constants.offset, 0.0), (constants.scale, 1.0))
-        )
-    return make_bank(
-        segments.samples,
-        segments.table["start"].to_numpy(),
-        segments.length,
-        offset,
-        scale,
-        samples_sha256=segments.samples_sha256,
-    )

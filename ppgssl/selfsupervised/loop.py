@@ -27,10 +27,8 @@ from ppgssl.selfsupervised.devices import (
     quiet,
 )
 from ppgssl.selfsupervised.distributed import ALONE, Team, any_of, first_does, mean_over, part_of
-from ppgssl.selfsupervised.effort import Effort, Progress, Sitting, Standing
 from ppgssl.selfsupervised.encoders import ENCODERS, make_encoder
 from ppgssl.selfsupervised.encoders.base import n_parameters
-from ppgssl.selfsupervised.energy import Energy
 from ppgssl.selfsupervised.interrupts import postponed_interrupt
 from ppgssl.selfsupervised.objectives import make_objective
 from ppgssl.selfsupervised.objectives.base import Objective
@@ -42,10 +40,10 @@ from ppgssl.selfsupervised.pretraining_result import (
     load_result,
     make_examples,
     save_result,
-    warnings_of,
 )
+from ppgssl.selfsupervised.resource_use import Energy, ResourceUse, Session, StepProgress
 from ppgssl.selfsupervised.training_data import TrainingData, checked_data
-from ppgssl.selfsupervised.validation import MAX_SEGMENTS, judge, spread_out
+from ppgssl.selfsupervised.validation import MAX_SEGMENTS, evaluate, spread_out
 
 # Asking a GPU for the loss at every step would make it wait for the answer; so would asking other processes.
 _LOG_EVERY = 10
@@ -63,7 +61,7 @@ def pretrain(
     folder: Path,
     patients: ArrayLike | None = None,
     recordings: ArrayLike | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[StepProgress], None] | None = None,
     team: Team = ALONE,
 ) -> PretrainingResult:
     """Pretrain an encoder, or go on where an interrupted run of the same data, settings and seed stopped.
@@ -109,7 +107,8 @@ def pretrain(
     team.check(settings.batch_size, settings.accumulate)
     data = checked_data(bank, train_index, validation_index, patients, recordings)
     made_of = run_fingerprint(data.digest(settings), settings, fs_hz=fs_hz, seed=seed)
-    precision = _precision(settings)
+    pays_on_cpu = ENCODERS[settings.encoder.name].bf16_pays_on_cpu
+    precision = choose_precision(settings.precision, is_cuda=torch.cuda.is_available(), pays_on_cpu=pays_on_cpu)
     fabric = make_fabric(precision, team)
     _check_alike(fabric, made_of)
     if first_does(fabric, lambda: finished(folder, made_of)):
@@ -140,14 +139,16 @@ class _Counters:
     step: int = 0
     loss_sum: float = 0.0
     n_losses: int = 0
-    best_step: int = 0
-    effort: Effort = field(default_factory=Effort)
+    resource_use: ResourceUse = field(default_factory=ResourceUse)
     history: list[HistoryRow] = field(default_factory=list)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> _Counters:
-        effort = Effort(values["effort"]["seconds"], Energy(**values["effort"]["energy"]))
-        return cls(**{**values, "effort": effort, "history": [HistoryRow(**row) for row in values["history"]]})
+        used = values["resource_use"]
+        history = [HistoryRow(**row) for row in values["history"]]
+        return cls(
+            **values | {"resource_use": ResourceUse(used["seconds"], Energy(**used["energy"])), "history": history}
+        )
 
 
 class _Run:
@@ -172,7 +173,6 @@ class _Run:
         self.objective = _seeded_objective(self.bank.n_channels, settings, fs_hz=fs_hz, seed=seed)
         self.objective.draw(1, self.bank.length, torch.Generator())  # refuses masks that do not fit, before any work
         self.held_out = spread_out(data.held_out(settings), MAX_SEGMENTS)
-        self.bank.keep(self.held_out)
         self.sampler = data.sampler(settings, seed=seed)
         self.generator = torch.Generator(self.bank.device).manual_seed(seed + 1)
         loss = TrainingLoss(self.objective.to(fabric.device))
@@ -193,10 +193,10 @@ class _Run:
 
     # --- the loop ----------------------------------------------------------------------------------------------
 
-    def fit(self, progress: Progress | None) -> None:
-        """Evaluate, save, step, log, stop?; the last pass judges the last weights."""
+    def fit(self, progress: Callable[[StepProgress], None] | None) -> None:
+        """Evaluate, save, step, log, stop?; the last pass evaluates the last weights."""
         gpus = [self.fabric.device] if self.fabric.device.type == "cuda" else []
-        self.sitting = Sitting(self.counters.effort, self.counters.step, gpus)
+        self.session = Session(self.counters.resource_use, self.counters.step, gpus)
         with postponed_interrupt() as is_interrupted:
             while True:
                 if self._is_evaluation_due():
@@ -210,7 +210,7 @@ class _Run:
                 if self._must_stop(is_interrupted):
                     self._save()
                     raise KeyboardInterrupt
-            if self._must_stop(is_interrupted):  # while the last weights were judged and saved
+            if self._must_stop(is_interrupted):  # while the last weights were evaluated and saved
                 raise KeyboardInterrupt
 
     def _step(self) -> None:
@@ -226,7 +226,7 @@ class _Run:
         counters.step += 1
 
     def _backward(self, index: Tensor, draws: dict[str, Tensor], number: int) -> Tensor:
-        """Add the gradient of one of the parts in which the batch goes through this process; its share of the loss."""
+        """Add the gradient of one of the parts in which the batch goes through this process; its part of the loss."""
         n_parts = self.settings.accumulate
         place, n_places = self.fabric.global_rank * n_parts + number, self.fabric.world_size * n_parts
         own_draws = {name: part_of(values, place, n_places) for name, values in draws.items()}
@@ -249,38 +249,38 @@ class _Run:
     def _evaluate(self) -> None:
         self._collect_losses()
         counters, batch_size = self.counters, self.settings.batch_size
-        judgement = first_does(
-            self.fabric, lambda: judge(self.objective, self.bank, self.held_out, batch_size=batch_size)
+        found = first_does(
+            self.fabric, lambda: evaluate(self.objective, self.bank, self.held_out, batch_size=batch_size)
         )
-        self._check_finite(judgement.loss)
+        self._check_finite(found.loss)
         lowest = min((row.validation_loss for row in counters.history), default=math.inf)
         train_loss = counters.loss_sum / counters.n_losses if counters.n_losses else None
-        counters.history.append(HistoryRow.of(counters.step, train_loss, judgement))
+        counters.history.append(HistoryRow.of(counters.step, train_loss, found))
         counters.loss_sum, counters.n_losses = 0.0, 0
-        if judgement.loss < lowest:
-            counters.best_step, self.best = counters.step, self._weights()
+        if found.loss < lowest:
+            self.best = self._weights()
 
     def _is_log_due(self) -> bool:
         return self.counters.step % _LOG_EVERY == 0 or self.counters.step == self.settings.n_steps
 
-    def _log(self, progress: Progress | None) -> None:
+    def _log(self, progress: Callable[[StepProgress], None] | None) -> None:
         self._collect_losses()
-        self.sitting.update()
+        self.session.update()
         try:
-            first_does(self.fabric, lambda: progress(self._standing()) if progress else None)
+            first_does(self.fabric, lambda: progress(self._progress()) if progress else None)
         except KeyboardInterrupt:
             self._save()
             raise
 
-    def _standing(self) -> Standing:
+    def _progress(self) -> StepProgress:
         counters = self.counters
         last = counters.history[-1]
-        return Standing(
+        return StepProgress(
             step=counters.step,
             n_steps=self.settings.n_steps,
             train_loss=counters.loss_sum / counters.n_losses,
             validation_loss=last.validation_loss,
-            seconds_left=self.sitting.seconds_left(counters.step, self.settings.n_steps),
+            seconds_left=self.session.seconds_left(counters.step, self.settings.n_steps),
             warning=last.warning if last.step else "",
         )
 
@@ -310,7 +310,7 @@ class _Run:
         self._collect_losses()
         size = torch.stack([parameter.detach().abs().sum() for parameter in self.objective.parameters()]).sum()
         self._check_finite(float(size), "the sum of the weights")
-        self.counters.effort = self.sitting.effort()
+        self.counters.resource_use = self.session.resource_use()
         first_does(self.fabric, lambda: save_checkpoint(self.folder, self.made_of, self.state_dict()))
 
     def state_dict(self) -> dict[str, Any]:
@@ -339,31 +339,20 @@ class _Run:
         """The finished run, with its best weights."""
         self.objective.load_state_dict(self.best)
         examples = make_examples(self.objective, self.bank, self.held_out, seed=self.seed)
-        best = next(row for row in self.counters.history if row.step == self.counters.best_step)
         device = self.fabric.device
         return PretrainingResult(
             encoder=self.objective.encoder.cpu().eval(),
             history=tuple(self.counters.history),
             examples=examples,
-            best_step=best.step,
             score_name=self.objective.score_name,
-            score=best.score,
-            effective_rank=best.effective_rank,
-            is_collapsed=best.is_collapsed,
-            seconds=self.counters.effort.seconds,
-            energy=self.counters.effort.energy,
+            seconds=self.counters.resource_use.seconds,
+            energy=self.counters.resource_use.energy,
             device=device_name(device),
             hardware=describe_hardware(device, self.precision, self.team),
             n_parameters=n_parameters(self.objective.encoder),
             restart_reason=restart_reason,
-            warnings=warnings_of(self.counters.history),
             note=self.note,
         )
-
-
-def _precision(settings: Pretraining) -> Precision:
-    pays_on_cpu = ENCODERS[settings.encoder.name].bf16_pays_on_cpu
-    return choose_precision(settings.precision, is_cuda=torch.cuda.is_available(), pays_on_cpu=pays_on_cpu)
 
 
 def _seeded_objective(n_channels: int, settings: Pretraining, *, fs_hz: float, seed: int) -> Objective:

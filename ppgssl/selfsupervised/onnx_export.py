@@ -45,7 +45,7 @@ def export_onnx(folder: Path, out: Path) -> float:
     Returns
     -------
     float
-        Largest difference between the embeddings of onnxruntime and of torch for random segments, as a share of the
+        Largest difference between the embeddings of onnxruntime and of torch for random segments, relative to the
         largest number among them.
 
     Raises

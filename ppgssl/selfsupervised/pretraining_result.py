@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -21,11 +21,11 @@ from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.checkpoints import remove_checkpoints
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE, load_encoder, read_model, save_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.energy import Energy
 from ppgssl.selfsupervised.objectives.base import Objective
 from ppgssl.selfsupervised.objectives.contrastive_masked_autoencoder import ContrastiveMaskedAutoencoder
 from ppgssl.selfsupervised.objectives.reconstruction import ReconstructionObjective
-from ppgssl.selfsupervised.validation import Judgement, spread_out
+from ppgssl.selfsupervised.resource_use import Energy
+from ppgssl.selfsupervised.validation import Evaluation, spread_out
 
 EXAMPLES_FILE = "examples.safetensors"
 N_EXAMPLES = 6
@@ -46,7 +46,7 @@ class HistoryRow:
     train_loss : float or None
         Mean over the steps since the last evaluation; None before the first step.
     validation_loss, score, effective_rank, dead_fraction, is_collapsed, warning
-        On held-out patients; see :class:`~ppgssl.selfsupervised.validation.Judgement` and
+        On held-out patients; see :class:`~ppgssl.selfsupervised.validation.Evaluation` and
         :class:`~ppgssl.selfsupervised.health.Health`.
     """
 
@@ -60,26 +60,8 @@ class HistoryRow:
     warning: str = ""
 
     @classmethod
-    def of(cls, step: int, train_loss: float | None, judgement: Judgement) -> HistoryRow:
-        return cls(step, train_loss, judgement.loss, judgement.score, **asdict(judgement.health))
-
-
-def warnings_of(history: Sequence[HistoryRow]) -> tuple[str, ...]:
-    """What evaluations found wrong, a line for each stretch of the training; untrained weights are nobody's concern.
-
-    Unless these are kept: where the loss of held-out patients never fell below theirs, that comes first.
-    """
-    stretches = [
-        list(rows)
-        for is_wrong, rows in groupby(history, key=lambda row: bool(row.warning) and row.step > 0)
-        if is_wrong
-    ]
-    unlearnt = (_UNLEARNT,) if len(history) > 1 and _best(history).step == 0 else ()
-    return (*unlearnt, *(f"steps {rows[0].step} to {rows[-1].step}: {rows[-1].warning}" for rows in stretches))
-
-
-def _best(history: Sequence[HistoryRow]) -> HistoryRow:
-    return min(history, key=lambda row: row.validation_loss)
+    def of(cls, step: int, train_loss: float | None, found: Evaluation) -> HistoryRow:
+        return cls(step, train_loss, found.loss, found.score, **asdict(found.health))
 
 
 @dataclass(frozen=True)
@@ -112,12 +94,10 @@ class PretrainingResult:
     history : tuple of HistoryRow
     examples : Examples or None
         None where the objective reconstructs nothing.
-    best_step : int
-        Step of these weights.
-    score_name, score, effective_rank, is_collapsed
-        Of these weights, on held-out patients.
+    score_name : str
+        What the score of an evaluation is; empty where there is none.
     seconds : float
-        Training time, all sittings together.
+        Training time, all sessions together.
     energy : Energy
         Likewise.
     device : str
@@ -127,8 +107,6 @@ class PretrainingResult:
         Of the encoder.
     restart_reason : str or None
         Why an earlier, unfinished or differing run in the folder was not used.
-    warnings : tuple of str
-        What was wrong with the representation, and when; mostly none.
     note : str
         What else should be known of the training, such as that it could not be compiled.
     """
@@ -136,34 +114,37 @@ class PretrainingResult:
     encoder: EncoderNetwork = field(repr=False)
     history: tuple[HistoryRow, ...] = field(repr=False)
     examples: Examples | None = field(repr=False)
-    best_step: int
     score_name: str
-    score: float | None
-    effective_rank: float
-    is_collapsed: bool
     seconds: float
     energy: Energy
     device: str
     hardware: Mapping[str, Any]
     n_parameters: int
     restart_reason: str | None = None
-    warnings: tuple[str, ...] = ()
     note: str = ""
 
+    @property
+    def best(self) -> HistoryRow:
+        """The evaluation of the weights that were kept."""
+        return min(self.history, key=lambda row: row.validation_loss)
 
-_FACTS = (
-    "best_step",
-    "score_name",
-    "score",
-    "effective_rank",
-    "is_collapsed",
-    "seconds",
-    "device",
-    "hardware",
-    "n_parameters",
-    "restart_reason",
-    "note",
-)
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What evaluations found wrong, a line for each interval of the training; mostly none.
+
+        Untrained weights may be as they are, unless these were kept: where the loss of held-out patients never fell
+        below theirs, that comes first.
+        """
+        intervals = [
+            list(rows)
+            for is_wrong, rows in groupby(self.history, key=lambda row: bool(row.warning) and row.step > 0)
+            if is_wrong
+        ]
+        unlearnt = (_UNLEARNT,) if len(self.history) > 1 and self.best.step == 0 else ()
+        return (*unlearnt, *(f"steps {rows[0].step} to {rows[-1].step}: {rows[-1].warning}" for rows in intervals))
+
+
+_FACTS = ("score_name", "seconds", "device", "hardware", "n_parameters", "restart_reason", "note")
 
 
 @torch.inference_mode()
@@ -194,7 +175,7 @@ def save_result(folder: Path, made_of: str, result: PretrainingResult, record: M
         Fingerprint of the run.
     result : PretrainingResult
     record : mapping, optional
-        What else the model's card should tell: JSON values.
+        What else the model's card should hold: JSON values.
 
     Raises
     ------
@@ -219,6 +200,7 @@ def _save(folder: Path, made_of: str, result: PretrainingResult, record: Mapping
         "made_of": made_of,
         "history": [asdict(row) for row in result.history],
         "examples_sha256": _save_examples(folder, result.examples) if result.examples else None,
+        "best_step": result.best.step,
         "energy": asdict(result.energy),
         "warnings": list(result.warnings),
         **{name: getattr(result, name) for name in _FACTS},
@@ -237,10 +219,9 @@ def load_result(folder: Path) -> PretrainingResult:
     card = read_model(folder)["card"]
     try:
         history = tuple(HistoryRow(**row) for row in card["history"])
-        facts = {name: card[name] for name in _FACTS}
-        facts |= {"energy": Energy(**card["energy"]), "warnings": tuple(card["warnings"])}
+        facts = {name: card[name] for name in _FACTS} | {"energy": Energy(**card["energy"])}
     except (KeyError, TypeError):
-        raise StoreError(f"{folder / MODEL_FILE} does not tell how the encoder was pretrained") from None
+        raise StoreError(f"{folder / MODEL_FILE} does not describe how the encoder was pretrained") from None
     return PretrainingResult(load_encoder(folder), history, _load_examples(folder, card), **facts)
 
 
@@ -264,7 +245,7 @@ def _load_examples(folder: Path, card: Mapping[str, object]) -> Examples | None:
         return None
     path = folder / EXAMPLES_FILE
     if not path.is_file() or file_sha256(path) != card.get("examples_sha256"):
-        raise StoreError(f"{path} is missing or not what was written beside {MODEL_FILE}: pretrain the encoder again")
+        raise StoreError(f"{path} is missing or not what was written with {MODEL_FILE}: pretrain the encoder again")
     try:
         return Examples(**load_file(path))
     except (SafetensorError, TypeError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,40 +12,6 @@ from torch import Tensor
 
 from ppgssl.core.errors import TrainingError
 from ppgssl.core.records import BoolArray, IntArray
-
-
-@dataclass(frozen=True)
-class Locality:
-    """Where the segments of a streamed bank lie, so that a sampler can ask for those of a few blocks at a time.
-
-    Attributes
-    ----------
-    block : int64 array, shape (n_segments,)
-        Number of the block that holds each segment of the bank.
-    n_bytes : int64 array, shape (n_blocks,)
-        Memory that each block takes.
-    buffer_bytes : int
-        Memory for blocks.
-    """
-
-    block: IntArray
-    n_bytes: IntArray
-    buffer_bytes: int
-
-    def windows(self, index: IntArray, generator: torch.Generator) -> IntArray:
-        """A window for each of these segments: blocks in random order, in each window as many as the buffer holds."""
-        used, block = np.unique(self.block[index], return_inverse=True)
-        if self.n_bytes[used].sum() <= self.buffer_bytes:
-            return np.zeros_like(index)
-        order = torch.randperm(len(used), generator=generator).numpy()
-        window = np.empty(len(used), dtype=np.int64)
-        number, held = 0, 0
-        for place in order:
-            size = int(self.n_bytes[used[place]])
-            if held and held + size > self.buffer_bytes:
-                number, held = number + 1, 0
-            window[place], held = number, held + size
-        return window[block]
 
 
 class _Sampler(ABC):
@@ -89,22 +54,14 @@ class EpochSampler(_Sampler):
         Segment numbers.
     batch_size : int
     seed : int
-    locality : Locality or None
-        Of a streamed bank: a shuffle buffer. Blocks come in random order, the segments of as many of them as the buffer
-        holds are shuffled together, then those of the next ones. Without, all segments are shuffled together.
     """
 
-    def __init__(self, index: Tensor, batch_size: int, *, seed: int, locality: Locality | None = None) -> None:
+    def __init__(self, index: Tensor, batch_size: int, *, seed: int) -> None:
         super().__init__(batch_size, torch.empty(0, dtype=torch.int64), seed=seed)
-        self.index, self.locality = index, locality
+        self.index = index
 
     def _epoch(self) -> Tensor:
-        order = torch.randperm(len(self.index), generator=self.generator)
-        shuffled = self.index[order]
-        if self.locality is None:
-            return shuffled
-        windows = self.locality.windows(shuffled.numpy(), self.generator)
-        return shuffled[torch.from_numpy(np.argsort(windows, kind="stable"))]
+        return self.index[torch.randperm(len(self.index), generator=self.generator)]
 
 
 class PairSampler(_Sampler):
@@ -115,9 +72,9 @@ class PairSampler(_Sampler):
     overlap it, each with equal chance. Segments of different recordings never overlap; those of one recording do if
     their starts are less than ``length`` apart.
 
-    Each patient's anchors are spread over the epoch, one at a random place in each of as many equal stretches as the
-    patient has anchors: a batch then seldom holds two pairs of one patient, which a loss that tells pairs apart
-    (NT-Xent) would take for strangers, and no part of the epoch belongs to the patients with the most segments.
+    Each patient's anchors are spread over the epoch, one at a random place in each of as many equal intervals as the
+    patient has anchors: a batch then seldom holds two pairs of one patient, which a loss that contrasts pairs (NT-Xent)
+    would treat as pairs of different patients, and no part of the epoch belongs to the patients with the most segments.
 
     Parameters
     ----------
@@ -131,15 +88,11 @@ class PairSampler(_Sampler):
     min_segments : int
         Patients with fewer segments in ``index`` are left out; published: 16 [1]_.
     seed : int
-    locality : Locality or None
-        Of a streamed bank: both segments of a pair then lie in the same window of blocks, see :class:`EpochSampler`.
-        A segment without a partner in its window is left out of that epoch; as the windows are made anew for each
-        epoch, it may have one in the next.
 
     Raises
     ------
     TrainingError
-        If no patient is eligible, or no window holds a pair.
+        If no patient is eligible.
 
     References
     ----------
@@ -158,10 +111,8 @@ class PairSampler(_Sampler):
         length: int,
         min_segments: int,
         seed: int,
-        locality: Locality | None = None,
     ) -> None:
         super().__init__(batch_size, torch.empty((0, 2), dtype=torch.int64), seed=seed)
-        self.locality = locality
         numbers = index.numpy()
         group = np.unique(np.asarray(patient)[numbers], return_inverse=True)[1]
         pairs = _Pairs(numbers, group, np.asarray(recording)[numbers], np.asarray(start)[numbers], length)
@@ -176,22 +127,14 @@ class PairSampler(_Sampler):
         self._pairs = pairs.only(is_eligible)
 
     def _epoch(self) -> Tensor:
-        pairs, window = self._pairs, np.zeros_like(self._pairs.index)
-        if self.locality is not None:
-            window = self.locality.windows(pairs.index, self.generator)
-            pairs = pairs.within(window)
+        pairs = self._pairs
         anchors = np.flatnonzero(pairs.n_partners)
-        if not len(anchors):
-            raise TrainingError(
-                "the memory for samples is so small that no two segments of a patient that do not overlap are in it "
-                "together: raise `inputs.memory_gb`"
-            )
-        order = anchors[np.lexsort((self._spread(pairs.group[anchors]), window[anchors]))]
+        order = anchors[np.argsort(self._spread(pairs.group[anchors]), kind="stable")]
         partners = pairs.partners(order, self._uniform(len(order)))
         return torch.from_numpy(np.stack([pairs.index[order], pairs.index[partners]], axis=1))
 
     def _spread(self, group: IntArray) -> np.ndarray:
-        """A place in 0..1 for each row: those of a group one in each of as many equal stretches, in random order."""
+        """A place in 0..1 for each row: those of a group one in each of as many equal intervals, in random order."""
         order = torch.randperm(len(group), generator=self.generator).numpy()
         order = order[np.argsort(group[order], kind="stable")]  # by group, and at random within
         place = np.empty(len(group))
@@ -205,7 +148,7 @@ class PairSampler(_Sampler):
 
 
 class _Pairs:
-    """Segments sorted by group, recording and start: what overlaps a segment then lies in one stretch around it.
+    """Segments sorted by group, recording and start: what overlaps a segment then lies in one interval around it.
 
     Attributes
     ----------
@@ -234,17 +177,9 @@ class _Pairs:
         result[self._order] = values
         return result
 
-    def only(self, is_kept: BoolArray) -> _Pairs:
+    def only(self, kept: BoolArray) -> _Pairs:
         """Of these segments alone."""
-        return self._made_of(self.group, is_kept)
-
-    def within(self, window: IntArray) -> _Pairs:
-        """Such that partners lie in the same window too."""
-        group = np.unique(window * (int(self.group.max()) + 1) + self.group, return_inverse=True)[1]
-        return self._made_of(group, slice(None))
-
-    def _made_of(self, group: IntArray, of: BoolArray | slice) -> _Pairs:
-        return _Pairs(self.index[of], group[of], self._recording[of], self._start[of], self._length)
+        return _Pairs(self.index[kept], self.group[kept], self._recording[kept], self._start[kept], self._length)
 
     def partners(self, of: IntArray, uniform: np.ndarray) -> IntArray:
         """A partner for each of these rows, chosen by a number in 0..1; all are rows, not segment numbers."""

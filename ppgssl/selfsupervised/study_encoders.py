@@ -16,11 +16,8 @@ from ppgssl.core.errors import StaleInputError, TrainingError
 from ppgssl.core.provenance import fingerprint, read_run
 from ppgssl.core.records import BoolArray
 from ppgssl.core.seeds import derive_seed
-from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.streamed_bank import make_bank
-from ppgssl.signals.normalisation import normalise
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
@@ -43,7 +40,7 @@ class EncoderJob:
     folder : Path
         Where it is kept.
     is_transductive : bool
-        True where it may see test patients, on the user's word.
+        True where it may see test patients, at the user's wish.
     """
 
     encoder: str
@@ -93,32 +90,8 @@ def seen_segments(job: EncoderJob, data: StudyData) -> BoolArray:
     return seen if job.fold is None else seen & ~data.of_patients(job.fold.unseen)
 
 
-def study_bank(data: StudyData, is_training: BoolArray) -> SegmentBank:
-    """The study's segments, normalised by constants that training segments alone decide."""
-    inputs, segments = data.study.inputs, data.segments
-    cohort = segments.table["cohort"].astype("category").cat.codes.to_numpy()
-    affine = normalise(
-        inputs.normalisation,
-        moments=lambda: segments.moments,
-        baseline=segments.baseline,
-        is_present=segments.is_present,
-        cohort=cohort,
-        is_training=is_training,
-        fixed=inputs.fixed,
-        channels=[channel.name for channel in inputs.channels],
-    )
-    return make_bank(
-        segments.samples,
-        segments.table["start"].to_numpy(),
-        segments.length,
-        affine.offset,
-        affine.scale,
-        samples_sha256=segments.samples_sha256,
-    )
-
-
 def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str]:
-    """Patients, a share of each cohort, on whom the pretraining loss is judged and never trained."""
+    """Patients, a proportion of each cohort, on whom the pretraining loss is evaluated and never trained."""
     rng = np.random.default_rng(seed)
     table = data.segments.table[seen]
     held_out: set[str] = set()
@@ -128,13 +101,14 @@ def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str
         if n_held < len(names):
             held_out |= set(rng.choice(names, n_held, replace=False))
     if not held_out:
-        raise TrainingError("pretraining needs at least two patients in a cohort: one is held out to judge the loss")
+        raise TrainingError("pretraining needs at least two patients in a cohort: one is held out to evaluate the loss")
     return held_out
 
 
 def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
     """Hash of all that decides an encoder's weights: signals, not what the clinical table says of their patients."""
-    seen = data.segments.table.loc[seen_segments(job, data), ["patient", "recording_id", "start"]]
+    seen = data.segments.table.assign(start=data.segments.start)
+    seen = seen.loc[seen_segments(job, data), ["patient", "recording_id", "start"]]
     return fingerprint(
         {
             "encoder": job.encoder,
@@ -154,12 +128,12 @@ def patients_seen(job: EncoderJob) -> list[str]:
     Raises
     ------
     StaleInputError
-        If the encoder does not say whom it has seen: then nobody can be tested on it.
+        If the encoder does not record whom it has seen: then nobody can be tested on it.
     """
     patients = (read_run(job.folder) or {}).get("patients_sha256")
     if not patients:
         raise StaleInputError(
-            f"{job.folder} does not say which patients the encoder {job.name} has seen: delete that folder and run "
+            f"{job.folder} does not record which patients the encoder {job.name} has seen: delete that folder and run "
             "`ppgssl pretrain STUDY.yaml` again"
         )
     return list(patients)
@@ -177,7 +151,7 @@ def initial_encoder(data: StudyData, fold: Fold) -> EncoderNetwork:
 
 
 def encoder_warnings(jobs: Sequence[EncoderJob]) -> list[str]:
-    """What the records of encoders say went wrong with them or otherwise than asked for, the encoder named first."""
+    """What went wrong with encoders or otherwise than asked for, from their records; the encoder is named first."""
     records = [(job.name, read_run(job.folder) or {}) for job in jobs]
     return [
         f"{name}: {warning}"

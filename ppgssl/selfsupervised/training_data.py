@@ -1,4 +1,4 @@
-"""What a run trains on and is judged by: segments, or pairs of segments of one patient."""
+"""What a run trains on and is evaluated by: segments, or pairs of segments of one patient."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from ppgssl.core.config.pretraining import Pretraining, TwoViewsOptions
 from ppgssl.core.errors import TrainingError
 from ppgssl.core.records import IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.sampling import EpochSampler, Locality, PairSampler
+from ppgssl.selfsupervised.sampling import EpochSampler, PairSampler
 from ppgssl.selfsupervised.validation import MAX_SEGMENTS
 
 _CHECK_AT_ONCE = 4096
-# Any fixed number: the pairs that a run is judged by do not depend on its seed.
+# Any fixed number: the pairs that a run is evaluated by do not depend on its seed.
 _HELD_OUT_SEED = 0
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Segments of a bank to train on and to judge by, checked, and whose they are.
+    """Segments of a bank to train on and to evaluate by, checked, and whose they are.
 
     Attributes
     ----------
@@ -43,13 +43,13 @@ class TrainingData:
 
     def sampler(self, settings: Pretraining, *, seed: int) -> EpochSampler | PairSampler:
         """What gives the segments, or pairs, of each step."""
-        train, options, locality = torch.from_numpy(self.train), pair_options(settings), self.bank.locality
+        train, options = torch.from_numpy(self.train), pair_options(settings)
         if options is None:
-            return EpochSampler(train, settings.batch_size, seed=seed, locality=locality)
-        return self._pairs(train, settings.batch_size, options.name, options.min_segments, seed, locality)
+            return EpochSampler(train, settings.batch_size, seed=seed)
+        return self._pairs(train, settings.batch_size, options.name, options.min_segments, seed)
 
     def held_out(self, settings: Pretraining) -> Tensor:
-        """What every evaluation judges by: numbers of segments, shape (n,), or of pairs, shape (n, 2).
+        """What every evaluation uses: numbers of segments, shape (n,), or of pairs, shape (n, 2).
 
         Raises
         ------
@@ -61,16 +61,14 @@ class TrainingData:
             return validation
         n = _n_pairs(len(validation), settings.batch_size)
         try:
-            return self._pairs(validation, n, options.name, 2, _HELD_OUT_SEED, None).draw()
+            return self._pairs(validation, n, options.name, 2, _HELD_OUT_SEED).draw()
         except TrainingError as error:
             raise TrainingError(
-                f"`pretraining.objective: {options.name}` is judged by pairs of segments of held-out patients: {error} "
-                "These are held out to judge the loss: raising `pretraining.validation_fraction` may help, too."
+                f"`pretraining.objective: {options.name}` is evaluated by pairs of segments of held-out patients: "
+                f"{error} They evaluate the loss: raising `pretraining.validation_fraction` may help, too."
             ) from None
 
-    def _pairs(
-        self, index: Tensor, batch_size: int, objective: str, min_segments: int, seed: int, locality: Locality | None
-    ) -> PairSampler:
+    def _pairs(self, index: Tensor, batch_size: int, objective: str, min_segments: int, seed: int) -> PairSampler:
         patients, recordings = self._whose(objective)
         return PairSampler(
             index,
@@ -81,7 +79,6 @@ class TrainingData:
             length=self.bank.length,
             min_segments=min_segments,
             seed=seed,
-            locality=locality,
         )
 
     def _whose(self, objective: str) -> tuple[IntArray, IntArray]:
@@ -111,7 +108,7 @@ def pair_options(settings: Pretraining) -> TwoViewsOptions | None:
 
 
 def _n_pairs(n_segments: int, batch_size: int) -> int:
-    """Pairs to judge by: whole batches, since a loss that compares the pairs of a batch depends on how many it has."""
+    """Pairs to evaluate by: whole batches, since a loss that compares pairs depends on how many a batch has."""
     most = min(n_segments, MAX_SEGMENTS)
     return most if most < batch_size else most - most % batch_size
 
@@ -128,17 +125,19 @@ def checked_data(
     Raises
     ------
     TrainingError
-        If there are too few segments, some are both to train on and to judge by, or one is not in the bank or not
+        If there are too few segments, some are both to train on and to evaluate by, or one is not in the bank or not
         finite; or patients or recordings are not given for each segment of the bank.
     """
     train, validation = (np.array(index, dtype=np.int64).ravel() for index in (train_index, validation_index))
     if len(train) < 2 or len(validation) < 2:
         raise TrainingError(
-            f"pretraining needs at least two segments to train on and two to judge by, and got {len(train)} and "
+            f"pretraining needs at least two segments to train on and two to evaluate by, and got {len(train)} and "
             f"{len(validation)}. Lower `inputs.min_sqi`, or add recordings."
         )
     if len(np.intersect1d(train, validation)):
-        raise TrainingError("some segments are both to train on and to judge by: split by patient before pretraining")
+        raise TrainingError(
+            "some segments are both to train on and to evaluate by: split by patient before pretraining"
+        )
     together = np.concatenate([train, validation])
     if together.min() < 0 or together.max() >= len(bank):
         raise TrainingError(

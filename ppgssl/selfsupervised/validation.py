@@ -21,7 +21,7 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """Validation of one set of weights.
 
     Attributes
@@ -29,7 +29,7 @@ class Judgement:
     loss : float
         The objective's mean loss.
     score : float or None
-        What the objective's ``score_name`` says, where it has one.
+        What the objective's ``score_name`` names, where it has one.
     health : Health
         Of the embeddings of the whole segments.
     """
@@ -56,8 +56,8 @@ def validation_batches(
 
 
 @torch.inference_mode()
-def judge(objective: Objective, bank: SegmentBank, index: Tensor, *, batch_size: int) -> Judgement:
-    """Judge an objective on held-out segments; the weights and all generators stay as they were.
+def evaluate(objective: Objective, bank: SegmentBank, index: Tensor, *, batch_size: int) -> Evaluation:
+    """Evaluate an objective on held-out segments; the weights and all generators stay as they were.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def judge(objective: Objective, bank: SegmentBank, index: Tensor, *, batch_size:
         embeddings.append(objective.encoder.embed(segments).cpu().numpy())
     objective.train(was_training)
     assert total is not None  # training refuses an empty validation set
-    loss, score = objective.judgement(total)
-    return Judgement(loss, score, check_health(np.concatenate(embeddings), _depth_dims(objective.encoder)))
+    loss, score = objective.evaluation(total)
+    return Evaluation(loss, score, check_health(np.concatenate(embeddings), _depth_dims(objective.encoder)))
 
 
 def _depth_dims(encoder: EncoderNetwork) -> tuple[int, ...]:

@@ -47,15 +47,33 @@ def segment_moments(parts: Iterable[tuple[IntArray, FloatArray]], shape: tuple[i
     return moments
 
 
+def fit_constants(moments: Moments, is_training: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Offset and scale of normalisation ``cohort``, float32 arrays of shape (n_channels,), from its training segments.
+
+    Raises
+    ------
+    SignalError
+        If there is none.
+    """
+    if not is_training.any():
+        raise SignalError(
+            "normalisation `cohort` has no training segment in one of the cohorts to learn mean and SD from. "
+            "Use `inputs.normalisation: segment`."
+        )
+    mean, variance = moments.mean[is_training], moments.sd[is_training] ** 2
+    # Law of total variance: segments have equal lengths.
+    affine = _affine(mean.mean(axis=0), _reciprocal(np.sqrt(variance.mean(axis=0) + mean.var(axis=0))))
+    return affine.offset, affine.scale
+
+
 def normalise(
     method: str,
     *,
     moments: Callable[[], Moments],
     baseline: FloatArray,
     is_present: BoolArray,
-    cohort: IntArray,
-    is_training: BoolArray,
     fixed: Mapping[str, tuple[float, float]],
+    constants: tuple[FloatArray, FloatArray] | None = None,
     channels: Sequence[str],
 ) -> Affine:
     """Offset and scale of every segment.
@@ -67,20 +85,20 @@ def normalise(
         segment's cohort. ``ac_dc``: pulsatile part over baseline, in percent. ``fixed``: stated mean and SD of the
         raw level, that is of filtered samples plus baseline.
     moments
-        Gives those of the band-passed samples of each segment; asked by the methods that need them.
+        Returns those of the band-passed samples of each segment; ``segment`` alone asks for them.
     baseline : float array, shape (n_segments, n_channels)
         Raw level of each segment.
     is_present : bool array, shape (n_segments, n_channels)
-        False for a channel that the segment's cohort lacks: its samples are 0, and stay so exactly.
-    cohort, is_training : arrays, shape (n_segments,)
-        Number of the cohort, and whether the patient may be fitted on.
+        False for a channel that was not recorded: its samples are 0, and stay so exactly.
     fixed, channels
         Mean and SD of each channel, for ``fixed``; and the names of the channels.
+    constants : (offset, scale), arrays of shape (n_segments, n_channels)
+        For ``cohort``: those of :func:`fit_constants` for the cohort of each segment.
 
     Raises
     ------
     SignalError
-        If a baseline is not positive under ``ac_dc``, or a cohort has no training segment under ``cohort``.
+        If a baseline is not positive under ``ac_dc``.
     """
     if method == "ac_dc":
         affine = _over_baseline(baseline, is_present, channels)
@@ -88,9 +106,12 @@ def normalise(
         mean = np.array([fixed[name][0] for name in channels])
         sd = np.array([fixed[name][1] for name in channels])
         affine = _affine(mean - baseline, np.broadcast_to(1 / sd, baseline.shape))
+    elif method == "cohort":
+        assert constants is not None
+        affine = _affine(*constants)
     else:
-        found = moments() if method == "segment" else _pooled(moments(), cohort, is_training)
-        affine = _affine(found.mean, 1 / np.maximum(found.sd, np.finfo(np.float32).tiny))
+        found = moments()
+        affine = _affine(found.mean, _reciprocal(found.sd))
     return Affine(np.where(is_present, affine.offset, 0), np.where(is_present, affine.scale, 1))
 
 
@@ -105,21 +126,8 @@ def _over_baseline(baseline: FloatArray, is_present: BoolArray, channels: Sequen
     return _affine(np.zeros_like(baseline), 100 / baseline)
 
 
-def _pooled(moments: Moments, cohort: IntArray, is_training: BoolArray) -> Moments:
-    pooled = Moments(np.empty_like(moments.mean), np.empty_like(moments.sd))
-    for number in np.unique(cohort):
-        of_cohort = cohort == number
-        fitted = of_cohort & is_training
-        if not fitted.any():
-            raise SignalError(
-                "normalisation `cohort` has no training segment in one of the cohorts to learn mean and SD from. "
-                "Use `inputs.normalisation: segment`."
-            )
-        mean, variance = moments.mean[fitted], moments.sd[fitted] ** 2
-        pooled.mean[of_cohort] = mean.mean(axis=0)
-        # Law of total variance: segments have equal lengths.
-        pooled.sd[of_cohort] = np.sqrt(variance.mean(axis=0) + mean.var(axis=0))
-    return pooled
+def _reciprocal(sd: FloatArray) -> FloatArray:
+    return np.asarray(1 / np.maximum(sd, np.finfo(np.float32).tiny))
 
 
 def _affine(offset: FloatArray, scale: FloatArray) -> Affine:

@@ -24,12 +24,11 @@ from ppgssl.core.seeds import derive_seed
 from ppgssl.selfsupervised.distributed import ALONE, n_processes_started
 from ppgssl.selfsupervised.distributed import Team as Team
 from ppgssl.selfsupervised.distributed import is_first_process as is_first_process
-from ppgssl.selfsupervised.effort import Progress as StepProgress
-from ppgssl.selfsupervised.effort import Standing
-from ppgssl.selfsupervised.input_description import describe_study_input, save_input_description
+from ppgssl.selfsupervised.input_description import describe_study_input, save_input_description, study_bank
 from ppgssl.selfsupervised.loop import pretrain as train_encoder
 from ppgssl.selfsupervised.pretraining_result import PretrainingResult
 from ppgssl.selfsupervised.processes import work_together
+from ppgssl.selfsupervised.resource_use import StepProgress
 from ppgssl.selfsupervised.study_encoders import (
     EncoderJob,
     encoder_fingerprint,
@@ -37,7 +36,6 @@ from ppgssl.selfsupervised.study_encoders import (
     held_out_patients,
     initial_seed,
     seen_segments,
-    study_bank,
 )
 from ppgssl.selfsupervised.study_encoders import encoder_warnings as encoder_warnings
 from ppgssl.selfsupervised.workers import threads_of, worker_count
@@ -53,7 +51,7 @@ Progress = Callable[[int, int, str], None]
 
 
 # Called with the number and the name of an encoder, and how it stands.
-Report = Callable[[int, str, Standing], None]
+Report = Callable[[int, str, StepProgress], None]
 
 
 def pretrain(
@@ -136,11 +134,10 @@ def train_encoders(
 
 def _train_in_team(to_do: Sequence[tuple[EncoderJob, StudyData]], team: Team, board: _Board) -> None:
     n_threads = threads_of(team.devices)
-    shared = [(job, data.sharing(team.devices)) for job, data in to_do]
     if n_processes_started(os.environ) is None:
-        work_together(_train_in_turn, (shared, n_threads, team), n=team.devices, report=board)
+        work_together(_train_in_turn, (to_do, n_threads, team), n=team.devices, report=board)
     else:
-        _train_in_turn(board, team.is_stopped, shared, n_threads, team)
+        _train_in_turn(board, team.is_stopped, to_do, n_threads, team)
 
 
 def _train_in_turn(
@@ -164,8 +161,7 @@ def _train_side_by_side(
         run = delayed(_pretrain_one)
         try:
             Parallel(n_jobs=n_workers)(
-                run(job, data.sharing(n_workers), n_threads, _Sender(number, job.name, queue))
-                for number, (job, data) in enumerate(to_do)
+                run(job, data, n_threads, _Sender(number, job.name, queue)) for number, (job, data) in enumerate(to_do)
             )
         finally:
             with suppress(*_QUEUE_GONE):
@@ -173,16 +169,18 @@ def _train_side_by_side(
             drain.join()
 
 
-def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: StepProgress, team: Team = ALONE) -> None:
+def _pretrain_one(
+    job: EncoderJob, data: StudyData, n_threads: int, report: Callable[[StepProgress], None], team: Team = ALONE
+) -> None:
     torch.set_num_threads(n_threads)
     watch = Stopwatch()
     seen = seen_segments(job, data)
     seed = derive_seed(data.study.seed, "held-out patients", job.fold.name if job.fold else "all")
     is_held_out = data.of_patients(sorted(held_out_patients(data, seen, seed=seed)))
-    bank = study_bank(data, seen & ~is_held_out)
+    description = describe_study_input(data, seen & ~is_held_out)
     job.folder.mkdir(parents=True, exist_ok=True)
     result = train_encoder(
-        bank,
+        study_bank(data, description),
         _index(seen & ~is_held_out),
         _index(seen & is_held_out),
         data.study.pretraining,
@@ -195,7 +193,7 @@ def _pretrain_one(job: EncoderJob, data: StudyData, n_threads: int, report: Step
         team=team,
     )
     if is_first_process():
-        save_input_description(job.folder, describe_study_input(data, bank))
+        save_input_description(job.folder, description)
         _record(job, data, seen, result, watch)
 
 
@@ -235,11 +233,11 @@ class _Board:
         self.n_steps, self.progress = n_steps, progress
         self.steps: dict[int, int] = {}
 
-    def __call__(self, number: int, name: str, standing: Standing) -> None:
-        self.steps[number] = standing.step
+    def __call__(self, number: int, name: str, step: StepProgress) -> None:
+        self.steps[number] = step.step
         if self.progress:
-            text = f"{name}: loss {standing.train_loss:.3f}, held-out {standing.validation_loss:.3f}"
-            warning = f", {standing.warning}" if standing.warning else ""
+            text = f"{name}: loss {step.train_loss:.3f}, held-out {step.validation_loss:.3f}"
+            warning = f", {step.warning}" if step.warning else ""
             self.progress(sum(self.steps.values()), self.n_steps, text + warning)
 
 
@@ -251,8 +249,8 @@ class _Sender:
     name: str
     queue: Any
 
-    def __call__(self, standing: Standing) -> None:
-        self.queue.put((self.number, self.name, standing))
+    def __call__(self, step: StepProgress) -> None:
+        self.queue.put((self.number, self.name, step))
 
 
 def _drain(queue: Queue[Any], board: _Board) -> None:

@@ -5,48 +5,32 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
 
 from ppgssl.core.config.cohort import Segmentation
 from ppgssl.core.config.study import InputChannel, Inputs
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
-from ppgssl.signals.normalisation import Moments, segment_moments
 from ppgssl.store.memory import samples_budget
 from ppgssl.store.row_groups import Described, RowGroup, row_groups
+from ppgssl.store.samples import SamplesFile, Segments, segment_levels, write_samples
 from ppgssl.store.segmenting import LOW_SQI, concatenate, ensure_grid, is_accepted
-from ppgssl.store.streaming import Places, StreamedSamples
 from ppgssl.store.tables import CohortStore
 
-# Values of segments that are looked at in one go.
-_PART_VALUES = 500_000
-# Of the memory for samples that are streamed; the rest is for segments that are asked for again and again.
-_BLOCKS_SHARE = 0.8
 
-
-@dataclass(frozen=True)
-class StudySegments:
+@dataclass(frozen=True, kw_only=True)
+class StudySegments(Segments):
     """All accepted segments of a study's cohorts, ready to be gathered by index.
+
+    The samples are the recordings of all cohorts, one after another, at the study's rate.
 
     Attributes
     ----------
-    samples : float32 array, shape (n_channels, n_samples), or StreamedSamples
-        The recordings of all cohorts, one after another, at the study's rate; 0 where unusable, which no accepted
-        segment is, and for a channel that a cohort lacks. Streamed where they would not fit in the memory that the
-        study gives them.
-    samples_sha256 : str
-        Hash of the samples, however they are held.
     table : DataFrame, one row a segment
-        ``cohort``, ``patient`` (``cohort/patient_id``), ``recording_id``, ``start`` (first sample in ``samples``),
-        ``heart_rate_bpm``.
-    baseline : float32 array, shape (n_segments, n_channels)
-        Raw level of each segment.
-    length : int
-        Samples of a segment.
+        ``cohort``, ``patient`` (``cohort/patient_id``), ``recording_id``, ``heart_rate_bpm``.
     verdicts : DataFrame, one row a segment of either kind
         ``cohort``, ``recording_id``, ``patient``, ``start_s``, ``accepted``, ``defect``, ``sqi``: for the flow and the
         figures.
@@ -57,11 +41,7 @@ class StudySegments:
         None where the cohort has no channel for an optional input.
     """
 
-    samples: FloatArray | StreamedSamples = field(repr=False)
-    samples_sha256: str
     table: pd.DataFrame = field(repr=False)
-    baseline: FloatArray = field(repr=False)
-    length: int
     fs_hz: float
     verdicts: pd.DataFrame = field(repr=False)
     acquisition: pd.DataFrame = field(repr=False)
@@ -70,13 +50,6 @@ class StudySegments:
     def channels_of(self, cohort: str) -> list[str]:
         """The channels of a cohort that fill inputs, each once."""
         return _present(self.channel_of[cohort])
-
-    @property
-    def is_present(self) -> BoolArray:
-        """Whether each segment's cohort has each input channel, shape (n_segments, n_channels)."""
-        cohort = pd.Categorical(self.table["cohort"], categories=list(self.channel_of))
-        has = np.array([[name is not None for name in channels] for channels in self.channel_of.values()])
-        return np.asarray(has[cohort.codes])
 
     @property
     def patient_code(self) -> IntArray:
@@ -88,39 +61,25 @@ class StudySegments:
         """A number for the recording of each segment."""
         return self.table.groupby(["cohort", "recording_id"], sort=False).ngroup().to_numpy(dtype=np.int64)
 
-    @cached_property
-    def moments(self) -> Moments:
-        """Mean and SD of each segment, from one pass over the samples."""
-        return segment_moments(self.parts(), self.baseline.shape)
-
-    def parts(self) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Numbers of some segments, and their samples of shape (n, n_channels, length), until each has come once.
-
-        A few at a time, and of streamed samples each block once.
-        """
-        starts = self.table["start"].to_numpy()
-        order = np.arange(len(starts))
-        if isinstance(self.samples, StreamedSamples):
-            order = np.argsort(self.samples.block_of(starts), kind="stable")
-        size = max(1, _PART_VALUES // (self.length * self.baseline.shape[1]))
-        for first in range(0, len(order), size):
-            numbers = order[first : first + size]
-            yield numbers, _segments(self.samples, starts[numbers], self.length)
-
-    def sharing(self, n_processes: int) -> StudySegments:
-        """The same for one of several processes, which share the memory for streamed samples."""
-        if n_processes == 1 or not isinstance(self.samples, StreamedSamples):
-            return self
-        return replace(self, samples=self.samples.sharing(n_processes))
+    def only(self, is_kept: BoolArray) -> StudySegments:
+        """These segments alone; ``verdicts`` and ``acquisition`` stay as they are."""
+        return replace(
+            self,
+            start=self.start[is_kept],
+            is_present=self.is_present[is_kept],
+            baseline=self.baseline[is_kept],
+            table=self.table[is_kept].reset_index(drop=True),
+        )
 
 
-def assemble(stores: Sequence[CohortStore], inputs: Inputs) -> StudySegments:
+def assemble(stores: Sequence[CohortStore], inputs: Inputs, folder: Path | None = None) -> StudySegments:
     """Gather the segments of several stores at one rate and length.
 
     The first store is the labelled cohort. Recordings that ingest found to be duplicates are left out, and so are those
     of later stores whose signals an earlier store holds too. Segments are cut now where a store does not hold the
     study's length and step yet. Samples are held in memory if they fit into ``inputs.memory_gb``, see
-    :func:`ppgssl.store.memory.samples_budget`; otherwise they are streamed. The segments are the same.
+    :func:`ppgssl.store.memory.samples_budget`. Otherwise they are written to a file once, in ``folder`` (by default
+    that of the labelled cohort's store), and segments are read from it; these are the same.
 
     Raises
     ------
@@ -132,30 +91,54 @@ def assemble(stores: Sequence[CohortStore], inputs: Inputs) -> StudySegments:
     shared = shared_recordings(stores)
     sources = [_source(store, inputs, shared[store.cohort.name]) for store in stores]
     parts = [_scanned(source) for source in sources]
-    sizes = [part.recordings["n_samples"].sum() for part in parts]
-    shifts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-    table = concatenate(
-        part.table.assign(start=part.table["start"] + shift) for part, shift in zip(parts, shifts, strict=True)
-    )
+    table = concatenate(part.table for part in parts)
     if table.empty:
         raise StoreError(
             f"no segment of {inputs.segment_s:g} s is accepted in any cohort: the signals are too short or too poor. "
             "Look at `inputs.segment_s` and `inputs.min_sqi` in the study, and at the segments tables of the stores."
         )
-    budget = samples_budget(inputs.memory_gb)
-    samples = _streamed(parts, int(_BLOCKS_SHARE * budget))
-    digests = b"".join(digest for part in parts for digest in part.recordings["digest"])
+    shape = len(inputs.channels), sum(part.n_samples for part in parts)
+    digest = hashlib.sha256(b"".join(digest for part in parts for digest in part.recordings["digest"])).hexdigest()
+    located = _located(parts)
+    if 4 * shape[0] * shape[1] > samples_budget(inputs.memory_gb):
+        file = (folder or stores[0].folder) / "samples" / f"{digest}.f32"
+        samples: FloatArray | SamplesFile = write_samples(file, shape, located)
+    else:
+        samples = np.empty(shape, dtype=np.float32)
+        for first, recording in located:
+            samples[:, first : first + recording.shape[1]] = recording
+    shifts = np.cumsum([0, *(part.n_samples for part in parts)])
+    has = [[name is not None for name in source.channels] for source in sources]
     return StudySegments(
-        samples=samples.read_all() if samples.block_bytes.sum() <= budget else samples,
-        samples_sha256=hashlib.sha256(digests).hexdigest(),
-        table=table,
-        baseline=np.concatenate([part.baseline for part in parts]),
+        samples=samples,
+        start=np.concatenate([part.start + shift for part, shift in zip(parts, shifts[:-1], strict=True)]),
         length=inputs.segment_samples,
+        is_present=np.repeat(np.array(has), [len(part.start) for part in parts], axis=0),
+        baseline=np.concatenate([part.baseline for part in parts]),
+        samples_sha256=digest,
+        table=table,
         fs_hz=inputs.fs_hz,
         verdicts=concatenate(part.verdicts for part in parts),
         acquisition=concatenate(part.acquisition for part in parts),
         channel_of={source.cohort: source.channels for source in sources},
     )
+
+
+def _located(parts: Sequence[_Part]) -> Iterator[tuple[int, FloatArray]]:
+    """First sample of each recording in the study's numbering, and its samples; each block is read once."""
+    shift = 0
+    for part in parts:
+        sizes = part.recordings["n_samples"].to_numpy(dtype=np.int64)
+        first, within = shift + np.cumsum(sizes) - sizes, part.recordings["within"].to_numpy()
+        block = part.recordings["block"].to_numpy()
+        for number, group in enumerate(part.blocks):
+            samples, _ = group.samples()
+            rows = np.flatnonzero(block == number)
+            if samples.shape[1] != sizes[rows].sum():
+                raise StoreError(f"{group.file} has changed meanwhile: run the same command again")
+            for row in rows:
+                yield int(first[row]), samples[:, within[row] : within[row] + sizes[row]]
+        shift += part.n_samples
 
 
 def choose_channels(store: CohortStore, wanted: Sequence[InputChannel]) -> tuple[str | None, ...]:
@@ -228,9 +211,14 @@ class _Part:
     recordings: pd.DataFrame
     blocks: list[RowGroup]
     table: pd.DataFrame
+    start: IntArray
     baseline: FloatArray
     verdicts: pd.DataFrame
     acquisition: pd.DataFrame
+
+    @property
+    def n_samples(self) -> int:
+        return int(self.recordings["n_samples"].sum())
 
 
 def _source(store: CohortStore, inputs: Inputs, shared: set[str]) -> _Source:
@@ -269,7 +257,7 @@ class _Scan:
             if channel is not None:
                 seconds = described.baseline[channel][row]
                 starts_s = self._start_s[segments]
-                self.baseline[segments, column] = _levels(seconds, starts_s, self._source.inputs.segment_s)
+                self.baseline[segments, column] = segment_levels(seconds, starts_s, self._source.inputs.segment_s)
 
     @property
     def recordings(self) -> pd.DataFrame:
@@ -297,12 +285,11 @@ def _scanned(source: _Source) -> _Part:
     segments, start = segments[fits], start[fits]
     verdicts = _verdicts(segments, source).reset_index(drop=True)
     kept = verdicts["accepted"].to_numpy()
-    table = verdicts.loc[kept, ["cohort", "patient", "recording_id", "heart_rate_bpm"]]
-    table.insert(3, "start", start[kept])
     return _Part(
         recordings=recordings,
         blocks=blocks,
-        table=table.reset_index(drop=True),
+        table=verdicts.loc[kept, ["cohort", "patient", "recording_id", "heart_rate_bpm"]].reset_index(drop=True),
+        start=start[kept],
         baseline=scan.baseline[fits][kept],
         verdicts=verdicts,
         acquisition=scan.acquisition,
@@ -346,20 +333,6 @@ def _verdicts(segments: pd.DataFrame, source: _Source) -> pd.DataFrame:
     )
 
 
-def _levels(seconds: FloatArray, starts_s: FloatArray, segment_s: float) -> FloatArray:
-    """Median of the known levels of the seconds that each segment touches; NaN where none is known."""
-    first = starts_s.astype(np.int64)
-    n_seconds = np.maximum(np.ceil(starts_s + segment_s).astype(np.int64) - first, 1)
-    at = first[:, None] + np.arange(n_seconds.max())
-    is_known = (np.arange(n_seconds.max()) < n_seconds[:, None]) & (at < len(seconds))
-    known = np.append(np.where(np.isfinite(seconds), seconds, np.nan), np.float32(np.nan))
-    values = np.sort(known[np.where(is_known, at, -1)], axis=1)  # NaN goes last.
-    n_known = np.isfinite(values).sum(axis=1)
-    rows = np.arange(len(values))
-    low, high = (values[rows, (np.maximum(n_known - 1, 0) + shift) // 2] for shift in (0, 1))
-    return np.asarray((low + high) / 2)
-
-
 def _acquisition(source: _Source, described: Described, row: int) -> list[dict[str, object]]:
     return [
         {
@@ -372,24 +345,6 @@ def _acquisition(source: _Source, described: Described, row: int) -> list[dict[s
         }
         for channel in _present(source.channels)
     ]
-
-
-def _streamed(parts: Sequence[_Part], budget_bytes: int) -> StreamedSamples:
-    recordings = pd.concat([part.recordings for part in parts], keys=range(len(parts)))
-    n_blocks = np.array([len(part.blocks) for part in parts])
-    block = recordings["block"] + (np.cumsum(n_blocks) - n_blocks)[recordings.index.get_level_values(0)]
-    places = Places(
-        bounds=np.concatenate([[0], np.cumsum(recordings["n_samples"])]).astype(np.int64),
-        block=block.to_numpy(dtype=np.int64),
-        within=recordings["within"].to_numpy(dtype=np.int64),
-    )
-    return StreamedSamples([block for part in parts for block in part.blocks], places, budget_bytes)
-
-
-def _segments(samples: FloatArray | StreamedSamples, starts: IntArray, length: int) -> FloatArray:
-    if isinstance(samples, StreamedSamples):
-        return samples.segments(starts, length)
-    return sliding_window_view(samples, length, axis=1)[:, starts].swapaxes(0, 1)
 
 
 def _present(channels: Iterable[str | None]) -> list[str]:

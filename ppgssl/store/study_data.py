@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -85,10 +85,6 @@ class StudyData:
         """Which segments are of these patients."""
         return self.segments.table["patient"].isin(patients).to_numpy()
 
-    def sharing(self, n_processes: int) -> StudyData:
-        """The same for one of several processes, which share the memory for streamed samples."""
-        return replace(self, segments=self.segments.sharing(n_processes))
-
 
 def store_folder(entry: StudyCohort, study_file: Path, out: Path) -> Path:
     """Where the store of one of a study's cohorts lies."""
@@ -122,7 +118,7 @@ def load_study_data(study: Study, study_file: Path, out: Path) -> StudyData:
     if len(set(names)) < len(names):
         raise ConfigError(f"{study_file}: two cohorts have the same name: {', '.join(names)}")
     check_variables(study, stores[0])
-    segments = assemble(stores, study.inputs)
+    segments = assemble(stores, study.inputs, out)
     patients = _with_outcome(study, stores[0], segments)
     covariates, sites = _with_site(study, stores[0], patients)
     y = covariates[study.outcome].astype(float).rename("y")

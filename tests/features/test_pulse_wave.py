@@ -43,7 +43,7 @@ def test_rhythm_is_that_of_the_beats():
         assert found["a interval_s"][number] == pytest.approx(np.median(within), abs=0.011)
         assert found["a sdnn_s"][number] == pytest.approx(within.std(ddof=1), rel=0.03)
         assert found["a rmssd_s"][number] == pytest.approx(np.sqrt((np.diff(within) ** 2).mean()), rel=0.05)
-        assert found["a normal_share"][number] > 0.95
+        assert found["a normal_proportion"][number] > 0.95
 
 
 def test_widths_and_area_of_a_gaussian_pulse_are_those_of_the_bell_curve():

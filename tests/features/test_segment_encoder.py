@@ -7,8 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
-from ppgssl import Encoder
+from ppgssl import SegmentEncoder
 from ppgssl.core.config.pretraining import ResNet1dShape
 from ppgssl.core.errors import ConfigError, SignalError, StoreError
 from ppgssl.features.embeddings import embed
@@ -20,8 +23,8 @@ from ppgssl.selfsupervised.input_description import (
     describe_study_input,
     load_input_description,
     save_input_description,
+    study_bank,
 )
-from ppgssl.selfsupervised.study_encoders import study_bank
 from tests.support.small_cohorts import FS_HZ, N_SEGMENTS, make_ward, signal, study_of
 
 TWO = [{"name": "red", "any_of": ["ppg_red"]}, {"name": "infrared", "any_of": ["ppg_ir"], "optional": True}]
@@ -38,10 +41,10 @@ def ward(tmp_path_factory):
 def trained(folder, ward, **changes):
     """An encoder as a study of the ward leaves it, the study, and its bank; training itself is of no matter here."""
     data = study_of(ward, inputs__channels=TWO, **changes)
-    bank = study_bank(data, np.ones(len(data.segments.table), dtype=bool))
+    description = describe_study_input(data, np.ones(len(data.segments.table), dtype=bool))
     save_encoder(folder, make_encoder(2, SHAPE, seed=1), {})
-    save_input_description(folder, describe_study_input(data, bank))
-    return Encoder.load(folder), data, bank
+    save_input_description(folder, description)
+    return SegmentEncoder.from_folder(folder), data, study_bank(data, description)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +62,10 @@ def test_raw_samples_get_the_embeddings_of_the_segments_that_ingest_made_of_them
     of_patient = np.flatnonzero(data.of_patients(["ward/p2"]))
     assert len(of_patient) == N_SEGMENTS
     raw = np.round(signal(2), 4)  # as the file holds them
-    found = encoder.embed(raw, FS_HZ)
+    found = encoder.embed(raw, fs_hz=FS_HZ)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, embed(encoder.network, bank, of_patient), rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(encoder.embed_segments(raw, FS_HZ).start_s, [0, 2, 4, 6, 8])
+    np.testing.assert_array_equal(encoder.embed_segments(raw, fs_hz=FS_HZ).start_s, [0, 2, 4, 6, 8])
 
 
 def two_channels(tmp_path, **changes):
@@ -78,14 +81,14 @@ def two_channels(tmp_path, **changes):
     }
     save_encoder(tmp_path, make_encoder(2, SHAPE, seed=1), {})
     save_input_description(tmp_path, InputDescription.model_validate(description | changes))
-    return Encoder.load(tmp_path)
+    return SegmentEncoder.from_folder(tmp_path)
 
 
 def test_the_rate_of_the_recording_hardly_matters(tmp_path):
     encoder = two_channels(tmp_path)
     time_s = np.arange(0, 20, 1 / 200)
     wave = np.stack([np.sin(2 * np.pi * 1.3 * time_s + 0.4 * np.sin(2 * np.pi * 1.3 * time_s))] * 2) + 10
-    fine, coarse = encoder.embed(wave, 200), encoder.embed(wave[:, ::4], 50)
+    fine, coarse = encoder.embed(wave, fs_hz=200), encoder.embed(wave[:, ::4], fs_hz=50)
     assert fine.shape == coarse.shape == (9, encoder.network.embedding_dim)
     np.testing.assert_allclose(fine, coarse, atol=0.02 * np.abs(fine).max())
 
@@ -96,40 +99,40 @@ def test_segments_with_missing_samples_are_left_out_and_named(tmp_path):
     holed = whole.copy()
     holed[1, 450:470] = np.nan  # 9 to 9.4 s
     with pytest.warns(UserWarning, match=r"2 of 9 segments are left out, .* those that start at 6, 8 s"):
-        found = encoder.embed(holed, 50)
-    segments = encoder.embed_segments(holed, 50)
+        found = encoder.embed(holed, fs_hz=50)
+    segments = encoder.embed_segments(holed, fs_hz=50)
     np.testing.assert_array_equal(segments.start_s, [0, 2, 4, 10, 12, 14, 16])
     np.testing.assert_array_equal(segments.left_out_s, [6, 8])
     assert np.array_equal(segments.embeddings, found)
     # Far from the gap nothing has changed.
-    np.testing.assert_allclose(found[[0, -1]], encoder.embed(whole, 50)[[0, -1]], atol=0.02)
+    np.testing.assert_allclose(found[[0, -1]], encoder.embed(whole, fs_hz=50)[[0, -1]], atol=0.02)
 
 
 def test_an_optional_channel_may_be_missing_and_another_may_not(tmp_path):
     encoder = two_channels(tmp_path)
     lacking = signal(3)
     lacking[1] = np.nan
-    assert np.isfinite(encoder.embed(lacking, 50)).all()
+    assert np.isfinite(encoder.embed(lacking, fs_hz=50)).all()
     with pytest.warns(UserWarning, match="5 of 5 segments are left out"):
-        assert encoder.embed(lacking[::-1], 50).shape == (0, encoder.network.embedding_dim)
+        assert encoder.embed(lacking[::-1], fs_hz=50).shape == (0, encoder.network.embedding_dim)
     with pytest.raises(SignalError, match="the encoder takes samples of shape"):
-        encoder.embed(lacking[0], 50)
+        encoder.embed(lacking[0], fs_hz=50)
 
 
 def test_an_absent_channel_has_no_baseline_to_be_divided_by(tmp_path, ward):
     encoder, _, _ = trained(tmp_path, ward, inputs__normalisation="ac_dc")
     lacking = signal(3) + 100
     lacking[1] = np.nan
-    assert np.isfinite(encoder.embed(lacking, FS_HZ)).all()
+    assert np.isfinite(encoder.embed(lacking, fs_hz=FS_HZ)).all()
 
 
 def test_pulses_that_point_down_are_turned_over(tmp_path):
     encoder = two_channels(tmp_path)
     raw = signal(5)
-    np.testing.assert_allclose(encoder.embed(raw, 50), encoder.embed(100 - raw, 50), atol=1e-4)
+    np.testing.assert_allclose(encoder.embed(raw, fs_hz=50), encoder.embed(100 - raw, fs_hz=50), atol=1e-4)
     as_it_is = [ChannelDescription(name=name, band_hz=(0.5, 8.0), inverted=False) for name in ("red", "infrared")]
     plain = two_channels(tmp_path, channels=[channel.model_dump() for channel in as_it_is])
-    assert np.abs(plain.embed(raw, 50) - plain.embed(100 - raw, 50)).max() > 0.01
+    assert np.abs(plain.embed(raw, fs_hz=50) - plain.embed(100 - raw, fs_hz=50)).max() > 0.01
 
 
 def test_one_channel_needs_no_second_axis(tmp_path):
@@ -137,73 +140,102 @@ def test_one_channel_needs_no_second_axis(tmp_path):
     channel = ChannelDescription(name="ppg", band_hz=(0.5, 8.0))
     description = InputDescription(channels=[channel], fs_hz=50, segment_s=4, step_s=4, normalisation="segment")
     save_input_description(tmp_path, description)
-    encoder = Encoder.load(str(tmp_path))
+    encoder = SegmentEncoder.from_folder(str(tmp_path))
     one = signal(1)[0]
-    assert np.array_equal(encoder.embed(one, 50), encoder.embed(one[None], 50))
+    assert np.array_equal(encoder.embed(one, fs_hz=50), encoder.embed(one[None], fs_hz=50))
 
 
 def test_a_wrong_shape_names_the_channels_that_are_expected(tmp_path):
     encoder = two_channels(tmp_path)
     for wrong in (np.zeros((3, 500)), np.zeros((500, 2)), np.zeros((1, 2, 500))):
         with pytest.raises(SignalError, match=r"shape \(2, n_samples\), channels red, infrared in this order"):
-            encoder.embed(wrong, 50)
+            encoder.embed(wrong, fs_hz=50)
     with pytest.raises(SignalError, match=r"was given \(500, 2\): transpose it"):
-        encoder.embed(np.zeros((500, 2)), 50)
+        encoder.embed(np.zeros((500, 2)), fs_hz=50)
 
 
 def test_a_recording_shorter_than_a_segment_is_refused_with_both_lengths(tmp_path):
     with pytest.raises(SignalError, match=r"lasts 3 s at the given rate, and the encoder takes segments of 4 s"):
-        two_channels(tmp_path).embed(signal(1, 3.0), 50)
+        two_channels(tmp_path).embed(signal(1, 3.0), fs_hz=50)
 
 
 def test_a_rate_too_low_for_the_pass_band_is_refused(tmp_path):
-    with pytest.raises(SignalError, match=r"`sampling_rate` is 12.0: .* over 16 Hz"):
-        two_channels(tmp_path).embed(signal(1), 12.0)
+    with pytest.raises(SignalError, match=r"`fs_hz` is 12.0: .* over 16 Hz"):
+        two_channels(tmp_path).embed(signal(1), fs_hz=12.0)
 
 
 @pytest.mark.parametrize("rate", [0, -50, float("nan"), float("inf"), "50", None])
 def test_a_rate_that_is_none_is_refused_in_the_callers_words(tmp_path, rate):
-    with pytest.raises(SignalError, match="`sampling_rate` is"):
-        two_channels(tmp_path).embed(signal(1), rate)
+    with pytest.raises(SignalError, match="`fs_hz` is"):
+        two_channels(tmp_path).embed(signal(1), fs_hz=rate)
 
 
 @pytest.mark.parametrize("samples", [[["a", "b"], ["c", "d"]], np.ones((2, 500), dtype=complex), [{}, {}]])
 def test_what_is_no_array_of_real_numbers_is_refused(tmp_path, samples):
     with pytest.raises(SignalError, match="an array of real numbers"):
-        two_channels(tmp_path).embed(samples, 50)
+        two_channels(tmp_path).embed(samples, fs_hz=50)
 
 
 def test_whole_numbers_and_lists_are_as_good_as_an_array(tmp_path):
     encoder, counts = two_channels(tmp_path), np.round(1000 * signal(1)).astype(np.int32)
-    expected = encoder.embed(counts.astype(float), np.int64(50))
-    assert np.array_equal(encoder.embed(counts, 50), expected)
-    assert np.array_equal(encoder.embed(counts.tolist(), 50.0), expected)
+    expected = encoder.embed(counts.astype(float), fs_hz=np.int64(50))
+    assert np.array_equal(encoder.embed(counts, fs_hz=50), expected)
+    assert np.array_equal(encoder.embed(counts.tolist(), fs_hz=50.0), expected)
 
 
 def test_constants_are_those_of_the_cohort_that_is_named(tmp_path):
     cohorts = {"ward": {"offset": [0, 0], "scale": [1, 1]}, "clinic": {"offset": [0, 0], "scale": [3, 3]}}
     encoder = two_channels(tmp_path, normalisation="cohort", cohorts=cohorts)
     raw = signal(2)
-    assert np.array_equal(encoder.embed(raw, 50), encoder.embed(raw, 50, cohort="ward"))
-    assert not np.allclose(encoder.embed(raw, 50), encoder.embed(raw, 50, cohort="clinic"))
+    of_ward, of_clinic = (
+        SegmentEncoder.from_folder(tmp_path, cohort=name).embed(raw, fs_hz=50) for name in ("ward", "clinic")
+    )
+    assert np.array_equal(encoder.embed(raw, fs_hz=50), of_ward)
+    assert not np.allclose(of_ward, of_clinic)
     with pytest.raises(ConfigError, match="no cohort 'home': it was normalised for ward, clinic"):
-        encoder.embed(raw, 50, cohort="home")
+        encoder.set_params(cohort="home").embed(raw, fs_hz=50)
+
+
+def test_a_recording_is_the_mean_of_its_segments_whoever_asks(tmp_path):
+    encoder = two_channels(tmp_path)
+    recordings = np.stack([signal(1), signal(2), np.full_like(signal(1), np.nan)])
+    recordings[2, 0] = 1.0  # of the optional channel nothing, of the other nothing that varies
+    with pytest.warns(UserWarning, match="1 of 3 recordings have no usable segment"):
+        found = encoder.transform(recordings, fs_hz=50)
+    assert (found.shape, found.dtype) == ((3, encoder.network.embedding_dim), np.float32)
+    np.testing.assert_allclose(found[1], encoder.embed(recordings[1], fs_hz=50).mean(axis=0), rtol=1e-6)
+    assert np.isnan(found[2]).all()
+    with pytest.raises(SignalError, match="give `X\\[None\\]`, or use `embed`"):
+        encoder.transform(recordings[0], fs_hz=50)
+
+
+def test_the_encoder_is_a_step_of_a_scikit_learn_pipeline(tmp_path):
+    two_channels(tmp_path)
+    encoder = clone(SegmentEncoder.from_folder(tmp_path, fs_hz=50))
+    recordings = np.stack([signal(number) for number in range(6)])
+    outcome = np.array([0, 1, 0, 1, 0, 1])
+    model = make_pipeline(encoder, LogisticRegression()).fit(recordings, outcome)
+    by_hand = LogisticRegression().fit(encoder.transform(recordings), outcome)
+    np.testing.assert_allclose(model.predict_proba(recordings), by_hand.predict_proba(encoder.transform(recordings)))
+    assert model[:-1].get_feature_names_out()[:2].tolist() == ["ssl_000", "ssl_001"]
+    table = encoder.set_output(transform="pandas").transform(recordings)
+    assert table.columns.tolist() == encoder.get_feature_names_out().tolist()
 
 
 def test_an_encoder_that_does_not_say_what_its_input_is_cannot_be_used_so(tmp_path):
     save_encoder(tmp_path, make_encoder(2, SHAPE, seed=1), {})
     with pytest.raises(StoreError, match=r"does not say what the encoder's input is"):
-        Encoder.load(tmp_path)
+        SegmentEncoder.from_folder(tmp_path)
 
 
 def test_a_description_comes_back_and_a_changed_one_is_noticed(tmp_path):
     encoder = two_channels(tmp_path)
-    assert load_input_description(tmp_path) == encoder.input
-    assert encoder.input.segment_samples == 200
+    assert load_input_description(tmp_path) == encoder.description
+    assert encoder.description.segment_samples == 200
     path = tmp_path / "model.json"
     path.write_text(path.read_text().replace('"fs_hz": 50.0', '"fs_hz": 60.0'))
     with pytest.raises(StoreError, match="was changed after it was written"):
-        Encoder.load(tmp_path)
+        SegmentEncoder.from_folder(tmp_path)
 
 
 def test_importing_the_package_imports_nothing_heavy():

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from ppgssl.core import provenance
 from ppgssl.core.errors import StoreError
 from ppgssl.core.provenance import file_sha256
-from ppgssl.features.segment_encoder import Encoder
+from ppgssl.features.segment_encoder import SegmentEncoder
 from ppgssl.models import folder as model_folder
 from ppgssl.models.folder import check_embedding, load_model, save_model
 from tests.support.fitted_models import fit_hospital
@@ -189,7 +189,7 @@ def test_a_horseshoe_model_is_moved_damaged_and_changed_like_any_other(tmp_path)
 
 
 def test_the_encoder_of_a_model_can_be_used_by_itself(model):
-    embeddings = Encoder.load(model / "encoder").embed(np.sin(np.linspace(0, 60, 1000)) + 50, 50)
+    embeddings = SegmentEncoder.from_folder(model / "encoder").embed(np.sin(np.linspace(0, 60, 1000)) + 50, fs_hz=50)
     assert embeddings.shape[1] == len(load_model(model).card.columns.features)
 
 

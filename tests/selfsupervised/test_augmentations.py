@@ -122,25 +122,25 @@ def test_negation_and_reversal_undo_themselves(name, expected):
 
 
 @many
-@given(length=lengths, max_pieces=st.integers(2, 50), seed=seeds)
-def test_permutation_keeps_all_samples_and_moves_channels_alike(length, max_pieces, seed):
+@given(length=lengths, max_chunks=st.integers(2, 50), seed=seeds)
+def test_permutation_keeps_all_samples_and_moves_channels_alike(length, max_chunks, seed):
     x = torch.arange(length).float().expand(4, 2, length)
-    outcome = changed(x, "permutation", seed, max_pieces=max_pieces)
+    outcome = changed(x, "permutation", seed, max_chunks=max_chunks)
     assert torch.equal(outcome[:, 0], outcome[:, 1])
     assert torch.equal(outcome.sort(dim=-1).values, x)
-    n_pieces = 1 + (outcome[:, 0].diff(dim=-1) != 1).sum(dim=-1)  # neighbours that stay neighbours look like one
-    assert (n_pieces >= 2).all()
-    assert (n_pieces <= max_pieces).all()
+    n_chunks = 1 + (outcome[:, 0].diff(dim=-1) != 1).sum(dim=-1)  # neighbours that stay neighbours look like one
+    assert (n_chunks >= 2).all()
+    assert (n_chunks <= max_chunks).all()
 
 
 def literal_permutation(x, cuts, order):
-    """Of one segment: pieces between cuts, in their new order."""
+    """Of one segment: chunks between cuts, in their new order."""
     edges = [0, *cuts, x.shape[-1]]
     return np.concatenate([x[:, edges[piece] : edges[piece + 1]] for piece in order], axis=-1)
 
 
 def test_permutation_equals_cutting_and_joining_one_segment_after_another():
-    x, chosen = make_segments(n=40), [make_options("permutation", max_pieces=6)]
+    x, chosen = make_segments(n=40), [make_options("permutation", max_chunks=6)]
     draws = draw_augmentations(chosen, *x.shape, generator())
     outcome = augment(x, chosen, draws)
     for segment, cuts, order, found in zip(
@@ -150,10 +150,10 @@ def test_permutation_equals_cutting_and_joining_one_segment_after_another():
 
 
 def test_permutation_draws_every_number_of_pieces_and_every_cut_equally_often():
-    chosen = [make_options("permutation", max_pieces=4)]
+    chosen = [make_options("permutation", max_chunks=4)]
     cuts = draw_augmentations(chosen, 6000, 1, 11, generator())["0.cuts"].numpy()
-    n_pieces = 1 + (cuts < 11).sum(axis=1)
-    np.testing.assert_allclose(np.bincount(n_pieces)[2:] / 6000, 1 / 3, atol=0.03)
+    n_chunks = 1 + (cuts < 11).sum(axis=1)
+    np.testing.assert_allclose(np.bincount(n_chunks)[2:] / 6000, 1 / 3, atol=0.03)
     places = np.bincount(cuts[cuts < 11])
     np.testing.assert_allclose(places[1:] / places.sum(), 0.1, atol=0.02)
     assert all(len(set(row[row < 11])) == (row < 11).sum() for row in cuts)

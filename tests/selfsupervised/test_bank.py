@@ -121,12 +121,6 @@ def test_a_known_hash_stands_for_the_samples():
     assert make_bank(samples_sha256="a").sha256() != make_bank(samples_sha256="b").sha256()
 
 
-def test_segments_in_memory_lie_nowhere_in_particular_and_are_kept_anyway():
-    bank = make_bank()
-    bank.keep([0])
-    assert bank.locality is None
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

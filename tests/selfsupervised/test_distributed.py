@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from ppgssl.selfsupervised.distributed import (
     any_of,
     cluster_environment,
     first_does,
+    gather_samples,
     is_first_process,
     mean_over,
     n_processes_started,
@@ -35,6 +36,8 @@ from ppgssl.selfsupervised.processes import work_together
 from tests.conftest import REPOSITORY
 from tests.selfsupervised.test_loop import one_thread, run
 from tests.stages.test_pretrain import free_port
+from tests.support.misbehaviour import misbehave
+from tests.support.pretext_tasks import generator, make_batch, make_task
 
 __all__ = ["one_thread"]  # a fixture for all tests here
 
@@ -43,9 +46,9 @@ OBJECTIVES = ["masked-autoencoder", "contrastive-patient", "vicreg", "transforma
 
 
 def settings_of(objective, **changes):
-    """Of a short run on patients who all have six segments, so that there are pairs to train on and to judge by."""
+    """Of a short run on patients who all have six segments, so that there are pairs to train on and to evaluate by."""
     encoder = ResNet1dShape(width=4, n_stages=2)
-    options = {"objective": objective, "n_steps": 30, "batch_size": 16, "evaluate_every": 10, "encoder": encoder}
+    options = {"objective": objective, "n_steps": 20, "batch_size": 16, "evaluate_every": 10, "encoder": encoder}
     return Pretraining.model_validate({**options, **changes})
 
 
@@ -126,62 +129,159 @@ def test_parts_are_equal_and_together_are_the_whole(n_parts, size):
 # --- several processes -----------------------------------------------------------------------------------------
 
 
-def talk(report, is_stopped):
-    """Each process in turn does what the name says, and reports."""
-    fabric = make_fabric(team=PAIR)
+def talk(fabric, is_stopped):
+    """Each process in turn does what the name says."""
     rank = fabric.global_rank
     mean = mean_over(fabric, torch.tensor([1.0, 10.0]) * rank).tolist()
-    told = first_does(fabric, lambda: f"of {os.getpid()}")
+    first = first_does(fabric, lambda: f"of {os.getpid()}")
     caught = ""
     try:
         first_does(fabric, lambda: [].pop() if rank == 0 else None)
     except IndexError as error:
         caught = str(error)
-    report(rank, os.getpid(), mean, told, caught, [any_of(fabric, rank == number) for number in range(3)], is_stopped())
+    return os.getpid(), mean, first, caught, [any_of(fabric, rank == number) for number in range(3)], is_stopped()
 
 
-def test_processes_agree():
-    said = {}
-    work_together(talk, (), n=2, report=lambda rank, *others: said.update({rank: others}))
-    assert len(said) == 2
-    first = said[0][0]
-    for _, mean, told, caught, is_any, is_stopped in said.values():
+def gather(rank):
+    """Loss and gradients of one process for its part, averaged over processes as data-parallel training does."""
+    found = {"order": gather_samples(torch.full((2, 3), float(rank)))}
+    for name in TASKS:
+        objective, batch, draws = make_case(name)
+        own = {key: value.chunk(2)[rank] for key, value in draws.items()}
+        loss, gradients = loss_and_gradients(objective, batch.chunk(2)[rank], own)
+        for value in (loss, *gradients.values()):
+            torch.distributed.all_reduce(value)
+            value /= 2
+        objective.eval()  # nobody else evaluates now: this must not wait for the others
+        found[name] = loss, gradients, objective.tally(batch.chunk(2)[rank], own) if rank == 0 else None
+    return found
+
+
+def work(report, is_stopped, folder, settings):
+    """Talk, gather, and train by all settings in turn, as one of two processes; the last training fails."""
+    fabric = make_fabric(team=PAIR)
+    rank = fabric.global_rank
+    report("talk", rank, talk(fabric, is_stopped))
+    report("gather", rank, gather(rank))
+    train(report, is_stopped, folder, settings)
+    diverging = settings_of("masked-autoencoder", learning_rate=1e30, warmup_fraction=0.0)
+    try:
+        train(report, is_stopped, folder, {"diverging": diverging})
+    except TrainingError as error:
+        report("error", rank, str(error))
+
+
+def train(report, is_stopped, folder, settings):
+    """Train by all settings in turn, as one of two processes, reporting the steps."""
+    torch.set_num_threads(1)
+    for name, chosen in settings.items():
+        team = replace(PAIR, is_stopped=is_stopped)
+        result = run(folder / name, settings=chosen, team=team, progress=lambda at: report("step", at.step))
+        report("result", name, result)
+
+
+TASKS = {
+    "contrastive-patient": {"decoupled": True, "margin": 0.1},
+    "vicreg": {"pairs": "segment"},
+    "masked-autoencoder": {},
+    "transformation-recognition": {},
+}
+
+
+def make_case(name):
+    objective = make_task(name, **TASKS[name])
+    return objective, make_batch(objective, n=6), objective.draw(6, 200, generator())
+
+
+def loss_and_gradients(objective, batch, draws):
+    loss = objective.loss(batch, draws)
+    loss.backward()
+    return loss.detach(), {name: parameter.grad for name, parameter in objective.named_parameters()}
+
+
+TRAININGS = {name: settings_of(name) for name in OBJECTIVES}
+TRAININGS["accumulated"] = settings_of("masked-autoencoder", accumulate=2)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("two")
+
+
+@pytest.fixture(scope="module")
+def reports(folder):
+    """What two processes report that do all that takes two, in one go."""
+    found = []
+    work_together(work, (folder, TRAININGS), n=2, report=lambda kind, *values: found.append((kind, values)))
+    return {
+        kind: [values for one, values in found if one == kind] for kind in ("talk", "gather", "step", "result", "error")
+    }
+
+
+def test_processes_agree(reports):
+    said = dict(reports["talk"])
+    assert sorted(said) == [0, 1]
+    for _, mean, first, caught, is_any, is_stopped in said.values():
         assert mean == [0.5, 5.0]
-        assert told == f"of {first}"
+        assert first == f"of {said[0][0]}"
         assert caught == "pop from empty list"
         assert is_any == [True, True, False]
         assert not is_stopped
 
 
-def train(report, is_stopped, folder, settings):
-    """Train all settings in turn, as one of two processes, saying where it stands."""
-    torch.set_num_threads(1)
-    for name, chosen in settings.items():
-        team = replace(PAIR, is_stopped=is_stopped)
-        result = run(folder / name, settings=chosen, team=team, progress=lambda standing: report(standing.step))
-        report(name, result)
+@pytest.mark.parametrize("name", TASKS)
+def test_the_mean_of_the_gradients_of_several_processes_is_the_gradient_of_one_with_the_whole_batch(name, reports):
+    expected_loss, expected = loss_and_gradients(*make_case(name))
+    for _, found in reports["gather"]:
+        loss, gradients, _ = found[name]
+        torch.testing.assert_close(loss, expected_loss, rtol=1e-5, atol=1e-6)
+        for key, gradient in gradients.items():
+            torch.testing.assert_close(
+                gradient, expected[key], rtol=1e-3, atol=1e-6, msg=lambda text, key=key: key + text
+            )
+
+
+def test_samples_come_in_order_of_rank(reports):
+    for _, found in reports["gather"]:
+        assert found["order"][:, 0].tolist() == [0, 0, 1, 1]
+    x = torch.randn(3, 2)
+    assert gather_samples(x) is x  # of one process
+
+
+def test_to_evaluate_a_process_looks_at_its_own_samples(reports):
+    objective, batch, draws = make_case("vicreg")
+    own = {key: value.chunk(2)[0] for key, value in draws.items()}
+    expected = objective.eval().tally(batch.chunk(2)[0], own)
+    torch.testing.assert_close(dict(reports["gather"])[0]["vicreg"][2], expected)
 
 
 def curve(result):
     return np.array([[row.train_loss or 0, row.validation_loss, row.effective_rank] for row in result.history])
 
 
-def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path):
-    settings = {name: settings_of(name) for name in OBJECTIVES}
-    settings["accumulated"] = settings_of("masked-autoencoder", accumulate=2)
-    results = []
-    work_together(train, (tmp_path / "two", settings), n=2, report=lambda *said: results.append(said))
-    steps = [said[0] for said in results if len(said) == 1]
-    assert steps == [10, 20, 30] * len(settings)  # the first process alone reports
-    for name, chosen in settings.items():
-        one = run(tmp_path / "one" / name, settings=chosen)
-        two = [result for found, result in (said for said in results if len(said) == 2) if found == name]
-        assert len(two) == 2
-        for result in two:
-            np.testing.assert_allclose(curve(result), curve(one), rtol=1e-4, err_msg=name)
-            assert (result.hardware["devices"], result.hardware["nodes"]) == (2, 1)
-            for key, value in one.encoder.state_dict().items():
-                torch.testing.assert_close(result.encoder.state_dict()[key], value, rtol=1e-2, atol=2e-4)
+@pytest.mark.parametrize("name", TRAININGS)
+def test_two_processes_learn_what_one_learns_from_the_same_batches(name, reports, tmp_path):
+    one = run(tmp_path, settings=TRAININGS[name])
+    two = [result for trained, result in reports["result"] if trained == name]
+    assert len(two) == 2
+    for result in two:
+        np.testing.assert_allclose(curve(result), curve(one), rtol=1e-4)
+        assert (result.hardware["devices"], result.hardware["nodes"]) == (2, 1)
+        for key, value in one.encoder.state_dict().items():
+            torch.testing.assert_close(result.encoder.state_dict()[key], value, rtol=1e-2, atol=2e-4)
+
+
+def test_the_first_process_alone_reports_steps(reports):
+    n_before = reports["step"][: 2 * len(TRAININGS)]
+    assert n_before == [(10,), (20,)] * len(TRAININGS)
+
+
+def test_a_loss_that_is_not_finite_stops_all_processes_with_one_error(reports, folder):
+    said = dict(reports["error"])
+    assert sorted(said) == [0, 1]
+    assert said[0] == said[1]
+    assert re.search(r"Lower `pretraining.learning_rate`.*last good weights are kept", said[0])
+    assert (folder / "diverging" / CHECKPOINT_FILE).is_file()
 
 
 @pytest.mark.slow
@@ -190,7 +290,7 @@ def test_statistics_of_batches_are_those_of_the_first_process(tmp_path):
     settings = settings_of("masked-autoencoder", encoder=encoder, n_steps=10, accumulate=2)
     results = []
     work_together(train, (tmp_path, {"run": settings}), n=2, report=lambda *said: results.append(said))
-    first, second = (said[1] for said in results if len(said) == 2)
+    first, second = (said[2] for said in results if said[0] == "result")
     assert first.history == second.history
     assert np.isfinite(curve(first)).all()
     assert load_result(tmp_path / "run").history == first.history
@@ -199,8 +299,8 @@ def test_statistics_of_batches_are_those_of_the_first_process(tmp_path):
 def test_ctrl_c_stops_all_processes_with_a_checkpoint_from_which_one_goes_on(tmp_path):
     settings = settings_of("masked-autoencoder")
 
-    def press(step):
-        if step == 10:
+    def press(kind, step, *_):
+        if (kind, step) == ("step", 10):
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -241,19 +341,6 @@ def test_two_nodes_of_a_slurm_job_learn_what_one_process_learns(tmp_path):
     assert (two.hardware["devices"], two.hardware["nodes"]) == (1, 2)
 
 
-def misbehave(report, is_stopped, how):
-    rank = int(os.environ["RANK"])
-    if rank == 1 and how == "raise":
-        raise TrainingError("no more")
-    if rank == 1 and how == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    report(rank)
-    while not is_stopped():
-        time.sleep(0.01)
-    if how == "stop":
-        raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize(
     ("how", "error", "message"),
     [
@@ -271,10 +358,3 @@ def test_no_process_outlives_the_others(monkeypatch, how, error, message):
 
     with pytest.raises(error, match=message):
         work_together(misbehave, (how,), n=2, report=hear)
-
-
-def test_a_loss_that_is_not_finite_stops_all_processes_with_one_error(tmp_path):
-    settings = settings_of("masked-autoencoder", learning_rate=1e30, warmup_fraction=0.0)
-    with pytest.raises(TrainingError, match=r"Lower `pretraining.learning_rate`.*last good weights are kept"):
-        work_together(train, (tmp_path, {"run": settings}), n=2, report=lambda *_: None)
-    assert (tmp_path / "run" / CHECKPOINT_FILE).is_file()

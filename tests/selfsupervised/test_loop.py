@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,9 +79,20 @@ def run(folder, *, bank=None, settings=TINY, seed=1, progress=None, team=ALONE):
     )
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An uninterrupted run, and its folder, to be read alone."""
+    folder = tmp_path_factory.mktemp("whole")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    result = run(folder)
+    torch.set_num_threads(threads)
+    return result, folder
+
+
 def assert_same_run(one, other):
     assert one.history == other.history
-    assert one.best_step == other.best_step
+    assert one.best == other.best
     for name, value in one.encoder.state_dict().items():
         assert torch.equal(value, other.encoder.state_dict()[name]), name
     assert (one.examples is None) == (other.examples is None)
@@ -105,16 +117,16 @@ def test_training_fills_in_better_than_zero_and_better_than_at_the_start(tmp_pat
     assert [row.step for row in result.history] == [0, 50, 100, 150, 200, 250]
     assert losses[-1] < 0.6 * losses[0]
     assert min(losses) < 0.6  # segments have variance 1: predicting 0 costs 1
-    assert result.score > 0.4
-    assert not result.is_collapsed
-    assert result.effective_rank > 2
+    assert result.best.score > 0.4
+    assert not result.best.is_collapsed
+    assert result.best.effective_rank > 2
 
 
 def test_the_result_holds_the_best_weights_and_where_they_came_from(tmp_path):
     result = run(tmp_path, bank=make_bank(n_channels=2))
     best = min(result.history, key=lambda row: row.validation_loss)
-    assert result.best_step == best.step
-    assert (result.score, result.score_name) == (best.score, "variance explained of hidden samples")
+    assert result.best == best
+    assert result.score_name == "variance explained of hidden samples"
     assert result.history[0].train_loss is None
     assert result.n_parameters == sum(value.numel() for value in result.encoder.parameters())
     assert result.device == "CPU" or torch.cuda.is_available()
@@ -141,19 +153,17 @@ def test_training_starts_from_the_weights_of_the_untrained_encoder(tmp_path):
         torch.testing.assert_close(trained[name], value, rtol=0, atol=1e-9)
 
 
-def test_the_global_generator_neither_matters_nor_moves(tmp_path):
-    torch.manual_seed(0)
-    one = run(tmp_path / "one")
+def test_the_global_generator_neither_matters_nor_moves(tmp_path, whole):
     torch.manual_seed(123)
     before = torch.random.get_rng_state()
-    other = run(tmp_path / "other")
+    other = run(tmp_path)
     assert torch.equal(before, torch.random.get_rng_state())
-    assert_same_run(one, other)
+    assert_same_run(whole[0], other)
 
 
 @pytest.mark.parametrize("objective", ["masked-autoencoder", "autoencoder", "transformation-recognition"])
 def test_a_batch_in_parts_teaches_what_it_teaches_at_once(tmp_path, objective):
-    settings = Pretraining.model_validate({**TINY.model_dump(), "objective": objective})
+    settings = Pretraining.model_validate({**TINY.model_dump(), "objective": objective, "n_steps": 20})
     at_once = run(tmp_path / "at once", settings=settings)
     in_parts = run(tmp_path / "in parts", settings=settings.model_copy(update={"accumulate": 4}))
     for one, other in zip(at_once.history, in_parts.history, strict=True):
@@ -163,20 +173,20 @@ def test_a_batch_in_parts_teaches_what_it_teaches_at_once(tmp_path, objective):
         torch.testing.assert_close(in_parts.encoder.state_dict()[name], value, rtol=1e-2, atol=2e-4)
 
 
-def test_sixteen_bits_are_nearly_as_good_as_thirty_two(tmp_path):
-    exact = run(tmp_path / "exact")
-    rough = run(tmp_path / "rough", settings=TINY.model_copy(update={"precision": "bf16-mixed"}))
+def test_sixteen_bits_are_nearly_as_good_as_thirty_two(tmp_path, whole):
+    exact = whole[0]
+    rough = run(tmp_path, settings=TINY.model_copy(update={"precision": "bf16-mixed"}))
     assert rough.history != exact.history
     for one, other in zip(exact.history, rough.history, strict=True):
         assert other.validation_loss == pytest.approx(one.validation_loss, rel=0.03)
     assert (exact.hardware["precision"], rough.hardware["precision"]) == ("32-true", "bf16-mixed")
 
 
-def test_a_collapse_is_told_while_it_happens_and_afterwards(tmp_path):
+def test_a_collapse_is_reported_while_it_happens_and_afterwards(tmp_path):
     # Kernels that are drawn to 0 at each step leave nothing of a segment.
     settings = TINY.model_copy(update={"n_steps": 60, "evaluate_every": 20, "weight_decay": 400.0})
     told = []
-    result = run(tmp_path, settings=settings, progress=lambda standing: told.append(standing.warning))
+    result = run(tmp_path, settings=settings, progress=lambda step: told.append(step.warning))
     assert not told[0]
     assert told[-1] == result.history[-2].warning != ""
     assert result.warnings
@@ -185,9 +195,9 @@ def test_a_collapse_is_told_while_it_happens_and_afterwards(tmp_path):
     assert run(tmp_path, settings=settings).warnings == result.warnings
 
 
-def test_the_model_card_tells_how_the_encoder_was_made(tmp_path):
-    result = run(tmp_path)
-    card = json.loads((tmp_path / "model.json").read_text())["card"]
+def test_the_model_card_records_how_the_encoder_was_made(whole):
+    result, folder = whole
+    card = json.loads((folder / "model.json").read_text())["card"]
     assert Pretraining.model_validate(card["settings"]) == TINY
     assert (card["seed"], card["fs_hz"]) == (1, FS_HZ)
     assert card["hardware"]["cpu"]
@@ -203,16 +213,16 @@ def test_the_model_card_tells_how_the_encoder_was_made(tmp_path):
 class InterruptAt:
     """Interrupts training when it reports one of these steps, each once."""
 
-    def __init__(self, *steps, error=KeyboardInterrupt):
-        self.steps, self.error, self.seen = set(steps), error, []
+    def __init__(self, *steps, error=KeyboardInterrupt, n_steps=TINY.n_steps):
+        self.steps, self.error, self.n_steps, self.seen = set(steps), error, n_steps, []
 
-    def __call__(self, standing):
-        self.seen.append(standing.step)
-        assert standing.n_steps == TINY.n_steps
-        assert np.isfinite([standing.train_loss, standing.validation_loss]).all()
-        assert standing.seconds_left >= 0
-        if standing.step in self.steps:
-            self.steps.remove(standing.step)
+    def __call__(self, at):
+        self.seen.append(at.step)
+        assert at.n_steps == self.n_steps
+        assert np.isfinite([at.train_loss, at.validation_loss]).all()
+        assert at.seconds_left >= 0
+        if at.step in self.steps:
+            self.steps.remove(at.step)
             raise self.error
 
 
@@ -226,34 +236,36 @@ def run_until_done(folder, interrupt, settings=TINY):
     raise AssertionError("training never came to an end")
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ConnectionError])
-@pytest.mark.parametrize("steps", [(10,), (20, 30), (10, 20, 30, 40, 45)])
-def test_an_interrupted_run_ends_with_the_same_bits_as_an_uninterrupted_one(tmp_path, steps, error):
-    uninterrupted = run(tmp_path / "whole")
-    resumed = run_until_done(tmp_path / "parts", InterruptAt(*steps, error=error))
-    assert_same_run(uninterrupted, resumed)
+@pytest.mark.parametrize(
+    ("steps", "error"),
+    [((10,), ConnectionError), ((10, 20, 30, 40, 45), KeyboardInterrupt), ((20, 30, 45), ConnectionError)],
+)
+def test_an_interrupted_run_ends_with_the_same_bits_as_an_uninterrupted_one(tmp_path, whole, steps, error):
+    resumed = run_until_done(tmp_path, InterruptAt(*steps, error=error))
+    assert_same_run(whole[0], resumed)
 
 
 @pytest.mark.parametrize("objective", ["contrastive-patient", "vicreg", "transformation-recognition"])
 def test_pairs_and_accumulated_batches_resume_to_the_same_bits_too(tmp_path, objective):
-    settings = Pretraining.model_validate({**TINY.model_dump(), "objective": objective, "accumulate": 2})
+    changes = {"objective": objective, "accumulate": 2, "n_steps": 25}
+    settings = Pretraining.model_validate({**TINY.model_dump(), **changes})
     uninterrupted = run(tmp_path / "whole", settings=settings)
-    assert_same_run(uninterrupted, run_until_done(tmp_path / "parts", InterruptAt(10, 40), settings))
+    assert_same_run(uninterrupted, run_until_done(tmp_path / "parts", InterruptAt(10, n_steps=25), settings))
     assert uninterrupted.examples is None
     assert uninterrupted.score_name
 
 
 def test_running_statistics_resume_to_the_same_bits_too(tmp_path):
     encoder = {"name": "resnet50-1d", "width": 4, "n_features": 4}
-    settings = Pretraining.model_validate({**TINY.model_dump(), "encoder": encoder, "n_steps": 20, "batch_size": 4})
+    settings = Pretraining.model_validate({**TINY.model_dump(), "encoder": encoder, "n_steps": 15, "batch_size": 4})
     uninterrupted = run(tmp_path / "whole", settings=settings)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "parts", settings=settings, progress=press_at_ten)
     assert_same_run(uninterrupted, run(tmp_path / "parts", settings=settings))
 
 
-def press_at_ten(standing):
-    if standing.step == 10:
+def press_at_ten(at):
+    if at.step == 10:
         raise KeyboardInterrupt
 
 
@@ -263,28 +275,27 @@ def test_after_ctrl_c_no_step_is_done_twice(tmp_path):
     assert interrupt.seen == [10, 20, 30, 40, 45]
 
 
-@pytest.mark.parametrize("step", [10, 40, 45])
-def test_a_real_ctrl_c_lets_the_step_end_and_saves(tmp_path, step):
-    def press(standing):
-        if standing.step == step:
+@pytest.mark.parametrize("step", [10, 45])
+def test_a_real_ctrl_c_lets_the_step_end_and_saves(tmp_path, whole, step):
+    def press(at):
+        if at.step == step:
             signal.raise_signal(signal.SIGINT)
 
-    uninterrupted = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "parts", progress=press)
+        run(tmp_path, progress=press)
     later = InterruptAt()
-    assert_same_run(uninterrupted, run(tmp_path / "parts", progress=later))
+    assert_same_run(whole[0], run(tmp_path, progress=later))
     assert all(seen > step for seen in later.seen)
 
 
-def test_a_killed_run_ends_with_the_same_bits_as_an_uninterrupted_one(tmp_path):
+def test_a_killed_run_ends_with_the_same_bits_as_an_uninterrupted_one(tmp_path, whole):
     script = f"""
         import os, sys, torch
         torch.set_num_threads(1)
         from pathlib import Path
         from tests.selfsupervised.test_loop import run
-        def progress(standing):
-            if standing.step == 30:
+        def progress(at):
+            if at.step == 30:
                 print("dying", flush=True)
                 os.kill(os.getpid(), {int(signal.SIGKILL)})
         run(Path(sys.argv[1]), progress=progress)
@@ -300,25 +311,25 @@ def test_a_killed_run_ends_with_the_same_bits_as_an_uninterrupted_one(tmp_path):
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert died.stdout == "dying\n"
     assert [path.name for path in folder.iterdir()] == [CHECKPOINT_FILE]
-    assert_same_run(run(tmp_path / "whole"), run(folder))
+    assert_same_run(whole[0], run(folder))
 
 
-def test_a_finished_run_is_read_and_not_trained_again(tmp_path):
-    first = run(tmp_path)
+def test_a_finished_run_is_read_and_not_trained_again(whole):
+    first, folder = whole
     again = InterruptAt()
-    second = run(tmp_path, progress=again)
+    second = run(folder, progress=again)
     assert again.seen == []
     assert_same_run(first, second)
     assert second.seconds == first.seconds
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in folder.iterdir()) == [
         "encoder.safetensors",
         "examples.safetensors",
         "model.json",
     ]
 
 
-def test_a_finished_run_whose_examples_were_changed_is_refused(tmp_path):
-    run(tmp_path)
+def test_a_finished_run_whose_examples_were_changed_is_refused(tmp_path, whole):
+    shutil.copytree(whole[1], tmp_path, dirs_exist_ok=True)
     (tmp_path / "examples.safetensors").write_bytes(b"other")
     with pytest.raises(StoreError, match=r"examples.safetensors is missing or not what was written"):
         run(tmp_path)
@@ -326,23 +337,25 @@ def test_a_finished_run_whose_examples_were_changed_is_refused(tmp_path):
 
 @pytest.mark.parametrize("change", ["settings", "seed", "bank"])
 def test_a_checkpoint_of_another_run_is_not_gone_on_with(tmp_path, change):
+    short = TINY.model_copy(update={"n_steps": 20})
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "parts", progress=InterruptAt(20))
+        run(tmp_path / "parts", settings=short, progress=press_at_ten)
     other = {
-        "settings": {"settings": TINY.model_copy(update={"learning_rate": 1e-3})},
-        "seed": {"seed": 2},
-        "bank": {"bank": make_bank(seed=5)},
+        "settings": {"settings": short.model_copy(update={"learning_rate": 1e-3})},
+        "seed": {"seed": 2, "settings": short},
+        "bank": {"bank": make_bank(seed=5), "settings": short},
     }[change]
     result = run(tmp_path / "parts", **other)
     assert "other settings, another seed or other data" in result.restart_reason
     assert_same_run(result, run(tmp_path / "whole", **other))
 
 
-def test_a_finished_run_of_another_seed_is_replaced_and_the_reason_is_said(tmp_path):
-    run(tmp_path, seed=1)
-    replaced = run(tmp_path, seed=2)
+def test_a_finished_run_of_another_seed_is_replaced_and_the_reason_is_given(tmp_path, whole):
+    short = TINY.model_copy(update={"n_steps": 13})
+    shutil.copytree(whole[1], tmp_path / "parts")
+    replaced = run(tmp_path / "parts", seed=2, settings=short)
     assert "is replaced" in replaced.restart_reason
-    assert_same_run(replaced, run(tmp_path / "fresh", seed=2))
+    assert_same_run(replaced, run(tmp_path / "fresh", seed=2, settings=short))
 
 
 # --- refusals --------------------------------------------------------------------------------------------------
@@ -367,7 +380,7 @@ def test_a_segment_with_a_gap_is_named_before_training(tmp_path):
 @pytest.mark.parametrize(
     ("train", "validation", "message"),
     [
-        ([0], [1, 2], "at least two segments to train on and two to judge by, and got 1 and 2"),
+        ([0], [1, 2], "at least two segments to train on and two to evaluate by, and got 1 and 2"),
         ([0, 1], [], "got 2 and 0"),
         ([0, 1, 2], [2, 3], "split by patient before pretraining"),
         ([0, 1], [2, 72], r"segment numbers must lie in 0\.\.71"),

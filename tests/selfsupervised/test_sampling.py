@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import TrainingError
-from ppgssl.selfsupervised.sampling import EpochSampler, Locality, PairSampler
+from ppgssl.selfsupervised.sampling import EpochSampler, PairSampler
 
 LENGTH = 10
 
@@ -41,60 +41,6 @@ def test_the_order_is_that_of_torch_for_the_seed():
     epochs = [torch.randperm(30, generator=generator) for _ in range(2)]
     sampler = EpochSampler(torch.arange(30), 15, seed=5)
     assert torch.equal(torch.cat([sampler.draw() for _ in range(4)]), torch.cat(epochs))
-
-
-# --- blocks ----------------------------------------------------------------------------------------------------
-
-
-def locality(n_segments: int, n_blocks: int = 10, buffer_bytes: int = 30, seed: int = 0) -> Locality:
-    """Segments scattered over blocks of 10 bytes."""
-    block = np.random.default_rng(seed).permutation(np.arange(n_segments) % n_blocks)
-    return Locality(block, np.full(n_blocks, 10), buffer_bytes)
-
-
-@settings(deadline=None, max_examples=50)
-@given(
-    n_segments=st.integers(1, 200),
-    n_blocks=st.integers(1, 20),
-    buffer_bytes=st.integers(1, 120),
-    seed=st.integers(0, 1000),
-)
-def test_streamed_segments_come_once_an_epoch_and_few_blocks_at_a_time(n_segments, n_blocks, buffer_bytes, seed):
-    where = locality(n_segments, n_blocks, buffer_bytes, seed)
-    sampler = EpochSampler(torch.arange(n_segments), n_segments, seed=seed, locality=where)
-    n_used, n_fit = len(set(where.block)), max(1, buffer_bytes // 10)
-    for _ in range(2):
-        epoch = sampler.draw().numpy()
-        assert sorted(epoch) == list(range(n_segments))
-        first = list(dict.fromkeys(where.block[epoch].tolist()))
-        for begin in range(0, n_used, n_fit):  # The segments of a window come before those of any other.
-            window = first[begin : begin + n_fit]
-            is_of_window = np.flatnonzero(np.isin(where.block[epoch], window))
-            assert is_of_window[-1] - is_of_window[0] == len(is_of_window) - 1
-
-
-def test_windows_hold_as_many_blocks_as_fit_by_their_size():
-    where = Locality(np.arange(6), np.array([50, 10, 10, 10, 10, 10]), 30)
-    windows = where.windows(np.arange(6), torch.Generator().manual_seed(1))
-    assert (windows == windows[0]).sum() == 1  # larger than the buffer, so alone
-    sizes = np.bincount(windows, weights=where.n_bytes)
-    assert max(np.delete(sizes, windows[0])) <= 30
-    assert sorted(set(windows)) == list(range(len(sizes)))
-
-
-def test_each_epoch_shuffles_blocks_and_segments_anew():
-    where = locality(100)
-    sampler = EpochSampler(torch.arange(100), 100, seed=0, locality=where)
-    first, second = sampler.draw().numpy(), sampler.draw().numpy()
-    assert set(where.block[first[:30]]) != set(where.block[second[:30]])
-    assert first[:30].tolist() != sorted(first[:30])
-
-
-def test_where_all_blocks_fit_the_order_is_that_of_segments_in_memory():
-    plain = EpochSampler(torch.arange(40), 10, seed=3)
-    streamed = EpochSampler(torch.arange(40), 10, seed=3, locality=locality(40, buffer_bytes=100))
-    for _ in range(9):
-        assert torch.equal(plain.draw(), streamed.draw())
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------
@@ -195,64 +141,11 @@ def test_patients_without_pairs_are_refused_with_the_way_out():
         pair_sampler(single, index=torch.arange(0))
 
 
-@settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 1000), buffer_bytes=st.integers(20, 110))
-def test_streamed_pairs_lie_in_one_window(seed, buffer_bytes):
-    segments = make_segments(seed, most=10)
-    recordings = np.unique(segments["recording"])
-    block = np.random.default_rng(seed).integers(0, 10, len(recordings))
-    where = Locality(block[np.searchsorted(recordings, segments["recording"])], np.full(10, 10), buffer_bytes)
-    n_all = len(pair_sampler(segments)._epoch())
-    sampler = pair_sampler(segments, seed=seed, locality=where)
-    pairs = sampler._epoch().numpy()
-    assert len(pairs) <= n_all
-    assert len(set(pairs[:, 0])) == len(pairs)
-    assert all(partner in partners_of(anchor, segments) for anchor, partner in pairs)
-    n_fit = buffer_bytes // 10
-    if len(set(where.block)) <= n_fit:
-        assert len(pairs) == n_all
-    window = sampler_windows(where, segments, seed)
-    np.testing.assert_array_equal(window[pairs[:, 0]], window[pairs[:, 1]])
-    assert (np.diff(window[pairs[:, 0]]) >= 0).all()
-
-
-def sampler_windows(where: Locality, segments: dict[str, np.ndarray], seed: int) -> np.ndarray:
-    """The windows of the first epoch, drawn as the sampler draws them."""
-    eligible = pair_sampler(segments)._pairs.index
-    window = np.full(len(segments["patient"]), -1)
-    window[eligible] = where.windows(eligible, torch.Generator().manual_seed(seed))
-    return window
-
-
-def test_segments_without_a_partner_in_their_window_wait_for_another_epoch():
-    # Two recordings of a segment each, in two of three blocks, of which two fit; and a patient who always has pairs.
-    segments = {
-        "patient": np.array([0, 0, 1, 1]),
-        "recording": np.array([0, 1, 2, 2]),
-        "start": np.array([0, 100, 200, 300]),
-    }
-    where = Locality(np.array([0, 1, 2, 2]), np.full(3, 10), 20)
-    sampler = pair_sampler(segments, locality=where)
-    epochs = [set(sampler._epoch()[:, 0].tolist()) for _ in range(30)]
-    assert {frozenset(epoch) for epoch in epochs} == {frozenset({2, 3}), frozenset({0, 1, 2, 3})}
-
-
-def test_memory_for_no_pair_at_all_is_refused_with_the_way_out():
-    segments = {"patient": np.zeros(2, int), "recording": np.arange(2), "start": np.array([0, 100])}
-    where = Locality(np.arange(2), np.full(2, 10), 10)
-    with pytest.raises(TrainingError, match=r"raise `inputs\.memory_gb`"):
-        pair_sampler(segments, locality=where).draw()
-
-
-@pytest.mark.parametrize("where", [None, locality(40)])
-def test_a_saved_state_goes_on_with_the_same_batches(where):
+def test_a_saved_state_goes_on_with_the_same_batches():
     segments = {"patient": np.arange(40) % 2, "recording": np.arange(40) % 8, "start": 100 * np.arange(40)}
 
     def samplers(seed: int) -> list[EpochSampler | PairSampler]:
-        return [
-            EpochSampler(torch.arange(40), 4, seed=seed, locality=where),
-            pair_sampler(segments, 4, seed=seed, locality=where),
-        ]
+        return [EpochSampler(torch.arange(40), 4, seed=seed), pair_sampler(segments, 4, seed=seed)]
 
     for sampler, other in zip(samplers(0), samplers(5), strict=True):
         sampler.draw()

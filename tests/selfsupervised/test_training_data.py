@@ -1,4 +1,4 @@
-"""Segments, or pairs of them, to train on and to judge by."""
+"""Segments, or pairs of them, to train on and to evaluate by."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_pairs_need_to_know_whose_segments_they_are():
 
 def test_held_out_patients_without_pairs_are_told():
     with pytest.raises(
-        TrainingError, match=r"is judged by pairs of segments of held-out patients.*validation_fraction"
+        TrainingError, match=r"is evaluated by pairs of segments of held-out patients.*validation_fraction"
     ):
         make_data(validation=[8, 9]).held_out(PAIRS)
 

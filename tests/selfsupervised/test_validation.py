@@ -8,7 +8,7 @@ import torch
 
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.objectives import OBJECTIVES
-from ppgssl.selfsupervised.validation import MAX_SEGMENTS, judge, spread_out, validation_batches
+from ppgssl.selfsupervised.validation import MAX_SEGMENTS, evaluate, spread_out, validation_batches
 from tests.support.pretext_tasks import generator, make_task
 
 
@@ -23,26 +23,26 @@ def make_index(objective):
 
 
 @pytest.mark.parametrize("name", ["autoencoder", "masked-autoencoder"])
-def test_the_judgement_is_the_error_of_the_judged_samples_over_their_variance(name):
+def test_the_evaluation_is_the_error_of_the_evaluated_samples_over_their_variance(name):
     objective, bank = make_task(name), make_bank()
-    judgement = judge(objective, bank, torch.arange(20), batch_size=20)
+    found = evaluate(objective, bank, torch.arange(20), batch_size=20)
     batch, draws = bank.gather(np.arange(20)), objective.draw(20, 100, generator())
     with torch.no_grad():
         output = objective.reconstruct(batch, draws)
-    judged = objective.judged(batch, draws).numpy()
-    errors = ((output - batch) ** 2).numpy()[judged]
-    variance = np.mean([batch[:, channel].numpy()[judged[:, channel]].var() for channel in (0, 1)])
-    assert judgement.loss == pytest.approx(errors.mean(), rel=1e-5)
-    assert judgement.score == pytest.approx(1 - errors.mean() / variance, abs=1e-4)
+    counted = objective.counted(batch, draws).numpy()
+    errors = ((output - batch) ** 2).numpy()[counted]
+    variance = np.mean([batch[:, channel].numpy()[counted[:, channel]].var() for channel in (0, 1)])
+    assert found.loss == pytest.approx(errors.mean(), rel=1e-5)
+    assert found.score == pytest.approx(1 - errors.mean() / variance, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_judging_twice_gives_the_same_and_changes_nothing(name):
+def test_evaluating_twice_gives_the_same_and_changes_nothing(name):
     objective, bank = make_task(name), make_bank()
     objective.train()
     before = {key: value.clone() for key, value in objective.state_dict().items()}
     state = torch.random.get_rng_state()
-    first, second = (judge(objective, bank, make_index(objective), batch_size=8) for _ in range(2))
+    first, second = (evaluate(objective, bank, make_index(objective), batch_size=8) for _ in range(2))
     assert first == second
     assert first.score is not None
     assert objective.training
@@ -61,14 +61,14 @@ def test_the_loss_is_the_mean_over_batches_weighted_by_their_samples(name):
             expected += float(objective.loss(batch, draws)) * len(batch)
             n += len(batch)
     assert n == len(index)
-    assert judge(objective, bank, index, batch_size=8).loss == pytest.approx(expected / n, rel=1e-5)
+    assert evaluate(objective, bank, index, batch_size=8).loss == pytest.approx(expected / n, rel=1e-5)
 
 
 def test_a_constant_signal_has_no_variance_to_explain_and_no_health():
     bank = SegmentBank(np.ones((2, 100)), [0, 0], 100, np.zeros((2, 2)), np.ones((2, 2)))
-    judgement = judge(make_task("masked-autoencoder"), bank, torch.arange(2), batch_size=2)
-    assert judgement.score is None
-    assert judgement.health.is_collapsed
+    found = evaluate(make_task("masked-autoencoder"), bank, torch.arange(2), batch_size=2)
+    assert found.score is None
+    assert found.health.is_collapsed
 
 
 def test_a_large_validation_set_is_thinned_evenly():

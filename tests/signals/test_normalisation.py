@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import SignalError
-from ppgssl.signals.normalisation import Affine, normalise, segment_moments
+from ppgssl.signals.normalisation import Affine, fit_constants, normalise, segment_moments
 
 LENGTH = 50
 
@@ -30,10 +30,20 @@ def segments_of(given_: dict) -> np.ndarray:
 
 
 def affine_of(method: str, given_: dict) -> Affine:
-    segments = segments_of(given_)
-    known = {name: value for name, value in given_.items() if name not in ("samples", "starts")}
+    return normalised(method, segments_of(given_), given_)
+
+
+def normalised(method: str, segments: np.ndarray, given_: dict) -> Affine:
     parts = [(np.arange(0, 5), segments[:5]), (np.arange(len(segments) - 1, 4, -1), segments[:4:-1])]
-    return normalise(method, moments=lambda: segment_moments(parts, segments.shape[:2]), **known)
+    moments, cohort, constants = segment_moments(parts, segments.shape[:2]), given_["cohort"], None
+    if method == "cohort":
+        fitted = [fit_constants(moments, (cohort == number) & given_["is_training"]) for number in np.unique(cohort)]
+        constants = tuple(np.stack(values)[cohort] for values in zip(*fitted, strict=True))
+    return normalise(method, moments=lambda: moments, constants=constants, **needed(given_))
+
+
+def needed(given_: dict) -> dict:
+    return {name: given_[name] for name in ("baseline", "is_present", "fixed", "channels")}
 
 
 def apply(method: str, given_: dict) -> np.ndarray:
@@ -123,10 +133,7 @@ def test_a_channel_that_a_cohort_lacks_stays_exactly_zero_and_the_others_are_sca
     samples[lacks, 1] = 0
     given_["is_present"][lacks, 1] = False
     given_["baseline"][lacks, 1] = np.nan
-    known = {name: value for name, value in given_.items() if name not in ("samples", "starts")}
-    affine = normalise(
-        method, moments=lambda: segment_moments([(np.arange(len(samples)), samples)], samples.shape[:2]), **known
-    )
+    affine = normalised(method, samples, given_)
     scaled = (samples - affine.offset[..., None]) * affine.scale[..., None]
     assert (scaled[lacks, 1] == 0).all()
     np.testing.assert_array_equal(scaled[given_["is_present"]], expected[given_["is_present"]])
@@ -134,9 +141,7 @@ def test_a_channel_that_a_cohort_lacks_stays_exactly_zero_and_the_others_are_sca
 
 @pytest.mark.parametrize("method", ["ac_dc", "fixed"])
 def test_methods_that_need_no_moments_do_not_ask_for_them(method):
-    known = {name: value for name, value in arguments().items() if name not in ("samples", "starts")}
-
     def refuse() -> None:
         raise AssertionError
 
-    normalise(method, moments=refuse, **known)
+    normalise(method, moments=refuse, **needed(arguments()))

@@ -251,7 +251,7 @@ def test_an_encoder_that_does_not_say_whom_it_saw_cannot_be_used(tiny_study, tmp
     record = json.loads((job.folder / "run.json").read_text())
     del record["patients_sha256"]
     (job.folder / "run.json").write_text(json.dumps(record))
-    with pytest.raises(StaleInputError, match="does not say which patients"):
+    with pytest.raises(StaleInputError, match="does not record which patients"):
         patients_seen(job)
 
 

@@ -40,7 +40,7 @@ def test_each_segment_starts_at_its_samples_of_its_recording(tmp_path):
     data = assemble(stores, inputs())
     assert len(data.table) == 3 * N_SEGMENTS
     for cohort, recording, start, start_s in zip(
-        data.table["cohort"], data.table["recording_id"], data.table["start"], data.verdicts["start_s"], strict=True
+        data.table["cohort"], data.table["recording_id"], data.start, data.verdicts["start_s"], strict=True
     ):
         store = stores[0] if cohort == "ward" else stores[1]
         first = round(start_s * FS_HZ)
@@ -54,7 +54,7 @@ def test_recordings_are_resampled_to_the_rate_of_the_study(tmp_path):
     store = make_store(tmp_path, 1)
     data = assemble([store], inputs(fs_hz=40.0))
     assert (data.length, data.fs_hz) == (160, 40.0)
-    assert data.table["start"].tolist() == [0, 80, 160, 240, 320]
+    assert data.start.tolist() == [0, 80, 160, 240, 320]
     expected = resample(stored(store, "p1_1", "ppg_ir"), fs_in_hz=FS_HZ, fs_out_hz=40.0)
     np.testing.assert_allclose(data.samples[0], expected, rtol=1e-6, atol=1e-6)
 
@@ -66,7 +66,7 @@ def test_a_segment_that_does_not_fit_at_the_rate_of_the_study_is_not_counted(tmp
     write_signal(folder, "p1_1", signal(1, 12.18))
     ingest(describe(folder), folder / "store", n_jobs=1)
     data = assemble([CohortStore(folder / "store")], inputs(fs_hz=18.0, step_s=0.09))
-    assert (data.table["start"] + data.length <= data.samples.shape[1]).all()
+    assert (data.start + data.length <= data.samples.shape[1]).all()
     assert data.verdicts["accepted"].sum() == len(data.table)
 
 

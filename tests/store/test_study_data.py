@@ -268,12 +268,6 @@ def test_the_content_hash_does_not_depend_on_the_memory_for_samples(ward):
     assert load(ward, inputs__memory_gb=1e-6).content == load(ward).content
 
 
-def test_processes_share_the_memory_for_streamed_samples(ward):
-    data = load(ward, inputs__memory_gb=1e-6)
-    assert data.sharing(10).segments.samples.budget_bytes == 80
-    assert data.sharing(10).content == data.content
-
-
 def test_the_content_hash_depends_on_the_signals_and_on_the_table(tmp_path):
     make_ward(tmp_path, 8)
     first = study_of(tmp_path).content

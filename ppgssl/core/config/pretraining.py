@@ -1,4 +1,4 @@
-"""What ``study.yaml`` says about self-supervised pretraining: encoders, objectives, augmentations and the training."""
+"""What ``study.yaml`` holds about self-supervised pretraining: encoders, objectives, augmentations and the training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _named(value: Any) -> Any:
 
 
 def _name_or(default: str) -> Any:
-    """Tells which options a mapping means: its ``name``, or the default where it names none."""
+    """Which options a mapping means: its ``name``, or the default where it names none."""
 
     def name_of(value: Any) -> str:
         found = value.get("name", default) if isinstance(value, dict) else getattr(value, "name", default)
@@ -97,7 +97,7 @@ EncoderShape = Annotated[
 
 
 class _Augmentation(Schema):
-    probability: float = Field(1.0, ge=0, le=1, description="Share of the segments that it is applied to.")
+    probability: float = Field(1.0, ge=0, le=1, description="Proportion of the segments that it is applied to.")
 
 
 class NoiseOptions(_Augmentation):
@@ -118,21 +118,21 @@ class NegationOptions(_Augmentation):
     """Upside down."""
 
     name: Literal["negation"]
-    probability: float = Field(0.5, ge=0, le=1, description="Share of the segments that it is applied to.")
+    probability: float = Field(0.5, ge=0, le=1, description="Proportion of the segments that it is applied to.")
 
 
 class TimeReversalOptions(_Augmentation):
     """Backwards."""
 
     name: Literal["time-reversal"]
-    probability: float = Field(0.5, ge=0, le=1, description="Share of the segments that it is applied to.")
+    probability: float = Field(0.5, ge=0, le=1, description="Proportion of the segments that it is applied to.")
 
 
 class PermutationOptions(_Augmentation):
-    """Cut into pieces, which change places; all channels alike."""
+    """Cut into chunks, which change places; all channels alike."""
 
     name: Literal["permutation"]
-    max_pieces: int = Field(5, ge=2, le=50, description="2 to this many pieces.")
+    max_chunks: int = Field(5, ge=2, le=50, description="2 to this many chunks.")
 
 
 class TimeWarpingOptions(_Augmentation):
@@ -196,8 +196,8 @@ class AutoencoderOptions(Schema):
 class MaskOptions(Schema):
     """What is hidden from a masked autoencoder."""
 
-    mask_ratio: float = Field(0.5, gt=0, lt=1, description="Share of the samples that is hidden.")
-    mask_group_s: float = Field(0.2, gt=0, description="Length of one hidden stretch.")
+    mask_ratio: float = Field(0.5, gt=0, lt=1, description="Proportion of the samples that is hidden.")
+    mask_group_s: float = Field(0.2, gt=0, description="Length of one hidden interval.")
     mask_channels: Literal["together", "apart"] = Field(
         "together", description="Whether the same times are hidden in all channels, or other ones in each."
     )
@@ -205,7 +205,7 @@ class MaskOptions(Schema):
 
 
 class MaskedAutoencoderOptions(MaskOptions):
-    """Stretches are hidden, and have to be filled in."""
+    """Intervals are hidden, and have to be filled in."""
 
     name: Literal["masked-autoencoder"]
 
@@ -230,10 +230,10 @@ class TwoViewsOptions(Schema):
 
 
 class ContrastiveOptions(TwoViewsOptions):
-    """How partners are told from strangers."""
+    """How partners are distinguished from segments of others."""
 
     temperature: float = Field(
-        0.1, gt=0, le=10, description="The lower it is, the more only the most similar strangers count."
+        0.1, gt=0, le=10, description="The lower it is, the more only the most similar segments of others count."
     )
     decoupled: bool = Field(False, description="Leave the positive pair out of the denominator (DCL).")
     margin: float = Field(0.0, ge=0, lt=2, description="Taken off the similarity, -1 to 1, of the positive pair.")
@@ -247,13 +247,13 @@ class ContrastivePatientOptions(ContrastiveOptions):
 
 
 class ContrastiveMaskedAutoencoderOptions(ContrastiveOptions, MaskOptions):
-    """Partners have to be found, and hidden stretches filled in."""
+    """Partners have to be found, and hidden intervals filled in."""
 
     name: Literal["contrastive-masked-autoencoder"]
     reconstruction_weight: float = Field(
         5.0,
         gt=0,
-        description="Weight of the loss of filling in, which is 1 for a flat line, beside that of finding partners.",
+        description="Weight of the loss of filling in (1 for a flat line), relative to that of finding partners.",
     )
 
 
@@ -280,7 +280,7 @@ class TransformationRecognitionOptions(Schema):
     transformations: list[AugmentationOptions] = Field(
         default_factory=_all_augmentations,
         min_length=1,
-        description="Each is applied to half of the segments, whatever its `probability`, and has to be told.",
+        description="Each is applied to half of the segments, whatever its `probability`, and has to be recognised.",
     )
 
 
@@ -328,7 +328,7 @@ class Pretraining(Schema):
     weight_decay: float = Field(0.05, ge=0)
     warmup_fraction: float = Field(0.1, ge=0, le=0.9)
     validation_fraction: float = Field(
-        0.1, gt=0, lt=0.9, description="Share of the patients held out to judge the loss."
+        0.1, gt=0, lt=0.9, description="Proportion of the patients held out to evaluate the loss."
     )
     evaluate_every: int = Field(100, ge=1, description="Steps between validation losses, checkpoints and log lines.")
     precision: Literal["auto", "bf16-mixed", "32-true"] = Field(

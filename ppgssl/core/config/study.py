@@ -54,8 +54,8 @@ class Inputs(Schema):
     memory_gb: float | None = Field(
         None,
         gt=0,
-        description="Memory for samples, in GB; half of what is available by default. A study with more is streamed "
-        "from its stores: slower, of the same segments, pretrained on in another random order.",
+        description="Memory for samples, in GB; half of what is available by default. A study with more writes "
+        "them to a file in its output folder and reads segments from there: slower, with the same results.",
     )
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ class PatchTransformer(EncoderNetwork):
     """Transformer whose tokens are patches of samples [1]_, [2]_.
 
     A patch holds ``patch_samples`` samples of all channels, so that a token sees how they hang together; one linear map
-    makes it a token. Sines and cosines [3]_ tell its position, so that segments of any length work; one that is no
+    makes it a token. Sines and cosines [3]_ encode its position, so that segments of any length work; one that is no
     multiple of a patch is padded with zeros. Normalisation stands before attention and before the two-layer network of
     each block, and not in the residual path, in which the amplitude of a segment stays.
 

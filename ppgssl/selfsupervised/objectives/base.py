@@ -17,7 +17,7 @@ class Objective(nn.Module, ABC):
     """A pretext task.
 
     All randomness of a batch is drawn beforehand (:meth:`draw`) and handed to the loss: the loop draws for the whole
-    batch and gives every process, or every part of an accumulated batch, its share, so that several processes compute
+    batch and gives every process, or every part of an accumulated batch, its part, so that several processes compute
     what one would.
 
     Parameters
@@ -33,7 +33,7 @@ class Objective(nn.Module, ABC):
         1: the loss takes a batch of shape (n, n_channels, length); 2: two segments of one patient, of shape
         (n, 2, n_channels, length).
     score_name : str
-        What :meth:`judgement` gives beside the loss, in words; empty where it gives nothing.
+        What :meth:`evaluation` returns with the loss, in words; empty where it returns nothing.
     """
 
     name: ClassVar[str]
@@ -72,10 +72,10 @@ class Objective(nn.Module, ABC):
         """
 
     def tally(self, batch: Tensor, draws: Draws) -> Tensor:
-        """Sums, float64 and on the CPU, that add up over batches to what :meth:`judgement` needs."""
+        """Sums, float64 and on the CPU, that add up over batches to what :meth:`evaluation` needs."""
         return torch.tensor([len(batch) * float(self.loss(batch, draws).detach()), len(batch)], dtype=torch.float64)
 
-    def judgement(self, total: Tensor) -> tuple[float, float | None]:
+    def evaluation(self, total: Tensor) -> tuple[float, float | None]:
         """Mean loss and, where the task has one, a score that people can read, of summed tallies."""
         return float(total[0] / total[1]), None
 

@@ -11,7 +11,7 @@ from ppgssl.selfsupervised.objectives.base import Draws
 from ppgssl.selfsupervised.objectives.contrastive_patient import ContrastivePatient
 from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
 
-# A hidden stretch without a pulse is as good as flat: what it costs must not be divided by nothing.
+# A hidden interval without a pulse is as good as flat: what it costs must not be divided by nothing.
 _LEAST_FLAT_LOSS = 1e-6
 
 
@@ -19,7 +19,7 @@ class ContrastiveMaskedAutoencoder(ContrastivePatient):
     """One encoder, the head and loss of a contrastive objective, and the decoder and loss of a masked autoencoder.
 
     Either task leaves out what the other needs: partners are found by what sets patients apart, which leaves the rhythm
-    of the moment coarse; gaps are filled in from rhythm and pulse shape, which need not tell patients apart. Joined
+    of the moment coarse; gaps are filled in from rhythm and pulse shape, which need not separate patients. Joined
     losses of this kind are known from images [1]_; here they share one encoder, without a second one that lags behind,
     and the masked autoencoder sees the first segment of each pair, not augmented.
 
@@ -79,9 +79,9 @@ class ContrastiveMaskedAutoencoder(ContrastivePatient):
     def share_missed(self, batch: Tensor, draws: Draws) -> Tensor:
         """Loss of filling in, over that of a flat line, of the (first) segment of each sample, shape (n,)."""
         segments, masks = self.first_segments(batch, draws)
-        judged = self.masked.judged(segments, masks)
-        losses = self.masked.losses(segments, self.masked.reconstruct(segments, masks), judged)
-        flat = self.masked.losses(segments, torch.zeros_like(segments), judged)
+        counted = self.masked.counted(segments, masks)
+        losses = self.masked.losses(segments, self.masked.reconstruct(segments, masks), counted)
+        flat = self.masked.losses(segments, torch.zeros_like(segments), counted)
         return losses / flat.clamp(min=_LEAST_FLAT_LOSS)
 
     def first_segments(self, batch: Tensor, draws: Draws) -> tuple[Tensor, Draws]:

@@ -1,4 +1,4 @@
-"""Masked autoencoder: stretches of a segment are hidden, and the network has to fill them in."""
+"""Masked autoencoder: intervals of a segment are hidden, and the network has to fill them in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MaskedAutoencoder(ReconstructionObjective):
     Hidden samples are the same times in all channels, or else one channel betrays the other; by option, each channel
     has its own (then the network learns how the channels hang together). A convolution cannot leave hidden samples out
     as the transformer of [1]_ does; they are replaced by a value learned for each channel, as in SimMIM [2]_, and the
-    loss counts hidden samples alone. The encoder is not told the mask: a constant stretch in a band-passed signal gives
+    loss counts hidden samples alone. The encoder gets no mask: a constant interval in a band-passed signal gives
     itself away, and the encoder's input stays what it is once pretraining is over. (Sparse convolutions [3]_ would keep
     the mask out of the features altogether, at a price that such small networks need not pay.)
 
@@ -73,13 +73,13 @@ class MaskedAutoencoder(ReconstructionObjective):
     def hidden(self, batch: Tensor, draws: Draws) -> Tensor:
         return draws["mask"].expand_as(batch)
 
-    def judged(self, batch: Tensor, draws: Draws) -> Tensor:
-        return super().judged(batch, draws) & draws["mask"]
+    def counted(self, batch: Tensor, draws: Draws) -> Tensor:
+        return super().counted(batch, draws) & draws["mask"]
 
     def _n_hidden(self, n_groups: int, length: int) -> int:
         if n_groups < 2:
             raise TrainingError(
-                f"cannot hide stretches of {self.group / self.fs_hz:g} s in segments of {length / self.fs_hz:g} s: "
+                f"cannot hide intervals of {self.group / self.fs_hz:g} s in segments of {length / self.fs_hz:g} s: "
                 "nothing would be left to see. Lower `pretraining.objective.mask_group_s` to half of "
                 "`inputs.segment_s` or less."
             )

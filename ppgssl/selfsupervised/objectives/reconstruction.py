@@ -37,29 +37,29 @@ class ReconstructionObjective(Objective):
     def hidden(self, batch: Tensor, draws: Draws) -> Tensor:
         """True where samples were hidden from the encoder, shape of ``batch``."""
 
-    def judged(self, batch: Tensor, draws: Draws) -> Tensor:
+    def counted(self, batch: Tensor, draws: Draws) -> Tensor:
         """True where the loss counts a sample, shape of ``batch``: all but channels that the cohort lacks."""
         del draws
         return is_present(batch).expand_as(batch)
 
     def loss(self, batch: Tensor, draws: Draws) -> Tensor:
-        return self.losses(batch, self.reconstruct(batch, draws), self.judged(batch, draws)).mean()
+        return self.losses(batch, self.reconstruct(batch, draws), self.counted(batch, draws)).mean()
 
-    def losses(self, batch: Tensor, reconstruction: Tensor, judged: Tensor) -> Tensor:
+    def losses(self, batch: Tensor, reconstruction: Tensor, counted: Tensor) -> Tensor:
         """The loss of each segment, shape (n,)."""
-        return self.criterion(reconstruction, batch, judged, self.fs_hz)
+        return self.criterion(reconstruction, batch, counted, self.fs_hz)
 
     def tally(self, batch: Tensor, draws: Draws) -> Tensor:
-        """Samples and their summed loss; per channel: judged samples, their sum, sum of squares, squared errors."""
-        reconstruction, judged = self.reconstruct(batch, draws), self.judged(batch, draws)
-        losses = self.losses(batch, reconstruction, judged)
+        """Samples and their summed loss; per channel: counted samples, their sum, sum of squares, squared errors."""
+        reconstruction, counted = self.reconstruct(batch, draws), self.counted(batch, draws)
+        losses = self.losses(batch, reconstruction, counted)
         errors = (batch - reconstruction).square()
-        sums = torch.stack([torch.ones_like(batch), batch, batch.square(), errors]) * judged
+        sums = torch.stack([torch.ones_like(batch), batch, batch.square(), errors]) * counted
         counted = torch.stack([losses, torch.ones_like(losses)]).sum(dim=-1)
         return torch.cat([counted.cpu().double(), sums.sum(dim=-1).cpu().double().sum(dim=1).flatten()])
 
-    def judgement(self, total: Tensor) -> tuple[float, float | None]:
-        """Mean loss; and 1 - squared error / variance of the judged samples about each channel's mean.
+    def evaluation(self, total: Tensor) -> tuple[float, float | None]:
+        """Mean loss; and 1 - squared error / variance of the counted samples about each channel's mean.
 
         The second is 0 for a constant, negative if worse, None where the samples do not vary.
         """

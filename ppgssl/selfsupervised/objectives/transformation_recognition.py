@@ -85,7 +85,7 @@ class TransformationRecognition(Objective):
         counted = torch.stack([loss * len(batch), torch.full_like(loss, len(batch))])
         return torch.cat([counted.detach().cpu().double(), counts.cpu().double().flatten()])
 
-    def judgement(self, total: Tensor) -> tuple[float, float | None]:
+    def evaluation(self, total: Tensor) -> tuple[float, float | None]:
         """Mean loss; and balanced accuracy, the mean over transformations of which both answers occurred."""
         right_applied, n_applied, right_others, n_others = total[2:].reshape(4, -1)
         occurred = (n_applied > 0) & (n_others > 0)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ppgssl.core.config.pretraining import TwoViewsOptions
 from ppgssl.selfsupervised.augmentations import augment, draw_augmentations
+from ppgssl.selfsupervised.distributed import gather_samples
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.gathering import gather_samples
 from ppgssl.selfsupervised.objectives.base import Draws, Objective, visible_channels
 
 
@@ -18,7 +18,7 @@ class TwoViewsObjective(Objective):
     """Encoder, head, and a loss over the projections of all views of a batch.
 
     The views of a sample are two segments of a patient, or one segment twice, each put through the augmentations with
-    randomness of its own. While training in several processes, the loss compares the views of all of them; to judge,
+    randomness of its own. While training in several processes, the loss compares the views of all of them; to evaluate,
     each process looks at its own.
 
     Parameters
@@ -67,7 +67,7 @@ class TwoViewsObjective(Objective):
         return self._compare(gather_samples(projections) if self.training else projections)
 
     def _compare(self, projections: Tensor) -> Tensor:
-        # Products of all pairs, rounded to the few digits of bfloat16, would hardly tell one neighbour from the next.
+        # Products of all pairs, rounded to the few digits of bfloat16, would hardly separate neighbours.
         with torch.autocast(projections.device.type, enabled=False):
             return self.compare(projections)
 
@@ -79,8 +79,8 @@ class TwoViewsObjective(Objective):
         total = [n * self._compare(projections), torch.tensor(n), found, torch.tensor(2 * n)]
         return torch.stack([value.detach().cpu().double() for value in total])
 
-    def judgement(self, total: Tensor) -> tuple[float, float | None]:
-        """Mean loss; and the share of views whose partner is the nearest, by chance 1 in 2 n - 1 of a batch of n."""
+    def evaluation(self, total: Tensor) -> tuple[float, float | None]:
+        """Mean loss; and the proportion of views whose partner is the nearest, by chance 1 in 2 n - 1."""
         return float(total[0] / total[1]), float(total[2] / total[3])
 
 

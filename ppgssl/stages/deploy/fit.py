@@ -53,7 +53,6 @@ from ppgssl.selfsupervised.study_encoders import (
     initial_seed,
     job_for,
     seen_segments,
-    study_bank,
 )
 from ppgssl.stages.deploy.model_inputs import arm_table, known_as, without_paths
 from ppgssl.stages.pretrain import train_encoders
@@ -175,7 +174,7 @@ class _FinalEncoder:
         if self.job and made_of(self.job.folder) != encoder_fingerprint(self.job, data):
             train_encoders([(self.job, data)], study_folder / "encoders", n_jobs=1, progress=progress)
         everybody = np.ones(len(data.segments.table), dtype=bool)
-        self.described: InputDescription = describe_study_input(data, study_bank(data, everybody))
+        self.described: InputDescription = describe_study_input(data, everybody)
 
     @property
     def seen(self) -> BoolArray:

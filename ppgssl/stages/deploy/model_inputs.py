@@ -224,9 +224,7 @@ def _with_level(segments: StudySegments, described: InputDescription) -> StudySe
     verdicts["accepted"] &= ~is_lost
     # Of the defects that a segment may have, this is the nearest: its level is missing.
     verdicts["defect"] = verdicts["defect"].mask(is_lost, "gap")
-    kept = np.flatnonzero(~is_bad)
-    table = segments.table.iloc[kept].reset_index(drop=True)
-    return replace(segments, table=table, baseline=segments.baseline[kept], verdicts=verdicts)
+    return replace(segments.only(np.logical_not(is_bad)), verdicts=verdicts)
 
 
 def site_covariates(store: CohortStore, card: ModelCard, patients: Sequence[str]) -> pd.DataFrame:

@@ -94,9 +94,8 @@ def predict_folds(
     is_open = any(not _is_done(folder, fold) for fold in data.folds)
     known = common_features(data, out) if is_open else {}
     n_workers, n_threads = worker_count(len(data.folds), n_jobs)
-    shared = data.sharing(n_workers)
     done = Parallel(n_jobs=n_workers, return_as="generator")(
-        delayed(_predict_fold)(fold, shared, out, folder, known, n_threads) for fold in data.folds
+        delayed(_predict_fold)(fold, data, out, folder, known, n_threads) for fold in data.folds
     )
     found = []
     for number, of_fold in enumerate(done, start=1):

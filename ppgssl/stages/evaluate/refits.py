@@ -236,9 +236,8 @@ def _curves(
     if not fractions:
         return [], notes
     n_workers, n_threads = worker_count(len(data.folds), n_jobs)
-    shared = data.sharing(n_workers)
     done = Parallel(n_jobs=n_workers, return_as="generator")(
-        delayed(_curve_of_fold)(fold, shared, out, arms, fractions, n_threads) for fold in data.folds
+        delayed(_curve_of_fold)(fold, data, out, arms, fractions, n_threads) for fold in data.folds
     )
     tests = []
     for number, found in enumerate(done, start=1):

@@ -18,7 +18,7 @@ from ppgssl.evaluation.probes import linear_probe
 from ppgssl.evaluation.retrieval import draw_pairs, retrieve
 from ppgssl.features.summaries import Summary, summarise
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.study_encoders import study_bank
+from ppgssl.selfsupervised.input_description import describe_study_input, study_bank
 from ppgssl.stages.probe.representations import Representation, describe
 from ppgssl.stages.probe.targets import Target
 from ppgssl.store.splits import Fold
@@ -94,7 +94,7 @@ class _FoldMeasurer:
         self.fold, self.plan, self.data = fold, plan, data
         self.test, self.train = set(fold.test), set(fold.train)
         is_training = ~data.of_patients(fold.test)
-        bank = study_bank(data, is_training)
+        bank = study_bank(data, describe_study_input(data, is_training))
         self.described = describe(representation, fold, data, out, bank, np.flatnonzero(is_training))
         self.pairs = {cohort: self._pairs(cohort) for cohort in plan.cohorts}
         drawn = [numbers.ravel() for _, *both in self.pairs.values() for numbers in both]
@@ -108,7 +108,7 @@ class _FoldMeasurer:
         chosen = np.flatnonzero(table["patient"].isin(self.test & set(self.plan.cohorts[cohort])))
         patient, names = pd.factorize(table["patient"].iloc[chosen], sort=True)
         seed = derive_seed(self.data.study.seed, RETRIEVAL, self.fold.name, cohort)
-        start, length = table["start"].to_numpy()[chosen], self.data.segments.length
+        start, length = self.data.segments.start[chosen], self.data.segments.length
         found, query, other = draw_pairs(patient, start, length, n_draws=N_DRAWS, seed=seed)
         return [str(names[number]) for number in found], chosen[query], chosen[other]
 

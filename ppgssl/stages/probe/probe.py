@@ -168,9 +168,8 @@ def _measure_all(
             shutil.rmtree(outdated)
     tasks = [(representation, fold) for representation in plan.representations for fold in plan.folds]
     n_workers, n_threads = worker_count(len(tasks), n_jobs)
-    shared = data.sharing(n_workers)
     done = Parallel(n_jobs=n_workers, return_as="generator")(
-        delayed(measure)(one, fold, plan, shared, out, folder / f"{one.name}-{fold.name}.parquet", n_threads)
+        delayed(measure)(one, fold, plan, data, out, folder / f"{one.name}-{fold.name}.parquet", n_threads)
         for one, fold in tasks
     )
     frames = []

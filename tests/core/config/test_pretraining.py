@@ -62,7 +62,7 @@ def test_two_views_of_one_segment_have_to_differ(name):
         ({"objective": {"name": "contrastive-patient", "temperature": 0}}, "temperature"),
         ({"objective": {"name": "contrastive-patient", "min_segments": 1}}, "min_segments"),
         ({"objective": {"name": "transformation-recognition", "transformations": []}}, "transformations"),
-        ({"objective": {"name": "vicreg", "augmentations": [{"name": "permutation", "max_pieces": 1}]}}, "max_pieces"),
+        ({"objective": {"name": "vicreg", "augmentations": [{"name": "permutation", "max_chunks": 1}]}}, "max_chunks"),
         ({"encoder": {"kernel_size": 4}}, "must be odd"),
         ({"encoder": {"name": "patch-transformer", "width": 10, "n_heads": 4}}, "`width` must be a multiple"),
     ],

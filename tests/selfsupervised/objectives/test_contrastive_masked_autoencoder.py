@@ -49,7 +49,7 @@ def test_judging_tells_the_joined_loss_and_how_often_the_partner_was_found():
     joined = make_task(NAME).eval()
     batch = make_batch(joined)
     draws = joined.draw(8, 200, generator())
-    loss, score = joined.judgement(joined.tally(batch, draws))
+    loss, score = joined.evaluation(joined.tally(batch, draws))
     assert loss == pytest.approx(float(joined.loss(batch, draws)), rel=1e-6)
     assert 0 <= score <= 1
 

@@ -99,7 +99,7 @@ def test_an_absent_channel_is_neither_filled_with_the_mask_value_nor_judged():
     batch = torch.randn(4, 2, 200, generator=generator())
     batch[:, 1] = 0
     draws = objective.draw(4, 200, generator())
-    assert not objective.judged(batch, draws)[:, 1].any()
+    assert not objective.counted(batch, draws)[:, 1].any()
     seen = torch.where(draws["mask"], objective.mask_value, batch) * torch.tensor([[1.0], [0.0]])
     expected = objective.decoder(objective.encoder(seen), 200)
     torch.testing.assert_close(objective.reconstruct(batch, draws), expected)
@@ -112,7 +112,7 @@ def test_a_dropped_channel_has_to_be_filled_in_from_the_other():
     is_dropped = draws["keep"][:, :, 0] == 0
     assert is_dropped.any()
     assert not is_dropped.all(dim=1).any()
-    assert torch.equal(objective.judged(batch, draws), draws["mask"].expand_as(batch))
+    assert torch.equal(objective.counted(batch, draws), draws["mask"].expand_as(batch))
     changed = torch.where(is_dropped.unsqueeze(-1), batch + 100, batch)
     assert torch.equal(objective.reconstruct(batch, draws), objective.reconstruct(changed, draws))
 
@@ -120,6 +120,6 @@ def test_a_dropped_channel_has_to_be_filled_in_from_the_other():
 def test_a_stretch_as_long_as_the_segment_is_refused_with_the_way_out():
     objective = make_masked(mask_group_s=2.0)
     with pytest.raises(
-        TrainingError, match=r"stretches of 2 s in segments of 2 s.*`pretraining.objective.mask_group_s`"
+        TrainingError, match=r"intervals of 2 s in segments of 2 s.*`pretraining.objective.mask_group_s`"
     ):
         objective.draw(1, 200, generator())

@@ -102,11 +102,11 @@ def test_parts_of_a_batch_with_their_draws_are_batches(name, options):
 
 
 @every_case
-def test_the_judgement_of_a_batch_has_its_loss_and_a_score_where_there_is_a_name_for_it(name, options):
+def test_the_evaluation_of_a_batch_has_its_loss_and_a_score_where_there_is_a_name_for_it(name, options):
     objective = make_task(name, **options).eval()
     batch, draws = make_batch(objective), objective.draw(8, 200, generator())
     with torch.inference_mode():
-        loss, score = objective.judgement(objective.tally(batch, draws))
+        loss, score = objective.evaluation(objective.tally(batch, draws))
         assert loss == pytest.approx(float(objective.loss(batch, draws)), rel=1e-5)
     assert bool(objective.score_name) == (score is not None)
 
@@ -123,7 +123,9 @@ def test_training_lowers_the_loss(name, options):
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert sum(losses[-10:]) < 0.85 * sum(losses[:10])
+        if len(losses) > 20 and sum(losses[-10:]) < 0.85 * sum(losses[:10]):
+            return
+    pytest.fail(f"the loss went from {sum(losses[:10]) / 10:.3g} to {sum(losses[-10:]) / 10:.3g}")
 
 
 @every_case

@@ -1,4 +1,4 @@
-"""Which transformations are asked for, and how the answers are judged."""
+"""Which transformations are asked for, and how the answers are counted."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_tallies_add_up_to_the_balanced_accuracy_of_all_answers():
     with torch.no_grad():
         parts = [slice(0, 7), slice(7, 30)]
         tallies = [objective.tally(batch[part], {key: value[part] for key, value in draws.items()}) for part in parts]
-        loss, score = objective.judgement(sum(tallies))
+        loss, score = objective.evaluation(sum(tallies))
         assert loss == pytest.approx(float(objective.loss(batch, draws)), rel=1e-5)
         expected = balanced_accuracy(objective.answers(batch, draws).numpy(), objective.truth(draws).numpy())
     assert score == pytest.approx(expected)
@@ -68,8 +68,8 @@ def test_a_transformation_of_which_one_answer_never_occurred_is_not_scored():
     batch, draws = make_batch(objective), objective.draw(8, 200, generator())
     draws["0.applied"] = torch.ones(8, dtype=torch.bool)
     with torch.no_grad():
-        _, score = objective.judgement(objective.tally(batch, draws))
+        _, score = objective.evaluation(objective.tally(batch, draws))
         answers, truth = objective.answers(batch, draws).numpy(), objective.truth(draws).numpy()
         assert score == pytest.approx(balanced_accuracy(answers[:, 1:], truth[:, 1:]))
         draws["1.applied"] = torch.zeros(8, dtype=torch.bool)
-        assert objective.judgement(objective.tally(batch, draws))[1] is None
+        assert objective.evaluation(objective.tally(batch, draws))[1] is None

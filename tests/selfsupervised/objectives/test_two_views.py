@@ -33,7 +33,7 @@ def test_tallies_of_batches_add_up_to_the_share_of_partners_found(name):
     batches = make_patients(objective, 24).split(12)
     with torch.no_grad():
         tallies = [objective.tally(batch, {}) for batch in batches]
-        loss, score = objective.judgement(sum(tallies))
+        loss, score = objective.evaluation(sum(tallies))
         assert loss == pytest.approx(np.mean([float(objective.loss(batch, {})) for batch in batches]), rel=1e-6)
         found = torch.cat([partner_is_nearest(objective.project(batch, {})) for batch in batches])
     assert score == pytest.approx(float(found.float().mean()))
@@ -44,7 +44,7 @@ def test_strangers_are_found_no_more_often_than_by_chance():
     objective = make_task("contrastive-patient").eval()
     draws = objective.draw(200, 50, generator())
     with torch.no_grad():
-        _, score = objective.judgement(objective.tally(make_batch(objective, 200, 50), draws))
+        _, score = objective.evaluation(objective.tally(make_batch(objective, 200, 50), draws))
     assert score < 0.03
 
 

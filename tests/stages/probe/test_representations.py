@@ -9,7 +9,8 @@ import yaml
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import LeakageError
 from ppgssl.core.provenance import Stopwatch
-from ppgssl.selfsupervised.study_encoders import encoder_fingerprint, initial_encoder, seen_segments, study_bank
+from ppgssl.selfsupervised.input_description import describe_study_input, study_bank
+from ppgssl.selfsupervised.study_encoders import encoder_fingerprint, initial_encoder, seen_segments
 from ppgssl.stages.probe.representations import describe, probe_job, representations
 from ppgssl.stages.probe.targets import probe_folds, probed_cohorts
 from ppgssl.store.leakage import hashed_patient
@@ -82,14 +83,14 @@ def test_an_encoder_that_saw_a_test_patient_is_refused(fold, tmp_path):
     job, _ = probe_job(representation, one, data, tmp_path)
     job.folder.mkdir(parents=True)
     Stopwatch().write(job.folder, "pretrain", made_of="", patients_sha256=[hashed_patient(one.test[0])])
-    bank = study_bank(data, ~data.of_patients(one.test))
+    bank = study_bank(data, describe_study_input(data, ~data.of_patients(one.test)))
     with pytest.raises(LeakageError, match="has seen 1 of the patients"):
         describe(representation, one, data, tmp_path, bank, np.arange(10))
 
 
 def test_the_untrained_encoder_is_the_first_state_of_the_pretrained_one(fold, tmp_path):
     data, one = fold
-    bank = study_bank(data, ~data.of_patients(one.test))
+    bank = study_bank(data, describe_study_input(data, ~data.of_patients(one.test)))
     untrained = next(item for item in representations(data.study) if item.name == "untrained")
     described = describe(untrained, one, data, tmp_path, bank, np.arange(10))
     segments = bank.gather(np.arange(3))
@@ -101,7 +102,7 @@ def test_the_untrained_encoder_is_the_first_state_of_the_pretrained_one(fold, tm
 def test_baselines_are_fitted_to_training_segments_alone(fold, tmp_path):
     data, one = fold
     is_training = ~data.of_patients(one.test)
-    bank = study_bank(data, is_training)
+    bank = study_bank(data, describe_study_input(data, is_training))
     pca = next(item for item in representations(data.study) if item.name == "pca")
     described = describe(pca, one, data, tmp_path, bank, np.flatnonzero(is_training))
     rows = bank.gather(np.flatnonzero(is_training)).numpy().reshape(is_training.sum(), -1)

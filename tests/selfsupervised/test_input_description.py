@@ -1,4 +1,4 @@
-"""Streamed segments equal resident ones, at bounded memory."""
+"""Segments are prepared in one way, whether their samples are in memory or in a file, and at bounded memory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from hypothesis import strategies as st
 
 from ppgssl.core.config.loading import load_study
 from ppgssl.core.config.pretraining import Pretraining, ResNet1dShape
-from ppgssl.core.errors import StoreError, TrainingError
+from ppgssl.core.errors import ConfigError, TrainingError
 from ppgssl.features.embeddings import embed
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.encoders import make_encoder
+from ppgssl.selfsupervised.input_description import InputDescription, describe_study_input, segment_bank, study_bank
 from ppgssl.selfsupervised.loop import pretrain
-from ppgssl.selfsupervised.streamed_bank import StreamedBank, make_bank
-from ppgssl.selfsupervised.study_encoders import study_bank
-from ppgssl.store.streaming import StreamedSamples
+from ppgssl.store.samples import SamplesFile
 from ppgssl.store.study_data import StudyData, load_study_data
 from tests.conftest import REPOSITORY
 from tests.support.small_cohorts import describe_study
@@ -68,16 +66,20 @@ def load(folder, **changes: object) -> StudyData:
     return load_study_data(load_study(path), path, folder / "out")
 
 
-def banks(folder, normalisation: str = "segment") -> tuple[SegmentBank, StreamedBank]:
-    """Of all segments; the streamed one has memory for the largest block, and for three segments beside it."""
+def banks(folder, normalisation: str = "segment") -> tuple[SegmentBank, SegmentBank]:
+    """Of all segments: samples in memory, and in a file."""
     found = []
     for memory_gb in (1.0, 25e-6):
         data = load(folder, inputs__normalisation=normalisation, inputs__memory_gb=memory_gb)
-        found.append(study_bank(data, np.ones(len(data.segments.table), dtype=bool)))
-    resident, streamed = found
-    assert type(resident) is SegmentBank
-    assert isinstance(streamed, StreamedBank)
-    return resident, streamed
+        found.append(bank_of(data, np.ones(len(data.segments.start), dtype=bool)))
+    resident, on_disk = found
+    assert isinstance(resident.samples, torch.Tensor)
+    assert isinstance(on_disk.samples, SamplesFile)
+    return resident, on_disk
+
+
+def bank_of(data: StudyData, is_training: np.ndarray) -> SegmentBank:
+    return study_bank(data, describe_study_input(data, is_training))
 
 
 @pytest.fixture(scope="module")
@@ -86,20 +88,18 @@ def pair(folder):
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
-def test_streamed_segments_equal_resident_ones_in_each_normalisation(folder, normalisation):
-    resident, streamed = banks(folder, normalisation)
+def test_segments_from_a_file_equal_resident_ones_in_each_normalisation(folder, normalisation):
+    resident, on_disk = banks(folder, normalisation)
     index = torch.arange(len(resident))
-    assert torch.equal(streamed.gather(index), resident.gather(index))
-    assert (streamed.n_channels, streamed.length, len(streamed)) == (2, 200, 65)
-    assert streamed.sha256() == resident.sha256()
+    assert torch.equal(on_disk.gather(index), resident.gather(index))
+    assert (on_disk.n_channels, on_disk.length, len(on_disk)) == (2, 200, 65)
+    assert on_disk.sha256() == resident.sha256()
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
 def test_a_channel_that_a_cohort_lacks_is_exactly_zero(folder, normalisation):
     data = load(folder, inputs__normalisation=normalisation)
-    segments = study_bank(data, data.is_labelled_cohort() if normalisation != "cohort" else np.ones(65, bool)).gather(
-        torch.arange(65)
-    )
+    segments = bank_of(data, np.ones(65, bool)).gather(torch.arange(65))
     is_other = torch.from_numpy(~data.is_labelled_cohort())
     assert is_other.sum() == 25
     assert (segments[is_other, 0] == 0).all()
@@ -108,95 +108,63 @@ def test_a_channel_that_a_cohort_lacks_is_exactly_zero(folder, normalisation):
 
 
 @settings(deadline=None, max_examples=40)
-@given(
-    numbers=st.lists(st.integers(0, 64), min_size=1, max_size=20),
-    kept=st.lists(st.integers(0, 64), max_size=20),
-    is_paired=st.booleans(),
-)
-def test_streamed_segments_equal_resident_ones_whatever_is_asked_for_and_kept(pair, numbers, kept, is_paired):
-    resident, streamed = pair
+@given(numbers=st.lists(st.integers(0, 64), min_size=1, max_size=20), is_paired=st.booleans())
+def test_segments_from_a_file_equal_resident_ones_whatever_is_asked_for(pair, numbers, is_paired):
+    resident, on_disk = pair
     index = torch.tensor(numbers)
     index = torch.stack([index, index.flip(0)], dim=1) if is_paired else index
-    streamed.keep(torch.tensor(kept, dtype=torch.int64))
-    assert torch.equal(streamed.gather(index), resident.gather(index))
-
-
-def test_kept_segments_are_not_read_again(pair):
-    resident, streamed = pair
-    streamed.keep([1, 20, 40])
-    files = sorted({block.file for block in streamed.streamed.blocks})
-    streamed.streamed.segments(streamed.starts.numpy()[60:], 200)  # The last blocks take the place of the others.
-    for file in files:
-        file.rename(file.with_suffix(".away"))
-    try:
-        assert torch.equal(streamed.gather([40, 1, 1]), resident.gather([40, 1, 1]))
-        with pytest.raises(StoreError, match="cannot read"):
-            streamed.gather([2])
-    finally:
-        for file in files:
-            file.with_suffix(".away").rename(file)
-
-
-def test_more_segments_than_there_is_room_for_are_not_kept(pair):
-    resident, streamed = pair
-    before = streamed.streamed.held_bytes
-    streamed.keep(range(65))
-    assert streamed._kept_segments.numel() == 0
-    assert streamed.streamed.held_bytes == before
-    assert torch.equal(streamed.gather([3, 64]), resident.gather([3, 64]))
-
-
-def test_locality_tells_the_block_of_each_segment(pair):
-    _, streamed = pair
-    where = streamed.locality
-    assert where.block.shape == (65,)
-    assert where.n_bytes.sum() == 2 * 4 * streamed.streamed.shape[1]
-    assert where.buffer_bytes == streamed.streamed.budget_bytes == 20_000
-    samples = StreamedSamples(streamed.streamed.blocks, streamed.streamed.places, 0)
-    for number in np.unique(where.block):
-        samples.segments(streamed.starts.numpy()[where.block == number], 200)
-        assert samples.held_bytes == where.n_bytes[number]
+    assert torch.equal(on_disk.gather(index), resident.gather(index))
 
 
 def test_the_hash_follows_normalisation_and_starts(pair):
-    _, streamed = pair
-    parts = {"starts": streamed.starts, "offset": streamed.offset, "scale": streamed.scale}
+    _, on_disk = pair
+    parts = {"starts": on_disk.starts, "offset": on_disk.offset, "scale": on_disk.scale}
     for name, values in parts.items():
         changed = parts | {name: values.flip(0)}
-        other = make_bank(streamed.streamed, length=200, samples_sha256=streamed._samples_sha256, **changed)
-        assert other.sha256() != streamed.sha256()
+        other = SegmentBank(on_disk.samples, length=200, samples_sha256=on_disk._samples_sha256, **changed)
+        assert other.sha256() != on_disk.sha256()
 
 
-def test_segments_that_reach_beyond_the_samples_are_refused(pair):
-    _, streamed = pair
-    starts = streamed.starts + 100
+def test_segments_that_reach_beyond_the_file_are_refused(pair):
+    _, on_disk = pair
     with pytest.raises(TrainingError, match="reach beyond the 7800 samples"):
-        StreamedBank(streamed.streamed, starts, 200, streamed.offset, streamed.scale, samples_sha256="")
+        SegmentBank(on_disk.samples, on_disk.starts + 100, 200, on_disk.offset, on_disk.scale, samples_sha256="")
 
 
-class InAnyOrder(StreamedBank):
-    """Asks samplers for nothing."""
-
-    locality = None
-
-
-@pytest.mark.parametrize(("kind", "buffer"), [(StreamedBank, "all"), (InAnyOrder, "one block")])
-def test_pretraining_on_streamed_segments_in_the_same_order_gives_the_same_losses(pair, tmp_path, kind, buffer):
-    resident, streamed = pair
-    samples = streamed.streamed
-    budget = int(samples.block_bytes.sum()) if buffer == "all" else 0
-    samples = StreamedSamples(samples.blocks, samples.places, budget)
-    bank = kind(samples, streamed.starts, 200, streamed.offset, streamed.scale, samples_sha256=streamed._samples_sha256)
+def test_pretraining_and_embedding_from_a_file_give_the_same_numbers(pair, tmp_path):
     shape = ResNet1dShape(width=4, n_stages=1)
-    plan = Pretraining(objective="masked-autoencoder", n_steps=12, batch_size=16, evaluate_every=6, encoder=shape)
+    plan = Pretraining(objective="masked-autoencoder", n_steps=6, batch_size=16, evaluate_every=3, encoder=shape)
     train, validation = np.arange(50), np.arange(50, 65)
     runs = [
-        pretrain(one, train, validation, plan, fs_hz=FS_HZ, seed=1, folder=tmp_path / name)
-        for name, one in (("resident", resident), ("streamed", bank))
+        pretrain(bank, train, validation, plan, fs_hz=FS_HZ, seed=1, folder=tmp_path / str(number))
+        for number, bank in enumerate(pair)
     ]
     assert runs[0].history == runs[1].history
-    encoder = make_encoder(2, shape, seed=0)
-    np.testing.assert_array_equal(embed(encoder, bank, np.arange(65)), embed(encoder, resident, np.arange(65)))
+    embeddings = [embed(runs[0].encoder, bank, np.arange(65)) for bank in pair]
+    np.testing.assert_array_equal(*embeddings)
+
+
+# --- whose constants -------------------------------------------------------------------------------------------
+
+
+def test_constants_are_fitted_to_training_segments_and_used_wherever_a_cohort_comes_from(folder):
+    data = load(folder, inputs__normalisation="cohort")
+    is_ward = data.is_labelled_cohort()
+    is_training = ~is_ward | data.of_patients(["ward/p1", "ward/p2"])
+    description = describe_study_input(data, is_training)
+    again = InputDescription.model_validate_json(description.model_dump_json())  # as a folder keeps it
+    own = study_bank(data, again).gather(torch.arange(65))
+    trained = own[torch.from_numpy(is_training & is_ward)].double()
+    torch.testing.assert_close(trained.mean(dim=(0, 2)), torch.zeros(2).double(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(trained.std(dim=(0, 2), correction=0), torch.ones(2).double(), atol=1e-5, rtol=0)
+    # Another hospital's segments get the constants of the labelled cohort.
+    other = data.segments.only(~is_ward)
+    bank = segment_bank(other, again)
+    assert (bank.offset[:, 1] == again.cohorts["ward"].offset[1]).all()
+    assert (bank.scale[:, 0] == 1).all()  # a channel that it lacks
+    assert not torch.equal(bank.gather([0]), segment_bank(other, again, "other").gather([0]))
+    with pytest.raises(ConfigError, match="knows no cohort 'home'"):
+        segment_bank(other, again, "home")
 
 
 # --- memory ----------------------------------------------------------------------------------------------------
@@ -209,9 +177,9 @@ _CHILD = """
     import torch
 
     from ppgssl.core.config.loading import load_study
-    from ppgssl.features.embeddings import embed
-    from ppgssl.selfsupervised.study_encoders import study_bank
     from ppgssl.core.config.pretraining import Pretraining, ResNet1dShape
+    from ppgssl.features.embeddings import embed
+    from ppgssl.selfsupervised.input_description import describe_study_input, study_bank
     from ppgssl.selfsupervised.loop import pretrain
     from ppgssl.store.study_data import load_study_data
 
@@ -220,16 +188,16 @@ _CHILD = """
 
     def use(study):
         data = load_study_data(load_study(study), study, study.parent)
-        bank = study_bank(data, np.ones(len(data.segments.table), dtype=bool))
+        bank = study_bank(data, describe_study_input(data, np.ones(len(data.segments.start), dtype=bool)))
         index = np.arange(len(bank))
         shape = ResNet1dShape(width=4, n_stages=1)
         plan = Pretraining(
             objective="masked-autoencoder", n_steps=8, batch_size=32, evaluate_every=4, encoder=shape
         )
-        folder = study.parent / type(bank).__name__
+        folder = study.parent / "encoder"
         result = pretrain(bank, index[::2], index[1::2], plan, fs_hz=50, seed=1, folder=folder)
         embed(result.encoder, bank, index)
-        return {"bank": type(bank).__name__, "samples_mb": 4 * np.prod(data.segments.samples.shape) / 1e6}
+        return {"samples": type(bank.samples).__name__, "samples_mb": 4 * np.prod(data.segments.samples.shape) / 1e6}
 
     torch.set_num_threads(1)
     small, large = map(Path, sys.argv[1:])
@@ -268,12 +236,12 @@ def finish(process: subprocess.Popen[str]) -> dict[str, float]:
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from Linux's /proc")
 def test_a_study_several_times_the_memory_is_pretrained_on_with_bounded_memory(tmp_path):
     write_study(tmp_path / "studies" / "small", 20)
-    write_study(tmp_path / "studies" / "large", 400)
+    write_study(tmp_path / "studies" / "large", 200)
     for name in ("streamed", "resident"):
         shutil.copytree(tmp_path / "studies", tmp_path / name)
     processes = [start(tmp_path / "streamed", 0.01), start(tmp_path / "resident", 1.0)]
     streamed, resident = map(finish, processes)
-    assert (streamed["bank"], resident["bank"]) == ("StreamedBank", "SegmentBank")
-    assert streamed["samples_mb"] == resident["samples_mb"] == pytest.approx(96)
-    assert resident["more_mb"] > 96
-    assert streamed["more_mb"] < 48
+    assert (streamed["samples"], resident["samples"]) == ("SamplesFile", "Tensor")
+    assert streamed["samples_mb"] == resident["samples_mb"] == pytest.approx(48)
+    assert resident["more_mb"] > 48
+    assert streamed["more_mb"] < 24

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ppgssl.selfsupervised.energy import (
+from ppgssl.selfsupervised.resource_use import (
     POWERCAP,
     Counter,
     Energy,
     EnergyMeter,
     Uncounted,
-    add_energy,
     cpu_counters,
     gpu_counters,
 )
@@ -58,7 +57,7 @@ def test_a_counter_that_comes_round_goes_on_rising(powercap):
     assert meter.energy().cpu_joules == pytest.approx(4.0)
 
 
-def test_without_counters_the_reason_is_told(tmp_path):
+def test_without_counters_the_reason_is_given(tmp_path):
     energy = EnergyMeter(powercap=tmp_path / "absent").energy()
     assert (energy.cpu_joules, energy.gpu_joules) == (None, None)
     assert energy.note == f"energy of the CPU not counted: no counter in {tmp_path / 'absent'}"
@@ -85,7 +84,7 @@ def test_this_machine_is_measured_or_says_why_not():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_the_driver_of_a_gpu_the_reason_is_told():
+def test_without_the_driver_of_a_gpu_the_reason_is_given():
     class NvmlError(Exception):
         pass
 
@@ -102,8 +101,8 @@ def test_without_the_driver_of_a_gpu_the_reason_is_told():
         gpu_counters([torch.device("cuda", 0)], Library)
 
 
-def test_energy_of_sittings_adds_up_and_is_unknown_if_that_of_one_is():
-    whole = add_energy(Energy(1.0, None, "no GPU"), Energy(2.0, 3.0, ""))
+def test_energy_of_sessions_adds_up_and_is_unknown_if_that_of_one_is():
+    whole = Energy(1.0, None, "no GPU") + Energy(2.0, 3.0, "")
     assert whole == Energy(3.0, None, "no GPU")
 
 

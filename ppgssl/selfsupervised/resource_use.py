@@ -1,10 +1,11 @@
-"""Energy that training takes, where the machine counts it."""
+"""Time and energy that a run takes, over all its sessions, and how far it is."""
 
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +32,89 @@ class Energy:
     gpu_joules: float | None
     note: str
 
+    def __add__(self, other: Energy) -> Energy:
+        """Of two sessions together; unknown if that of one is."""
+        cpu, gpu = (
+            None if one is None or another is None else one + another
+            for one, another in ((self.cpu_joules, other.cpu_joules), (self.gpu_joules, other.gpu_joules))
+        )
+        return Energy(cpu, gpu, other.note or self.note)
+
+
+@dataclass(frozen=True)
+class ResourceUse:
+    """What a run has taken so far; ``energy`` is unknown as soon as that of one session is."""
+
+    seconds: float = 0.0
+    energy: Energy = field(default_factory=lambda: Energy(0.0, 0.0, ""))
+
+
+class Session:
+    """A part of a run without interruption, which begins when this is made.
+
+    Parameters
+    ----------
+    before : ResourceUse
+        Of the sessions before.
+    step : int
+        Steps that are done already.
+    gpus : sequence of torch.device
+        Whose energy is counted in addition to that of the processor.
+    """
+
+    def __init__(self, before: ResourceUse, step: int, gpus: Sequence[torch.device]) -> None:
+        self._before, self._first_step, self._meter = before, step, EnergyMeter(gpus)
+        self._started = time.perf_counter()
+
+    def update(self) -> None:
+        """To be called every few minutes, or a counter of energy might go round unnoticed."""
+        self._meter.update()
+
+    def resource_use(self) -> ResourceUse:
+        """Of this session so far, and of those before."""
+        seconds = self._before.seconds + time.perf_counter() - self._started
+        return ResourceUse(seconds, self._before.energy + self._meter.energy())
+
+    def seconds_left(self, step: int, n_steps: int) -> float:
+        per_step = (time.perf_counter() - self._started) / max(1, step - self._first_step)
+        return per_step * (n_steps - step)
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    step, n_steps : int
+        Steps done, and to do in all.
+    train_loss : float
+        Mean since the last evaluation.
+    validation_loss : float
+        At the last evaluation.
+    seconds_left : float
+    warning : str
+        What the last evaluation found wrong with the representation; mostly empty.
+    """
+
+    step: int
+    n_steps: int
+    train_loss: float
+    validation_loss: float
+    seconds_left: float
+    warning: str
+
+
+# --- counters --------------------------------------------------------------------------------------------------
+
 
 class Uncounted(Exception):
-    """There is no counter, or it cannot be read; the message says why."""
+    """There is no counter, or it cannot be read; the message gives the reason."""
 
 
 @dataclass
 class Counter:
-    """A counter that only rises, but for starting again at 0 where it ends.
-
-    Attributes
-    ----------
-    read : callable
-        The count.
-    joules : float
-        Of one count.
-    end : int or None
-        Counts after which it starts again at 0.
-    """
+    """``read`` returns a count of so many joules each; it only rises, or starts again at 0 after ``end`` counts."""
 
     read: Callable[[], int]
     joules: float
@@ -83,7 +149,7 @@ class EnergyMeter:
         self._note = "; ".join(filter(None, [cpu_note, gpu_note]))
 
     def update(self) -> None:
-        """Add what was used since the last call; a counter that fails is given up, as no training should end for it."""
+        """Add what was used since the last call; one that fails is given up: no training should end for it."""
         try:
             for counter in [*self._cpu, *self._gpu]:
                 counter.update()
@@ -92,11 +158,12 @@ class EnergyMeter:
 
     def energy(self) -> Energy:
         self.update()
-        return Energy(_total(self._cpu), _total(self._gpu), self._note)
+        cpu, gpu = (sum(one.total for one in found) if found else None for found in (self._cpu, self._gpu))
+        return Energy(cpu, gpu, self._note)
 
 
 def cpu_counters(powercap: Path = POWERCAP) -> list[Counter]:
-    """Counters of the processors and of the memory beside them.
+    """Counters of the processors and of their memory.
 
     Raises
     ------
@@ -163,18 +230,3 @@ def _counters_or_reason(find: Callable[[], list[Counter]]) -> tuple[list[Counter
         return find(), ""
     except Uncounted as reason:
         return [], str(reason)
-
-
-def add_energy(one: Energy, other: Energy) -> Energy:
-    """Of two sittings together; unknown if one is unknown."""
-    return Energy(
-        _sum(one.cpu_joules, other.cpu_joules), _sum(one.gpu_joules, other.gpu_joules), other.note or one.note
-    )
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other
-
-
-def _total(counters: Sequence[Counter]) -> float | None:
-    return sum(counter.total for counter in counters) if counters else None
