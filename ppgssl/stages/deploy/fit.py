@@ -7,8 +7,9 @@ each part of the patients was predicted by a model made in the same way from the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,8 +21,9 @@ from ppgssl.classifiers.regression import RegressionFit
 from ppgssl.core.config.arms import Arm, parse_arm
 from ppgssl.core.config.cohort import Variable
 from ppgssl.core.errors import ConfigError, EvaluationError, ReportError
+from ppgssl.core.parallel import Progress, Workers, silent, workers
 from ppgssl.core.provenance import file_sha256, made_of, system, utc_now, versions
-from ppgssl.core.records import BoolArray, FloatArray
+from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.study import RESULTS_FILE, Results, load_results
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.operating_points import sensitivity_threshold, youden_threshold
@@ -63,9 +65,10 @@ from ppgssl.store.linked_patients import linked_patients
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
-Progress = Callable[[int, int, str], None]
 N_REFITS = 200
 _MIN_OF_CLASS = 5
+# Of one task: fewer are not worth a process.
+_TASK_REFITS = 25
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ def fit_model(
     out: Path,
     *,
     n_refits: int = N_REFITS,
-    progress: Progress | None = None,
+    n_jobs: int = -1,
+    scheduler: str | None = None,
+    progress: Progress = silent,
 ) -> FittedModel:
     """Fit an arm of a study to all of its labelled patients, and write the model into a folder.
 
@@ -105,8 +110,12 @@ def fit_model(
     n_refits : int
         Refits to bootstrap samples of the patients, of which intervals are made. A horseshoe model needs none: its
         intervals are made of the draws from its posterior.
-    progress : callable, optional
-        Called with steps done, steps to do, and a word about them.
+    n_jobs : int
+        Processes that refit; -1 is one a core.
+    scheduler : str, optional
+        Address of a Dask scheduler (``tcp://host:port``) whose workers refit; one of them pretrains the encoder. They
+        must see ``study_folder`` and the stores under the same path.
+    progress : Progress
 
     Returns
     -------
@@ -123,13 +132,14 @@ def fit_model(
         If there are too few patients to fit anything.
     """
     arm = _checked_arm(arm_name, data)
-    parts = _FinalEncoder(data, arm, study_folder, progress)
+    parts = _FinalEncoder(data, arm, study_folder, scheduler, progress)
     with TemporaryDirectory() as scratch:
         encoder_folder = parts.write(Path(scratch) / "encoder")
         network = load_encoder(encoder_folder) if encoder_folder else None
         signals = signal_summary(data)
         table = model_table(arm, data, parts.described, network, signals)
-        classifier, fit = _fit(arm, data, table, n_refits, progress)
+        with workers(n_jobs, scheduler=scheduler, folder=study_folder) as pool:
+            classifier, fit = _fit(arm, data, table, n_refits, pool, progress)
         fitted = _Fitted(classifier, fit, table, signals)
         neighbourhood, precision = _neighbourhood(fitted)
         card = _card(arm, data, parts, fitted, neighbourhood, study_folder)
@@ -164,11 +174,14 @@ def _checked_arm(name: str, data: StudyData) -> Arm:
 class _FinalEncoder:
     """The encoder of an arm, made of all recordings, and what its input is like."""
 
-    def __init__(self, data: StudyData, arm: Arm, study_folder: Path, progress: Progress | None) -> None:
+    def __init__(
+        self, data: StudyData, arm: Arm, study_folder: Path, scheduler: str | None, progress: Progress
+    ) -> None:
         self.data, self.arm = data, arm
         self.job = _job(arm, data, study_folder) if arm.is_ssl else None
         if self.job and made_of(self.job.folder) != encoder_fingerprint(self.job, data):
-            train_encoders([(self.job, data)], study_folder / "encoders", n_jobs=1, progress=progress)
+            folder = study_folder / "encoders"
+            train_encoders([(self.job, data.study)], data, folder, n_jobs=1, scheduler=scheduler, progress=progress)
         everybody = np.ones(len(data.segments.table), dtype=bool)
         self.described: InputDescription = describe_study_input(data, study_bank(data, everybody))
 
@@ -208,7 +221,7 @@ def _job(arm: Arm, data: StudyData, study_folder: Path) -> EncoderJob:
 
 
 def _fit(
-    arm: Arm, data: StudyData, table: pd.DataFrame, n_refits: int, progress: Progress | None
+    arm: Arm, data: StudyData, table: pd.DataFrame, n_refits: int, pool: Workers, progress: Progress
 ) -> tuple[Classifier, RegressionFit]:
     """The model of all labelled patients with its refits or draws, and the fit to them."""
     columns = _columns(data, arm, table)
@@ -223,12 +236,17 @@ def _fit(
         return freeze_posterior(table, data.y, **settings)
     settings["is_late_fusion"] = arm.is_late_fusion
     whole, fit = freeze(table, data.y, **settings)
-    models = [whole]
-    for number, rows in enumerate(_samples(data, n_refits), start=1):
-        models.append(refreeze(table.iloc[rows], data.y.iloc[rows], **settings))
-        if progress:
-            progress(number, n_refits, "refits to bootstrap samples")
-    return joined(models), fit
+    label = "refits to bootstrap samples"
+    samples = _samples(data, n_refits)
+    tasks = [samples[first : first + _TASK_REFITS] for first in range(0, len(samples), _TASK_REFITS)]
+    refits = pool.run(_refrozen, tasks, table, data.y, settings, progress=progress, label=label)
+    return joined([whole, *chain.from_iterable(refits)]), fit
+
+
+def _refrozen(
+    samples: Sequence[IntArray], table: pd.DataFrame, y: pd.Series, settings: dict[str, Any]
+) -> list[Classifier]:
+    return [refreeze(table.iloc[rows], y.iloc[rows], **settings) for rows in samples]
 
 
 def _columns(data: StudyData, arm: Arm, table: pd.DataFrame) -> Columns:
