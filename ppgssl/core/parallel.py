@@ -209,28 +209,28 @@ class Workers:
                 yield from results
 
     def _in_processes(self, calls: Sequence[tuple[Any, ...]], n: int) -> Iterator[Any]:
-        n_done, results = 0, None
+        n_done = 0
+        with parallel_config(
+            backend="loky", inner_max_num_threads=threads_of(n), initializer=_begin, initargs=(os.getpid(),)
+        ):
+            parallel = Parallel(n_jobs=n, batch_size=1, return_as="generator")
+        results: Any = None
         try:
-            with warnings.catch_warnings():
-                # After Ctrl-C joblib would warn of work that was done in vain.
-                warnings.filterwarnings("ignore", module="joblib")
-                with parallel_config(
-                    backend="loky", inner_max_num_threads=threads_of(n), initializer=_begin, initargs=(os.getpid(),)
-                ):
-                    parallel = Parallel(n_jobs=n, batch_size=1, return_as="generator")
-                with uninterrupted():
-                    self._has_started = True
-                    results = parallel(delayed(_work)(*call) for call in calls)
-                for result in results:
-                    yield result
-                    n_done += 1
+            with uninterrupted():
+                self._has_started = True
+                results = parallel(delayed(_work)(*call) for call in calls)
+            for result in results:
+                yield result
+                n_done += 1
         except BrokenProcessPool:
             # Nobody says which task it was: they are worked on again, one after the other.
             with closing(_alone(calls[n_done:])) as rest:
                 yield from rest
         finally:
             if results is not None:
-                results.close()
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # joblib's, of work that was done in vain
+                    results.close()
 
     def _on_cluster(self, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
         # Not through joblib, whose results of a worker that was killed never come.

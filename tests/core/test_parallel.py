@@ -7,6 +7,7 @@ import sys
 import time
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -108,16 +109,22 @@ def test_processes_times_threads_are_no_more_than_cores_or_than_the_system_was_t
 
 
 def threads(_):
-    import torch
-
-    return os.environ["OMP_NUM_THREADS"], torch.get_num_threads()
+    return os.environ["OMP_NUM_THREADS"]
 
 
 def test_libraries_in_the_processes_have_no_more_threads_than_that(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")
-    expected = threads_of(2)
     with workers(2) as pool:
-        assert list(pool.run(threads, [1, 2])) == [(str(expected), expected)] * 2
+        assert list(pool.run(threads, [1, 2])) == [str(threads_of(2))] * 2
+
+
+def test_torch_is_told_its_threads_where_it_is_in_use(monkeypatch):
+    told = []
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=told.append))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with workers(1) as pool:
+        list(pool.run(double, [1]))
+    assert told == [1]
 
 
 def shared_sum(number, values, place):
@@ -170,7 +177,7 @@ def test_tasks_report_their_steps(request, tmp_path, place):
 def saves_when_stopped(number, folder, report):
     try:
         for done in range(600):
-            report(done, 600, "")
+            report(done, 600, str(number))
             time.sleep(0.05)
     except KeyboardInterrupt:
         (folder / f"saved{number}").touch()
@@ -181,11 +188,13 @@ def saves_when_stopped(number, folder, report):
 def test_ctrl_c_lets_tasks_save_what_they_have(request, tmp_path, place):
     scheduler = request.getfixturevalue("dask_cluster") if place == "cluster" else None
 
-    pressed = []
+    started = set()
 
-    def press(done, _total, _text):
-        if done >= 4 and not pressed:
-            pressed.append(os.kill(os.getpid(), signal.SIGINT))
+    def press(_done, _total, task):
+        if len(started) < 2:
+            started.add(task)
+            if len(started) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
 
     with (
         pytest.raises(KeyboardInterrupt),
