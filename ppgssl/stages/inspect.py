@@ -20,6 +20,8 @@ from ppgssl.core.parallel import Progress, silent
 from ppgssl.core.provenance import read_run
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.report.browser_page import PageContent, write_page
+from ppgssl.report.text.terminal import store_facts as store_facts
+from ppgssl.report.text.terminal import store_tables as store_tables
 from ppgssl.store.processing import band_hz
 from ppgssl.store.rows import StoredChannel, StoredRecording
 from ppgssl.store.segmenting import LOW_SQI, is_accepted

@@ -14,6 +14,7 @@ from ppgssl.core.parallel import Progress, Workers, silent, workers
 from ppgssl.core.provenance import Stopwatch, fingerprint, made_of, versions, write_atomically
 from ppgssl.core.results.probe import ProbeResults
 from ppgssl.features.random_kernels import check_random_kernels
+from ppgssl.report.text.terminal import probe_lines as probe_lines
 from ppgssl.selfsupervised.study_encoders import EncoderJob, encoder_fingerprint, encoder_warnings
 from ppgssl.stages.pretrain import train_encoders
 from ppgssl.stages.probe.assessment import as_table, judge

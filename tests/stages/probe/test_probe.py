@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from ppgssl.cli.app import app
+from ppgssl.cli.commands import app
 from sklearn.metrics import r2_score, roc_auc_score
 from typer.testing import CliRunner
 
