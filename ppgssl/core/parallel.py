@@ -8,10 +8,11 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -82,7 +83,7 @@ class Workers:
         *shared: Any,
         progress: Progress = silent,
         label: Callable[[Task], str] | str = "",
-    ) -> Iterator[Result]:
+    ) -> Generator[Result]:
         """Results of ``function(task, *shared)`` in the order of the tasks, a bounded number of them in memory.
 
         Work starts when the first result is asked for. A single process, and a single task, are worked on right here.
@@ -104,7 +105,7 @@ class Workers:
 
     def run_surviving(
         self, function: Callable[..., Result], tasks: Sequence[Task], *shared: Any
-    ) -> Iterator[Result | Died]:
+    ) -> Generator[Result | Died]:
         """As :meth:`run`; where a task's process is killed, its result is :class:`Died`."""
         if self._is_here(tasks):
             limit_threads(threads_of(1))
@@ -159,7 +160,7 @@ class Workers:
                 raise KeyboardInterrupt
             return results
 
-    def run_alone(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result | Died]:
+    def run_alone(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result | Died]:
         """As :meth:`run_surviving`, one task at a time in a process beside this one: if that is killed, it is to blame.
 
         Always on this machine.
@@ -191,7 +192,7 @@ class Workers:
         tasks: Sequence[Task],
         values: Path | None,
         steps: Sequence[StepsFile] | None = None,
-    ) -> Iterator[Any]:
+    ) -> Generator[Any]:
         """Results from other processes, of a bounded number of tasks at a time."""
         n_workers = min(self.n_workers, len(tasks))
         n_side_by_side = n_workers if self._client is None else workers_per_machine(self._client)
@@ -208,7 +209,7 @@ class Workers:
                 self._open = [results]
                 yield from results
 
-    def _in_processes(self, calls: Sequence[tuple[Any, ...]], n: int) -> Iterator[Any]:
+    def _in_processes(self, calls: Sequence[tuple[Any, ...]], n: int) -> Generator[Any]:
         n_done = 0
         with parallel_config(
             backend="loky", inner_max_num_threads=threads_of(n), initializer=_begin, initargs=(os.getpid(),)
@@ -216,7 +217,7 @@ class Workers:
             parallel = Parallel(n_jobs=n, batch_size=1, return_as="generator")
         results: Any = None
         try:
-            with uninterrupted():
+            with _starting():
                 self._has_started = True
                 results = parallel(delayed(_work)(*call) for call in calls)
             for result in results:
@@ -232,10 +233,10 @@ class Workers:
                     warnings.simplefilter("ignore")  # joblib's, of work that was done in vain
                     results.close()
 
-    def _on_cluster(self, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+    def _on_cluster(self, calls: Sequence[tuple[Any, ...]]) -> Generator[Any]:
         # Not through joblib, whose results of a worker that was killed never come.
         from distributed import CancelledError, KilledWorker
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         try:
             futures = self._client.map(_work_packed, [packed(call) for call in calls], pure=False)
@@ -319,15 +320,23 @@ def _alive(result: Result | Died) -> Result:
     return result
 
 
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Processes that are started in the block inherit that Ctrl-C does not reach them, however young they are."""
+    resource_tracker.ensure_running()  # in the block, its start would let Ctrl-C through again
+    with uninterrupted():
+        yield
+
+
 # --- in the processes ------------------------------------------------------------------------------------------
 
 
-def _alone(calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
+def _alone(calls: Sequence[tuple[Any, ...]]) -> Generator[Any]:
     executor: Any = None
     try:
         for call in calls:
             try:
-                with uninterrupted():
+                with _starting():
                     executor = executor or ProcessPoolExecutor(1, initializer=_begin, initargs=(os.getpid(),))
                     future = executor.submit(_work, *call)
                 yield future.result()

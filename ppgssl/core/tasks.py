@@ -53,7 +53,8 @@ class _Pickler(pickle.Pickler):
 
 def _read_array(file: str) -> np.ndarray:
     """The array in a file; processes of one machine share its memory."""
-    return np.load(file, mmap_mode="r")  # type: ignore[no-any-return]
+    array: np.ndarray = np.load(file, mmap_mode="r")
+    return array
 
 
 def packed(value: Any) -> bytes:

@@ -14,10 +14,11 @@ import torch
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError
 from ppgssl.core.locks import locked
-from ppgssl.core.parallel import Progress, limit_threads, silent, threads_of, workers
+from ppgssl.core.parallel import Progress, silent, threads_of, workers
 from ppgssl.core.provenance import Stopwatch, fingerprint, made_of
 from ppgssl.core.records import BoolArray, IntArray
 from ppgssl.core.seeds import derive_seed
+from ppgssl.core.tasks import limit_threads
 from ppgssl.selfsupervised.distributed import ALONE, n_processes_started
 from ppgssl.selfsupervised.distributed import Team as Team
 from ppgssl.selfsupervised.distributed import is_first_process as is_first_process

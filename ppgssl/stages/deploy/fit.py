@@ -34,7 +34,7 @@ from ppgssl.models.card_text import card_text
 from ppgssl.models.classifier import Classifier, Level
 from ppgssl.models.folder import FittedModel, check_embedding, load_model, save_model
 from ppgssl.models.kinds import KINDS, check_freezable
-from ppgssl.models.linear import freeze, joined, refreeze
+from ppgssl.models.linear import LinearModel, freeze, joined, refreeze
 from ppgssl.models.posterior import PosteriorModel, freeze_posterior
 from ppgssl.models.reference import Neighbourhood, Reference, learn_distance, level_reference, numeric_reference
 from ppgssl.selfsupervised.encoder_io import load_encoder, save_encoder
@@ -245,7 +245,7 @@ def _fit(
 
 def _refrozen(
     samples: Sequence[IntArray], table: pd.DataFrame, y: pd.Series, settings: dict[str, Any]
-) -> list[Classifier]:
+) -> list[LinearModel]:
     return [refreeze(table.iloc[rows], y.iloc[rows], **settings) for rows in samples]
 
 
