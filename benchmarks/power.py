@@ -33,6 +33,7 @@ import yaml
 from joblib import Parallel, delayed
 
 from ppgssl.core.config.loading import load_study, load_yaml
+from ppgssl.core.parallel import Workers
 from ppgssl.evaluation.delong import DeLong, delong
 from ppgssl.evaluation.placements import place
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
@@ -130,7 +131,7 @@ def run_study(seed: int, out: Path, n_labelled: int, n_unlabelled: int) -> None:
         ingest(work / f"{name}.yaml", work / "stores" / name, n_jobs=1)
     data = load_study_data(load_study(file), file, work / "run")
     pretrain(data, work / "run", n_jobs=1)
-    predictions = predict_folds(data, work / "run", "power", n_jobs=1).predictions
+    predictions = predict_folds(data, work / "run", "power", Workers(1)).predictions
     predictions.to_parquet(kept, index=False)
     shutil.rmtree(work)
     print(f"seed {seed}: {time.monotonic() - started:.0f} s", flush=True)

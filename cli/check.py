@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
-from ppgssl.cli.console import (
-    DataOption,
-    JobsOption,
-    JsonOption,
-    print_rejects,
-    print_summary,
-    progress_bar,
-    rejects_by_reason,
-    set_data_folder,
-)
+from ppgssl.cli.console import print_rejects, print_summary, rejects_by_reason, set_data_folder
+from ppgssl.cli.options import CohortArgument, DataOption, JobsOption, JsonOption
+from ppgssl.cli.progress import progress_bar
 
 
 def check(
-    cohort: Annotated[Path, typer.Argument(help="Description of the cohort: cohort.yaml.", show_default=False)],
+    cohort: CohortArgument,
     data: DataOption = None,
     jobs: JobsOption = -1,
     json: JsonOption = False,
@@ -28,8 +18,8 @@ def check(
     from ppgssl.stages.ingest.ingest import check_cohort
 
     set_data_folder(data)
-    with progress_bar(f"check {cohort.stem}") as advance:
-        summary = check_cohort(cohort, n_jobs=jobs, progress=advance)
+    with progress_bar(f"check {cohort.stem}") as progress:
+        summary = check_cohort(cohort, n_jobs=jobs, progress=progress)
     if not json:
         print_rejects(summary.rejects, most=20)
     print_summary(

@@ -6,16 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from ppgssl.cli.console import (
-    DataOption,
-    JobsOption,
-    JsonOption,
-    OutOption,
-    print_summary,
-    print_warnings,
-    progress_bar,
-    set_data_folder,
-)
+from ppgssl.cli.console import print_summary, print_warnings, set_data_folder
+from ppgssl.cli.options import DataOption, JobsOption, JsonOption, OutOption, SchedulerOption
+from ppgssl.cli.progress import progress_bar
 from ppgssl.cli.report import paths
 
 if TYPE_CHECKING:
@@ -31,6 +24,7 @@ def evaluate(
     ],
     out: OutOption = None,
     jobs: JobsOption = -1,
+    scheduler: SchedulerOption = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -48,39 +42,34 @@ def evaluate(
     """
     set_data_folder(data)
     if model is not None:
-        _evaluate_model(model, study, out, jobs=jobs, json=json)
+        _evaluate_model(model, study, out, jobs=jobs, scheduler=scheduler, json=json)
         return
     from ppgssl.stages.evaluate.evaluate import evaluate as run_evaluate
     from ppgssl.stages.study import open_study
 
     study_data, folder = open_study(study, out)
-    with progress_bar("evaluate") as advance:
-        results = run_evaluate(study_data, folder, n_jobs=jobs, progress=advance)
+    with progress_bar("evaluate") as progress:
+        results = run_evaluate(study_data, folder, n_jobs=jobs, scheduler=scheduler, progress=progress)
     _deliver(results, folder, [results.probe_note] if results.probe_note else [], json=json)
 
 
-def _evaluate_model(model: Path, source: Path, out: Path | None, *, jobs: int, json: bool) -> None:
+def _evaluate_model(
+    model: Path, source: Path, out: Path | None, *, jobs: int, scheduler: str | None, json: bool
+) -> None:
     from ppgssl.core.errors import ConfigError
     from ppgssl.stages.deploy.validate import validate_model
 
     if out is None:
         raise ConfigError("`ppgssl evaluate --model` needs --out: the folder of its results")
-    with progress_bar("ingest") as advance:
-        found = validate_model(model, source, out, n_jobs=jobs, progress=advance)
+    with progress_bar("ingest") as progress:
+        found = validate_model(model, source, out, n_jobs=jobs, scheduler=scheduler, progress=progress)
     _deliver(found.results, out, found.warnings, json=json)
 
 
 def _deliver(results: Results, folder: Path, warnings: list[str] | tuple[str, ...], *, json: bool) -> None:
     from ppgssl.core.results.study import RESULTS_FILE
-    from ppgssl.stages.report import write_report
+    from ppgssl.stages.report import arms_summary, write_report
 
     delivery = write_report(results, folder)
     print_warnings([*warnings, *delivery.warnings])
-    summary = {arm.label: _auroc(arm.auroc.estimate, arm.auroc.ci_low, arm.auroc.ci_high) for arm in results.arms}
-    print_summary({**summary, "results": str(folder / RESULTS_FILE), **paths(delivery)}, as_json=json)
-
-
-def _auroc(estimate: float | None, low: float | None, high: float | None) -> str:
-    if estimate is None or low is None or high is None:
-        return "not defined"
-    return f"AUC {estimate:.3f} (95 % interval {low:.3f} to {high:.3f})"
+    print_summary({**arms_summary(results), "results": str(folder / RESULTS_FILE), **paths(delivery)}, as_json=json)

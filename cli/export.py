@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ppgssl.cli.console import JsonOption, print_summary
+from ppgssl.cli.console import print_summary
+from ppgssl.cli.options import JsonOption
 
 
 def export(

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ppgssl.cli.console import JsonOption, print_summary, print_warnings, progress_bar
-from ppgssl.cli.pretrain import StudyArgument
+from ppgssl.cli.console import print_summary, print_warnings
+from ppgssl.cli.options import JobsOption, JsonOption, SchedulerOption, StudyArgument
+from ppgssl.cli.progress import progress_bar
 
 
 def fit(
@@ -22,6 +23,8 @@ def fit(
             show_default=False,
         ),
     ] = None,
+    jobs: JobsOption = -1,
+    scheduler: SchedulerOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make one model to take away: an arm of a study, fitted to all of its labelled patients."""
@@ -29,8 +32,8 @@ def fit(
     from ppgssl.stages.study import open_study
 
     study_data, folder = open_study(study, study_folder)
-    with progress_bar("fit") as advance:
-        model = fit_model(study_data, arm, folder, out, progress=advance)
+    with progress_bar("fit") as progress:
+        model = fit_model(study_data, arm, folder, out, n_jobs=jobs, scheduler=scheduler, progress=progress)
     card = model.card
     print_warnings([*([card.performance_note] if card.performance_note else []), *card.notes])
     print_summary(

@@ -6,38 +6,25 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ppgssl.cli.console import (
-    DataOption,
-    JobsOption,
-    JsonOption,
-    print_rejects,
-    print_summary,
-    print_warnings,
-    progress_bar,
-    rejects_by_reason,
-    set_data_folder,
-)
+from ppgssl.cli.console import print_rejects, print_summary, print_warnings, rejects_by_reason, set_data_folder
+from ppgssl.cli.options import CohortArgument, DataOption, JobsOption, JsonOption, SchedulerOption
+from ppgssl.cli.progress import progress_bar
 
 
 def ingest(
-    cohort: Annotated[Path, typer.Argument(help="Description of the cohort: cohort.yaml.", show_default=False)],
+    cohort: CohortArgument,
     out: Annotated[Path, typer.Option("--out", help="Folder of the store; made, or brought up to date.")],
     data: DataOption = None,
     jobs: JobsOption = -1,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            "--scheduler", help="Dask scheduler whose workers do the work: tcp://HOST:8786.", show_default=False
-        ),
-    ] = None,
+    scheduler: SchedulerOption = None,
     json: JsonOption = False,
 ) -> None:
     """Read a cohort's raw files into a store; only what is new or changed is read."""
     from ppgssl.stages.ingest.ingest import ingest as run_ingest
 
     set_data_folder(data)
-    with progress_bar(f"ingest {cohort.stem}") as advance:
-        summary = run_ingest(cohort, out, n_jobs=jobs, scheduler=scheduler, progress=advance)
+    with progress_bar(f"ingest {cohort.stem}") as progress:
+        summary = run_ingest(cohort, out, n_jobs=jobs, scheduler=scheduler, progress=progress)
     print_warnings(summary.warnings)
     if not json:
         print_rejects(summary.rejects)

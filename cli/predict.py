@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ppgssl.cli.console import DataOption, print_warnings, set_data_folder
+from ppgssl.cli.console import print_warnings, set_data_folder
+from ppgssl.cli.options import DataOption
 
 
 class Format(StrEnum):

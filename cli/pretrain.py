@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-from ppgssl.cli.console import JobsOption, JsonOption, OutOption, print_summary, print_warnings, progress_bar
-
-StudyArgument = Annotated[Path, typer.Argument(help="Description of the study: study.yaml.", show_default=False)]
-DevicesOption = Annotated[
-    int, typer.Option("--devices", min=1, help="GPUs (or, without one, processes) on each node that train together.")
-]
-NodesOption = Annotated[
-    int, typer.Option("--nodes", min=1, help="Machines that train together, each started by torchrun or srun.")
-]
+from ppgssl.cli.console import print_summary, print_warnings
+from ppgssl.cli.options import (
+    DevicesOption,
+    JobsOption,
+    JsonOption,
+    NodesOption,
+    OutOption,
+    SchedulerOption,
+    StudyArgument,
+)
+from ppgssl.cli.progress import progress_bar
 
 
 def pretrain(
     study: StudyArgument,
     out: OutOption = None,
     jobs: JobsOption = -1,
+    scheduler: SchedulerOption = None,
     devices: DevicesOption = 1,
     nodes: NodesOption = 1,
     json: JsonOption = False,
@@ -35,8 +34,8 @@ def pretrain(
     if not is_first_process():
         run_pretrain(study_data, folder, n_jobs=jobs, team=team)
         return
-    with progress_bar("pretrain") as advance:
-        encoders = run_pretrain(study_data, folder, n_jobs=jobs, team=team, progress=advance)
+    with progress_bar("pretrain") as progress:
+        encoders = run_pretrain(study_data, folder, n_jobs=jobs, scheduler=scheduler, team=team, progress=progress)
     warnings = encoder_warnings(encoders)
     print_warnings(warnings)
     summary = {"encoders": len(encoders), "folder": str(folder / "encoders"), "warnings": warnings}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from ppgssl.cli.console import DataOption, JsonOption, print_summary, set_data_folder
+from ppgssl.cli.console import print_summary, set_data_folder
+from ppgssl.cli.options import CohortArgument, DataOption, JsonOption
 
 
 def pseudonyms(
-    cohort: Annotated[Path, typer.Argument(help="Description of the cohort: cohort.yaml.", show_default=False)],
+    cohort: CohortArgument,
     names: Annotated[
         list[str],
         typer.Argument(help="Pseudonyms of patients, recordings or files; or their names.", show_default=False),

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ppgssl.cli.console import JsonOption, print_summary, print_warnings
+from ppgssl.cli.console import print_summary, print_warnings
+from ppgssl.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from ppgssl.stages.report import Delivery

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import typer
-from ppgssl.cli.console import DataOption, JobsOption, JsonOption, OutOption, set_data_folder
+from ppgssl.cli.console import set_data_folder
 from ppgssl.cli.evaluate import evaluate
 from ppgssl.cli.ingest import ingest
-from ppgssl.cli.pretrain import DevicesOption, StudyArgument, pretrain
+from ppgssl.cli.options import (
+    DataOption,
+    DevicesOption,
+    JobsOption,
+    JsonOption,
+    OutOption,
+    SchedulerOption,
+    StudyArgument,
+)
+from ppgssl.cli.pretrain import pretrain
 
 
 def run(
@@ -14,6 +23,7 @@ def run(
     out: OutOption = None,
     data: DataOption = None,
     jobs: JobsOption = -1,
+    scheduler: SchedulerOption = None,
     devices: DevicesOption = 1,
     json: JsonOption = False,
 ) -> None:
@@ -26,11 +36,11 @@ def run(
     set_data_folder(data)
     for cohort, store in stores_to_make(study, out):
         _announce(f"ingest {cohort.name}", json)
-        ingest(cohort, out=store, jobs=jobs, json=json)
+        ingest(cohort, out=store, jobs=jobs, scheduler=scheduler, json=json)
     _announce("pretrain", json)
-    pretrain(study, out=out, jobs=jobs, devices=devices, json=json)
+    pretrain(study, out=out, jobs=jobs, scheduler=scheduler, devices=devices, json=json)
     _announce("evaluate", json)
-    evaluate(study, out=out, jobs=jobs, json=json)
+    evaluate(study, out=out, jobs=jobs, scheduler=scheduler, json=json)
 
 
 def _announce(stage: str, is_json: bool) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from ppgssl.cli.console import JsonOption, print_summary, progress_bar
+from ppgssl.cli.console import print_summary
+from ppgssl.cli.options import JsonOption
+from ppgssl.cli.progress import progress_bar
 
 
 def simulate(
@@ -48,7 +50,7 @@ def simulate(
     from ppgssl.stages.simulate import LAYOUT
     from ppgssl.stages.simulate import simulate as run_simulate
 
-    with progress_bar("simulate") as advance:
+    with progress_bar("simulate") as progress:
         n_labelled, n_unlabelled = run_simulate(
             out,
             layout=layout,
@@ -60,7 +62,7 @@ def simulate(
             duration_s=seconds,
             prevalence=prevalence,
             seed=seed,
-            progress=advance,
+            progress=progress,
         )
     recipe = f"{FOLDER / 'examples' / LAYOUT / 'study.yaml'} --data {out} --out RUN"
     print_summary(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from ppgssl.simulate.cohort import simulate_cohort
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.study_data import StudyData, load_study_data
 from tests.support.fitted_models import fit_hospital
+from tests.support.processes import started
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -55,20 +55,13 @@ def dask_cluster(tmp_path_factory) -> Iterator[str]:
     file = folder / "scheduler.json"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     dask = [sys.executable, "-m", "dask"]
-    started = []
+    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    worker = ["worker", "--nworkers", "2", "--nthreads", "1", "--no-dashboard"]
+    at = ["--scheduler-file", str(file)]
     with (folder / "log").open("w") as log:
-        try:
-            for command in (
-                ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)],
-                ["worker", "--nworkers", "2", "--nthreads", "1", "--no-dashboard", "--scheduler-file", str(file)],
-            ):
-                started.append(subprocess.Popen([*dask, *command], stdout=log, stderr=log, env=environment, cwd=folder))
+        options = {"stdout": log, "stderr": log, "env": environment, "cwd": folder}
+        with started([*dask, *scheduler, *at], **options), started([*dask, *worker, *at], **options):
             yield _address(file, folder / "log")
-        finally:
-            for process in reversed(started):
-                process.terminate()
-            for process in reversed(started):
-                process.wait(30)
 
 
 @pytest.fixture(scope="session")
@@ -97,13 +90,14 @@ def ppgssl() -> Callable[..., Done]:
     """A command as its user meets it, without a process of its own, whose start would take seconds."""
 
     def run(*arguments: object) -> Done:
-        out, err, before = StringIO(), StringIO(), sys.argv
+        out, err, before, handler = StringIO(), StringIO(), sys.argv, signal.getsignal(signal.SIGINT)
         sys.argv = ["ppgssl", *map(str, arguments)]
         try:
             with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stop:
                 main()
         finally:
             sys.argv = before
+            signal.signal(signal.SIGINT, handler)
         return Done(int(stop.value.code or 0), out.getvalue(), err.getvalue())
 
     return run

@@ -38,7 +38,7 @@ CONFINED = {
     "edfio": {"readers"},
     "h5py": {"readers"},
     "pyreadstat": {"readers"},
-    "joblib": {"core", "stages"},
+    "joblib": {"core"},
     "aeon": {"features"},
     "distributed": {"core"},
     "typst": {"report"},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ppgssl.classifiers.preparation import Coded
 from ppgssl.classifiers.risk_model import Part, RiskModel, numbered_arrays
 from ppgssl.classifiers.stacking import NEAREST
 from ppgssl.core.errors import StoreError
+from ppgssl.core.parallel import Progress, Workers, silent
 from ppgssl.core.records import FloatArray, IntArray
 
 # Refits of a final model by learner. A linear refit takes a fraction of a second and some kilobytes; a refit of
@@ -26,6 +28,8 @@ N_REFITS = {"ridge": 200, "elastic-net": 200, "gradient-boosting": 50}
 # Hughes, Bootstrap inference for multiple imputation under uncongeniality and misspecification, Statistical Methods in
 # Medical Research 29, 2020, 10.1177/0962280220932189).
 N_IMPUTATIONS = 2
+# Bootstrap samples that one task refits.
+_TASK_REFITS = 25
 _NAMES = ("intercept", "slope", "effect", "missing")
 
 
@@ -142,7 +146,8 @@ def fit_refits(
     table: pd.DataFrame,
     y: pd.Series,
     samples: Sequence[IntArray],
-    progress: Callable[[int, int, str], None] | None = None,
+    pool: Workers | None = None,
+    progress: Progress = silent,
 ) -> Refits | None:
     """Fit the model again to bootstrap samples of its training patients; None without samples.
 
@@ -154,25 +159,27 @@ def fit_refits(
         Its training patients.
     samples : sequence of int arrays
         Rows of each sample.
-    progress : callable, optional
+    pool : Workers, optional
+        Where they are fitted; by default in this process.
+    progress : Progress
     """
+    if not len(samples):
+        return None
+    tasks = [samples[first : first + _TASK_REFITS] for first in range(0, len(samples), _TASK_REFITS)]
+    label = "refits to bootstrap samples"
+    parts = (pool or Workers(1)).run(_refit, tasks, model, table, y, progress=progress, label=label)
+    refits = list(chain.from_iterable(parts))
+    return WholeRefits(tuple(refits)) if isinstance(refits[0], RiskModel) else _joined(refits)
+
+
+def _refit(samples: Sequence[IntArray], model: RiskModel, table: pd.DataFrame, y: pd.Series) -> list[Any]:
     settings = model.get_params(deep=False)
     missing = model.missing
     if missing is not None and missing.method == "mice":
         settings["missing"] = missing.model_copy(update={"n_imputations": min(missing.n_imputations, N_IMPUTATIONS)})
+    refits = [RiskModel(**settings).fit(table.iloc[rows], y.iloc[rows]) for rows in samples]
     is_linear = all(isinstance(one, LinearFit) for part in model.parts_ for one in part.models)
-    linear, whole = [], []
-    for number, rows in enumerate(samples, start=1):
-        one = RiskModel(**settings).fit(table.iloc[rows], y.iloc[rows])
-        if is_linear:
-            linear.append(_linear(model, one))
-        else:
-            whole.append(one)
-        if progress:
-            progress(number, len(samples), "refits to bootstrap samples")
-    if not len(samples):
-        return None
-    return _joined(linear) if is_linear else WholeRefits(tuple(whole))
+    return [_linear(model, one) for one in refits] if is_linear else refits
 
 
 def read_refits(

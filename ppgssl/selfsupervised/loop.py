@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ppgssl.core.config.pretraining import Pretraining
 from ppgssl.core.errors import TrainingError
+from ppgssl.core.interrupts import postponed_interrupt
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.checkpoints import run_fingerprint, save_checkpoint, state_to_go_on_from
 from ppgssl.selfsupervised.compilation import TrainingLoss
@@ -29,7 +30,6 @@ from ppgssl.selfsupervised.devices import (
 from ppgssl.selfsupervised.distributed import ALONE, Team, any_of, first_does, mean_over, part_of
 from ppgssl.selfsupervised.encoders import ENCODERS, make_encoder
 from ppgssl.selfsupervised.encoders.base import n_parameters
-from ppgssl.selfsupervised.interrupts import postponed_interrupt
 from ppgssl.selfsupervised.objectives import make_objective
 from ppgssl.selfsupervised.objectives.base import Objective
 from ppgssl.selfsupervised.optimisation import learning_rate, make_optimizer, set_learning_rate

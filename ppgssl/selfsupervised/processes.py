@@ -23,7 +23,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from ppgssl.core.errors import TrainingError
-from ppgssl.selfsupervised.interrupts import postponed_interrupt
+from ppgssl.core.interrupts import postponed_interrupt
 
 # Called as work(report, is_stopped, *arguments) in each process; what is given to ``report`` reaches the caller.
 Work = Callable[..., None]

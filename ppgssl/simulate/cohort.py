@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from ppgssl.core.parallel import Progress, silent
 from ppgssl.core.text import suggest
 from ppgssl.simulate.descriptions import cohort_yaml, readme, study_yaml
 from ppgssl.simulate.findings import PREVALENCE
@@ -36,7 +36,7 @@ def simulate_cohort(
     duration_s: float = 60.0,
     prevalence: float = PREVALENCE,
     seed: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Write a labelled cohort, an unlabelled cohort of sicker inpatients, and a study of both.
 
@@ -61,7 +61,7 @@ def simulate_cohort(
         that the share scatters: among few children, too few for an evaluation may have the event.
     seed : int
         Equal seeds and parameters write equal bytes, on one platform with one version of NumPy.
-    progress : callable, optional
+    progress : Progress
         Called with the numbers of recordings written and to be written.
 
     Returns

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ppgssl.core.parallel import Progress, silent
 from ppgssl.simulate.descriptions import truth_text
 from ppgssl.simulate.findings import PREVALENCE
 from ppgssl.simulate.physiology import simulate_clinical_table
@@ -73,7 +73,7 @@ def simulate_published(
     duration_s: float = 60.0,
     prevalence: float = PREVALENCE,
     seed: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Write files as in the three published data sets; parameters as of :func:`simulate_cohort`.
 

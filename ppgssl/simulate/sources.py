@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.core.errors import ConfigError
+from ppgssl.core.parallel import Progress
 from ppgssl.core.records import FloatArray
 from ppgssl.simulate.devices import Acquired, Device, acquire, simulate_devices
 from ppgssl.simulate.layouts import FS_HZ, LAYOUTS, RecordingName
@@ -63,17 +64,14 @@ def make_patients(
     return patients
 
 
-def write_sources(
-    sources: list[Source], out: Path, *, duration_s: float, progress: Callable[[int, int], None] | None
-) -> None:
+def write_sources(sources: list[Source], out: Path, *, duration_s: float, progress: Progress) -> None:
     """Write the recordings of all sources, and ``truth.csv`` about them."""
     total, done = sum(source.n_recordings for source in sources), 0
 
     def count() -> None:
         nonlocal done
         done += 1
-        if progress:
-            progress(done, total)
+        progress(done, total)
 
     truth = [_write_source(source, duration_s=duration_s, on_written=count) for source in sources]
     pd.concat(truth).round(4).to_csv(out / "truth.csv", index=False, lineterminator="\n")

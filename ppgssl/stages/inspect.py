@@ -16,9 +16,12 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.parallel import Progress, silent
 from ppgssl.core.provenance import read_run
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.report.browser_page import PageContent, write_page
+from ppgssl.report.text.terminal import store_facts as store_facts
+from ppgssl.report.text.terminal import store_tables as store_tables
 from ppgssl.store.processing import band_hz
 from ppgssl.store.rows import StoredChannel, StoredRecording
 from ppgssl.store.segmenting import LOW_SQI, is_accepted
@@ -41,7 +44,6 @@ _PAGE_BYTES = 17_000_000
 _ROW_BYTES, _CELL_BYTES = 120, 8
 _NOT_VITALS = {"segment_s", "step_s", "start_s"}
 
-Progress = Callable[[int, int], None]
 Summary = dict[str, Any]
 
 
@@ -90,7 +92,7 @@ class _Segments:
 
 
 def inspect_store(
-    folder: Path, page: Path | None = None, *, n_recordings: int = 200, progress: Progress | None = None
+    folder: Path, page: Path | None = None, *, n_recordings: int = 200, progress: Progress = silent
 ) -> Inspection:
     """Summarise a store, and write the page that shows it.
 
@@ -394,7 +396,7 @@ def _every(channel: str, cohort: Cohort) -> int:
 
 
 def _drawn(
-    store: CohortStore, recordings: pd.DataFrame, segments: _Segments, chosen: IntArray, progress: Progress | None
+    store: CohortStore, recordings: pd.DataFrame, segments: _Segments, chosen: IntArray, progress: Progress
 ) -> dict[str, Any]:
     """Samples and segments of the chosen recordings, in the order chosen."""
     names = recordings["recording_id"].iloc[chosen].tolist()
@@ -407,8 +409,7 @@ def _drawn(
         for number, recording in enumerate(store.iterate(store.channels), start=1):
             if recording.recording_id in rows:
                 waves[recording.recording_id] = _waveforms(recording, segments, rows[recording.recording_id], store)
-            if progress:
-                progress(number, len(recordings))
+            progress(number, len(recordings))
     order = np.concatenate([rows[name].to_numpy() for name in names]) if names else np.zeros(0, dtype=np.int64)
     return {
         "rows": [int(row) for row in chosen],

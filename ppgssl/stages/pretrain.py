@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
-from functools import partial
-from multiprocessing import Manager
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
-from queue import Queue
-from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
+from ppgssl.core.config.study import Study
+from ppgssl.core.errors import ConfigError
 from ppgssl.core.locks import locked
+from ppgssl.core.parallel import Progress, silent, threads_of, workers
 from ppgssl.core.provenance import Stopwatch, fingerprint, made_of
 from ppgssl.core.records import BoolArray, IntArray
 from ppgssl.core.seeds import derive_seed
+from ppgssl.core.tasks import limit_threads
 from ppgssl.selfsupervised.distributed import ALONE, n_processes_started
 from ppgssl.selfsupervised.distributed import Team as Team
 from ppgssl.selfsupervised.distributed import is_first_process as is_first_process
@@ -38,24 +36,21 @@ from ppgssl.selfsupervised.study_encoders import (
     seen_segments,
 )
 from ppgssl.selfsupervised.study_encoders import encoder_warnings as encoder_warnings
-from ppgssl.selfsupervised.workers import threads_of, worker_count
 from ppgssl.store.leakage import hashed_patient
 from ppgssl.store.study_data import StudyData
 
-# Ctrl-C reaches the process that holds the queue, too.
-_QUEUE_GONE = (EOFError, OSError)
-
-
-# Called with optimizer steps done, steps to do, and a line that says where training stands.
-Progress = Callable[[int, int, str], None]
-
-
-# Called with the number and the name of an encoder, and how it stands.
-Report = Callable[[int, str, StepProgress], None]
+# An encoder, and the study by whose settings it is pretrained.
+Task = tuple[EncoderJob, Study]
 
 
 def pretrain(
-    data: StudyData, out: Path, *, n_jobs: int = -1, team: Team = ALONE, progress: Progress | None = None
+    data: StudyData,
+    out: Path,
+    *,
+    n_jobs: int = -1,
+    scheduler: str | None = None,
+    team: Team = ALONE,
+    progress: Progress = silent,
 ) -> list[EncoderJob]:
     """Pretrain every encoder that the study needs and that is not there yet.
 
@@ -68,9 +63,12 @@ def pretrain(
         Folder of the study's outputs.
     n_jobs : int
         Encoders that are pretrained side by side, where there is no GPU; -1 is one a core.
+    scheduler : str, optional
+        Address of a Dask scheduler (``tcp://host:port``) whose workers pretrain an encoder each. They must see ``out``
+        and the stores under the same path.
     team : Team
         Processes that pretrain each encoder together, one encoder after the other.
-    progress : callable, optional
+    progress : Progress
 
     Returns
     -------
@@ -91,7 +89,15 @@ def pretrain(
     if not to_do:
         return jobs
     watch = Stopwatch()
-    train_encoders([(job, data) for job in to_do], out / "encoders", n_jobs=n_jobs, team=team, progress=progress)
+    train_encoders(
+        [(job, data.study) for job in to_do],
+        data,
+        out / "encoders",
+        n_jobs=n_jobs,
+        scheduler=scheduler,
+        team=team,
+        progress=progress,
+    )
     if not is_first_process():
         return jobs
     watch.write(
@@ -108,88 +114,92 @@ def pretrain(
 
 
 def train_encoders(
-    to_do: Sequence[tuple[EncoderJob, StudyData]],
+    to_do: Sequence[Task],
+    data: StudyData,
     folder: Path,
     *,
     n_jobs: int = -1,
+    scheduler: str | None = None,
     team: Team = ALONE,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> None:
     """Pretrain encoders, each by its own study's settings, in a folder where one command at a time may do so.
 
     See :func:`pretrain`.
     """
-    for _, data in to_do:
-        team.check(data.study.pretraining.batch_size, data.study.pretraining.accumulate)
-    board = _Board(sum(data.study.pretraining.n_steps for _, data in to_do), progress)
-    n_workers, n_threads = worker_count(len(to_do), n_jobs)
+    _check_team(to_do, team, scheduler)
+    n_steps = sum(study.pretraining.n_steps for _, study in to_do)
     with locked(folder, f"the encoders in {folder}") if is_first_process() else nullcontext():
         if team.size > 1:
-            _train_in_team(to_do, team, board)
-        elif n_workers <= 1:
-            _train_in_turn(board, team.is_stopped, to_do, n_threads, team)
-        else:
-            _train_side_by_side(to_do, n_workers, n_threads, board)
+            _train_in_team(to_do, data, team, n_steps, progress)
+            return
+        n_processes = 1 if torch.cuda.is_available() else n_jobs
+        reads = [store.folder for store in data.stores]
+        with workers(n_processes, scheduler=scheduler, folder=folder, reads=reads) as pool:
+            pool.run_in_steps(_train, to_do, data, team, n_steps=n_steps, progress=progress)
 
 
-def _train_in_team(to_do: Sequence[tuple[EncoderJob, StudyData]], team: Team, board: _Board) -> None:
-    n_threads = threads_of(team.devices)
+def _check_team(to_do: Sequence[Task], team: Team, scheduler: str | None) -> None:
+    if team.size > 1 and scheduler is not None:
+        raise ConfigError(
+            f"--scheduler pretrains an encoder on each worker, --devices {team.devices} --nodes {team.nodes} one on "
+            "all devices: give one of them"
+        )
+    for _, study in to_do:
+        team.check(study.pretraining.batch_size, study.pretraining.accumulate)
+
+
+def _train_in_team(to_do: Sequence[Task], data: StudyData, team: Team, n_steps: int, progress: Progress) -> None:
     if n_processes_started(os.environ) is None:
-        work_together(_train_in_turn, (to_do, n_threads, team), n=team.devices, report=board)
+        work_together(_train_in_turn, (to_do, data, team, n_steps), n=team.devices, report=progress)
     else:
-        _train_in_turn(board, team.is_stopped, to_do, n_threads, team)
+        _train_in_turn(progress, team.is_stopped, to_do, data, team, n_steps)
 
 
 def _train_in_turn(
-    report: Report,
+    report: Callable[[int, int, str], None],
     is_stopped: Callable[[], bool],
-    to_do: Sequence[tuple[EncoderJob, StudyData]],
-    n_threads: int,
+    to_do: Sequence[Task],
+    data: StudyData,
     team: Team,
+    n_steps: int,
 ) -> None:
-    for number, (job, data) in enumerate(to_do):
-        _pretrain_one(job, data, n_threads, partial(report, number, job.name), replace(team, is_stopped=is_stopped))
+    limit_threads(threads_of(team.devices))
+    n_before = 0
+    for job, study in to_do:
+
+        def of_encoder(done: int, _total: int, text: str = "", n_before: int = n_before) -> None:
+            report(n_before + done, n_steps, text)
+
+        _train((job, study), data, replace(team, is_stopped=is_stopped), of_encoder)
+        n_before += study.pretraining.n_steps
 
 
-def _train_side_by_side(
-    to_do: Sequence[tuple[EncoderJob, StudyData]], n_workers: int, n_threads: int, board: _Board
-) -> None:
-    with Manager() as manager:
-        queue = manager.Queue()
-        drain = threading.Thread(target=_drain, args=(queue, board), daemon=True)
-        drain.start()
-        run = delayed(_pretrain_one)
-        try:
-            Parallel(n_jobs=n_workers)(
-                run(job, data, n_threads, _Sender(number, job.name, queue)) for number, (job, data) in enumerate(to_do)
-            )
-        finally:
-            with suppress(*_QUEUE_GONE):
-                queue.put(None)
-            drain.join()
-
-
-def _pretrain_one(
-    job: EncoderJob, data: StudyData, n_threads: int, report: Callable[[StepProgress], None], team: Team = ALONE
-) -> None:
-    torch.set_num_threads(n_threads)
+def _train(task: Task, data: StudyData, team: Team, report: Progress) -> None:
+    job, study = task
+    data = replace(data, study=study)
     watch = Stopwatch()
     seen = seen_segments(job, data)
-    seed = derive_seed(data.study.seed, "held-out patients", job.fold.name if job.fold else "all")
+    seed = derive_seed(study.seed, "held-out patients", job.fold.name if job.fold else "all")
     is_held_out = data.of_patients(sorted(held_out_patients(data, seen, seed=seed)))
     description = describe_study_input(data, seen & ~is_held_out)
     job.folder.mkdir(parents=True, exist_ok=True)
+
+    def report_step(at: StepProgress) -> None:
+        text = f"{job.name}: loss {at.train_loss:.3f}, held-out {at.validation_loss:.3f}"
+        report(at.step, at.n_steps, f"{text}, {at.warning}" if at.warning else text)
+
     result = train_encoder(
         study_bank(data, description),
         _index(seen & ~is_held_out),
         _index(seen & is_held_out),
-        data.study.pretraining,
-        fs_hz=data.study.inputs.fs_hz,
+        study.pretraining,
+        fs_hz=study.inputs.fs_hz,
         seed=initial_seed(data, job.fold),
         folder=job.folder,
         patients=data.segments.patient_code,
         recordings=data.segments.recording_code,
-        progress=report,
+        progress=report_step,
         team=team,
     )
     if is_first_process():
@@ -224,36 +234,3 @@ def _record(job: EncoderJob, data: StudyData, seen: BoolArray, result: Pretraini
         pretraining=data.study.pretraining.model_dump(mode="json"),
         inputs=data.study.inputs.model_dump(mode="json"),
     )
-
-
-class _Board:
-    """Progress over all encoders, from how each of them stands."""
-
-    def __init__(self, n_steps: int, progress: Progress | None) -> None:
-        self.n_steps, self.progress = n_steps, progress
-        self.steps: dict[int, int] = {}
-
-    def __call__(self, number: int, name: str, step: StepProgress) -> None:
-        self.steps[number] = step.step
-        if self.progress:
-            text = f"{name}: loss {step.train_loss:.3f}, held-out {step.validation_loss:.3f}"
-            warning = f", {step.warning}" if step.warning else ""
-            self.progress(sum(self.steps.values()), self.n_steps, text + warning)
-
-
-@dataclass(frozen=True)
-class _Sender:
-    """Sends how an encoder stands from its process to the one that shows progress."""
-
-    number: int
-    name: str
-    queue: Any
-
-    def __call__(self, step: StepProgress) -> None:
-        self.queue.put((self.number, self.name, step))
-
-
-def _drain(queue: Queue[Any], board: _Board) -> None:
-    with suppress(*_QUEUE_GONE):
-        while (item := queue.get()) is not None:
-            board(*item)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ppgssl.core.results.study import RESULTS_FILE, Results, load_results
+from ppgssl.report.text.terminal import arms_summary as arms_summary
 
 if TYPE_CHECKING:
     from ppgssl.report.delivery import Delivery as Delivery

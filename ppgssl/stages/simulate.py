@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ppgssl.core.parallel import Progress, silent
 from ppgssl.simulate.cohort import simulate_cohort
 from ppgssl.simulate.published import LAYOUT as LAYOUT
 from ppgssl.simulate.published import N_LABELLED, N_UNLABELLED, simulate_published
@@ -21,7 +21,7 @@ def simulate(
     hospital: str = "",
     n_labelled: int | None = None,
     n_unlabelled: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
     **options: Any,
 ) -> tuple[int, int]:
     """Write the raw files and descriptions of two cohorts; numbers of labelled and of unlabelled recordings.

@@ -167,7 +167,7 @@ def test_help_is_quick_because_it_imports_nothing_heavy():
     program = """
 import sys
 from typer.testing import CliRunner
-from ppgssl.cli.app import app
+from ppgssl.cli.commands import app
 for arguments in (["fit", "--help"], ["predict", "--help"], ["evaluate", "--help"]):
     assert CliRunner().invoke(app, arguments).exit_code == 0
 heavy = {"torch", "pandas", "numpy", "scipy", "sklearn", "pyarrow", "deltalake", "matplotlib"}

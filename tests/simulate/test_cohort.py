@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from ppgssl.cli.app import app
+from ppgssl.cli.commands import app
 from scipy.signal import periodogram
 from typer.testing import CliRunner
 

@@ -61,7 +61,7 @@ import gc, json, os, resource, signal, sys, threading, time
 
 import ppgssl.stages.ingest.ingest, ppgssl.stages.inspect
 from ppgssl.stages.ingest import file_tasks, ingest
-from ppgssl.core import parallel
+from ppgssl.core import cluster
 from ppgssl.cli.app import main
 
 gc.freeze()  # or each process would copy and release all that was imported
@@ -872,8 +872,8 @@ class LostCluster:
 
 
 def test_what_kills_the_workers_of_a_cluster_is_tried_here():
-    crew = Workers(-1, LostCluster(KilledWorker("abs", None, 3)))
-    assert list(crew.run(abs, [-1, -2, -3])) == [1, 2, 3]
+    pool = Workers(-1, LostCluster(KilledWorker("abs", None, 3)))
+    assert list(pool.run(abs, [-1, -2, -3])) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("error", [FutureCancelledError("abs", "scheduler-connection-lost"), CommClosedError()])
@@ -961,7 +961,7 @@ def test_a_store_where_one_may_not_write(ppgssl, tmp_path):
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "http://127.0.0.1:1"])
 def test_a_scheduler_that_does_not_answer_is_exit_code_2(ppgssl, tmp_path, address):
     cohort_file = make_ward(tmp_path, 1)
-    before = "parallel._CONNECT_S = 0.3"
+    before = "cluster._CONNECT_S = 0.3"
     done = ppgssl("ingest", cohort_file, "--out", tmp_path / "store", "--scheduler", address, before=before)
     assert done.code == 2
     assert f"--scheduler {address}: no Dask cluster with workers answers there" in done.error

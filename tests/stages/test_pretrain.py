@@ -21,7 +21,6 @@ from ppgssl.selfsupervised.study_encoders import (
     patients_seen,
     seen_segments,
 )
-from ppgssl.selfsupervised.workers import worker_count
 from ppgssl.stages.evaluate.encoder_summary import summarize_encoders
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.stages.pretrain import pretrain
@@ -259,20 +258,3 @@ def test_seeds_differ_by_use_and_are_the_same_everywhere():
     assert derive_seed(2023, "bootstrap") == derive_seed(2023, "bootstrap")
     assert len({derive_seed(seed, use) for seed in (1, 2) for use in ("bootstrap", "network")}) == 4
     assert 0 <= derive_seed(0, "x") < 2**31
-
-
-@pytest.mark.parametrize(("n_to_do", "n_jobs", "expected"), [(10, 1, 1), (1, 8, 1), (0, 4, 1), (3, 2, 2)])
-def test_there_are_no_more_processes_than_encoders_or_than_asked_for(n_to_do, n_jobs, expected):
-    n_workers, n_threads = worker_count(n_to_do, n_jobs)
-    assert n_workers == expected
-    assert n_threads >= 1
-
-
-def test_no_process_has_more_threads_than_the_system_was_told(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert worker_count(2, 2) == (2, 1)
-    monkeypatch.setenv("OMP_NUM_THREADS", "6")
-    assert worker_count(2, 2) == (2, 4)
-    monkeypatch.setenv("OMP_NUM_THREADS", "")
-    assert worker_count(2, 2) == (2, 4)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import wfdb
 import yaml
-from ppgssl.cli.app import app
+from ppgssl.cli.commands import app
 from typer.testing import CliRunner
 
 from ppgssl.core.config.loading import load_cohort

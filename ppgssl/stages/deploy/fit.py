@@ -7,7 +7,7 @@ part of the patients was predicted by a model made in the same way from the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.config.arms import Arm, parse_arm
 from ppgssl.core.config.cohort import Variable
 from ppgssl.core.errors import ConfigError, EvaluationError, ReportError
+from ppgssl.core.parallel import Progress, Workers, silent, workers
 from ppgssl.core.provenance import file_sha256, made_of, system, utc_now, versions
 from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.study import RESULTS_FILE, Results, load_results
@@ -61,8 +62,9 @@ from ppgssl.store.linked_patients import linked_patients
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
-Progress = Callable[[int, int, str], None]
 _MIN_OF_CLASS = 5
+# Of one task: fewer are not worth a process.
+_TASK_REFITS = 25
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def fit_model(
     out: Path,
     *,
     n_refits: int | None = None,
-    progress: Progress | None = None,
+    n_jobs: int = -1,
+    scheduler: str | None = None,
+    progress: Progress = silent,
 ) -> FittedModel:
     """Fit an arm of a study to all of its labelled patients, and write the model into a folder.
 
@@ -108,8 +112,12 @@ def fit_model(
         Refits to bootstrap samples of the patients, of which intervals are made; by default those of
         :data:`ppgssl.models.refits.N_REFITS`. Arms without an entry there have none: intervals of a horseshoe model are
         made of the draws from its posterior, and risks of networks and of stacked horseshoe models have no interval.
-    progress : callable, optional
-        Called with steps done, steps to do, and a word about them.
+    n_jobs : int
+        Processes that refit; -1 is one a core.
+    scheduler : str, optional
+        Address of a Dask scheduler (``tcp://host:port``) whose workers refit; one of them pretrains the encoder. They
+        must see ``study_folder`` and the stores under the same path.
+    progress : Progress
 
     Returns
     -------
@@ -126,11 +134,12 @@ def fit_model(
         If there are too few patients to fit anything.
     """
     arm = _checked_arm(arm_name, data)
-    parts = _FinalEncoder(data, arm, study_folder, progress)
+    parts = _FinalEncoder(data, arm, study_folder, scheduler, progress)
     with TemporaryDirectory() as scratch:
         encoder_folder = parts.write(Path(scratch) / "encoder")
         network = load_encoder(encoder_folder) if encoder_folder else None
-        fitted = _fit(arm, data, parts.described, network, n_refits, progress)
+        with workers(n_jobs, scheduler=scheduler, folder=study_folder) as pool:
+            fitted = _fit(arm, data, parts.described, network, n_refits, pool, progress)
         neighbourhood, precision = _neighbourhood(fitted)
         card = _card(arm, data, parts, fitted, neighbourhood, study_folder)
         model = FittedModel(card, fitted.model, fitted.refits, fitted.features, precision)
@@ -168,11 +177,14 @@ def _checked_arm(name: str, data: StudyData) -> Arm:
 class _FinalEncoder:
     """The encoder of an arm, made of all recordings, and what its input is like."""
 
-    def __init__(self, data: StudyData, arm: Arm, study_folder: Path, progress: Progress | None) -> None:
+    def __init__(
+        self, data: StudyData, arm: Arm, study_folder: Path, scheduler: str | None, progress: Progress
+    ) -> None:
         self.data, self.arm = data, arm
         self.job = _job(arm, data, study_folder) if arm.is_ssl else None
         if self.job and made_of(self.job.folder) != encoder_fingerprint(self.job, data):
-            train_encoders([(self.job, data)], study_folder / "encoders", n_jobs=1, progress=progress)
+            folder = study_folder / "encoders"
+            train_encoders([(self.job, data.study)], data, folder, n_jobs=1, scheduler=scheduler, progress=progress)
         everybody = np.ones(len(data.segments.table), dtype=bool)
         self.described: InputDescription = describe_study_input(data, everybody)
 
@@ -217,7 +229,8 @@ def _fit(
     described: InputDescription,
     encoder: EncoderNetwork | None,
     n_refits: int | None,
-    progress: Progress | None,
+    pool: Workers,
+    progress: Progress,
 ) -> _Fitted:
     """The model of all labelled patients with its refits."""
     kernels = None
@@ -232,7 +245,7 @@ def _fit(
     refits = None
     if isinstance(model, RiskModel) and arm.learner in N_REFITS:
         n_refits = N_REFITS[arm.learner] if n_refits is None else n_refits
-        refits = fit_refits(model, table, data.y, _samples(data, n_refits), progress)
+        refits = fit_refits(model, table, data.y, _samples(data, n_refits), pool, progress)
     return _Fitted(model, refits, kernels.to_arrays() if kernels else {}, table, signal_summary(data))
 
 

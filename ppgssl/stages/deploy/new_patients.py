@@ -14,7 +14,7 @@ from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.cohort import ClinicalTable, Cohort
 from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError, ReadError
-from ppgssl.core.parallel import workers
+from ppgssl.core.parallel import Workers
 from ppgssl.core.records import Reject
 from ppgssl.features.patient_table import clinical_variables, needs_signals
 from ppgssl.models.card import ModelCard
@@ -127,8 +127,7 @@ class NewPatients:
         cohort = self.cohort.model_copy(update={"clinical": table})
         store = CohortStore.create(folder, cohort, key_fingerprint=key)
         read = [*self._sources, *_copies(self._sources, self._others, self.cohort)]
-        with workers(1) as crew:
-            add_files(store, self.cohort, read, crew)
+        add_files(store, self.cohort, read, Workers(1))
         store.drop_incomplete()
         split_joined(store, self.cohort, read, _lengths(_beside(self._others, len(read)), self.cohort))
         store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))

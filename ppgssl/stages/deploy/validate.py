@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from ppgssl.core.config.cohort import Cohort, Privacy, PseudonymKey
 from ppgssl.core.config.loading import cohort_root, load_cohort, save_description
 from ppgssl.core.config.study import Decisions, Study, Validation
 from ppgssl.core.errors import ConfigError, EvaluationError, LeakageError
+from ppgssl.core.parallel import Progress, silent
 from ppgssl.core.provenance import Stopwatch, fingerprint, peak_memory_mb, system, utc_now, versions, write_atomically
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.data import CohortFlow, Exclusion, Finding, LeakageCheck
@@ -52,8 +53,6 @@ _N_NAMED = 5
 # Thresholds of 0 and 1 are at the ends of what a study may give.
 _NEAREST = 1e-9
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
 class ExternalValidation:
@@ -75,7 +74,13 @@ class ExternalValidation:
 
 
 def validate_model(
-    model: FittedModel | Path, source: Path, out: Path, *, n_jobs: int = -1, progress: Progress | None = None
+    model: FittedModel | Path,
+    source: Path,
+    out: Path,
+    *,
+    n_jobs: int = -1,
+    scheduler: str | None = None,
+    progress: Progress = silent,
 ) -> ExternalValidation:
     """Judge a frozen model on a cohort with outcomes, and write ``results.json`` into a folder.
 
@@ -93,8 +98,10 @@ def validate_model(
         Folder of the results.
     n_jobs : int
         Processes of ingest; -1 is one a core.
-    progress : callable, optional
-        Of ingest: called with files done and files to do.
+    scheduler : str, optional
+        Address of a Dask scheduler (``tcp://host:port``) whose workers ingest.
+    progress : Progress
+        Of ingest.
 
     Raises
     ------
@@ -111,7 +118,7 @@ def validate_model(
     if isinstance(model, Path):
         model = load_model(model)
     out.mkdir(parents=True, exist_ok=True)
-    store, notes = _opened(model, source, out, n_jobs, progress)
+    store, notes = _opened(model, source, out, n_jobs, scheduler, progress)
     validating = _Validating(model, store, notes)
     results = validating.results(watch)
     validating.table().to_parquet(out / PREDICTIONS_FILE, index=False)
@@ -128,7 +135,7 @@ _OF_MODEL = ("Model", "Unlike the training patients")
 
 
 def _opened(
-    model: FittedModel, source: Path, out: Path, n_jobs: int, progress: Progress | None
+    model: FittedModel, source: Path, out: Path, n_jobs: int, scheduler: str | None, progress: Progress
 ) -> tuple[CohortStore, list[str]]:
     """The cohort's store, and what could not be as it was for the training patients."""
     if (source / COHORT_FILE).is_file():
@@ -147,7 +154,7 @@ def _opened(
         changed = Path(scratch) / COHORT_FILE
         save_description(_at_any_place(cohort, source), changed)
         try:
-            ingest(changed, out / "store", n_jobs=n_jobs, progress=progress)
+            ingest(changed, out / "store", n_jobs=n_jobs, scheduler=scheduler, progress=progress)
         except ConfigError as error:
             raise ConfigError(str(error).replace(str(changed), str(source))) from None
     return CohortStore(out / "store"), notes

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ppgssl.classifiers.imputation import missing_data
 from ppgssl.core.errors import StaleInputError
 from ppgssl.core.locks import locked
+from ppgssl.core.parallel import Progress, Workers, silent, workers
 from ppgssl.core.provenance import Stopwatch, fingerprint, made_of, peak_memory_mb, read_run, system, utc_now, versions
 from ppgssl.core.results.pretraining import PretrainingRun
 from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Results, load_results, save_results
@@ -19,7 +22,7 @@ from ppgssl.stages.evaluate.covariate_inference import odds_ratios, patient_maps
 from ppgssl.stages.evaluate.encoder_summary import summarize_encoders
 from ppgssl.stages.evaluate.examples import channel_quality, example_waveforms
 from ppgssl.stages.evaluate.flow import cohort_flow, findings
-from ppgssl.stages.evaluate.folds import FoldPredictions, Progress, check_arms, predict_folds
+from ppgssl.stages.evaluate.folds import FoldPredictions, check_arms, predict_folds
 from ppgssl.stages.evaluate.performance import fit_findings, study_performance
 from ppgssl.stages.evaluate.refits import refit_arms
 from ppgssl.stages.probe.probe import finished_probe, outdated_note
@@ -44,10 +47,24 @@ _NOT_OF_PREDICTIONS: dict[str, Any] = {
 }
 
 
-def evaluate(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None) -> Results:
+def evaluate(
+    data: StudyData, out: Path, *, n_jobs: int = -1, scheduler: str | None = None, progress: Progress = silent
+) -> Results:
     """Fit and test every arm of a study, and write ``predictions.parquet`` and ``results.json``.
 
     What is done and unchanged is not done again, fold by fold.
+
+    Parameters
+    ----------
+    data : StudyData
+    out : Path
+        Folder of the study's outputs.
+    n_jobs : int
+        Processes, where there is no GPU; -1 is one a core.
+    scheduler : str, optional
+        Address of a Dask scheduler (``tcp://host:port``) whose workers do the work. They must see ``out`` and the
+        stores under the same path.
+    progress : Progress
 
     Raises
     ------
@@ -71,11 +88,15 @@ def evaluate(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress
     whole = fingerprint([made, judging, probe.made_of if probe else None, probe_note])
     if made_of(out) == whole and (out / RESULTS_FILE).is_file():
         return load_results(out / RESULTS_FILE)
-    with locked(out, f"the study's folder {out}"):
-        found = predict_folds(data, out, made, n_jobs=n_jobs, progress=progress)
+    n_processes, reads = 1 if torch.cuda.is_available() else n_jobs, [store.folder for store in data.stores]
+    with (
+        locked(out, f"the study's folder {out}"),
+        workers(n_processes, scheduler=scheduler, folder=out, reads=reads) as pool,
+    ):
+        found = predict_folds(data, out, made, pool, progress=progress)
         found.predictions.to_parquet(out / "predictions.parquet", index=False)
         found.training.to_parquet(out / "training_predictions.parquet", index=False)
-        results = make_results(data, jobs, found, out, watch, n_jobs=n_jobs, progress=progress)
+        results = make_results(data, jobs, found, out, watch, pool, progress=progress)
         results = results.model_copy(update={"probe": probe, "probe_note": probe_note})
         save_results(results, out / RESULTS_FILE)
         watch.write(out, "evaluate", made_of=whole, study=data.study.model_dump(mode="json"), seed=data.study.seed)
@@ -114,16 +135,16 @@ def make_results(
     found: FoldPredictions,
     out: Path,
     watch: Stopwatch,
+    pool: Workers,
     *,
-    n_jobs: int = -1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Results:
     """Turn predictions into all that the report shows."""
     study, table = data.study, data.clinical
     outcome = table.variables[study.outcome]
     checks = acquisition_checks(data)
     reached = study_performance(data, found, sensitivity_analysis(data, checks))
-    refits = refit_arms(data, out, n_jobs=n_jobs, progress=progress)
+    refits = refit_arms(data, out, pool, progress=progress)
     vitals = [name for name in (study.heart_rate, study.spo2) if name]
     return Results(
         name=study.name,

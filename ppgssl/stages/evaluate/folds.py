@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from joblib import Parallel, delayed
 from pydantic import TypeAdapter
 
 from ppgssl.classifiers.factory import make_risk_model
@@ -20,17 +18,15 @@ from ppgssl.classifiers.risk_model import check_learners
 from ppgssl.core.config.arms import Arm
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import EvaluationError
+from ppgssl.core.parallel import Progress, Workers, silent
 from ppgssl.core.provenance import write_atomically
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.data import LeakageCheck
 from ppgssl.features.columns import Columns
 from ppgssl.features.fold_features import FoldFeatures, check_feature_packages, common_features
-from ppgssl.selfsupervised.workers import worker_count
 from ppgssl.store.leakage import FittedParts, merge_checks
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
-
-Progress = Callable[[int, int, str], None]
 
 _CHECKS = TypeAdapter(list[LeakageCheck])
 
@@ -69,7 +65,7 @@ def check_arms(study: Study) -> None:
 
 
 def predict_folds(
-    data: StudyData, out: Path, made_of: str, *, n_jobs: int = -1, progress: Progress | None = None
+    data: StudyData, out: Path, made_of: str, pool: Workers, *, progress: Progress = silent
 ) -> FoldPredictions:
     """Predictions of all arms in all folds.
 
@@ -93,16 +89,8 @@ def predict_folds(
             shutil.rmtree(outdated)
     is_open = any(not _is_done(folder, fold) for fold in data.folds)
     known = common_features(data, out) if is_open else {}
-    n_workers, n_threads = worker_count(len(data.folds), n_jobs)
-    done = Parallel(n_jobs=n_workers, return_as="generator")(
-        delayed(_predict_fold)(fold, data, out, folder, known, n_threads) for fold in data.folds
-    )
-    found = []
-    for number, of_fold in enumerate(done, start=1):
-        found.append(of_fold)
-        if progress:
-            progress(number, len(data.folds), f"{len(data.study.arms)} arms a fold")
-    return _joined(found)
+    label = f"{len(data.study.arms)} arms a fold"
+    return _joined(list(pool.run(_predict_fold, data.folds, data, out, folder, known, progress=progress, label=label)))
 
 
 def _joined(found: list[FoldPredictions]) -> FoldPredictions:
@@ -114,11 +102,10 @@ def _joined(found: list[FoldPredictions]) -> FoldPredictions:
 
 
 def _predict_fold(
-    fold: Fold, data: StudyData, out: Path, folder: Path, known: Mapping[str, pd.DataFrame], n_threads: int
+    fold: Fold, data: StudyData, out: Path, folder: Path, known: Mapping[str, pd.DataFrame]
 ) -> FoldPredictions:
     if _is_done(folder, fold):
         return _read(folder, fold)
-    torch.set_num_threads(n_threads)
     fitter = FoldFitter(fold, data, out, known=known)
     fitted = [fitter.fit(arm) for arm in data.study.arm_list]
     found = FoldPredictions(

@@ -16,18 +16,17 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-from joblib import Parallel, delayed
 
 from ppgssl.classifiers.factory import make_risk_model
 from ppgssl.core.config.arms import Arm
 from ppgssl.core.config.study import Study
+from ppgssl.core.parallel import Progress, Workers, silent
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.robustness import LearningCurve, Optimism, Stability
 from ppgssl.core.seeds import derive_seed
@@ -37,13 +36,10 @@ from ppgssl.evaluation.refits import Refits, drawable_counts
 from ppgssl.evaluation.stability import stability
 from ppgssl.features.columns import Columns
 from ppgssl.selfsupervised.study_encoders import exposure_of
-from ppgssl.selfsupervised.workers import worker_count
 from ppgssl.stages.evaluate.folds import FoldFitter
 from ppgssl.store.linked_patients import linked_patients
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
-
-Progress = Callable[[int, int, str], None]
 
 # Bootstrap samples that one task refits.
 _TASK_REFITS = 10
@@ -73,7 +69,7 @@ class RefitResults:
     notes: tuple[str, ...] = ()
 
 
-def refit_arms(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None) -> RefitResults:
+def refit_arms(data: StudyData, out: Path, pool: Workers, *, progress: Progress = silent) -> RefitResults:
     """Refit a study's regression arms, as far as it asks for that.
 
     Parameters
@@ -81,20 +77,18 @@ def refit_arms(data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progre
     data : StudyData
     out : Path
         The study's folder, where its encoders lie.
-    n_jobs : int
-        Processes; -1 is one a core.
-    progress : callable, optional
-        Called with tasks done, tasks to do, and a word about them.
+    pool : Workers
+    progress : Progress
     """
     judged, points, notes = arms_of_optimism(data.study), arms_of_curves(data.study), []
     optimisms: list[Optimism] = []
     stabilities: list[Stability] = []
     if data.study.validation.n_optimism:
         notes += _left_out(data.study, judged)
-        refits = _bootstrap(data, out, list(dict.fromkeys([*judged, *points])), n_jobs, progress)
+        refits = _bootstrap(data, out, list(dict.fromkeys([*judged, *points])), pool, progress)
         optimisms = [optimism(refits[arm], arm=arm.name, label=arm.label) for arm in judged]
         stabilities = [stability(refits[arm], arm=arm.name, label=arm.label) for arm in points]
-    curves, more = _curves(data, out, points, n_jobs, progress)
+    curves, more = _curves(data, out, points, pool, progress)
     return RefitResults(optimisms, stabilities, curves, (*notes, *more))
 
 
@@ -173,9 +167,7 @@ def _tables(fitter: FoldFitter, arms: Sequence[Arm]) -> list[_Table]:
     return [_Table(arm, *fitter.inputs(arm), study=fitter.data.study, fold=fitter.fold.name) for arm in arms]
 
 
-def _bootstrap(
-    data: StudyData, out: Path, arms: Sequence[Arm], n_jobs: int, progress: Progress | None
-) -> dict[Arm, Refits]:
+def _bootstrap(data: StudyData, out: Path, arms: Sequence[Arm], pool: Workers, progress: Progress) -> dict[Arm, Refits]:
     """All arms refitted to the same bootstrap samples of all patients analysed."""
     y = data.y.astype(int)
     linked = linked_patients(data.shared_signals)
@@ -187,19 +179,21 @@ def _bootstrap(
     )
     tables = _tables(FoldFitter(data.folds[0], data, out), arms)
     tasks = [
-        (table, counts[first : first + _TASK_REFITS])
-        for table in tables
+        (number, counts[first : first + _TASK_REFITS])
+        for number in range(len(tables))
         for first in range(0, len(counts), _TASK_REFITS)
     ]
-    n_workers, _ = worker_count(len(tasks), n_jobs)
-    done = Parallel(n_jobs=n_workers, return_as="generator")(
-        delayed(_refitted)(table, y, some) for table, some in tasks
+    done = pool.run(
+        _refitted,
+        tasks,
+        tables,
+        y,
+        progress=progress,
+        label=lambda task: f"refits to {len(counts)} bootstrap samples: {tables[task[0]].arm.label}",
     )
     risks: dict[Arm, list[FloatArray]] = {arm: [] for arm in arms}
-    for number, ((table, _), found) in enumerate(zip(tasks, done, strict=True), start=1):
-        risks[table.arm].append(found)
-        if progress:
-            progress(number, len(tasks), f"refits to {len(counts)} bootstrap samples: {table.arm.label}")
+    for (number, _), found in zip(tasks, done, strict=True):
+        risks[tables[number].arm].append(found)
     return {
         table.arm: Refits(
             y.to_numpy() == 1,
@@ -211,8 +205,9 @@ def _bootstrap(
     }
 
 
-def _refitted(table: _Table, y: pd.Series, counts: FloatArray) -> FloatArray:
-    """Risks of all patients by refits to some bootstrap samples, shape (n_samples, n_patients)."""
+def _refitted(task: tuple[int, FloatArray], tables: Sequence[_Table], y: pd.Series) -> FloatArray:
+    """Risks of all patients by refits of one arm to some bootstrap samples, shape (n_samples, n_patients)."""
+    table, counts = tables[task[0]], task[1]
     rows = [np.repeat(np.arange(len(y)), sample.astype(int)) for sample in counts]
     return np.stack([table.risks(table.table.iloc[row], y.iloc[row], table.table, is_refit=True) for row in rows])
 
@@ -221,7 +216,7 @@ def _refitted(table: _Table, y: pd.Series, counts: FloatArray) -> FloatArray:
 
 
 def _curves(
-    data: StudyData, out: Path, arms: Sequence[Arm], n_jobs: int, progress: Progress | None
+    data: StudyData, out: Path, arms: Sequence[Arm], pool: Workers, progress: Progress
 ) -> tuple[list[LearningCurve], list[str]]:
     options = data.study.learning_curve
     if not options.n_draws or not arms:
@@ -235,15 +230,9 @@ def _curves(
     ]
     if not fractions:
         return [], notes
-    n_workers, n_threads = worker_count(len(data.folds), n_jobs)
-    done = Parallel(n_jobs=n_workers, return_as="generator")(
-        delayed(_curve_of_fold)(fold, data, out, arms, fractions, n_threads) for fold in data.folds
+    tests = list(
+        pool.run(_curve_of_fold, data.folds, data, out, arms, fractions, progress=progress, label="learning curve")
     )
-    tests = []
-    for number, found in enumerate(done, start=1):
-        tests.append(found)
-        if progress:
-            progress(number, len(data.folds), "learning curve")
     curves = learning_curves(
         pd.concat(tests, ignore_index=True),
         {arm.name: arm.label for arm in arms},
@@ -260,10 +249,9 @@ def _is_large_enough(data: StudyData, fraction: float) -> bool:
 
 
 def _curve_of_fold(
-    fold: Fold, data: StudyData, out: Path, arms: Sequence[Arm], fractions: Sequence[float], n_threads: int
+    fold: Fold, data: StudyData, out: Path, arms: Sequence[Arm], fractions: Sequence[float]
 ) -> pd.DataFrame:
     """Predictions of the fold's test patients by arms fitted to draws of its training patients."""
-    torch.set_num_threads(n_threads)
     fitter = FoldFitter(fold, data, out)
     tables = _tables(fitter, arms)
     test = list(fold.test)

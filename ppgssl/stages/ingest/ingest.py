@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError, ReadError
-from ppgssl.core.parallel import Died, Workers, workers
+from ppgssl.core.parallel import Died, Progress, Workers, silent, workers
 from ppgssl.core.provenance import Stopwatch, fingerprint, read_run
 from ppgssl.core.records import Reject
 from ppgssl.readers import get_reader
@@ -43,8 +43,6 @@ _COMMIT_BYTES = 24_000_000
 _FEW_FILES, _FEW_BYTES = 8, 16_000_000
 _A_TABLE = "the clinical table"
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
 class IngestSummary:
@@ -68,7 +66,7 @@ def ingest(
     *,
     n_jobs: int = -1,
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> IngestSummary:
     """Bring the store in ``folder`` up to date with a cohort's files.
 
@@ -84,7 +82,8 @@ def ingest(
     n_jobs
         Processes; -1 is one a core.
     scheduler
-        Address of a Dask scheduler (``tcp://host:port``) whose workers do the work.
+        Address of a Dask scheduler (``tcp://host:port``) whose workers do the work. They must see the raw files under
+        the same path.
     progress
         Called with the number of files done and the number to do.
 
@@ -107,8 +106,8 @@ def ingest(
         store.drop_orphans()
         to_do, gone = _new_and_gone(store, sources)
         if to_do:
-            with workers(_n_jobs(to_do, cohort, n_jobs), scheduler=scheduler, shared_folder=root) as crew:
-                add_files(store, cohort, to_do, crew, progress)
+            with workers(_n_jobs(to_do, cohort, n_jobs), scheduler=scheduler, reads=[root]) as pool:
+                add_files(store, cohort, to_do, pool, progress)
             store.drop_incomplete()
         split_joined(store, cohort, sources)
         store.replace_rejects("folder", [*escaped, *map(_gone_note, gone)])
@@ -247,13 +246,13 @@ def _n_jobs(sources: Sequence[SourceFile], cohort: Cohort, n_jobs: int) -> int:
 
 
 def add_files(
-    store: CohortStore, cohort: Cohort, to_do: Sequence[SourceFile], crew: Workers, progress: Progress | None = None
+    store: CohortStore, cohort: Cohort, to_do: Sequence[SourceFile], pool: Workers, progress: Progress = silent
 ) -> None:
     """Read files into a store, and what is wrong with them: whatever they hold, it is never an error."""
     batch: list[FileRows] = []
     held = n_done = 0
     try:
-        for n_sources, rows in _rows(cohort, to_do, crew):
+        for n_sources, rows in _rows(cohort, to_do, pool):
             batch.append(rows)
             held += rows.n_bytes
             n_done += n_sources
@@ -261,45 +260,44 @@ def add_files(
                 # Emptied first: interrupted half way, a batch is read anew, where committing it again would double it.
                 full, batch, held = batch, [], 0
                 _commit(store, full)
-            if progress:
-                progress(n_done, len(to_do))
+            progress(n_done, len(to_do))
     finally:  # After Ctrl-C too: what was read is kept, and the next run goes on from there.
         _commit(store, batch)
 
 
-def _rows(cohort: Cohort, to_do: Sequence[SourceFile], crew: Workers) -> Iterator[tuple[int, FileRows]]:
+def _rows(cohort: Cohort, to_do: Sequence[SourceFile], pool: Workers) -> Iterator[tuple[int, FileRows]]:
     """Rows of all sources, and how many of them are finished with these: long ones and killers come last."""
-    tasks = plan(to_do, cohort, n_workers=crew.n_workers)
+    tasks = plan(to_do, cohort, n_workers=pool.n_workers)
     long: list[LongSource] = []
     suspects: list[SourceFile] = []
-    for task, rows in zip(tasks, crew.run(do_task, tasks), strict=True):
+    for task, rows in zip(tasks, pool.run_surviving(do_task, tasks), strict=True):
         if isinstance(rows, Died):
             suspects += task.sources
             continue
         long += rows.long
         yield len(task.sources) - len(rows.long), rows
-    yield from _rows_of_suspects(cohort, suspects, crew)
+    yield from _rows_of_suspects(cohort, suspects, pool)
     for source in long:
-        yield from _rows_of_long(source, cohort, crew)
+        yield from _rows_of_long(source, cohort, pool)
 
 
-def _rows_of_suspects(cohort: Cohort, suspects: Sequence[SourceFile], crew: Workers) -> Iterator[tuple[int, FileRows]]:
+def _rows_of_suspects(cohort: Cohort, suspects: Sequence[SourceFile], pool: Workers) -> Iterator[tuple[int, FileRows]]:
     """Of sources that were read together when their process was killed, each alone: one of them is to blame."""
     tasks = [FileTask(cohort, (source,)) for source in suspects]
-    for source, rows in zip(suspects, crew.run_alone(do_task, tasks), strict=True):
+    for source, rows in zip(suspects, pool.run_alone(do_task, tasks), strict=True):
         if isinstance(rows, Died):
             yield 1, _killer_rows(source, cohort)
             continue
         yield 1 - len(rows.long), rows
         for long in rows.long:
-            yield from _rows_of_long(long, cohort, crew)
+            yield from _rows_of_long(long, cohort, pool)
 
 
-def _rows_of_long(long: LongSource, cohort: Cohort, crew: Workers) -> Iterator[tuple[int, FileRows]]:
+def _rows_of_long(long: LongSource, cohort: Cohort, pool: Workers) -> Iterator[tuple[int, FileRows]]:
     """Rows of all stretches; or, where one cannot be read, of some of them, and why: the store drops such a source."""
     tasks = plan_long(long, cohort)
     has_failed = False
-    for number, found in enumerate(crew.run(do_task, tasks), start=1):
+    for number, found in enumerate(pool.run_surviving(do_task, tasks), start=1):
         rows = _killer_rows(long.source, cohort) if isinstance(found, Died) else found
         yield int(number == len(tasks)), FileRows() if has_failed else rows
         has_failed = has_failed or bool(rows.rejects)
@@ -371,7 +369,7 @@ class CheckSummary:
     rejects: pd.DataFrame = field(repr=False)
 
 
-def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | None = None) -> CheckSummary:
+def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress = silent) -> CheckSummary:
     """Read a cohort's description, clinical table and raw files, and say what is wrong with each.
 
     Raises
@@ -385,16 +383,15 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     rows: list[dict[str, object]] = []
     complaints: list[Reject] = []
     n_done = 0
-    with workers(_n_jobs(sources, cohort, n_jobs)) as crew:
-        tasks = plan(sources, cohort, n_workers=crew.n_workers)
-        for task, found in zip(tasks, crew.run(look, tasks), strict=True):
+    with workers(_n_jobs(sources, cohort, n_jobs)) as pool:
+        tasks = plan(sources, cohort, n_workers=pool.n_workers)
+        for task, found in zip(tasks, pool.run_surviving(look, tasks), strict=True):
             if isinstance(found, Died):
-                found = _look_alone(task, crew)
+                found = _look_alone(task, pool)
             rows += found[0]
             complaints += found[1]
             n_done += len(task.sources)
-            if progress:
-                progress(n_done, len(sources))
+            progress(n_done, len(sources))
     recordings = pd.DataFrame(rows, columns=list(SIGNAL_COLUMNS))
     stages = {
         "folder": escaped,
@@ -413,12 +410,12 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     )
 
 
-def _look_alone(task: FileTask, crew: Workers) -> tuple[list[dict[str, object]], list[Reject]]:
+def _look_alone(task: FileTask, pool: Workers) -> tuple[list[dict[str, object]], list[Reject]]:
     """What :func:`look` says of each source of a task whose process was killed."""
     rows: list[dict[str, object]] = []
     complaints: list[Reject] = []
     single = [FileTask(task.cohort, (source,)) for source in task.sources]
-    for source, found in zip(task.sources, crew.run_alone(look, single), strict=True):
+    for source, found in zip(task.sources, pool.run_alone(look, single), strict=True):
         if isinstance(found, Died):
             complaints.append(_killer(source, task.cohort))
         else:

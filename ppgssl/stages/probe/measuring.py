@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.records import FloatArray, IntArray
@@ -57,10 +56,8 @@ class Plan:
         return len(target.truth) >= self.min_patients and bool(target.truth.min() < target.truth.max())
 
 
-def measure(
-    representation: Representation, fold: Fold, plan: Plan, data: StudyData, out: Path, file: Path, n_threads: int
-) -> pd.DataFrame:
-    """Predictions for the test patients of a fold, kept in ``file``.
+def measure(task: tuple[Representation, Fold], plan: Plan, data: StudyData, out: Path, folder: Path) -> pd.DataFrame:
+    """Predictions of a representation for the test patients of a fold, kept in a file of ``folder``.
 
     Returns
     -------
@@ -68,9 +65,10 @@ def measure(
         ``representation``, ``part``, ``n_features``, ``is_own``, ``cohort``, ``quantity``, ``statistic``, ``repeat``,
         ``fold``, ``patient``, ``value``: a predicted value, a probability of the event, or how the retrieval fared.
     """
+    representation, fold = task
+    file = folder / f"{representation.name}-{fold.name}.parquet"
     if file.is_file():
         return pd.read_parquet(file)
-    torch.set_num_threads(n_threads)
     rows = pd.DataFrame(list(_FoldMeasurer(representation, fold, plan, data, out).rows()))
     rows = rows.assign(representation=representation.name, repeat=fold.repeat, fold=fold.fold)
     temporary = file.with_suffix(f".{os.getpid()}")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed
+import torch
 from pydantic import ValidationError
 
 from ppgssl.core.errors import ConfigError, EvaluationError
+from ppgssl.core.parallel import Progress, Workers, silent, workers
 from ppgssl.core.provenance import Stopwatch, fingerprint, made_of, versions, write_atomically
 from ppgssl.core.results.probe import ProbeResults
 from ppgssl.features.random_kernels import check_random_kernels
+from ppgssl.report.text.terminal import probe_lines as probe_lines
 from ppgssl.selfsupervised.study_encoders import EncoderJob, encoder_fingerprint, encoder_warnings
-from ppgssl.selfsupervised.workers import worker_count
 from ppgssl.stages.pretrain import train_encoders
 from ppgssl.stages.probe.assessment import as_table, judge
 from ppgssl.stages.probe.measuring import Plan, measure
@@ -24,9 +24,6 @@ from ppgssl.stages.probe.targets import cohort_targets, probe_folds, probed_coho
 from ppgssl.store.study_data import StudyData
 
 PROBE_FOLDER, PROBE_FILE, TABLE_FILE = "probe", "probe.json", "probe.csv"
-
-# Called with what is done, what there is to do, and a line that says where the work stands.
-Progress = Callable[[int, int, str], None]
 
 
 def make_plan(data: StudyData) -> Plan:
@@ -52,7 +49,13 @@ def make_plan(data: StudyData) -> Plan:
 
 
 def pretrain_probes(
-    plan: Plan, data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None
+    plan: Plan,
+    data: StudyData,
+    out: Path,
+    *,
+    n_jobs: int = -1,
+    scheduler: str | None = None,
+    progress: Progress = silent,
 ) -> list[EncoderJob]:
     """Pretrain the encoders that a probe needs and that are not there yet: one for each objective and fold.
 
@@ -73,12 +76,19 @@ def pretrain_probes(
     jobs = _jobs(plan, data, out)
     to_do = [(job, of_job) for job, of_job in jobs if made_of(job.folder) != encoder_fingerprint(job, of_job)]
     if to_do:
-        train_encoders(to_do, out / PROBE_FOLDER, n_jobs=n_jobs, progress=progress)
+        tasks = [(job, of_job.study) for job, of_job in to_do]
+        train_encoders(tasks, data, out / PROBE_FOLDER, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
     return [job for job, _ in jobs]
 
 
 def probe(
-    plan: Plan, data: StudyData, out: Path, *, n_jobs: int = -1, progress: Progress | None = None
+    plan: Plan,
+    data: StudyData,
+    out: Path,
+    *,
+    n_jobs: int = -1,
+    scheduler: str | None = None,
+    progress: Progress = silent,
 ) -> ProbeResults:
     """Measure every representation of a study, and write ``out/probe/probe.json`` and ``probe.csv``.
 
@@ -90,11 +100,14 @@ def probe(
         As :func:`pretrain_probes`.
     """
     watch = Stopwatch()
-    jobs = pretrain_probes(plan, data, out, n_jobs=n_jobs)
+    jobs = pretrain_probes(plan, data, out, n_jobs=n_jobs, scheduler=scheduler)
     made, folder = _fingerprint(plan, data, out), out / PROBE_FOLDER
     if (known := _load(folder, made)) is not None:
         return known
-    rows = _measure_all(plan, data, out, made, n_jobs, progress)
+    reads = [store.folder for store in data.stores]
+    n_processes = 1 if torch.cuda.is_available() else n_jobs
+    with workers(n_processes, scheduler=scheduler, folder=folder, reads=reads) as pool:
+        rows = _measure_all(plan, data, out, made, pool, progress)
     results = judge(rows, plan, data, made_of=made, seconds=watch.seconds())
     for one in results.representations:
         one.warnings.extend(encoder_warnings([job for job in jobs if job.encoder == one.name]))
@@ -157,9 +170,7 @@ def _jobs(plan: Plan, data: StudyData, out: Path) -> list[tuple[EncoderJob, Stud
     return [probe_job(representation, fold, data, out) for representation in ssl for fold in plan.folds]
 
 
-def _measure_all(
-    plan: Plan, data: StudyData, out: Path, made: str, n_jobs: int, progress: Progress | None
-) -> pd.DataFrame:
+def _measure_all(plan: Plan, data: StudyData, out: Path, made: str, pool: Workers, progress: Progress) -> pd.DataFrame:
     """Rows of all representations and folds; each pair is kept as soon as it is done, under the hash of its inputs."""
     folder = out / PROBE_FOLDER / "folds" / made[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -167,14 +178,5 @@ def _measure_all(
         if outdated != folder:
             shutil.rmtree(outdated)
     tasks = [(representation, fold) for representation in plan.representations for fold in plan.folds]
-    n_workers, n_threads = worker_count(len(tasks), n_jobs)
-    done = Parallel(n_jobs=n_workers, return_as="generator")(
-        delayed(measure)(one, fold, plan, data, out, folder / f"{one.name}-{fold.name}.parquet", n_threads)
-        for one, fold in tasks
-    )
-    frames = []
-    for number, frame in enumerate(done, start=1):
-        frames.append(frame)
-        if progress:
-            progress(number, len(tasks), tasks[number - 1][0].label)
-    return pd.concat(frames, ignore_index=True)
+    frames = pool.run(measure, tasks, plan, data, out, folder, progress=progress, label=lambda task: task[0].label)
+    return pd.concat(list(frames), ignore_index=True)

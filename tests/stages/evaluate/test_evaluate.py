@@ -11,6 +11,7 @@ from ppgssl.data_schemas import schema_text
 
 from ppgssl.core.config.arms import DEFAULT_ARMS, parse_arm
 from ppgssl.core.errors import LeakageError, StaleInputError
+from ppgssl.core.parallel import Workers
 from ppgssl.core.provenance import read_run
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.robustness import AcquisitionCheck
@@ -83,7 +84,7 @@ def test_an_interrupted_evaluation_ends_in_the_same_predictions(evaluated):
     folder = next((out / "predictions").iterdir())
     whole = pd.read_parquet(out / "predictions.parquet").drop(columns="seconds")
     sorted(folder.glob("repeat?-fold?.parquet"))[-1].unlink()  # as if stopped before the last fold was done
-    again = predict_folds(data, out, folder.name, n_jobs=1).predictions.drop(columns="seconds")
+    again = predict_folds(data, out, folder.name, Workers(1)).predictions.drop(columns="seconds")
     pd.testing.assert_frame_equal(again, whole)
 
 

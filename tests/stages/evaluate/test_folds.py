@@ -11,6 +11,7 @@ import pytest
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.study import Missing
 from ppgssl.core.errors import ConfigError, EvaluationError
+from ppgssl.core.parallel import Workers
 from ppgssl.features import fold_features
 from ppgssl.stages.evaluate.folds import FoldFitter, check_arms, predict_folds
 from tests.support.small_cohorts import make_ward, study_of
@@ -32,7 +33,7 @@ def predicted(tiny_study, tmp_path_factory):
     """A study of regression arms: its data, folder and predictions."""
     out = tmp_path_factory.mktemp("predicted")
     data = tiny_study.data(arms=[*ARMS, "vitals"])
-    return data, out, predict_folds(data, out, "a" * 64, n_jobs=1)
+    return data, out, predict_folds(data, out, "a" * 64, Workers(1))
 
 
 def scores(frame):
@@ -60,13 +61,13 @@ def test_kept_folds_are_read_and_a_lost_one_is_made_again(predicted):
     data, out, found = predicted
     folder = out / "predictions" / ("a" * 16)
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    again = predict_folds(data, out, "a" * 64, n_jobs=1)
+    again = predict_folds(data, out, "a" * 64, Workers(1))
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     pd.testing.assert_frame_equal(again.predictions, found.predictions)
     pd.testing.assert_frame_equal(again.training, found.training)
     assert again.leakage == found.leakage
     (folder / f"{data.folds[0].name}.parquet").unlink()  # as if stopped before the fold was done
-    again = predict_folds(data, out, "a" * 64, n_jobs=1)
+    again = predict_folds(data, out, "a" * 64, Workers(1))
     pd.testing.assert_frame_equal(scores(again.predictions), scores(found.predictions))
     pd.testing.assert_frame_equal(scores(again.training), scores(found.training))
 
@@ -197,5 +198,5 @@ def test_a_missing_package_is_named_before_anything_is_fitted(tiny_study, tmp_pa
     with pytest.raises(ConfigError, match=rf"ppgssl\[{extra}\]"):
         check_arms(data.study)
     with pytest.raises(ConfigError, match=rf"ppgssl\[{extra}\]"):
-        predict_folds(data, tmp_path, "b" * 64, n_jobs=1)
+        predict_folds(data, tmp_path, "b" * 64, Workers(1))
     assert not (tmp_path / "predictions").exists()

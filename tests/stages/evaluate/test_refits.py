@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.config.arms import DEFAULT_ARMS, parse_arm
 from ppgssl.core.config.study import Study
+from ppgssl.core.parallel import Workers, workers
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.bootstrap import bootstrap_auroc
 from ppgssl.evaluation.refits import drawable_counts
@@ -30,7 +31,7 @@ def refitted(tiny_study, tmp_path_factory):
     )
     pretrain(data, out, n_jobs=1)
     seen = []
-    results = refit_arms(data, out, n_jobs=1, progress=lambda done, n, what: seen.append((done, n, what)))
+    results = refit_arms(data, out, Workers(1), progress=lambda done, n, what: seen.append((done, n, what)))
     assert seen[-1][0] == seen[-1][1]
     return data, out, results
 
@@ -70,7 +71,7 @@ def test_the_apparent_performance_is_that_of_the_arm_fitted_to_all_patients(refi
 def test_the_curve_ends_in_the_results_table(refitted):
     """All training patients, all arms: the same models on the same patients as in the results table."""
     data, out, results = refitted
-    predictions = predict_folds(data, out, "a" * 64, n_jobs=1).predictions
+    predictions = predict_folds(data, out, "a" * 64, Workers(1)).predictions
     judged = bootstrap_auroc(
         predictions,
         data.study.arms,
@@ -96,13 +97,14 @@ def test_points_have_the_patients_that_were_asked_for(refitted):
 
 def test_refits_do_not_depend_on_the_number_of_processes(refitted):
     data, out, results = refitted
-    assert refit_arms(data, out, n_jobs=2) == results
+    with workers(2) as pool:
+        assert refit_arms(data, out, pool) == results
 
 
 def test_nothing_is_refitted_where_nothing_is_asked_for(tmp_path):
     make_ward(tmp_path, 12)
     options = {"validation": {"n_folds": 2, "n_repeats": 1, "n_optimism": 0}, "learning_curve": {"n_draws": 0}}
-    results = refit_arms(study_of(tmp_path, **options), tmp_path / "out", n_jobs=1)
+    results = refit_arms(study_of(tmp_path, **options), tmp_path / "out", Workers(1))
     assert results.optimism == results.stability == results.learning_curves == []
     assert results.notes == ()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from ppgssl.cli.app import app
+from ppgssl.cli.commands import app
 from sklearn.metrics import r2_score, roc_auc_score
 from typer.testing import CliRunner
 
@@ -160,13 +160,15 @@ def test_what_is_true_of_test_patients_does_not_reach_the_probes(probed, tmp_pat
     _, plan, out, _ = probed
     data = tiny_study.data(arms=["covariates"], probe=PROBE)
     fold, untrained = plan.folds[0], plan.representations[1]
-    before = measure(untrained, fold, plan, data, out, tmp_path / "before.parquet", 1)
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+    before = measure((untrained, fold), plan, data, out, tmp_path / "before")
     data.y.loc[list(fold.test)[:6]] = 1 - data.y.loc[list(fold.test)[:6]]
     changed = make_plan(data).targets
     for target in changed["labelled"]:
         target.truth.loc[target.truth.index.isin(fold.test)] += 7.0
     other = type(plan)(**{**vars(plan), "targets": changed})
-    after = measure(untrained, fold, other, data, out, tmp_path / "after.parquet", 1)
+    after = measure((untrained, fold), other, data, out, tmp_path / "after")
     pd.testing.assert_frame_equal(before, after)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps, never within one."""
+"""Ctrl-C at a moment when it can be served, never within a step or while processes are being started."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+_HAS_MASKS = hasattr(signal, "pthread_sigmask")  # not on Windows
 
 
 @contextmanager
@@ -32,3 +34,17 @@ def postponed_interrupt() -> Iterator[Callable[[], bool]]:
         yield pressed.is_set
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C is served after the block, and never reaches the processes that are started within it."""
+    with postponed_interrupt() as is_interrupted:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASKS else set()
+        try:
+            yield
+        finally:
+            if _HAS_MASKS:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if is_interrupted():
+        signal.raise_signal(signal.SIGINT)  # to whoever serves it outside of the block

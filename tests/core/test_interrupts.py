@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from ppgssl.selfsupervised.interrupts import postponed_interrupt
+from ppgssl.core.interrupts import postponed_interrupt
 
 
 def test_an_interrupt_is_noted_instead_of_raised():
