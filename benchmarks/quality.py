@@ -33,9 +33,9 @@ from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.evaluation.bootstrap import draw_counts
 from ppgssl.signals.filters import bandpass
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.quality import segment_defects, sqi
+from ppgssl.signals.quality_indices import segment_defects, sqi
 from ppgssl.signals.resampling import resample
-from ppgssl.signals.segments import cut, segment_starts
+from ppgssl.signals.segmentation import cut, segment_starts
 
 FS_HZ, STORED_HZ = 200.0, 100.0
 GRIDS_S = {10.0: 5.0, 2.0: 2.0}

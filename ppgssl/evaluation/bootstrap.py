@@ -13,8 +13,8 @@ from scipy.stats import norm
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.base import Difference, Interval
-from ppgssl.evaluation.auroc import RankedPairs, auroc, check_scores
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
+from ppgssl.evaluation.ranked_pairs import RankedPairs, auroc, check_scores
 
 # Numbers in one block of resamples: as many as a processor's cache holds. Below a handful of draws a block, what is
 # done once a block takes more time than the block itself.
@@ -108,7 +108,7 @@ def bootstrap_auroc(
     Each resample draws as many patients as there are, with replacement. The counts so drawn weigh every prediction of
     the patient: in all arms (so that differences are paired), all repeats and all folds (so that a patient's several
     predictions are not mistaken for several patients). Each weighting yields the AUROC of
-    :mod:`ppgssl.evaluation.auroc`. Events are not held fixed: their number varies as in a new sample of patients.
+    :mod:`ppgssl.evaluation.ranked_pairs`. Events are not held fixed: their number varies as in a new sample of patients.
 
     The intervals are conditional on the models: they say how the AUROC of *these* fitted models varies with the
     patients tested, not how models would vary with the patients they were trained on.

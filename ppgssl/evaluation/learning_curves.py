@@ -10,8 +10,8 @@ import pandas as pd
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.robustness import LearningCurve, LearningPoint
-from ppgssl.evaluation.auroc import RankedPairs
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, align_predictions
+from ppgssl.evaluation.ranked_pairs import RankedPairs
 from ppgssl.evaluation.replicates import Replicates, resample
 
 LEARNING_COLUMNS = (*PREDICTION_COLUMNS, "fraction", "draw", "n_train", "n_train_events")

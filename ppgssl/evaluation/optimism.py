@@ -32,8 +32,8 @@ from scipy.special import logit
 from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.robustness import Optimism
-from ppgssl.evaluation.auroc import RankedPairs
 from ppgssl.evaluation.bootstrap import percentile_interval
+from ppgssl.evaluation.ranked_pairs import RankedPairs
 from ppgssl.evaluation.refits import Refits
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
 

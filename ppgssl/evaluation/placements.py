@@ -55,7 +55,7 @@ def count_below(y_true: BoolArray, y_score: FloatArray, model: IntArray) -> Belo
 
 @dataclass(frozen=True)
 class Placements:
-    """What every patient contributes to the AUROC of :mod:`ppgssl.evaluation.auroc`, of several arms.
+    """What every patient contributes to the AUROC of :mod:`ppgssl.evaluation.ranked_pairs`, of several arms.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ from scipy.special import expit, logit
 
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
-from ppgssl.evaluation.calibration import CLIP
+from ppgssl.evaluation.calibration_measures import CLIP
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
 
 Method = Literal["in-the-large", "by-slope"]

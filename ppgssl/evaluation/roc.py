@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.performance import RocCurve
-from ppgssl.evaluation.auroc import check_scores
 from ppgssl.evaluation.event_groups import EventCounts, EventGroups, groups_of_models
 from ppgssl.evaluation.predictions import AlignedPredictions
+from ppgssl.evaluation.ranked_pairs import check_scores
 from ppgssl.evaluation.replicates import resample
 
 # The band is computed at false positive rates in steps of 1 / 100, from so many resamples at most: a pointwise
@@ -25,7 +25,7 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
     """ROC curve of cross-validated predictions: the mean of the models' own curves.
 
     Curves are averaged vertically [1]_, true positive rate at each false positive rate, with the weights of
-    :func:`ppgssl.evaluation.auroc.stratified_auroc` (pairs of the fold within its repeat, repeats alike). An integral
+    :func:`ppgssl.evaluation.ranked_pairs.stratified_auroc` (pairs of the fold within its repeat, repeats alike). An integral
     of a weighted mean is the weighted mean of the integrals, so the area under this curve is exactly that AUROC. A
     single split gives the ordinary empirical curve; a tie is a sloped line.
 

@@ -36,8 +36,8 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.robustness import Subgroup, SubgroupLevel
 from ppgssl.core.text import suggest
-from ppgssl.evaluation.auroc import RankedPairs
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
+from ppgssl.evaluation.ranked_pairs import RankedPairs
 from ppgssl.evaluation.replicates import Replicates, resample
 
 MIN_COUNT = 5

@@ -19,7 +19,7 @@ from ppgssl.selfsupervised.input_description import ChannelDescription, InputDes
 from ppgssl.signals.normalisation import Affine, normalise, segment_moments
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import Processed, preprocess
-from ppgssl.signals.segments import cut, segment_starts
+from ppgssl.signals.segmentation import cut, segment_starts
 
 
 @dataclass(frozen=True)

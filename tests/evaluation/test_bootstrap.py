@@ -13,7 +13,6 @@ from sklearn.metrics import roc_auc_score
 
 from ppgssl.core.errors import EvaluationError
 from ppgssl.evaluation import bootstrap
-from ppgssl.evaluation.auroc import stratified_auroc
 from ppgssl.evaluation.bootstrap import (
     bca_interval,
     bootstrap_auroc,
@@ -22,6 +21,7 @@ from ppgssl.evaluation.bootstrap import (
     percentile_interval,
     two_sided_p,
 )
+from ppgssl.evaluation.ranked_pairs import stratified_auroc
 
 
 def make_predictions(rng, *, n=60, arms=("covariates", "ssl-all"), n_folds=1, n_repeats=1, signal=1.0, n_levels=None):

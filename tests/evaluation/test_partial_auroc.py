@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from ppgssl.evaluation.auroc import auroc
 from ppgssl.evaluation.event_groups import EventGroups, resampled
 from ppgssl.evaluation.partial_auroc import partial_auroc
+from ppgssl.evaluation.ranked_pairs import auroc
 from tests.support.aligned_scores import make_aligned
 
 

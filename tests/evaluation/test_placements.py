@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import EvaluationError
-from ppgssl.evaluation.auroc import stratified_auroc
 from ppgssl.evaluation.placements import count_below, place
+from ppgssl.evaluation.ranked_pairs import stratified_auroc
 from tests.support.aligned_scores import make_aligned
 
 cases = st.tuples(

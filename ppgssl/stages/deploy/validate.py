@@ -25,7 +25,7 @@ from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Results, save_results
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.brier import judge_brier
-from ppgssl.evaluation.calibration import judge_calibration
+from ppgssl.evaluation.calibration_measures import judge_calibration
 from ppgssl.evaluation.decision_curves import JudgedDecisions, judge_decision_curves
 from ppgssl.evaluation.discrimination import Discrimination, judge_discrimination
 from ppgssl.evaluation.operating_points import judge_operating_points

@@ -23,7 +23,7 @@ from ppgssl.core.results.robustness import Subgroup
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.added_value import added_value
 from ppgssl.evaluation.brier import BrierScores, judge_brier
-from ppgssl.evaluation.calibration import judge_calibration
+from ppgssl.evaluation.calibration_measures import judge_calibration
 from ppgssl.evaluation.decision_curves import JudgedDecisions, judge_decision_curves, net_benefit_differences
 from ppgssl.evaluation.discrimination import Discrimination, judge_discrimination
 from ppgssl.evaluation.operating_points import judge_operating_points

@@ -14,8 +14,8 @@ from scipy.signal.windows import hann
 from ppgssl.core.config.fixed import TOLERATED_SHARE
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.artefacts import Defect, FlagArray
-from ppgssl.signals.beats import Beats, beat_similarity, find_beats
-from ppgssl.signals.segments import in_blocks
+from ppgssl.signals.segment_beats import Beats, beat_similarity, find_beats
+from ppgssl.signals.segmentation import in_blocks
 
 # A segment is defective if more than this share of it is interpolated.
 # Pulse waves have their power here, at any heart rate from 30 to 240 per minute.
@@ -232,7 +232,7 @@ def segment_defects(flags: FlagArray, starts: IntArray, length: int) -> NDArray[
     flags : uint8 array, shape (n_samples,)
         Bits of :class:`~ppgssl.signals.artefacts.Defect`, as ``preprocess`` gives them.
     starts, length
-        See :func:`ppgssl.signals.segments.cut`.
+        See :func:`ppgssl.signals.segmentation.cut`.
 
     Returns
     -------

@@ -1,10 +1,10 @@
-"""ppgssl/signals/beats.py."""
+"""ppgssl/signals/segment_beats.py."""
 
 import numpy as np
 import pytest
 
-from ppgssl.signals.beats import Beats, beat_interval, beat_similarity, find_beats
 from ppgssl.signals.filters import bandpass
+from ppgssl.signals.segment_beats import Beats, beat_interval, beat_similarity, find_beats
 from tests.support.synthetic import make_ecg, make_ppg
 
 

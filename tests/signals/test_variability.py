@@ -1,12 +1,12 @@
-"""ppgssl/signals/hrv.py."""
+"""ppgssl/signals/variability.py."""
 
 import numpy as np
 import pytest
 import wfdb
 
 from ppgssl.signals.beat_times import BeatTimes, ecg_beats
-from ppgssl.signals.hrv import heart_rate_variability, normal_intervals
 from ppgssl.signals.preprocessing import preprocess
+from ppgssl.signals.variability import heart_rate_variability, normal_intervals
 
 
 def beats_from(intervals_ms, fs_hz=100, start_s=0.1):

@@ -1,4 +1,4 @@
-"""ppgssl/signals/heart_rate.py."""
+"""ppgssl/signals/pulse_rate.py."""
 
 import csv
 
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from ppgssl.signals.filters import bandpass
-from ppgssl.signals.heart_rate import autocorrelation, heart_rate
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.segments import cut, segment_starts
+from ppgssl.signals.pulse_rate import autocorrelation, heart_rate
+from ppgssl.signals.segmentation import cut, segment_starts
 from tests.support.synthetic import make_ecg, make_ppg
 
 

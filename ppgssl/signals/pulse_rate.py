@@ -7,8 +7,8 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal.windows import hann
 
 from ppgssl.core.records import FloatArray, IntArray
-from ppgssl.signals.beats import beat_interval, beat_similarity, find_beats
-from ppgssl.signals.segments import in_blocks
+from ppgssl.signals.segment_beats import beat_interval, beat_similarity, find_beats
+from ppgssl.signals.segmentation import in_blocks
 
 RATES_BPM = (30.0, 240.0)
 """Range in which a pulse is looked for."""

@@ -1,4 +1,4 @@
-"""ppgssl/signals/segments.py."""
+"""ppgssl/signals/segmentation.py."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import SignalError
-from ppgssl.signals.segments import cut, in_blocks, segment_starts
+from ppgssl.signals.segmentation import cut, in_blocks, segment_starts
 
 
 def test_a_minute_holds_26_segments_of_10_s_every_2_s():

@@ -1,4 +1,4 @@
-"""ppgssl/signals/quality.py."""
+"""ppgssl/signals/quality_indices.py."""
 
 import csv
 
@@ -13,7 +13,7 @@ from ppgssl.core.config.fixed import QUALITY_INDICES
 from ppgssl.signals.artefacts import Defect
 from ppgssl.signals.filters import bandpass
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.quality import (
+from ppgssl.signals.quality_indices import (
     ECG_QUALITY,
     QUALITY,
     Block,
@@ -24,7 +24,7 @@ from ppgssl.signals.quality import (
     sqi,
     structure_index,
 )
-from ppgssl.signals.segments import cut, segment_starts
+from ppgssl.signals.segmentation import cut, segment_starts
 from tests.support.synthetic import make_ecg, make_ppg
 
 PPG_HZ = (0.5, 8.0)

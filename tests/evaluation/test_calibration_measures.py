@@ -13,7 +13,13 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from ppgssl.evaluation.bootstrap import draw_counts
-from ppgssl.evaluation.calibration import CLIP, calibration_intercept, calibration_slope, judge_calibration, risk_groups
+from ppgssl.evaluation.calibration_measures import (
+    CLIP,
+    calibration_intercept,
+    calibration_slope,
+    judge_calibration,
+    risk_groups,
+)
 from tests.support.risk_tables import align_scores, make_risks
 
 NULL = {"estimate": None, "ci_low": None, "ci_high": None}
