@@ -108,7 +108,7 @@ def bootstrap_auroc(
     Each resample draws as many patients as there are, with replacement. The counts so drawn weigh every prediction of
     the patient: in all arms (so that differences are paired), all repeats and all folds (so that a patient's several
     predictions are not mistaken for several patients). Each weighting yields the AUROC of
-    :mod:`ppgssl.evaluation.ranked_pairs`. Events are not held fixed: their number varies as in a new sample of patients.
+    :mod:`ppgssl.evaluation.ranked_pairs`. Events are not held fixed: their number varies as in a new sample.
 
     The intervals are conditional on the models: they say how the AUROC of *these* fitted models varies with the
     patients tested, not how models would vary with the patients they were trained on.

@@ -2,10 +2,10 @@
 
 DeLong's variance [1]_ of a single split is the sum of the squared influences of the patients on the AUROC, each
 outcome's sum corrected by ``n / (n - 1)``; placements come from sorting [2]_, not from comparing all pairs. Under
-cross-validation the influence of a patient is that on the AUROC of :mod:`ppgssl.evaluation.ranked_pairs`, in which pairs are
-compared within a model; what the patient contributes in several repeats is added up before it is squared, so that
-repeats are not mistaken for more patients. This is the influence-curve variance of the cross-validated AUROC [3]_, but
-for two choices: influences are centred at the AUROC of the repeat and not of the fold, as the folds' AUROCs of a
+cross-validation the influence of a patient is that on the AUROC of :mod:`ppgssl.evaluation.ranked_pairs`, in which
+pairs are compared within a model; what the patient contributes in several repeats is added up before it is squared, so
+that repeats are not mistaken for more patients. This is the influence-curve variance of the cross-validated AUROC [3]_,
+but for two choices: influences are centred at the AUROC of the repeat and not of the fold, as the folds' AUROCs of a
 handful of events each are far noisier than they differ, and DeLong's correction is kept, so that a single split gives
 DeLong's numbers. Models are taken as they are: the variance is that over patients tested.
 

@@ -25,9 +25,9 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
     """ROC curve of cross-validated predictions: the mean of the models' own curves.
 
     Curves are averaged vertically [1]_, true positive rate at each false positive rate, with the weights of
-    :func:`ppgssl.evaluation.ranked_pairs.stratified_auroc` (pairs of the fold within its repeat, repeats alike). An integral
-    of a weighted mean is the weighted mean of the integrals, so the area under this curve is exactly that AUROC. A
-    single split gives the ordinary empirical curve; a tie is a sloped line.
+    :func:`ppgssl.evaluation.ranked_pairs.stratified_auroc` (pairs of the fold within its repeat, repeats alike). An
+    integral of a weighted mean is the weighted mean of the integrals, so the area under this curve is exactly that
+    AUROC. A single split gives the ordinary empirical curve; a tie is a sloped line.
 
     Parameters
     ----------
