@@ -347,7 +347,7 @@ def _of_rows(x: ArrayLike, compute: Callable[[FloatArray], FloatArray], *, n_val
     """``compute`` of the signals as one list of rows, its numbers given back the leading axes."""
     samples = _as_samples(x)
     found = compute(samples.reshape(-1, samples.shape[-1]))
-    return found.reshape(*samples.shape[:-1], *((n_values,) if n_values else ()))
+    return found.reshape((*samples.shape[:-1], *((n_values,) if n_values else ())))
 
 
 def _as_samples(x: ArrayLike) -> FloatArray:
