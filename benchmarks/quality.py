@@ -30,7 +30,7 @@ from scipy.signal import butter, lfilter, sosfiltfilt
 
 from ppgssl.core.config.fixed import BANDS_HZ
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
-from ppgssl.evaluation.bootstrap import draw_counts
+from ppgssl.evaluation.resampling import draw_counts
 from ppgssl.signals.filters import bandpass
 from ppgssl.signals.preprocessing import preprocess
 from ppgssl.signals.quality_indices import segment_defects, sqi

@@ -11,8 +11,7 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.robustness import AcquisitionCheck
-from ppgssl.evaluation.bootstrap import bootstrap_scores
-from ppgssl.evaluation.ranked_pairs import auroc
+from ppgssl.evaluation.ranked_pairs import auroc, bootstrap_scores
 from ppgssl.evaluation.table_one import standardized_mean_difference
 
 MIN_GROUP = 5

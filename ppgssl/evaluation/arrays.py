@@ -28,10 +28,9 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.results.base import Difference, Interval
 from ppgssl.core.results.performance import Calibration, DecisionCurve
 from ppgssl.core.text import suggest
-from ppgssl.evaluation.brier import BrierScores, judge_brier
-from ppgssl.evaluation.calibration_measures import judge_calibration
-from ppgssl.evaluation.decision_curves import judge_decision_curves
-from ppgssl.evaluation.discrimination import ArmDiscrimination, judge_discrimination
+from ppgssl.evaluation.calibration_measures import BrierScores, assess_calibration, brier_scores
+from ppgssl.evaluation.decision_curves import assess_decisions
+from ppgssl.evaluation.discrimination import ArmDiscrimination, assess_discrimination
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, align_predictions
 
 Risks = ArrayLike | Mapping[str, ArrayLike]
@@ -113,7 +112,7 @@ class Calibrations(_Shown):
 
     def to_frame(self) -> pd.DataFrame:
         """A row for each model and measure: ``estimate, ci_low, ci_high``."""
-        rows = {}
+        rows: dict[tuple[str, str], Interval] = {}
         for model, found in self.models.items():
             scores = self.brier[model]
             rows |= {(model, name): getattr(found, name) for name in ("intercept", "slope", "ici")}
@@ -157,7 +156,7 @@ def auroc(
     """AUROC of each model with three kinds of 95 % interval, partial AUROC, average precision and ROC curve.
 
     Arguments, and what is refused: see the module's head. Computed by
-    :func:`ppgssl.evaluation.discrimination.judge_discrimination`.
+    :func:`ppgssl.evaluation.discrimination.assess_discrimination`.
 
     Examples
     --------
@@ -167,7 +166,7 @@ def auroc(
     0.889
     """
     table = predictions_table(y_true, risks, patient_id=patient_id, repeat=repeat, fold=fold)
-    found = judge_discrimination(table, _models(table), n_resamples=n_resamples, seed=seed)
+    found = assess_discrimination(table, _models(table), n_resamples=n_resamples, seed=seed)
     return Aurocs(found.arms, found.n_patients, found.n_events)
 
 
@@ -197,7 +196,7 @@ def compare(
     if len(models) < 2:
         raise EvaluationError("a comparison needs the risks of two models or more")
     pairs = {model: reference for model in models if model != reference}
-    found = judge_discrimination(table, models, references={"difference": pairs}, n_resamples=n_resamples, seed=seed)
+    found = assess_discrimination(table, models, references={"difference": pairs}, n_resamples=n_resamples, seed=seed)
     delong = {model: found.delong.difference(model, reference) for model in pairs}
     return Comparison(reference, found.differences["difference"], delong)
 
@@ -215,13 +214,13 @@ def calibration(
     """Calibration intercept, slope, integrated calibration index, flexible curve and Brier score of each model.
 
     Arguments, and what is refused: see the module's head. Computed by
-    :func:`ppgssl.evaluation.calibration_measures.judge_calibration` and :func:`ppgssl.evaluation.brier.judge_brier`.
+    :func:`ppgssl.evaluation.calibration_measures.assess_calibration` and ``brier_scores`` there.
     """
     table = predictions_table(y_true, risks, patient_id=patient_id, repeat=repeat, fold=fold)
     aligned = align_predictions(table, _models(table))
     return Calibrations(
-        judge_calibration(aligned, n_resamples=n_resamples, seed=seed),
-        judge_brier(aligned, n_resamples=n_resamples, seed=seed),
+        assess_calibration(aligned, n_resamples=n_resamples, seed=seed),
+        brier_scores(aligned, n_resamples=n_resamples, seed=seed),
     )
 
 
@@ -239,7 +238,7 @@ def decision_curve(
     """Net benefit of each model over risk thresholds, with pointwise 95 % intervals.
 
     Arguments, and what is refused: see the module's head. Computed by
-    :func:`ppgssl.evaluation.decision_curves.judge_decision_curves`.
+    :func:`ppgssl.evaluation.decision_curves.assess_decisions`.
 
     Parameters
     ----------
@@ -249,8 +248,8 @@ def decision_curve(
     """
     table = predictions_table(y_true, risks, patient_id=patient_id, repeat=repeat, fold=fold)
     aligned = align_predictions(table, _models(table))
-    found = judge_decision_curves(aligned, Decisions(curve=thresholds), n_resamples=n_resamples, seed=seed)
-    return DecisionCurves({**found.curves, **found.references})
+    found = assess_decisions(aligned, Decisions(curve=thresholds), n_resamples=n_resamples, seed=seed)
+    return DecisionCurves({**found.curves, **{str(name): curve for name, curve in found.references.items()}})
 
 
 def predictions_table(

@@ -8,6 +8,7 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,9 @@ from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.performance import Calibration, RiskGroup
 from ppgssl.evaluation.calibration_curve import CalibrationCurve
-from ppgssl.evaluation.predictions import AlignedPredictions
-from ppgssl.evaluation.proportions import Z95, wilson_interval
-from ppgssl.evaluation.repeats import mean_over_repeats, rows_of_repeats
-from ppgssl.evaluation.replicates import Replicates, resample
+from ppgssl.evaluation.inference import Z95, wilson_interval
+from ppgssl.evaluation.predictions import AlignedPredictions, mean_over_repeats, rows_of_repeats
+from ppgssl.evaluation.resampling import Replicates, resample
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
 
 # Risks nearer to 0 or 1 are moved here before their logit is taken.
@@ -38,7 +38,7 @@ _PATIENTS_DRAWN = 2_000_000
 _FEWEST_RESAMPLES = 500
 
 
-def judge_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: int) -> dict[str, Calibration]:
+def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: int) -> dict[str, Calibration]:
     """Calibration in the large, slope, flexible curve and what it says in one number, of every arm.
 
     The folds of a repeat are pooled; each number is computed in each repeat, and averaged over repeats. With ``L`` the
@@ -265,3 +265,57 @@ def _risk_group(y_true: BoolArray, y_score: FloatArray) -> RiskGroup:
     n, n_events = len(y_true), int(y_true.sum())
     low, high = wilson_interval(n_events, n)
     return RiskGroup(n=n, mean_predicted=float(y_score.mean()), observed=n_events / n, ci_low=low, ci_high=high)
+
+
+# --- Brier score -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BrierScores:
+    """The Brier score of one arm, and the share of it that the arm saves against predicting the prevalence."""
+
+    brier: Interval
+    scaled: Interval
+
+
+def brier_scores(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: int) -> dict[str, BrierScores]:
+    """Brier score [1]_ and scaled Brier score [2]_ of every arm.
+
+    Parameters
+    ----------
+    aligned : AlignedPredictions
+        Scores are risks; the folds of a repeat are pooled, and repeats averaged.
+    n_resamples, seed
+        Draws of patients, those of every other statistic with this seed.
+
+    Returns
+    -------
+    dict of arm -> BrierScores
+        ``scaled`` is ``1 - Brier / (p (1 - p))`` with ``p`` the prevalence of the patients tested (in each draw, of
+        those drawn): 1 is perfect, 0 no better than predicting ``p`` for everybody, below 0 worse. It is null where
+        all have the same outcome.
+
+    References
+    ----------
+    .. [1] Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1950,
+           10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+    .. [2] Steyerberg et al., Assessing the performance of prediction models, Epidemiology 21, 2010,
+           10.1097/EDE.0b013e3181c30fb2.
+    """
+    squares = (aligned.y_score - aligned.y_true) ** 2
+    names = [*(f"brier {arm}" for arm in aligned.arms), *(f"scaled {arm}" for arm in aligned.arms)]
+
+    def of_repeat(_: int, rows: IntArray, weights: FloatArray) -> FloatArray:
+        n = weights.sum(axis=0)
+        # A draw may miss all patients of a repeat, where not every repeat tests everybody.
+        n = np.where(n > 0, n, np.nan)
+        brier = squares[:, rows] @ weights / n
+        prevalence = aligned.y_true[rows] @ weights / n
+        of_prevalence = prevalence * (1 - prevalence)
+        scaled = 1 - brier / np.where(of_prevalence > 0, of_prevalence, np.nan)
+        return np.concatenate([brier, scaled])
+
+    found: Replicates = resample(
+        mean_over_repeats(aligned, of_repeat), names, aligned.n_patients, n_resamples=n_resamples, seed=seed
+    )
+    return {arm: BrierScores(found.interval(f"brier {arm}"), found.interval(f"scaled {arm}")) for arm in aligned.arms}

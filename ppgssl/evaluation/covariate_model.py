@@ -22,7 +22,7 @@ from ppgssl.core.results.base import Interval
 from ppgssl.core.results.robustness import CovariateModel, OddsRatio
 from ppgssl.core.text import suggest
 from ppgssl.evaluation.firth import fit_firth, is_separated, profile_interval, profile_p
-from ppgssl.evaluation.rubin import pool_estimates
+from ppgssl.evaluation.inference import pool_estimates
 
 _RANK_TOLERANCE = 1e-8
 

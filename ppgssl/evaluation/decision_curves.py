@@ -24,9 +24,8 @@ from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.results.base import Difference
 from ppgssl.core.results.performance import DecisionCurve
 from ppgssl.core.text import suggest
-from ppgssl.evaluation.predictions import AlignedPredictions
-from ppgssl.evaluation.repeats import mean_over_repeats, rows_of_repeats
-from ppgssl.evaluation.replicates import Replicates, resample
+from ppgssl.evaluation.predictions import AlignedPredictions, mean_over_repeats, rows_of_repeats
+from ppgssl.evaluation.resampling import Replicates, resample
 
 _STEPS = (0.001, 0.002, 0.005, 0.01)
 _MOST_POINTS = 101
@@ -34,16 +33,16 @@ _TREAT_ALL = "treat all"
 
 
 @dataclass(frozen=True)
-class JudgedDecisions:
+class DecisionAnalysis:
     """Decision curves of all arms, and of acting on nobody's risk: always or never."""
 
     curves: dict[str, DecisionCurve]
     references: dict[Literal["treat all", "treat none"], DecisionCurve]
 
 
-def judge_decision_curves(
+def assess_decisions(
     aligned: AlignedPredictions, decisions: Decisions, *, n_resamples: int = 2000, seed: int
-) -> JudgedDecisions:
+) -> DecisionAnalysis:
     """Net benefit of every arm over a range of risk thresholds, with pointwise 95 % percentile intervals.
 
     The folds of a repeat are pooled, and repeats averaged.
@@ -63,7 +62,7 @@ def judge_decision_curves(
     found = _resample_net_benefit(aligned, thresholds, n_resamples=n_resamples, seed=seed)
     zeros = [0.0] * len(thresholds)
     never = DecisionCurve(threshold=thresholds.tolist(), net_benefit=zeros, ci_low=zeros, ci_high=zeros)
-    return JudgedDecisions(
+    return DecisionAnalysis(
         {arm: _curve(found, arm, thresholds) for arm in aligned.arms},
         {"treat all": _curve(found, _TREAT_ALL, thresholds), "treat none": never},
     )

@@ -13,16 +13,15 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.performance import OperatingPoint
-from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, AlignedPredictions
-from ppgssl.evaluation.proportions import wilson_interval
-from ppgssl.evaluation.repeats import rows_of_repeats
+from ppgssl.evaluation.inference import wilson_interval
+from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, AlignedPredictions, rows_of_repeats
 
 Rule = Literal["youden", "sensitivity", "given"]
 # From outcomes and scores of training patients to a threshold.
 Choice = Callable[[BoolArray, FloatArray], float]
 
 
-def judge_operating_points(
+def assess_operating_points(
     aligned: AlignedPredictions, training: pd.DataFrame, decisions: Decisions
 ) -> dict[str, list[OperatingPoint]]:
     """Classification of the test patients of every arm, at the thresholds of a study.

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import FloatArray
-from ppgssl.evaluation.replicates import Replicates, resample, resample_means
+from ppgssl.evaluation.resampling import Replicates, resample, resample_means
 
 # Ridge penalties on standardised columns, in half decades: from next to none to all slopes next to zero.
 PENALTIES = tuple(10.0 ** (half / 2) for half in range(-4, 13))
@@ -81,7 +81,7 @@ def linear_probe(X_train: FloatArray, y_train: FloatArray, X_test: FloatArray) -
         return np.asarray(probe.predict(np.asarray(X_test, dtype=np.float64)))
 
 
-def judge_probes(
+def assess_probes(
     y_true: FloatArray, predictions: Mapping[str, FloatArray], *, n_resamples: int = 2000, seed: int
 ) -> ProbeScores:
     """R2 and mean absolute error of several probes with patient-level bootstrap intervals, paired.

@@ -28,6 +28,9 @@ from scipy.sparse import csr_array
 
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.results.base import Interval
+from ppgssl.evaluation.predictions import AlignedPredictions
+from ppgssl.evaluation.resampling import Replicates, counts_dtype, resample
 
 # Rows that one matrix product sums up.
 _GROUP = 32
@@ -198,6 +201,68 @@ def stratified_auroc(
             "needs, in every repeat, a fold that tests at least one patient with the event and one without"
         )
     return value
+
+
+def rank_arms(aligned: AlignedPredictions, rows: IntArray | None = None) -> list[RankedPairs]:
+    """The scores of each arm, of all rows or of some, sorted for many weightings of the patients."""
+    chosen = np.arange(len(aligned.patient)) if rows is None else rows
+    return [
+        RankedPairs(
+            aligned.y_true[chosen],
+            scores[chosen],
+            repeat=aligned.repeat[chosen],
+            fold=aligned.fold[chosen],
+            patient=aligned.patient[chosen],
+            n_patients=aligned.n_patients,
+            dtype=counts_dtype(len(aligned.patient)),
+        )
+        for scores in aligned.y_score
+    ]
+
+
+def resample_auroc(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: int) -> Replicates:
+    """AUROC of every arm with its resamples; see :mod:`ppgssl.evaluation.resampling` for what an interval covers.
+
+    Events are not held fixed: their number varies as in a new sample of patients.
+
+    Raises
+    ------
+    EvaluationError
+        If an AUROC is not defined, or there is nothing to resample.
+    """
+    ranked = rank_arms(aligned)
+    found = resample(
+        lambda counts: np.stack([pairs.auroc(counts) for pairs in ranked]),
+        aligned.arms,
+        aligned.n_patients,
+        n_resamples=n_resamples,
+        seed=seed,
+        n_rows=len(aligned.patient),
+    )
+    if np.isnan(found.estimates).any():
+        raise EvaluationError(
+            f"the AUROC of {aligned.n_patients} patients, {aligned.n_events} with the event, is not defined: in some "
+            "repeat no fold tests both a patient with the event and one without"
+        )
+    return found
+
+
+def bootstrap_scores(y_true: ArrayLike, y_score: ArrayLike, *, n_resamples: int = 2000, seed: int) -> Interval:
+    """AUROC of one score for each patient, on any scale, with its percentile interval; refuses what :func:`auroc` does.
+
+    Parameters
+    ----------
+    y_true : array of 0/1, shape (n_patients,)
+    y_score : float array, shape (n_patients,)
+    n_resamples, seed
+        As in :func:`ppgssl.evaluation.resampling.resample`.
+    """
+    auroc(y_true, y_score)
+    n = len(np.asarray(y_true))
+    one = np.zeros(n, dtype=np.int64)
+    y, score, _, _ = check_scores(y_true, y_score, one, one)
+    aligned = AlignedPredictions(("score",), score[None], y, one, one, np.arange(n), tuple(map(str, range(n))))
+    return resample_auroc(aligned, n_resamples=n_resamples, seed=seed).interval("score")
 
 
 def check_scores(

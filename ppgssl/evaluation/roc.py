@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.performance import RocCurve
-from ppgssl.evaluation.event_groups import EventCounts, EventGroups, groups_of_models
 from ppgssl.evaluation.predictions import AlignedPredictions
+from ppgssl.evaluation.rank_measures import EventCounts, EventGroups, groups_of_models
 from ppgssl.evaluation.ranked_pairs import check_scores
-from ppgssl.evaluation.replicates import resample
+from ppgssl.evaluation.resampling import resample
 
 # The band is computed at false positive rates in steps of 1 / 100, from so many resamples at most: a pointwise
 # percentile does not need more, and results of many arms stay small.
@@ -140,7 +140,7 @@ def roc_curves(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: in
         aligned.n_patients,
         n_resamples=min(n_resamples, _MAX_RESAMPLES),
         seed=seed,
-    ).values
+    ).draws
     values = values[:, np.isfinite(values).all(axis=0)]
     if not values.shape[1]:
         return curves

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.stats import binomtest, chi2
 
 from ppgssl.core.records import FloatArray
-from ppgssl.evaluation.proportions import Z95
+from ppgssl.evaluation.inference import Z95
 
 # From here on a difference is told as a warning.
 LIMIT_DIFFERENCE = 0.25

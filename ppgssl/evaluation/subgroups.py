@@ -37,8 +37,8 @@ from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.robustness import Subgroup, SubgroupLevel
 from ppgssl.core.text import suggest
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
-from ppgssl.evaluation.ranked_pairs import RankedPairs
-from ppgssl.evaluation.replicates import Replicates, resample
+from ppgssl.evaluation.ranked_pairs import rank_arms
+from ppgssl.evaluation.resampling import Replicates, resample
 
 MIN_COUNT = 5
 
@@ -161,11 +161,9 @@ def _levels(
     else:
         names = variable.level_names
         codes = pd.Index(names).get_indexer(pd.Index(values))
-    is_event = np.zeros(aligned.n_patients, dtype=bool)
-    is_event[aligned.patient[aligned.y_true]] = True
     members = {name: (codes == number) & ~is_missing for number, name in enumerate(names)}
     return [
-        _Level(name, is_in, int(is_in.sum()), int((is_in & is_event).sum()))
+        _Level(name, is_in, int(is_in.sum()), int((is_in & aligned.is_event).sum()))
         for name, is_in in members.items()
         if is_in.any()
     ]
@@ -189,24 +187,16 @@ def _hidden(levels: Sequence[_Level]) -> list[bool]:
 
 
 def _resampled(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples: int, seed: int) -> Replicates:
-    pairs = [_pairs(aligned, scores, level) for scores in aligned.y_score for level in shown]
+    ranked = [rank_arms(aligned, np.flatnonzero(level.is_in[aligned.patient])) for level in shown]
+    pairs = [of_level[arm] for arm in range(len(aligned.arms)) for of_level in ranked]
     names = [_key(arm, level) for arm in aligned.arms for level in shown]
-
-    def statistic(counts: FloatArray) -> FloatArray:
-        return np.stack([one.auroc(counts) for one in pairs])
-
-    return resample(statistic, names, aligned.n_patients, n_resamples=n_resamples, seed=seed)
-
-
-def _pairs(aligned: AlignedPredictions, scores: FloatArray, level: _Level) -> RankedPairs:
-    rows = np.flatnonzero(level.is_in[aligned.patient])
-    return RankedPairs(
-        aligned.y_true[rows],
-        scores[rows],
-        repeat=aligned.repeat[rows],
-        fold=aligned.fold[rows],
-        patient=aligned.patient[rows],
-        n_patients=aligned.n_patients,
+    return resample(
+        lambda counts: np.stack([one.auroc(counts) for one in pairs]),
+        names,
+        aligned.n_patients,
+        n_resamples=n_resamples,
+        seed=seed,
+        n_rows=len(aligned.patient),
     )
 
 
@@ -253,8 +243,7 @@ def _interaction(replicates: Replicates | None, arm: str, levels: Sequence[_Leve
     if len(rows) == 2:
         return replicates.difference(replicates.names[rows[1]], replicates.names[rows[0]]).p_value
     differences = replicates.estimates[rows[1:]] - replicates.estimates[rows[0]]
-    values = replicates.values[rows]  # noqa: PD011 (no DataFrame)
-    draws = values[1:] - values[0]
+    draws = replicates.draws[rows[1:]] - replicates.draws[rows[0]]
     return wald_p(differences, draws[:, np.isfinite(draws).all(axis=0)])
 
 

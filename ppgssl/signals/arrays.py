@@ -336,7 +336,8 @@ def _ratio_of_ratios(samples: FloatArray, levels: FloatArray, *, fs_hz: float, n
     is_down = is_inverted(polarity(infrared, fs_hz=fs_hz))
     found = ppg_beats(-infrared if is_down else infrared, fs_hz=fs_hz)
     whole = np.zeros(1, dtype=np.int64)
-    return float(oximetry.ratio_of_ratios(red, infrared, *levels, found, whole, n_samples, fs_hz=fs_hz)[0])
+    ratio = oximetry.ratio_of_ratios(red, infrared, levels[0], levels[1], found, whole, n_samples, fs_hz=fs_hz)
+    return float(ratio[0])
 
 
 def _beat_times(samples: FloatArray, fs_hz: float, modality: Modality) -> BeatTimes:

@@ -1,5 +1,3 @@
-"""Calibration: right about risks whose truth is known, equal to statsmodels, silent where nothing is defined."""
-
 from __future__ import annotations
 
 import json
@@ -11,22 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.special import expit, logit
+from sklearn.metrics import brier_score_loss
 
-from ppgssl.evaluation.bootstrap import draw_counts
 from ppgssl.evaluation.calibration_measures import (
     CLIP,
+    assess_calibration,
+    brier_scores,
     calibration_intercept,
     calibration_slope,
-    judge_calibration,
     risk_groups,
 )
+from ppgssl.evaluation.resampling import draw_counts, percentile_interval
 from tests.support.risk_tables import align_scores, make_risks
 
 NULL = {"estimate": None, "ci_low": None, "ci_high": None}
 
 
 def judge(y, score, *, n_resamples=20, seed=0, n_folds=1):
-    return judge_calibration(align_scores(y, {"a": score}, n_folds=n_folds), n_resamples=n_resamples, seed=seed)["a"]
+    return assess_calibration(align_scores(y, {"a": score}, n_folds=n_folds), n_resamples=n_resamples, seed=seed)["a"]
 
 
 def glm(y, columns, weights=None, offset=None):
@@ -100,7 +100,7 @@ def test_repeats_are_averaged_and_folds_pooled():
 
 def test_other_arms_change_nothing():
     logits, y = make_risks(90, 5, mean_logit=-1)
-    both = judge_calibration(align_scores(y, {"b": expit(2 * logits), "a": expit(logits)}), n_resamples=30, seed=1)
+    both = assess_calibration(align_scores(y, {"b": expit(2 * logits), "a": expit(logits)}), n_resamples=30, seed=1)
     assert both["a"] == judge(y, expit(logits), n_resamples=30, seed=1)
 
 
@@ -233,3 +233,39 @@ def test_enough_patients_make_tenths():
     first = np.argsort(logits)[:200]
     assert groups[0].observed == y[first].mean()
     assert groups[0].mean_predicted == pytest.approx(expit(logits[first]).mean())
+
+
+def test_estimate_and_interval_are_those_of_a_loop_over_the_patients_drawn():
+    _, y = make_risks(60, 0, mean_logit=-1)
+    rng = np.random.default_rng(1)
+    scores = rng.random((3, 60))
+    found = brier_scores(align_scores(y, {"a": scores, "b": scores**2}, n_folds=4), n_resamples=50, seed=7)
+    counts = draw_counts(60, 50, np.random.default_rng(7))
+
+    def brier(weights):
+        return np.mean([brier_score_loss(y, repeat**2, sample_weight=weights) for repeat in scores])
+
+    def scaled(weights):
+        prevalence = np.average(y, weights=weights)
+        return 1 - brier(weights) / (prevalence * (1 - prevalence))
+
+    for interval, statistic in ((found["b"].brier, brier), (found["b"].scaled, scaled)):
+        assert interval.estimate == pytest.approx(statistic(np.ones(60)), abs=1e-12)
+        expected = percentile_interval(np.array([statistic(column) for column in counts.T]))
+        assert (interval.ci_low, interval.ci_high) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_prevalence_scores_zero_and_the_truth_one():
+    y = np.arange(50) < 10
+    found = brier_scores(
+        align_scores(y, {"prevalence": np.full(50, 0.2), "truth": y.astype(float)}), n_resamples=20, seed=0
+    )
+    assert found["prevalence"].brier.estimate == pytest.approx(0.16)
+    assert found["prevalence"].scaled.estimate == pytest.approx(0.0, abs=1e-12)
+    assert found["truth"].scaled.model_dump() == {"estimate": 1.0, "ci_low": 1.0, "ci_high": 1.0}
+
+
+def test_a_single_class_has_a_brier_score_but_no_scaled_one():
+    found = brier_scores(align_scores(np.zeros(12), {"a": np.full(12, 0.1)}), n_resamples=20, seed=0)["a"]
+    assert found.brier.estimate == pytest.approx(0.01)
+    assert found.scaled.model_dump() == {"estimate": None, "ci_low": None, "ci_high": None}

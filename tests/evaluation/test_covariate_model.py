@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ppgssl.core.config.cohort import ClinicalTable, Variable
 from ppgssl.core.errors import EvaluationError
 from ppgssl.evaluation.covariate_model import covariate_model, readable_step
-from ppgssl.evaluation.rubin import pool_estimates
+from ppgssl.evaluation.inference import pool_estimates
 
 TABLE = ClinicalTable(
     file="t.csv",

@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from ppgssl.core.errors import EvaluationError
-from ppgssl.evaluation.bootstrap import draw_counts
 from ppgssl.evaluation.ranked_pairs import RankedPairs, auroc, stratified_auroc
+from ppgssl.evaluation.resampling import draw_counts
 from tests.support.aligned_scores import make_aligned
 
 

@@ -24,11 +24,10 @@ from ppgssl.core.results.performance import ArmResult, OperatingPoint, Validatio
 from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Results, save_results
 from ppgssl.core.seeds import derive_seed
-from ppgssl.evaluation.brier import judge_brier
-from ppgssl.evaluation.calibration_measures import judge_calibration
-from ppgssl.evaluation.decision_curves import JudgedDecisions, judge_decision_curves
-from ppgssl.evaluation.discrimination import Discrimination, judge_discrimination
-from ppgssl.evaluation.operating_points import judge_operating_points
+from ppgssl.evaluation.calibration_measures import assess_calibration, brier_scores
+from ppgssl.evaluation.decision_curves import DecisionAnalysis, assess_decisions
+from ppgssl.evaluation.discrimination import Discrimination, assess_discrimination
+from ppgssl.evaluation.operating_points import assess_operating_points
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, align_predictions
 from ppgssl.evaluation.recalibration import LABELS, METHODS, Recalibration, cross_recalibrated, fit_recalibration
 from ppgssl.evaluation.subgroups import subgroups
@@ -288,9 +287,9 @@ class _Validating:
         """All that the report shows."""
         cohort, table = self.store.cohort, self.data.clinical
         arms = list(dict.fromkeys(self.predictions["arm"]))
-        judged = judge_discrimination(self.predictions[self.predictions["arm"] == FROZEN], [FROZEN], **self.settings)
+        judged = assess_discrimination(self.predictions[self.predictions["arm"] == FROZEN], [FROZEN], **self.settings)
         aligned = align_predictions(self.predictions, arms)
-        decisions = judge_decision_curves(aligned, self.study.decisions, **self.settings)
+        decisions = assess_decisions(aligned, self.study.decisions, **self.settings)
         known = list(self.study.covariates)
         outcome = table.variables[self.card.outcome]
         frozen = self.predictions[self.predictions["arm"] == FROZEN]
@@ -385,9 +384,9 @@ class _Validating:
             for what in ("Patients of the model", "Recordings of the model")
         ]
 
-    def _arms(self, judged: Discrimination, decisions: JudgedDecisions) -> list[ArmResult]:
+    def _arms(self, judged: Discrimination, decisions: DecisionAnalysis) -> list[ArmResult]:
         aligned = align_predictions(self.predictions, list(dict.fromkeys(self.predictions["arm"])))
-        brier, calibration = judge_brier(aligned, **self.settings), judge_calibration(aligned, **self.settings)
+        brier, calibration = brier_scores(aligned, **self.settings), assess_calibration(aligned, **self.settings)
         points = self._operating_points()
         frozen = judged.arms[FROZEN]
         labels = {FROZEN: "Frozen model"}
@@ -431,7 +430,7 @@ class _Validating:
         points: dict[str, list[OperatingPoint]] = {arm: [] for arm in aligned.arms}
         for one in self.card.thresholds:
             given = Decisions(risks=[min(max(one.threshold, _NEAREST), 1 - _NEAREST)])
-            judged = judge_operating_points(aligned, nobody, given)
+            judged = assess_operating_points(aligned, nobody, given)
             for arm, found in judged.items() if one.rule == "given" else [(FROZEN, judged[FROZEN])]:
                 points[arm].append(found[0].model_copy(update={"rule": one.rule, "label": one.label}))
         return points

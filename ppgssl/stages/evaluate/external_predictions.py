@@ -21,10 +21,9 @@ from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Resul
 from ppgssl.core.seeds import derive_seed
 from ppgssl.core.text import suggest
 from ppgssl.evaluation.arrays import predictions_table
-from ppgssl.evaluation.brier import judge_brier
-from ppgssl.evaluation.calibration_measures import judge_calibration
-from ppgssl.evaluation.decision_curves import judge_decision_curves
-from ppgssl.evaluation.discrimination import judge_discrimination
+from ppgssl.evaluation.calibration_measures import assess_calibration, brier_scores
+from ppgssl.evaluation.decision_curves import assess_decisions
+from ppgssl.evaluation.discrimination import assess_discrimination
 from ppgssl.evaluation.predictions import align_predictions
 
 KEYS = ("patient", "repeat", "fold", "y_true")
@@ -214,10 +213,10 @@ def _results(
 ) -> Results:
     settings = {"n_resamples": n_resamples, "seed": derive_seed(seed, "bootstrap")}
     pairs = {model: reference for model in table.models if model != reference}
-    ranking = judge_discrimination(table.predictions, table.models, references={"difference": pairs}, **settings)
+    ranking = assess_discrimination(table.predictions, table.models, references={"difference": pairs}, **settings)
     aligned = align_predictions(table.predictions, table.models)
-    brier, calibration = judge_brier(aligned, **settings), judge_calibration(aligned, **settings)
-    decisions = judge_decision_curves(aligned, Decisions(), **settings)
+    brier, calibration = brier_scores(aligned, **settings), assess_calibration(aligned, **settings)
+    decisions = assess_decisions(aligned, Decisions(), **settings)
     arms = [
         ArmResult(
             name=model,

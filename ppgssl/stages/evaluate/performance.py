@@ -22,11 +22,10 @@ from ppgssl.core.results.performance import AddedValue, ArmResult, Calibration, 
 from ppgssl.core.results.robustness import Subgroup
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.added_value import added_value
-from ppgssl.evaluation.brier import BrierScores, judge_brier
-from ppgssl.evaluation.calibration_measures import judge_calibration
-from ppgssl.evaluation.decision_curves import JudgedDecisions, judge_decision_curves, net_benefit_differences
-from ppgssl.evaluation.discrimination import Discrimination, judge_discrimination
-from ppgssl.evaluation.operating_points import judge_operating_points
+from ppgssl.evaluation.calibration_measures import BrierScores, assess_calibration, brier_scores
+from ppgssl.evaluation.decision_curves import DecisionAnalysis, assess_decisions, net_benefit_differences
+from ppgssl.evaluation.discrimination import Discrimination, assess_discrimination
+from ppgssl.evaluation.operating_points import assess_operating_points
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
 from ppgssl.evaluation.subgroups import subgroups
 from ppgssl.stages.evaluate.folds import FoldPredictions
@@ -50,7 +49,7 @@ class Judged:
     validation: ValidationSummary
     added_value: list[AddedValue]
     subgroups: list[Subgroup]
-    decisions: JudgedDecisions
+    decisions: DecisionAnalysis
 
 
 def judge_arms(data: StudyData, found: FoldPredictions, sensitivity: Sensitivity | None) -> Judged:
@@ -107,16 +106,16 @@ class _Judging:
         self.data, self.predictions, self.sensitivity = data, found.predictions, sensitivity
         n_resamples, seed = study.validation.n_bootstrap, derive_seed(study.seed, "bootstrap")
         self.settings = {"n_resamples": n_resamples, "seed": seed}
-        judge = partial(judge_discrimination, found.predictions, study.arms, n_resamples=n_resamples, seed=seed)
+        judge = partial(assess_discrimination, found.predictions, study.arms, n_resamples=n_resamples, seed=seed)
         self.judged: Discrimination = judge(references=comparisons(study.arms))
         self.judged_subset = judge(subset=sensitivity.patients) if sensitivity else None
         self.aligned: AlignedPredictions = align_predictions(found.predictions, study.arms)
-        self.brier: dict[str, BrierScores] = judge_brier(self.aligned, **self.settings)
-        self.calibration: dict[str, Calibration] = judge_calibration(self.aligned, **self.settings)
-        self.points: dict[str, list[OperatingPoint]] = judge_operating_points(
+        self.brier: dict[str, BrierScores] = brier_scores(self.aligned, **self.settings)
+        self.calibration: dict[str, Calibration] = assess_calibration(self.aligned, **self.settings)
+        self.points: dict[str, list[OperatingPoint]] = assess_operating_points(
             self.aligned, found.training, study.decisions
         )
-        self.decisions = judge_decision_curves(self.aligned, study.decisions, **self.settings)
+        self.decisions = assess_decisions(self.aligned, study.decisions, **self.settings)
 
     def arm_result(self, arm: Arm) -> ArmResult:
         rows = self.predictions[self.predictions["arm"] == arm.name]

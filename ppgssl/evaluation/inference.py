@@ -1,7 +1,8 @@
-"""One estimate from several imputed tables."""
+"""Closed forms of inference: interval of a proportion, several comparisons at once, several imputations."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,66 @@ from scipy.stats import t as t_distribution
 
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import FloatArray
+
+# The 97.5th percentile of the standard normal distribution.
+Z95 = 1.959963984540054
+
+
+def wilson_interval(count: float, n: float) -> tuple[float, float]:
+    """95 % score interval of a proportion [1]_, [2]_.
+
+    Unlike the interval of a bootstrap or of the normal approximation it keeps its width where all or none of the
+    patients count, and stays inside 0..1.
+
+    Parameters
+    ----------
+    count, n : float
+        How many of how many, ``0 <= count <= n`` and ``n > 0``. They need not be whole: means over repeats of a
+        cross-validation are counts of patients, too.
+
+    References
+    ----------
+    .. [1] Wilson, Probable inference, the law of succession, and statistical inference, JASA 22, 1927,
+           10.1080/01621459.1927.10502953.
+    .. [2] Brown, Cai & DasGupta, Interval estimation for a binomial proportion, Statistical Science 16, 2001,
+           10.1214/ss/1009213286; equation 4.
+    """
+    share, z2 = count / n, Z95**2
+    middle = (count + z2 / 2) / (n + z2)
+    half = Z95 * np.sqrt(n) / (n + z2) * np.sqrt(share * (1 - share) + z2 / (4 * n))
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """P-values adjusted so that the chance of any false finding among all comparisons stays at the level [1]_.
+
+    The smallest of ``m`` is multiplied by ``m``, the next by ``m - 1`` and so on; none may become smaller than one
+    before it, nor exceed 1. This needs no assumption about how the comparisons depend on each other.
+
+    Parameters
+    ----------
+    p_values : sequence of float in 0..1, or None
+        None where a comparison was not possible; it does not count among the ``m``.
+
+    Returns
+    -------
+    list
+        In the order given.
+
+    References
+    ----------
+    .. [1] Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979,
+           https://www.jstor.org/stable/4615733.
+    """
+    known = [position for position, p in enumerate(p_values) if p is not None]
+    values = np.array([p_values[position] for position in known], dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty(len(known))
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(known), 0, -1)), 1.0)
+    result: list[float | None] = [None] * len(p_values)
+    for position, value in zip(known, adjusted, strict=True):
+        result[position] = float(value)
+    return result
 
 
 @dataclass(frozen=True)

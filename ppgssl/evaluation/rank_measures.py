@@ -1,4 +1,4 @@
-"""Events in the order of their risk, and the non-events before them, for many weightings of patients at once."""
+"""Measures of ranking beyond the AUROC, partial AUROC and average precision, for many weightings at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,53 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
-from ppgssl.evaluation.placements import count_below, models_of
-from ppgssl.evaluation.predictions import AlignedPredictions
+from ppgssl.evaluation.predictions import AlignedPredictions, models_of
+
+MIN_SENSITIVITY = 0.8
+"""The partial AUROC looks at sensitivities from here to 1: where few events are missed."""
+
+
+@dataclass(frozen=True)
+class BelowCounts:
+    """Of each row, the rows of the same model below it, a tie counting one half, and how many the model has.
+
+    Attributes
+    ----------
+    events, others : float array, shape (n_rows,)
+        Events below, non-events below.
+    n_events, n_others : int array, shape (n_rows,)
+        Of the row's model.
+    """
+
+    events: FloatArray
+    others: FloatArray
+    n_events: IntArray
+    n_others: IntArray
+
+
+def count_below(y_true: BoolArray, y_score: FloatArray, model: IntArray) -> BelowCounts:
+    """Count by sorting once.
+
+    Parameters
+    ----------
+    y_true : bool array, shape (n_rows,)
+    y_score : float array, shape (n_rows,)
+    model : int array, shape (n_rows,)
+        Which model scored the row, numbered from 0; only rows of one model are compared.
+    """
+    order = np.lexsort([y_score, model])
+    y, score, sorted_model = y_true[order], y_score[order], model[order]
+    is_new_tie = np.append(True, (score[1:] != score[:-1]) | (sorted_model[1:] != sorted_model[:-1]))
+    tie = np.cumsum(is_new_tie) - 1
+    n_events, n_others = np.bincount(model, y_true).astype(np.int64), np.bincount(model, ~y_true).astype(np.int64)
+    below = []
+    for is_counted, of_model in ((y, n_events), (~y, n_others)):
+        in_tie = np.bincount(tie, is_counted)
+        before = np.cumsum(in_tie) - 0.5 * in_tie
+        of_rows = np.empty(len(y))
+        of_rows[order] = before[tie] - (np.cumsum(of_model) - of_model)[sorted_model]
+        below.append(of_rows)
+    return BelowCounts(below[0], below[1], n_events[model], n_others[model])
 
 
 @dataclass(frozen=True)
@@ -139,3 +184,69 @@ def share(part: FloatArray, whole: FloatArray) -> FloatArray:
     """``part / whole``, NaN where the whole is nothing."""
     shape = np.broadcast_shapes(np.shape(part), np.shape(whole))
     return np.divide(part, whole, out=np.full(shape, np.nan), where=np.broadcast_to(whole, shape) > 0)
+
+
+# --- measures --------------------------------------------------------------------------------------------------
+
+
+def average_precision(counts: EventCounts) -> FloatArray:
+    """Mean over events of the precision at the event's score, patients who share it included [1]_.
+
+    The precision-recall curve is not interpolated linearly, which would be too optimistic [2]_. Scores that know
+    nothing reach about the prevalence, somewhat more in small samples.
+
+    Returns
+    -------
+    float array, shape (n_weightings,)
+        NaN where there is no event.
+
+    References
+    ----------
+    .. [1] Boyd, Eng & Page, Area under the precision-recall curve: point estimates and confidence intervals, ECML PKDD
+           2013, 10.1007/978-3-642-40994-3_29.
+    .. [2] Davis & Goadrich, The relationship between precision-recall and ROC curves, ICML 2006,
+           10.1145/1143844.1143874.
+    """
+    events = np.cumsum(counts.events, axis=0)
+    flagged = events + counts.above + counts.tied
+    precision = np.divide(events, flagged, out=np.zeros_like(events), where=flagged > 0)
+    return share((counts.events * precision).sum(axis=0), counts.n_events)
+
+
+def partial_auroc(counts: EventCounts, min_sensitivity: float = MIN_SENSITIVITY) -> FloatArray:
+    """Standardised area between the curve and the line of ``min_sensitivity``: specificity over sensitivity [1]_, [2]_.
+
+    The area is ``A``, the integral of the specificity over sensitivities from ``min_sensitivity`` to 1, a tie being a
+    sloped line. With ``w = 1 - min_sensitivity`` it is ``w`` of perfect scores and ``w**2 / 2`` of guessing; McClish's
+    standardised area is ``(1 + (A - w**2 / 2) / (w - w**2 / 2)) / 2``, 1 for the one and 0.5 for the other.
+
+    Parameters
+    ----------
+    counts : EventCounts
+    min_sensitivity : float
+        In 0..1; 0 gives the AUROC.
+
+    Returns
+    -------
+    float array, shape (n_weightings,)
+        NaN where there is no event or no non-event.
+
+    References
+    ----------
+    .. [1] McClish, Analyzing a portion of the ROC curve, Medical Decision Making 9, 1989, 10.1177/0272989X8900900307.
+    .. [2] Jiang, Metz & Nishikawa, A receiver operating characteristic partial area index for highly sensitive
+           diagnostic tests, Radiology 201, 1996, 10.1148/radiology.201.3.8939225.
+    """
+    until = share(np.cumsum(counts.events, axis=0), counts.n_events)
+    gained = share(counts.events, counts.n_events)
+    cut_off = np.clip(min_sensitivity - (until - gained), 0.0, gained)
+    left = share(counts.above, counts.n_others)
+    right = share(counts.above + counts.tied, counts.n_others)
+    # Where the line cuts through a tie, the part of the slope above it counts.
+    below_line = np.divide(cut_off, gained, out=np.zeros_like(gained), where=gained > 0)
+    left += (right - left) * below_line
+    area = ((gained - cut_off) * (1 - (left + right) / 2)).sum(axis=0)
+    area = np.where((counts.n_events > 0) & (counts.n_others > 0), area, np.nan)
+    width = 1 - min_sensitivity
+    of_guessing = width**2 / 2
+    return np.asarray((1 + (area - of_guessing) / (width - of_guessing)) / 2)

@@ -1,14 +1,65 @@
-"""Rubin's rules, against a worked example of a manual."""
-
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from ppgssl.core.errors import EvaluationError
-from ppgssl.evaluation.rubin import pool_estimates
+from ppgssl.evaluation.inference import holm, pool_estimates, wilson_interval
+
+
+@given(st.integers(1, 5000), st.data())
+def test_the_interval_is_that_of_statsmodels(n, data):
+    count = data.draw(st.integers(0, n))
+    expected = proportion_confint(count, n, method="wilson")
+    assert wilson_interval(count, n) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("count", "n", "low", "high"),
+    # Newcombe, Statistics in Medicine 17, 1998, 10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E,
+    # table I, method 3.
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_the_interval_is_that_of_newcombes_table(count, n, low, high):
+    assert wilson_interval(count, n) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_none_and_all_leave_an_interval_that_mirrors():
+    low, high = wilson_interval(0, 12.5)
+    assert low == 0.0
+    assert high == pytest.approx(1.959964**2 / (12.5 + 1.959964**2), abs=1e-6)
+    assert wilson_interval(12.5, 12.5) == pytest.approx((1 - high, 1 - low))
+
+
+p_values = st.lists(st.floats(0, 1), max_size=20)
+
+
+@settings(deadline=None, max_examples=5)  # statsmodels takes most of a second for each
+@given(p_values.filter(len))
+def test_it_equals_statsmodels(values):
+    assert holm(values) == pytest.approx(multipletests(values, method="holm")[1].tolist(), abs=1e-15)
+
+
+def test_three_comparisons_by_hand():
+    # 3 * 0.01; 2 * 0.04; and 1 * 0.05, which may not fall below the one before it.
+    assert holm([0.04, 0.01, 0.05]) == pytest.approx([0.08, 0.03, 0.08])
+
+
+@given(p_values)
+def test_what_was_not_possible_does_not_count(values):
+    with_gaps = [None, *(x for value in values for x in (value, None))]
+    adjusted = holm(with_gaps)
+    assert adjusted[1::2] == holm(values)
+    assert set(adjusted[::2]) == {None}
+
+
+def test_nothing_to_compare_is_fine():
+    assert holm([]) == []
+    assert holm([None]) == [None]
 
 
 def test_the_example_of_the_sas_manual_is_reproduced():
