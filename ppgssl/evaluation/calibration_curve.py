@@ -24,7 +24,7 @@ class CalibrationCurve:
     Parameters
     ----------
     logits : float array, shape (n_rows,)
-        Of the risks that are judged. They place the knots, once for all weightings.
+        Of the risks. They place the knots, once for all weightings.
 
     References
     ----------

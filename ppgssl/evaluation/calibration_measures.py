@@ -39,7 +39,7 @@ _FEWEST_RESAMPLES = 500
 
 
 def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: int) -> dict[str, Calibration]:
-    """Calibration in the large, slope, flexible curve and what it says in one number, of every arm.
+    """Calibration in the large, slope, flexible curve and its mean distance from the diagonal, of every arm.
 
     The folds of a repeat are pooled; each number is computed in each repeat, and averaged over repeats. With ``L`` the
     logit of the risk, clipped to ``CLIP .. 1 - CLIP``:
@@ -86,10 +86,10 @@ def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, 
     first = repeats[0]
     curves = [[CalibrationCurve(of_arm[rows]) for rows in repeats] for of_arm in logits]
     if_perfect = _ici_of_true_risks(aligned, logits, curves, np.random.default_rng([seed, _N_OUTCOMES]))
-    judged = {}
+    assessed = {}
     for number, arm in enumerate(aligned.arms):
         found = _resample_arm(aligned, logits[number], curves[number], n_resamples=n_resamples, seed=seed)
-        judged[arm] = Calibration(
+        assessed[arm] = Calibration(
             intercept=_centred(found.interval("intercept")),
             slope=_centred(found.interval("slope")),
             ici=_ici_interval(found.interval("ici"), if_perfect[number]),
@@ -98,7 +98,7 @@ def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, 
             groups=risk_groups(aligned.y_true[first], aligned.y_score[number, first]),
             histogram=np.histogram(aligned.y_score[number, first], bins=_N_BINS, range=(0, 1))[0].tolist(),
         )
-    return judged
+    return assessed
 
 
 def _resample_arm(
@@ -272,7 +272,7 @@ def _risk_group(y_true: BoolArray, y_score: FloatArray) -> RiskGroup:
 
 @dataclass(frozen=True)
 class BrierScores:
-    """The Brier score of one arm, and the share of it that the arm saves against predicting the prevalence."""
+    """The Brier score of one arm, and the proportion by which it is below that of predicting the prevalence."""
 
     brier: Interval
     scaled: Interval

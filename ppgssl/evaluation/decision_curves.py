@@ -126,7 +126,7 @@ def decision_thresholds(prevalence: float, curve: tuple[float, float] | None = N
         Of the patients tested.
     curve : (low, high), optional
         By default from 1 % to twice the prevalence, rounded up to a multiple of 5 %, at least to 20 % and at most to
-        99 %: a risk of which nobody would wait, or would act, tells little of a model.
+        99 %: risks at which everybody, or nobody, would act show little of a model.
     """
     low, high = curve or (0.01, min(0.99, max(0.2, np.ceil(40 * prevalence - 1e-9) / 20)))
     step = next((step for step in _STEPS if (high - low) / step < _MOST_POINTS), _STEPS[-1])
@@ -144,11 +144,11 @@ def _resample_net_benefit(
 
     def of_repeat(number: int, rows: IntArray, weights: FloatArray) -> FloatArray:
         n = weights.sum(axis=0)
-        shares = weights / np.where(n > 0, n, np.nan)
-        events = shares * aligned.y_true[rows, None]
+        proportions = weights / np.where(n > 0, n, np.nan)
+        events = proportions * aligned.y_true[rows, None]
         # True minus weighed false positives; what is above counts events and others together.
-        of_arms = [(1 + odds) * above(events) - odds * above(shares) for above in sums[number]]
-        return np.concatenate([*of_arms, (1 + odds) * events.sum(axis=0) - odds * shares.sum(axis=0)])
+        of_arms = [(1 + odds) * above(events) - odds * above(proportions) for above in sums[number]]
+        return np.concatenate([*of_arms, (1 + odds) * events.sum(axis=0) - odds * proportions.sum(axis=0)])
 
     names = [_name(point, arm) for arm in (*aligned.arms, _TREAT_ALL) for point in range(len(thresholds))]
     return resample(

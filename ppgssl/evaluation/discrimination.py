@@ -1,4 +1,4 @@
-"""How well every arm separates patients with the event from those without: all that the report says about ranking."""
+"""How well every arm separates patients with the event from those without: all that the report has on ranking."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Logistic regression where maximum likelihood has no finite answer.
 
-Where a combination of covariates tells the event without exception (separation), the likelihood grows for ever along
-it: software stops somewhere and prints an odds ratio of millions. Firth's penalty, half the logarithm of the
+Where a combination of covariates separates patients with and without the event, the likelihood grows for ever along it:
+software stops somewhere and prints an odds ratio of millions. Firth's penalty, half the logarithm of the
 determinant of the information matrix (Jeffreys' prior), always has a finite maximum, and takes away the leading term
 of the bias of small samples [1]_, [2]_.
 
@@ -94,7 +94,7 @@ def profile_interval(X: FloatArray, y: BoolArray, fit: FirthFit, column: int) ->
     """95 % interval of a coefficient: where the penalised likelihood, maximised over all others, has not fallen far.
 
     Under separation the likelihood is far from a parabola, and intervals of an estimate and its standard error
-    (Wald's) may leave out what the data plainly tell [1]_.
+    (Wald's) may exclude values that the data support [1]_.
 
     Parameters
     ----------

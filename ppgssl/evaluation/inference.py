@@ -34,9 +34,9 @@ def wilson_interval(count: float, n: float) -> tuple[float, float]:
     .. [2] Brown, Cai & DasGupta, Interval estimation for a binomial proportion, Statistical Science 16, 2001,
            10.1214/ss/1009213286; equation 4.
     """
-    share, z2 = count / n, Z95**2
+    proportion, z2 = count / n, Z95**2
     middle = (count + z2 / 2) / (n + z2)
-    half = Z95 * np.sqrt(n) / (n + z2) * np.sqrt(share * (1 - share) + z2 / (4 * n))
+    half = Z95 * np.sqrt(n) / (n + z2) * np.sqrt(proportion * (1 - proportion) + z2 / (4 * n))
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
@@ -128,8 +128,8 @@ def pool_estimates(estimates: FloatArray, variances: FloatArray, *, complete_df:
         raise EvaluationError(f"Rubin's rules pool at least two imputed tables, and got {m}")
     within, between = variances.mean(axis=0), (1 + 1 / m) * estimates.var(axis=0, ddof=1)
     total = within + between
-    share = between / total
+    proportion = between / total
     with np.errstate(divide="ignore"):  # nothing missing: as many degrees of freedom as one likes
-        of_imputations = (m - 1) / share**2
-    observed = (complete_df + 1) / (complete_df + 3) * complete_df * (1 - share)
+        of_imputations = (m - 1) / proportion**2
+    observed = (complete_df + 1) / (complete_df + 3) * complete_df * (1 - proportion)
     return Pooled(estimates.mean(axis=0), np.sqrt(total), 1 / (1 / of_imputations + 1 / observed))

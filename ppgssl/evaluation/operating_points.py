@@ -35,7 +35,7 @@ def assess_operating_points(
     aligned : AlignedPredictions
         Of test patients.
     training : DataFrame
-        The columns of predictions; ``repeat`` and ``fold`` say the model, ``patient_id`` one of its training patients.
+        The columns of predictions; ``repeat`` and ``fold`` name the model, ``patient_id`` one of its training patients.
         An arm without rows has no chosen thresholds.
     decisions : Decisions
 
@@ -103,7 +103,7 @@ def youden_threshold(y_true: BoolArray, y_score: FloatArray) -> float:
            10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3.
     """
     thresholds, hits, false_alarms = _cuts(y_true, y_score)
-    # Counts instead of shares: equal indices must be equal numbers.
+    # Counts instead of proportions: equal indices must be equal numbers.
     index = hits * (~y_true).sum() - false_alarms * y_true.sum()
     return float(thresholds[np.flatnonzero(index == index.max())[-1]])
 
@@ -153,7 +153,7 @@ def _check_training(training: pd.DataFrame) -> None:
         raise EvaluationError("scores of training patients need `y_true` of 0 or 1 and `y_score` between 0 and 1")
 
 
-# --- judging ---------------------------------------------------------------------------------------------------
+# --- measuring -------------------------------------------------------------------------------------------------
 
 
 def _operating_point(
@@ -162,7 +162,7 @@ def _operating_point(
     is_positive = scores >= thresholds
     y, repeats = aligned.y_true, rows_of_repeats(aligned)
 
-    def share(counted: BoolArray, among: BoolArray) -> Interval:
+    def proportion(counted: BoolArray, among: BoolArray) -> Interval:
         n = np.array([among[rows].sum() for rows in repeats])
         if not n.all():
             return Interval(estimate=None, ci_low=None, ci_high=None)
@@ -176,8 +176,8 @@ def _operating_point(
         label=label,
         threshold=float(models["threshold"].median()),
         n_positive=float(np.mean([is_positive[rows].sum() for rows in repeats])),
-        sensitivity=share(is_positive, y),
-        specificity=share(~is_positive, ~y),
-        ppv=share(y, is_positive),
-        npv=share(~y, ~is_positive),
+        sensitivity=proportion(is_positive, y),
+        specificity=proportion(~is_positive, ~y),
+        ppv=proportion(y, is_positive),
+        npv=proportion(~y, ~is_positive),
     )

@@ -22,7 +22,7 @@ PENALTIES = tuple(10.0 ** (half / 2) for half in range(-4, 13))
 
 @dataclass(frozen=True)
 class ProbeScores:
-    """How well each set of features tells one quantity, on the same patients.
+    """How well each set of features predicts one quantity, on the same patients.
 
     Attributes
     ----------
@@ -86,12 +86,12 @@ def assess_probes(
 ) -> ProbeScores:
     """R2 and mean absolute error of several probes with patient-level bootstrap intervals, paired.
 
-    Every patient was predicted by a probe that was fitted without the patient; predictions of all folds are pooled,
-    and the R2 is that of the pool: 0 is what the mean over all patients tested would reach, which no probe knew
-    beforehand, so that useless features come out somewhat below. It is not the mean of the R2 of the folds, which a
-    fold of similar patients could drag down without limit. Of several repeats of the cross-validation the squared (for
-    the MAE, the absolute) errors of a patient are averaged, which is the mean of the R2 over repeats. The intervals say
-    how the numbers of these probes vary with the patients tested.
+    Every patient was predicted by a probe that was fitted without the patient; predictions of all folds are pooled, and
+    the R2 is that of the pool: 0 is what the mean over all patients tested would reach, which no probe knew beforehand,
+    so that useless features come out somewhat below. It is not the mean of the R2 of the folds, which a fold of similar
+    patients could drag down without limit. Of several repeats of the cross-validation the squared (for the MAE, the
+    absolute) errors of a patient are averaged, which is the mean of the R2 over repeats. The intervals show how the
+    numbers of these probes vary with the patients tested.
 
     Parameters
     ----------

@@ -125,9 +125,9 @@ def groups_of_repeats(aligned: AlignedPredictions, y_score: FloatArray) -> list[
     """One ranking of all patients of each repeat, although several models scored them.
 
     Scores of two models have no common scale, and a score is compared with those of the same model only: patients are
-    ranked by the share of their model's patients whom they are above (half of those they are tied with). The same share
-    of each model's patients is then flagged first. An offset of a model changes nothing, and one model gives the
-    ordinary ranking.
+    ranked by the proportion of their model's patients whom they are above (half of those they are tied with). The same
+    proportion of each model's patients is then flagged first. An offset of a model changes nothing, and one model gives
+    the ordinary ranking.
 
     The other way would be a curve of each fold, and the mean of the curves. Folds of few events do not allow it [1]_:
     one of five events has no point between the sensitivities 0.8 and 1, and an average precision far above that of many
@@ -135,7 +135,7 @@ def groups_of_repeats(aligned: AlignedPredictions, y_score: FloatArray) -> list[
     the mean is 0.43, and this ranking gives 0.35. Of the partial AUROC it is 0.650, 0.693 and 0.650.)
 
     Two things to know: folds of unequal prevalence, such as sites, cannot reach an average precision of 1; and the
-    ranking is part of what is judged, so that it stays the same in every resample.
+    ranking is part of the statistic, so that it stays the same in every resample.
 
     References
     ----------
@@ -143,11 +143,11 @@ def groups_of_repeats(aligned: AlignedPredictions, y_score: FloatArray) -> list[
            measurement, ACM SIGKDD Explorations 12, 2010, 10.1145/1882471.1882479.
     """
     below = count_below(aligned.y_true, y_score, models_of(aligned.repeat, aligned.fold))
-    share_below = (below.events + below.others) / (below.n_events + below.n_others)
+    proportion_below = (below.events + below.others) / (below.n_events + below.n_others)
     groups = []
     for repeat in np.unique(aligned.repeat):
         rows = np.flatnonzero(aligned.repeat == repeat)
-        rank = np.unique(-share_below[rows], return_inverse=True)[1]
+        rank = np.unique(-proportion_below[rows], return_inverse=True)[1]
         groups.append(EventGroups(aligned.y_true[rows], rank, aligned.patient[rows], aligned.n_patients))
     return groups
 
@@ -180,7 +180,7 @@ def groups_of_models(aligned: AlignedPredictions, y_score: FloatArray) -> list[l
     return groups
 
 
-def share(part: FloatArray, whole: FloatArray) -> FloatArray:
+def proportion(part: FloatArray, whole: FloatArray) -> FloatArray:
     """``part / whole``, NaN where the whole is nothing."""
     shape = np.broadcast_shapes(np.shape(part), np.shape(whole))
     return np.divide(part, whole, out=np.full(shape, np.nan), where=np.broadcast_to(whole, shape) > 0)
@@ -210,7 +210,7 @@ def average_precision(counts: EventCounts) -> FloatArray:
     events = np.cumsum(counts.events, axis=0)
     flagged = events + counts.above + counts.tied
     precision = np.divide(events, flagged, out=np.zeros_like(events), where=flagged > 0)
-    return share((counts.events * precision).sum(axis=0), counts.n_events)
+    return proportion((counts.events * precision).sum(axis=0), counts.n_events)
 
 
 def partial_auroc(counts: EventCounts, min_sensitivity: float = MIN_SENSITIVITY) -> FloatArray:
@@ -237,11 +237,11 @@ def partial_auroc(counts: EventCounts, min_sensitivity: float = MIN_SENSITIVITY)
     .. [2] Jiang, Metz & Nishikawa, A receiver operating characteristic partial area index for highly sensitive
            diagnostic tests, Radiology 201, 1996, 10.1148/radiology.201.3.8939225.
     """
-    until = share(np.cumsum(counts.events, axis=0), counts.n_events)
-    gained = share(counts.events, counts.n_events)
+    until = proportion(np.cumsum(counts.events, axis=0), counts.n_events)
+    gained = proportion(counts.events, counts.n_events)
     cut_off = np.clip(min_sensitivity - (until - gained), 0.0, gained)
-    left = share(counts.above, counts.n_others)
-    right = share(counts.above + counts.tied, counts.n_others)
+    left = proportion(counts.above, counts.n_others)
+    right = proportion(counts.above + counts.tied, counts.n_others)
     # Where the line cuts through a tie, the part of the slope above it counts.
     below_line = np.divide(cut_off, gained, out=np.zeros_like(gained), where=gained > 0)
     left += (right - left) * below_line

@@ -81,9 +81,9 @@ class RankedPairs:
         self._events = csr_array((np.ones(int(y.sum()), dtype), (event_row[y], patient[y])), shape=shape)
         # A tied non-event counts half below the run it is tied with, and whole from the next run on.
         rows = np.concatenate([other_row[~y], other_row[~y & is_tied] + 1])
-        shares = np.concatenate([np.where(is_tied[~y], 0.5, 1.0), np.full(int((~y & is_tied).sum()), 0.5)])
+        portions = np.concatenate([np.where(is_tied[~y], 0.5, 1.0), np.full(int((~y & is_tied).sum()), 0.5)])
         columns = np.concatenate([patient[~y], patient[~y & is_tied]])
-        self._others = csr_array((shares.astype(dtype), (rows, columns)), shape=shape)
+        self._others = csr_array((portions.astype(dtype), (rows, columns)), shape=shape)
         self._fold_starts = np.append(0, self._fold_ends[:-1] + 1)
         self._repeat_starts = np.cumsum(new_fold)[new_repeat] - 1
         self._triangle = np.tri(_GROUP, dtype=dtype)
@@ -111,8 +111,8 @@ class RankedPairs:
         won -= events_of_fold * before_fold
         pairs = events_of_fold * (until_fold_end - before_fold)
         won, pairs = (np.add.reduceat(counts, self._repeat_starts, axis=0) for counts in (won, pairs))
-        share = np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0)
-        return share.mean(axis=0)
+        area = np.divide(won, pairs, out=np.full_like(won, np.nan), where=pairs > 0)
+        return area.mean(axis=0)
 
     def _running_sums(self, of_rows: FloatArray) -> FloatArray:
         """Cumulative sums over rows, whose number is a multiple of the group; a matrix product is the fastest way."""
@@ -133,8 +133,8 @@ def _changes(sorted_values: np.ndarray) -> BoolArray:
 def _rows_of_runs(y: BoolArray, new_fold: BoolArray, new_tie: BoolArray) -> tuple[IntArray, IntArray, BoolArray]:
     """Of rows sorted by fold and score: the run of each event, the first run above each non-event or tied with it.
 
-    A fold's runs are numbered upwards, one further number stands for what is above them all. The third array says of
-    each row whether its tie holds both events and non-events.
+    A fold's runs are numbered upwards, one further number stands for what is above them all. The third array is
+    true where its tie holds both events and non-events.
     """
     tie = np.cumsum(new_tie) - 1
     tie_starts = np.flatnonzero(new_tie)
@@ -184,7 +184,7 @@ def stratified_auroc(
     y_true, y_score, weights
         As in :func:`auroc`, one row for each patient and repeat.
     repeat, fold : int array, shape (n_rows,)
-        Which model scored the row. A fold without an event, or without a non-event, has no pair and no say.
+        Which model scored the row. A fold without an event, or without a non-event, has no pair and does not count.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 Each refit is made to a bootstrap sample as the model itself was made to all patients, choice of penalties included.
 What a refit loses from its own sample to all patients is what the model is expected to lose from all patients to others
-[1]_; the patients whom a sample left out tell the same more harshly, as such models know 63 % of the patients only, and
+[1]_; the patients whom a sample left out give a harsher estimate, as such models know 63 % of the patients only, and
 the .632+ estimator [2]_ weighs both.
 
 The intervals are location-shifted [3]_: the percentiles of the refits' apparent AUROC, moved by what the correction
@@ -81,7 +81,7 @@ class Refits:
         if not (_are_risks(self.risk) and _are_risks(self.refit_risk)):
             raise EvaluationError("risks of refits must lie between 0 and 1")
         if self.y.all() or not self.y.any():
-            raise EvaluationError(f"all {n} patients have the same outcome: no refit can be judged")
+            raise EvaluationError(f"all {n} patients have the same outcome: no refit can be evaluated")
 
     @property
     def n_refits(self) -> int:
@@ -172,8 +172,8 @@ def optimism(refits: Refits, *, arm: str, label: str) -> Optimism:
     """Apparent and corrected AUROC and calibration slope of one arm.
 
     The slope is that of the outcome on the logit of the risk, corrected as Harrell does. It is not defined where a
-    model tells all events from all others, or gives nearly the same risk to everybody, so that its slope would have a
-    standard error over 1; refits of that kind are passed over, and if they are most, there is no slope.
+    model separates all events from all others, or gives nearly the same risk to everybody, so that its slope would have
+    a standard error over 1; refits of that kind are passed over, and if they are most, there is no slope.
     """
     areas, slopes = auroc_replicates(refits), slope_replicates(refits)
     is_known = np.isfinite(slopes.in_sample - slopes.in_all).mean() > 0.5

@@ -122,7 +122,7 @@ def roc_curves(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: in
 
     Patients are drawn as for the AUROC, the same draws for every arm, and the curve of each draw is that of
     :func:`stratified_roc`, at the top of a vertical line. The band is computed on a grid of 101 false positive rates
-    and from 2,000 resamples at most. It says where the sensitivity at one false positive rate may lie; a whole curve
+    and from 2,000 resamples at most. It shows where the sensitivity at one false positive rate may lie; a whole curve
     leaves a band of pointwise intervals more often than 1 time in 20.
 
     Returns
@@ -168,7 +168,7 @@ def _sensitivities(repeats: list[list[EventGroups]], counts: FloatArray) -> Floa
 
 
 def _events_found(counts: EventCounts) -> FloatArray:
-    """Events at or before each false positive rate of the grid; of a tie, the share up to there."""
+    """Events at or before each false positive rate of the grid; of a tie, the part up to there."""
     n_others = np.maximum(counts.n_others, 1)
     is_sloped = counts.tied > 0
     start = _first_step(counts.above, n_others)

@@ -1,17 +1,17 @@
-"""Performance in subgroups of patients, and whether it differs between them, without telling on anybody.
+"""Performance in subgroups of patients, and whether it differs between them, without disclosing small counts.
 
 **Who can be compared.** Within a level, an event and a non-event count as a pair if the same model scored both and both
-have that level. Whether the AUROC differs between levels is judged by an interaction test; a level whose interval
-touches 0.5 beside one whose interval does not is no such test [1]_.
+have that level. An interaction test shows whether the AUROC differs between levels; a level whose interval
+includes 0.5 next to one whose interval does not is no such test [1]_.
 
 **Small counts.** A level with fewer than 5 patients with the event, or fewer than 5 without, is suppressed: its counts
-and results are not given. That alone would not hide them, as the report tells the totals and how many values are
+and results are not given. That alone would not hide them, as the report has the totals and how many values are
 missing, and a reader can subtract. So the suppressed levels of a variable must be two at least, and *together* hold 5
 patients with the event and 5 without; until they do, the smallest level that is still shown is suppressed as well
 (complementary suppression, [2]_). What a reader can work out is then a sum over several levels. Two tables of the same
 variable with nearby cuts could be subtracted from each other, so a variable may be asked for once.
 
-Patients whose value is missing are in no level. Their number is no secret: the report tells it beside the covariates.
+Patients whose value is missing are in no level. Their number is no secret: the report has it with the covariates.
 
 References
 ----------
@@ -65,11 +65,11 @@ def subgroups(
 
     Patients are drawn with replacement from all tested patients, the same draws for all arms and levels as elsewhere;
     in each draw, each level's AUROC is that of the drawn patients who have the level. Equality of the AUROC in all
-    levels is tested arm by arm from these draws: for two levels by the share of draws in which their difference lies on
-    either side of zero, for more by Wald's statistic ``d' S^-1 d`` of the differences ``d`` to the first level, with
-    their covariance ``S`` over draws, against chi-square on as many degrees of freedom as differences (the contrasts
-    of [1]_, with the covariance of the bootstrap). Suppressed levels are not in the test. p-values are not adjusted for
-    the number of arms and variables.
+    levels is tested arm by arm from these draws: for two levels by the proportion of draws in which their difference
+    lies on either side of zero, for more by Wald's statistic ``d' S^-1 d`` of the differences ``d`` to the first level,
+    with their covariance ``S`` over draws, against chi-square on as many degrees of freedom as differences (the
+    contrasts of [1]_, with the covariance of the bootstrap). Suppressed levels are not in the test. p-values are not
+    adjusted for the number of arms and variables.
 
     Parameters
     ----------

@@ -122,7 +122,7 @@ def _newton(Q: FloatArray, y: BoolArray, weights: FloatArray, offset: FloatArray
 
 
 def _uphill(gradient: FloatArray, hessian: FloatArray, point: FloatArray) -> FloatArray:
-    """Newton's step, shortened where it is longer than the curvature here can tell."""
+    """Newton's step, shortened where it is longer than the curvature here supports."""
     step = np.linalg.solve(hessian, gradient.T[:, :, None])[:, :, 0].T
     longest = _LONGEST * np.maximum(1, np.abs(point).max(axis=0))
     return np.asarray(step * np.minimum(1, longest / np.maximum(np.abs(step).max(axis=0), 1e-300)))

@@ -85,7 +85,7 @@ def test_too_few_patients_of_an_outcome_are_refused_by_number():
     y, risk = drawn(100)
     y[:] = False
     y[:4] = True
-    with pytest.raises(EvaluationError, match=r"4 patient.s. of the rarer outcome, and at least 5"):
+    with pytest.raises(EvaluationError, match=r"4 patient.s. of the minority class, and at least 5"):
         fit_recalibration(y, risk, "in-the-large")
     y[:9] = True
     fit_recalibration(y, risk, "in-the-large")

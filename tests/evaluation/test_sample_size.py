@@ -142,7 +142,7 @@ def test_levels_count_as_parameters_and_constant_variables_do_not():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [((0, 0.2, 0.1), "at least one"), ((5, 0.0, 0.1), "share of events"), ((5, 0.05, 0.5), "between 0 and 0.328")],
+    [((0, 0.2, 0.1), "at least one"), ((5, 0.0, 0.1), "proportion of events"), ((5, 0.05, 0.5), "between 0 and 0.328")],
 )
 def test_numbers_outside_their_range_are_refused(arguments, message):
     with pytest.raises(EvaluationError, match=message):

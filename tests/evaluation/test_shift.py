@@ -11,7 +11,7 @@ from scipy.stats import binom
 from ppgssl.evaluation.shift import (
     difference_of_levels,
     is_beyond,
-    share_beyond,
+    proportion_beyond,
     stability_index,
     standardised_difference,
 )
@@ -98,6 +98,6 @@ def test_what_is_not_defined_is_none():
 
 def test_the_share_beyond_a_threshold_is_tested_by_the_binomial():
     distances = np.array([0.5] * 45 + [3.0] * 5)
-    share, p_value = share_beyond(distances, 1.0, 0.01)
+    share, p_value = proportion_beyond(distances, 1.0, 0.01)
     assert share == 0.1
     assert p_value == pytest.approx(binom.sf(4, 50, 0.01))

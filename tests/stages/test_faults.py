@@ -373,9 +373,7 @@ def test_the_record_of_a_run_is_whole_or_absent(ppgssl, ward, tmp_path):
     store = tmp_path / "store"
     shutil.copytree(ward / "whole", store)
     (store / RUN_FILE).unlink()
-    done = ppgssl.ingest(
-        ward / "cohort.yaml", store, most_bytes=2_000
-    )  # of all files, only run.json is longer
+    done = ppgssl.ingest(ward / "cohort.yaml", store, most_bytes=2_000)  # of all files, only run.json is longer
     assert done.code == 1
     assert "with room on the disk" in done.error
     assert not (store / RUN_FILE).exists()
