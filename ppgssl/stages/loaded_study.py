@@ -133,10 +133,12 @@ class LoadedStudy:
         return exposure_of(str(arm.features), self.description) == "per-fold"
 
     def _table(self, arm: Arm, fold: Fold) -> pd.DataFrame:
-        from ppgssl.features.patient_table import FoldInputs  # brings torch, which takes seconds
+        from ppgssl.features.fold_features import FoldFeatures  # brings torch, which takes seconds
 
         parts = FittedParts(fold.name, shared_signals=self.data.shared_signals)
-        return FoldInputs(fold, self.data, self.folder, parts).of(arm)[0]
+        table = FoldFeatures(fold, self.data, self.folder, parts).arm_table(arm).transform(self.data)
+        assert isinstance(table, pd.DataFrame)  # networks were refused
+        return table
 
 
 def load_study(study_file: str | Path, out: str | Path | None = None) -> LoadedStudy:

@@ -13,18 +13,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ppgssl.core.config.arms import Arm
 from ppgssl.core.config.study import Decisions
 from ppgssl.core.errors import EvaluationError, ReadError
 from ppgssl.core.provenance import Stopwatch, file_sha256, peak_memory_mb, system, utc_now, versions
-from ppgssl.core.results.performance import ArmResult, ValidationSummary
+from ppgssl.core.results.performance import ValidationSummary
 from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Results, save_results
 from ppgssl.core.seeds import derive_seed
 from ppgssl.core.text import suggest
 from ppgssl.evaluation.arrays import predictions_table
-from ppgssl.evaluation.calibration_measures import assess_calibration, brier_scores
-from ppgssl.evaluation.decision_curves import assess_decisions
-from ppgssl.evaluation.discrimination import assess_discrimination
-from ppgssl.evaluation.predictions import align_predictions
+from ppgssl.evaluation.performance import estimate_performance
 
 KEYS = ("patient", "repeat", "fold", "y_true")
 # Header row of the file and counting from 1: what a spreadsheet shows beside the first row of data.
@@ -211,30 +209,16 @@ def _reference(table: PredictionsFile, name: str | None) -> str:
 def _results(
     table: PredictionsFile, file: Path, reference: str, watch: Stopwatch, *, n_resamples: int, seed: int
 ) -> Results:
-    settings = {"n_resamples": n_resamples, "seed": derive_seed(seed, "bootstrap")}
     pairs = {model: reference for model in table.models if model != reference}
-    ranking = assess_discrimination(table.predictions, table.models, references={"difference": pairs}, **settings)
-    aligned = align_predictions(table.predictions, table.models)
-    brier, calibration = brier_scores(aligned, **settings), assess_calibration(aligned, **settings)
-    decisions = assess_decisions(aligned, Decisions(), **settings)
-    arms = [
-        ArmResult(
-            name=model,
-            label=model,
-            learner="external",
-            is_control=False,
-            is_transductive=False,
-            n_features=None,
-            **vars(ranking.arms[model]),
-            brier=brier[model].brier,
-            scaled_brier=brier[model].scaled,
-            calibration=calibration[model],
-            decision_curve=decisions.curves[model],
-            difference=ranking.differences["difference"].get(model),
-            seconds=0.0,
-        )
-        for model in table.models
-    ]
+    reached = estimate_performance(
+        table.predictions,
+        table.models,
+        Decisions(),
+        references={"difference": pairs},
+        n_resamples=n_resamples,
+        seed=derive_seed(seed, "bootstrap"),
+    )
+    ranking, aligned = reached.discrimination, reached.aligned
     return Results(
         name=file.stem,
         title=f"Evaluation of the predictions in {file.name}",
@@ -258,8 +242,13 @@ def _results(
             n_bootstrap=n_resamples,
             n_bootstrap_skipped=ranking.n_skipped,
         ),
-        arms=arms,
-        decision_references=decisions.references,
+        arms=[
+            reached.arm_result(
+                model, Arm(model, model), learner="external", is_transductive=False, n_features=None, seconds=0.0
+            )
+            for model in table.models
+        ],
+        decision_references=reached.decisions.references,
         provenance=Provenance(
             created_utc=utc_now(),
             versions=versions(),
