@@ -11,8 +11,7 @@ import pandas as pd
 from ppgssl.core.config.arms import Arm
 from ppgssl.core.config.study import Decisions
 from ppgssl.core.results.performance import ArmResult, Calibration, OperatingPoint
-from ppgssl.evaluation.calibration_measures import BrierScores, brier_scores
-from ppgssl.evaluation.calibration_measures import assess_calibration
+from ppgssl.evaluation.calibration_measures import BrierScores, assess_calibration, brier_scores
 from ppgssl.evaluation.decision_curves import DecisionAnalysis, assess_decisions
 from ppgssl.evaluation.discrimination import Discrimination, assess_discrimination
 from ppgssl.evaluation.operating_points import assess_operating_points
