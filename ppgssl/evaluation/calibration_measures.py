@@ -21,7 +21,7 @@ from ppgssl.evaluation.calibration_curve import CalibrationCurve
 from ppgssl.evaluation.inference import Z95, wilson_interval
 from ppgssl.evaluation.predictions import AlignedPredictions, mean_over_repeats, rows_of_repeats
 from ppgssl.evaluation.resampling import Replicates, resample
-from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
+from ppgssl.evaluation.weighted_logistic import fit_weightings, fit_where_defined
 
 # Risks nearer to 0 or 1 are moved here before their logit is taken.
 CLIP = 1e-6
@@ -139,12 +139,7 @@ def calibration_slope(y_true: BoolArray, logits: FloatArray, weights: FloatArray
 
     NaN where risks separate the classes or do not vary.
     """
-    slopes = np.full(weights.shape[1], np.nan)
-    is_defined = ~is_separated(logits, y_true, weights)
-    if is_defined.any():
-        columns = np.column_stack([np.ones_like(logits), logits])
-        slopes[is_defined] = fit_weightings(columns, y_true, weights[:, is_defined])[1]
-    return slopes
+    return fit_where_defined(np.column_stack([np.ones_like(logits), logits]), logits, y_true, weights)[1]
 
 
 def _ici(curve: CalibrationCurve, logits: FloatArray, coefficients: FloatArray, weights: FloatArray) -> FloatArray:

@@ -56,9 +56,7 @@ def assess_decisions(
     n_resamples, seed
         Draws of patients, those of every other statistic with this seed.
     """
-    outcomes = np.zeros(aligned.n_patients, dtype=bool)
-    outcomes[aligned.patient] = aligned.y_true
-    thresholds = decision_thresholds(float(outcomes.mean()), decisions.curve)
+    thresholds = decision_thresholds(float(aligned.is_event.mean()), decisions.curve)
     found = _resample_net_benefit(aligned, thresholds, n_resamples=n_resamples, seed=seed)
     zeros = [0.0] * len(thresholds)
     never = DecisionCurve(threshold=thresholds.tolist(), net_benefit=zeros, ci_low=zeros, ci_high=zeros)

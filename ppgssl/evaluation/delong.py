@@ -33,11 +33,10 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.base import Difference, Interval
 from ppgssl.core.text import suggest
+from ppgssl.evaluation.inference import Z95
 from ppgssl.evaluation.predictions import AlignedPredictions, models_of
 from ppgssl.evaluation.rank_measures import count_below
 from ppgssl.evaluation.resampling import finite
-
-_Z = float(norm.ppf(0.975))
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ class DeLong:
         estimate, variance = self._of(arm)
         if not 0 < estimate < 1 or not np.isfinite(variance):
             return Interval(estimate=finite(estimate), ci_low=None, ci_high=None)
-        half_width = _Z * np.sqrt(variance) / (estimate * (1 - estimate))
+        half_width = Z95 * np.sqrt(variance) / (estimate * (1 - estimate))
         low, high = expit(logit(estimate) + np.array([-half_width, half_width]))
         return Interval(estimate=estimate, ci_low=float(low), ci_high=float(high))
 
@@ -164,7 +163,7 @@ class DeLong:
         variance = max(float(self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]), 0.0)
         if np.isnan(self.covariance[i, j]):
             return Difference(estimate=finite(estimate), ci_low=None, ci_high=None, p_value=None, reference=reference)
-        half_width = _Z * np.sqrt(variance)
+        half_width = Z95 * np.sqrt(variance)
         return Difference(
             estimate=estimate,
             ci_low=estimate - half_width,

@@ -24,7 +24,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,8 +35,8 @@ from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.robustness import Optimism, Stability
 from ppgssl.evaluation.ranked_pairs import RankedPairs
-from ppgssl.evaluation.resampling import percentile_interval
-from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
+from ppgssl.evaluation.resampling import finite, percentile_interval
+from ppgssl.evaluation.weighted_logistic import fit_where_defined
 
 # AUROC of a model that knows nothing.
 _NO_INFORMATION = 0.5
@@ -163,7 +163,7 @@ class OptimismReplicates:
         """A corrected estimate with its location-shifted 95 % interval."""
         low, high = percentile_interval(self.in_sample[np.isfinite(self.in_sample)])
         if low is None or high is None or low == high or not low <= self.apparent <= high:
-            return Interval(estimate=estimate if np.isfinite(estimate) else None, ci_low=None, ci_high=None)
+            return Interval(estimate=finite(estimate), ci_low=None, ci_high=None)
         shift = estimate - self.apparent
         return Interval(estimate=estimate, ci_low=low + shift, ci_high=min(1.0, high + shift))
 
@@ -185,7 +185,7 @@ def optimism(refits: Refits, *, arm: str, label: str) -> Optimism:
         apparent=areas.apparent,
         harrell=areas.interval(areas.harrell),
         b632plus=areas.interval(areas.b632plus),
-        calibration_slope=slope if np.isfinite(slope) else None,
+        calibration_slope=finite(slope),
     )
 
 
@@ -213,21 +213,22 @@ def b632plus(apparent: float, left_out: float) -> float:
 
 def auroc_replicates(refits: Refits) -> OptimismReplicates:
     """AUROC of the model and of each refit."""
-    rows = [
-        _aurocs(refits.y, risk, _weightings(counts))
-        for risk, counts in zip(refits.refit_risk, refits.counts, strict=True)
-    ]
-    apparent = _aurocs(refits.y, refits.risk, np.ones((len(refits.y), 1)))[0]
-    return OptimismReplicates(float(apparent), *np.array(rows).T)
+    return _replicates(refits, _aurocs)
 
 
 def slope_replicates(refits: Refits) -> OptimismReplicates:
     """Calibration slope of the model and of each refit."""
+    return _replicates(refits, _slopes)
+
+
+def _replicates(
+    refits: Refits, statistic: Callable[[BoolArray, FloatArray, FloatArray], FloatArray]
+) -> OptimismReplicates:
     rows = [
-        _slopes(refits.y, risk, _weightings(counts))
+        statistic(refits.y, risk, _weightings(counts))
         for risk, counts in zip(refits.refit_risk, refits.counts, strict=True)
     ]
-    apparent = _slopes(refits.y, refits.risk, np.ones((len(refits.y), 1)))[0]
+    apparent = statistic(refits.y, refits.risk, np.ones((len(refits.y), 1)))[0]
     return OptimismReplicates(float(apparent), *np.array(rows).T)
 
 
@@ -243,14 +244,10 @@ def _aurocs(y: BoolArray, risk: FloatArray, weights: FloatArray) -> FloatArray:
 
 def _slopes(y: BoolArray, risk: FloatArray, weights: FloatArray) -> FloatArray:
     x = logit(np.clip(risk, _SMALLEST, 1 - _SMALLEST))
-    slopes = np.full(weights.shape[1], np.nan)
     # The standard error of a slope near 0 is 1 / (SD of x * sqrt(n * prevalence * (1 - prevalence))).
-    if np.std(x) * np.sqrt(len(y) * y.mean() * (1 - y.mean())) > 1:
-        is_defined = ~is_separated(x, y, weights)
-        X = np.column_stack([np.ones_like(x), x])
-        if is_defined.any():
-            slopes[is_defined] = fit_weightings(X, y, weights[:, is_defined])[1]
-    return slopes
+    if np.std(x) * np.sqrt(len(y) * y.mean() * (1 - y.mean())) <= 1:
+        return np.full(weights.shape[1], np.nan)
+    return fit_where_defined(np.column_stack([np.ones_like(x), x]), x, y, weights)[1]
 
 
 def _mean(values: FloatArray) -> float:

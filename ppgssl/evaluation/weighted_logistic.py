@@ -94,6 +94,15 @@ def is_separated(x: FloatArray, y: BoolArray, weights: FloatArray) -> BoolArray:
     return np.asarray((highest[0] <= lowest[1]) | (highest[1] <= lowest[0]))
 
 
+def fit_where_defined(X: FloatArray, x: FloatArray, y: BoolArray, weights: FloatArray) -> FloatArray:
+    """:func:`fit_weightings` of columns that are functions of one predictor; NaN where it separates the classes."""
+    coefficients = np.full((X.shape[1], weights.shape[1]), np.nan)
+    is_defined = ~is_separated(x, y, weights)
+    if is_defined.any():
+        coefficients[:, is_defined] = fit_weightings(X, y, weights[:, is_defined])
+    return coefficients
+
+
 def _newton(Q: FloatArray, y: BoolArray, weights: FloatArray, offset: FloatArray, start: FloatArray) -> FloatArray:
     """Coefficients for each column of ``weights``, shape (n_columns, n_weightings)."""
     found, active = start.copy(), np.arange(weights.shape[1])
