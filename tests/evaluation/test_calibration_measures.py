@@ -98,12 +98,6 @@ def test_repeats_are_averaged_and_folds_pooled():
         assert group.model_dump() == pytest.approx(expected.model_dump())
 
 
-def test_other_arms_change_nothing():
-    logits, y = make_risks(90, 5, mean_logit=-1)
-    both = assess_calibration(align_scores(y, {"b": expit(2 * logits), "a": expit(logits)}), n_resamples=30, seed=1)
-    assert both["a"] == judge(y, expit(logits), n_resamples=30, seed=1)
-
-
 # --- the interval of the ICI -----------------------------------------------------------------------------------
 
 

@@ -46,17 +46,6 @@ def test_the_penalty_is_the_one_of_least_leave_one_out_error():
     np.testing.assert_allclose(linear_probe(X, y, X), expected, rtol=1e-6)
 
 
-@given(seed=st.integers(0, 2**31), gain=st.floats(0.01, 100), offset=st.floats(-100, 100))
-@settings(deadline=None, max_examples=15)
-def test_units_of_features_do_not_matter_and_units_of_the_target_carry_over(seed, gain, offset):
-    rng = np.random.default_rng(seed)
-    X, y = rng.normal(size=(30, 4)), rng.normal(size=30)
-    before = linear_probe(X[:20], y[:20], X[20:])
-    np.testing.assert_allclose(linear_probe(X[:20] * gain + offset, y[:20], X[20:] * gain + offset), before, atol=1e-6)
-    carried = linear_probe(X[:20], gain * y[:20] + offset, X[20:])
-    np.testing.assert_allclose(carried, gain * before + offset, atol=1e-6 * max(gain, 1))
-
-
 def test_missing_and_empty_and_constant_features_do_no_harm():
     rng = np.random.default_rng(2)
     X = rng.normal(size=(50, 3))
@@ -102,14 +91,6 @@ def test_of_several_repeats_the_mean_counts():
     scores = assess_probes(y, {"p": repeats}, n_resamples=10, seed=0)
     assert scores.r2.interval("p").estimate == pytest.approx(np.mean([r2_score(y, one) for one in repeats]))
     assert scores.mae.interval("p").estimate == pytest.approx(np.mean([mean_absolute_error(y, one) for one in repeats]))
-
-
-def test_the_pools_mean_scores_zero_and_a_perfect_probe_one():
-    y = np.array([1.0, 2.0, 4.0, 7.0])
-    scores = assess_probes(y, {"mean": np.full(4, y.mean()), "perfect": y}, n_resamples=100, seed=0)
-    assert scores.r2.interval("mean").estimate == pytest.approx(0)
-    assert scores.r2.difference("perfect", "mean").estimate == pytest.approx(1)
-    assert scores.r2.interval("perfect").ci_low == pytest.approx(1)  # draws of a single patient do not count
 
 
 def test_what_cannot_be_judged_is_refused():

@@ -219,11 +219,3 @@ def test_spread_and_mean_distance_are_those_of_a_loop_over_patients():
         distances.append(np.mean(abs(risks - refits.risk[patient])))
     assert found.mean_absolute_difference == pytest.approx(np.mean(distances))
     assert found.n_refits == 41
-
-
-def test_refits_that_agree_with_the_model_have_no_spread():
-    y = np.arange(6) < 2
-    risk = np.linspace(0.1, 0.6, 6)
-    found = stability(Refits(y, risk, np.ones((3, 6)), np.stack([risk] * 3)), arm="", label="")
-    assert found.ci_low == found.risk == found.ci_high
-    assert found.mean_absolute_difference == 0
