@@ -40,17 +40,9 @@ class CalibrationCurve:
         self._columns = self._design(logits)
 
     def fit(self, y: BoolArray, weights: FloatArray) -> FloatArray:
-        """Coefficients for each weighting of the rows.
+        """Coefficients for each weighting of the rows, shape (n_terms, n_weightings).
 
-        Parameters
-        ----------
-        y : bool array, shape (n_rows,)
-        weights : float array, shape (n_rows, n_weightings)
-
-        Returns
-        -------
-        float array, shape (n_terms, n_weightings)
-            NaN where the logits separate the classes or do not vary.
+        ``weights`` has shape (n_rows, n_weightings); NaN where the logits separate the classes or do not vary.
         """
         return fit_where_defined(self._columns, self._logits, y, weights)
 
@@ -70,14 +62,7 @@ class CalibrationCurve:
         return np.asarray(expit(self._design(logits) @ coefficients))
 
     def standard_error(self, logits: FloatArray, coefficients: FloatArray) -> FloatArray:
-        """Of the curve's logit at ``logits``, shape (n_logits,), from the information of the rows, each counted once.
-
-        Parameters
-        ----------
-        logits : float array, shape (n_logits,)
-        coefficients : float array, shape (n_terms,)
-            Fitted to the rows.
-        """
+        """Of the curve's logit at ``logits``, shape (n_logits,), from the information of the rows."""
         risk = expit(self._columns @ coefficients)
         information = self._columns.T @ (self._columns * (risk * (1 - risk))[:, None])
         # Where the curve is at 0 or 1 nothing is known of its slope there, and the error is very large, not an error.

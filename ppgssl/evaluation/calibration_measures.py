@@ -120,16 +120,7 @@ def _resample_arm(
 def calibration_intercept(y_true: BoolArray, logits: FloatArray, weights: FloatArray) -> FloatArray:
     """What must be added to the logits of the risks so that mean risk and prevalence agree, for each weighting.
 
-    Parameters
-    ----------
-    y_true : bool array, shape (n_rows,)
-    logits : float array, shape (n_rows,)
-    weights : float array, shape (n_rows, n_weightings)
-
-    Returns
-    -------
-    float array, shape (n_weightings,)
-        NaN where all have the same outcome.
+    ``weights`` has shape (n_rows, n_weightings); NaN where all have the same outcome.
     """
     return fit_weightings(np.ones((len(logits), 1)), y_true, weights, offset=logits)[0]
 
@@ -228,18 +219,8 @@ def risk_groups(y_true: BoolArray, y_score: FloatArray) -> list[RiskGroup]:
     """Patients by tenths of predicted risk, and how many of each group had the event, with Wilson intervals.
 
     Equal risks stay together. From the lowest risk upwards, a group is joined with the next until at least 5 of its
-    patients had the event and 5 had not; what is left at the top joins the last group.
-
-    Parameters
-    ----------
-    y_true : bool array, shape (n_patients,)
-    y_score : float array, shape (n_patients,)
-        Risks.
-
-    Returns
-    -------
-    list of RiskGroup
-        By rising risk; empty where fewer than 5 patients in all had the event, or had not.
+    patients had the event and 5 had not; what is left at the top joins the last group. There is no group where fewer
+    than 5 patients in all had the event, or had not.
     """
     if min(y_true.sum(), (~y_true).sum()) < _MIN_OF_CLASS:
         return []

@@ -79,27 +79,17 @@ class Placements:
         return np.asarray(self.auroc_of_repeats.mean(axis=1))
 
     def influence(self) -> FloatArray:
-        """Derivative of the AUROC by the weight of each patient: the infinitesimal jackknife.
+        """Derivative of the AUROC by the weight of each patient, shape (n_arms, n_patients): infinitesimal jackknife.
 
         Of one repeat, ``(won - AUROC * pairs) / n_pairs`` of the patient's row, averaged over repeats. The sum over
         patients is 0. Of a single split it is DeLong's placement value minus the AUROC, over the number of patients
         with the same outcome.
-
-        Returns
-        -------
-        float array, shape (n_arms, n_patients)
         """
         of_rows = (self.won - self.auroc_of_repeats[:, self.repeat] * self.pairs) / self.n_pairs[self.repeat]
         return self._sum_patients(of_rows) / len(self.n_pairs)
 
     def jackknife(self) -> FloatArray:
-        """AUROC without each patient in turn.
-
-        Returns
-        -------
-        float array, shape (n_arms, n_patients)
-            NaN where nothing is left to compare.
-        """
+        """AUROC without each patient in turn, shape (n_arms, n_patients); NaN where nothing is left to compare."""
         won = np.stack([np.bincount(self.repeat, of_arm) / 2 for of_arm in self.won])
         left = (self.n_pairs[self.repeat] - self.pairs).astype(np.float64)
         without = np.divide(won[:, self.repeat] - self.won, left, out=np.full(self.won.shape, np.nan), where=left > 0)
@@ -145,7 +135,8 @@ class DeLong:
 
         An AUROC of 0 or 1 has no variance by this method and hence no interval.
         """
-        estimate, variance = self._of(arm)
+        row = self._position(arm)
+        estimate, variance = float(self.estimates[row]), float(self.covariance[row, row])
         if not 0 < estimate < 1 or not np.isfinite(variance):
             return Interval(estimate=finite(estimate), ci_low=None, ci_high=None)
         half_width = Z95 * np.sqrt(variance) / (estimate * (1 - estimate))
@@ -171,10 +162,6 @@ class DeLong:
             p_value=_two_sided_p(estimate, variance),
             reference=reference,
         )
-
-    def _of(self, arm: str) -> tuple[float, float]:
-        row = self._position(arm)
-        return float(self.estimates[row]), float(self.covariance[row, row])
 
     def _position(self, arm: str) -> int:
         if arm not in self.arms:

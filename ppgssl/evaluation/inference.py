@@ -46,15 +46,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     The smallest of ``m`` is multiplied by ``m``, the next by ``m - 1`` and so on; none may become smaller than one
     before it, nor exceed 1. This needs no assumption about how the comparisons depend on each other.
 
-    Parameters
-    ----------
-    p_values : sequence of float in 0..1, or None
-        None where a comparison was not possible; it does not count among the ``m``.
-
-    Returns
-    -------
-    list
-        In the order given.
+    A comparison that was not possible is None, and does not count among the ``m``.
 
     References
     ----------
@@ -74,14 +66,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 @dataclass(frozen=True)
 class Pooled:
-    """Estimates pooled over imputations.
-
-    Attributes
-    ----------
-    estimate, standard_error, df : float array, shape (n_estimates,)
-        ``(estimate - truth) / standard_error`` is taken to have Student's t distribution with ``df`` degrees of
-        freedom.
-    """
+    """Estimates pooled over imputations: ``(estimate - truth) / standard_error`` has Student's t with ``df``."""
 
     estimate: FloatArray
     standard_error: FloatArray

@@ -19,17 +19,7 @@ LEARNING_COLUMNS = (*PREDICTION_COLUMNS, "fraction", "draw", "n_train", "n_train
 def stratified_draw(y: pd.Series, fraction: float, *, seed: int) -> list[str]:
     """The same proportion of the patients with the event and of those without, drawn without replacement.
 
-    Parameters
-    ----------
-    y : Series of 0/1, index patient key
-    fraction : float
-        Above 0, at most 1; the numbers of either outcome are rounded.
-    seed : int
-
-    Returns
-    -------
-    list of str
-        Patient keys, sorted.
+    ``fraction`` is above 0 and at most 1; the numbers of either outcome are rounded. Patient keys come sorted.
     """
     rng = np.random.default_rng(seed)
     drawn: list[str] = []

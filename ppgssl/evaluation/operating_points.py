@@ -88,14 +88,8 @@ def assess_operating_points(
 def youden_threshold(y_true: BoolArray, y_score: FloatArray) -> float:
     """Threshold of the largest sensitivity + specificity - 1 [1]_; of several, the one of the highest sensitivity.
 
-    It lies halfway between the lowest score that is positive and the next below, or at 0 where none is below.
-
-    Parameters
-    ----------
-    y_true : bool array, shape (n_patients,)
-        With both classes.
-    y_score : float array, shape (n_patients,)
-        Risks.
+    It lies halfway between the lowest risk that is positive and the next below, or at 0 where none is below. There must
+    be patients of both classes.
 
     References
     ----------

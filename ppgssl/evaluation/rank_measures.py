@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -15,17 +16,8 @@ MIN_SENSITIVITY = 0.8
 """The partial AUROC looks at sensitivities from here to 1: where few events are missed."""
 
 
-@dataclass(frozen=True)
-class BelowCounts:
-    """Of each row, the rows of the same model below it, a tie counting one half, and how many the model has.
-
-    Attributes
-    ----------
-    events, others : float array, shape (n_rows,)
-        Events below, non-events below.
-    n_events, n_others : int array, shape (n_rows,)
-        Of the row's model.
-    """
+class BelowCounts(NamedTuple):
+    """Of each row, the events and the others of its model below it, a tie counting one half, and how many there are."""
 
     events: FloatArray
     others: FloatArray
@@ -34,15 +26,7 @@ class BelowCounts:
 
 
 def count_below(y_true: BoolArray, y_score: FloatArray, model: IntArray) -> BelowCounts:
-    """Count by sorting once.
-
-    Parameters
-    ----------
-    y_true : bool array, shape (n_rows,)
-    y_score : float array, shape (n_rows,)
-    model : int array, shape (n_rows,)
-        Which model scored the row, numbered from 0; only rows of one model are compared.
-    """
+    """Count by sorting once; ``model``, numbered from 0, says which model scored each row."""
     order = np.lexsort([y_score, model])
     y, score, sorted_model = y_true[order], y_score[order], model[order]
     is_new_tie = np.append(True, (score[1:] != score[:-1]) | (sorted_model[1:] != sorted_model[:-1]))
@@ -155,12 +139,9 @@ def groups_of_repeats(aligned: AlignedPredictions, y_score: FloatArray) -> list[
 def resampled(
     aligned: AlignedPredictions, measure: Callable[[EventCounts], FloatArray]
 ) -> Callable[[FloatArray], FloatArray]:
-    """A measure of all arms under resampling, mean over repeats; folds are combined by :func:`groups_of_repeats`.
+    """A measure of all arms, mean over repeats, from counts, shape (n_patients, n_draws), to (n_arms, n_draws).
 
-    Returns
-    -------
-    callable
-        From counts, shape (n_patients, n_draws), to values, shape (n_arms, n_draws).
+    Folds are combined by :func:`groups_of_repeats`.
     """
     groups = [groups_of_repeats(aligned, y_score) for y_score in aligned.y_score]
     return lambda counts: np.stack([np.mean([measure(one.counts(counts)) for one in arm], axis=0) for arm in groups])

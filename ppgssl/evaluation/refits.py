@@ -95,19 +95,8 @@ def _are_risks(values: FloatArray) -> bool:
 def drawable_counts(y: BoolArray, n_refits: int, *, groups: Sequence[str], seed: int) -> FloatArray:
     """Bootstrap samples in which both outcomes have at least two different patients, so that a model can be fitted.
 
-    Groups of patients are drawn, mostly of one patient each, so that those who may be one person stay together.
-
-    Parameters
-    ----------
-    y : bool array, shape (n_patients,)
-    n_refits : int
-    groups : sequence of str, shape (n_patients,)
-    seed : int
-
-    Returns
-    -------
-    float array, shape (n_refits, n_patients)
-        Whole numbers: how often each patient is in each sample.
+    Groups of patients are drawn, mostly of one patient each, so that those who may be one person stay together. Whole
+    numbers of shape (n_refits, n_patients): how often each patient is in each sample.
 
     Raises
     ------
@@ -261,17 +250,9 @@ def _mean(values: FloatArray) -> float:
 def stability(refits: Refits, *, arm: str, label: str) -> Stability:
     """Spread of each patient's risk over refits to bootstrap samples [1]_.
 
-    Parameters
-    ----------
-    refits : Refits
-    arm, label : str
-
-    Returns
-    -------
-    Stability
-        Patients in the order of their risk by the model of all patients, with the 2.5th and 97.5th percentile over
-        refits; and the mean over patients and refits of the distance to that risk, the authors' mean absolute
-        prediction error.
+    Patients are in the order of their risk by the model of all patients, with the 2.5th and 97.5th percentile over
+    refits; the mean over patients and refits of the distance to that risk is the authors' mean absolute prediction
+    error.
 
     References
     ----------

@@ -63,12 +63,8 @@ def difference_of_levels(counts: FloatArray, proportions: FloatArray, n: int) ->
 
     Parameters
     ----------
-    counts : float array, shape (n_levels,)
-        New patients of each level.
-    proportions : float array, shape (n_levels,)
-        Of the training patients.
-    n : int
-        Training patients.
+    counts, proportions : float arrays, shape (n_levels,)
+        New patients of each level; of the ``n`` training patients, the proportion.
     """
     m = counts.sum()
     if m < 2 or n < 2 or len(proportions) < 2:
@@ -101,12 +97,8 @@ def stability_index(counts: FloatArray, proportions: FloatArray, n: int) -> tupl
 
     Parameters
     ----------
-    counts : float array, shape (n_bins,)
-        New patients in each bin.
-    proportions : float array, shape (n_bins,)
-        Of the training patients.
-    n : int
-        Training patients.
+    counts, proportions : float arrays, shape (n_bins,)
+        New patients in each bin; of the ``n`` training patients, the proportion.
 
     Returns
     -------

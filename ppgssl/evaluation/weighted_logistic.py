@@ -61,20 +61,10 @@ def fit_weightings(X: FloatArray, y: BoolArray, weights: FloatArray, *, offset: 
 
 
 def is_separated(x: FloatArray, y: BoolArray, weights: FloatArray) -> BoolArray:
-    """Weightings whose logistic regression on one predictor has no finite slope [1]_.
+    """Weightings, shape (n_rows, n_weightings), whose logistic regression on ``x`` has no finite slope [1]_.
 
     It has one if and only if the classes overlap: neither lies wholly on one side of the other, touching included. A
     predictor without variation counts as separated, as does a single class.
-
-    Parameters
-    ----------
-    x : float array, shape (n_rows,)
-    y : bool array, shape (n_rows,)
-    weights : float array, shape (n_rows, n_weightings)
-
-    Returns
-    -------
-    bool array, shape (n_weightings,)
 
     References
     ----------
