@@ -28,8 +28,9 @@ from MLstatkit import Bootstrapping
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from ppgssl.evaluation.bootstrap import BootstrapAuroc, bootstrap_auroc, draw_counts, resample_auroc
 from ppgssl.evaluation.predictions import align_predictions
+from ppgssl.evaluation.ranked_pairs import resample_auroc
+from ppgssl.evaluation.resampling import Replicates, draw_counts
 
 N_ARMS, SEED = 9, 1
 ARMS = [f"arm-{number}" for number in range(N_ARMS)]
@@ -69,10 +70,10 @@ def limit(limits: dict[int, int], n: int) -> int:
 # --- the competitors -----------------------------------------------------------------------------------------------
 
 
-def ours(predictions: pd.DataFrame, n_resamples: int) -> BootstrapAuroc:
+def ours(predictions: pd.DataFrame, n_resamples: int) -> Replicates:
     """Intervals of all arms and differences to the first included."""
-    result = bootstrap_auroc(predictions, ARMS, ARMS[0], n_resamples=n_resamples, seed=SEED)
-    _ = result.intervals, result.differences
+    result = resample_auroc(align_predictions(predictions, ARMS), n_resamples=n_resamples, seed=SEED)
+    _ = [result.interval(arm) for arm in ARMS], [result.difference(arm, ARMS[0]) for arm in ARMS[1:]]
     return result
 
 
@@ -133,7 +134,7 @@ def compare(n: int, all_resamples: list[int]) -> float:
         "MLstatkit": best_of(1, lambda: mlstatkit(y, scores, n_timed)),
         "SciPy, vectorised": best_of(1, lambda: scipy_bootstrap(y, scores, n_timed)),
     }
-    difference = np.abs(values - ours(predictions, n_timed).replicates).max()
+    difference = np.abs(values - ours(predictions, n_timed).draws.T).max()
     print(f"n={n:,}: largest difference of an AUROC to the loop, {n_timed} resamples: {difference:.1e}")
     whole = peak_mb(lambda: ours(predictions, 40))
     aligned = align_predictions(predictions, ARMS)

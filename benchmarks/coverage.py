@@ -21,10 +21,10 @@ import numpy as np
 from scipy.stats import norm
 
 from ppgssl.core.results.base import Interval
-from ppgssl.evaluation.bootstrap import bca_interval, resample_auroc
-from ppgssl.evaluation.delong import delong
-from ppgssl.evaluation.placements import place
+from ppgssl.evaluation.delong import DeLong, delong, place
 from ppgssl.evaluation.predictions import AlignedPredictions
+from ppgssl.evaluation.ranked_pairs import resample_auroc
+from ppgssl.evaluation.resampling import bca_interval
 
 N_PATIENTS, EVENT_CHANCE = 200, 0.13
 ARMS = ("first", "second")
@@ -107,13 +107,19 @@ def intervals(aligned: AlignedPredictions, *, n_resamples: int, seed: int) -> It
     by_theory, jackknife = delong(placements), placements.jackknife()
     for row, arm in enumerate(ARMS):
         yield arm, "percentile bootstrap", judged.interval(arm)
-        yield arm, "BCa bootstrap", _bca(judged.replicates[:, row], judged.estimates[row], jackknife[row])
-        yield arm, "DeLong", by_theory.plain_interval(arm)
+        yield arm, "BCa bootstrap", _bca(judged.draws[row], judged.estimates[row], jackknife[row])
+        yield arm, "DeLong", _wald(by_theory, row)
         yield arm, "logit DeLong", by_theory.interval(arm)
-    differences = (one[..., 0] - one[..., 1] for one in (judged.replicates, judged.estimates, jackknife.T))
+    differences = (one[..., 0] - one[..., 1] for one in (judged.draws.T, judged.estimates, jackknife.T))
     yield "difference", "percentile bootstrap", judged.difference(*ARMS)
     yield "difference", "BCa bootstrap", _bca(*differences)
     yield "difference", "DeLong", by_theory.difference(*ARMS)
+
+
+def _wald(by_theory: DeLong, row: int) -> Interval:
+    """The symmetric interval of DeLong's paper, which may leave 0..1."""
+    estimate, half = by_theory.estimates[row], 1.959964 * np.sqrt(by_theory.covariance[row, row])
+    return Interval(estimate=estimate, ci_low=estimate - half, ci_high=estimate + half)
 
 
 def _bca(replicates: np.ndarray, estimate: float, jackknife: np.ndarray) -> Interval:

@@ -34,8 +34,7 @@ from joblib import Parallel, delayed
 
 from ppgssl.core.config.loading import load_study, load_yaml
 from ppgssl.core.parallel import Workers
-from ppgssl.evaluation.delong import DeLong, delong
-from ppgssl.evaluation.placements import place
+from ppgssl.evaluation.delong import DeLong, delong, place
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
 from ppgssl.simulate.oracle import oracle_aucs, oracle_risks
 from ppgssl.simulate.published import N_LABELLED, N_UNLABELLED, simulate_published

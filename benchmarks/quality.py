@@ -30,12 +30,12 @@ from scipy.signal import butter, lfilter, sosfiltfilt
 
 from ppgssl.core.config.fixed import BANDS_HZ
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
-from ppgssl.evaluation.bootstrap import draw_counts
+from ppgssl.evaluation.resampling import draw_counts
 from ppgssl.signals.filters import bandpass
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.quality import segment_defects, sqi
+from ppgssl.signals.quality_indices import segment_defects, sqi
 from ppgssl.signals.resampling import resample
-from ppgssl.signals.segments import cut, segment_starts
+from ppgssl.signals.segmentation import cut, segment_starts
 
 FS_HZ, STORED_HZ = 200.0, 100.0
 GRIDS_S = {10.0: 5.0, 2.0: 2.0}

@@ -32,11 +32,11 @@ from scipy.stats import ks_2samp
 from ppgssl.core.config.fixed import BANDS_HZ
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.features.pulse_wave import PulseWave
-from ppgssl.signals.heart_rate import heart_rate
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.quality import sqi
-from ppgssl.signals.segments import cut
+from ppgssl.signals.pulse_rate import heart_rate
+from ppgssl.signals.quality_indices import sqi
+from ppgssl.signals.segmentation import cut
 from ppgssl.simulate.devices import FULL_SCALE, simulate_devices
 from ppgssl.simulate.layouts import FS_HZ
 from ppgssl.simulate.oracle import oracle_aucs

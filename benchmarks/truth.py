@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ppgssl.core.config.loading import load_study
 from ppgssl.core.records import FloatArray
-from ppgssl.evaluation.auroc import auroc
+from ppgssl.evaluation.ranked_pairs import auroc
 from ppgssl.features.fold_features import FoldFeatures
 from ppgssl.simulate.findings import PARTS, RECORDED
 from ppgssl.simulate.oracle import InformationSet, oracle_aucs

@@ -27,15 +27,15 @@ import wfdb
 from ppgssl.core.config.fixed import BANDS_HZ
 from ppgssl.core.records import FloatArray
 from ppgssl.signals.beat_times import BeatTimes, ecg_beats, ppg_beats
-from ppgssl.signals.heart_rate import heart_rate
-from ppgssl.signals.hrv import Variability, heart_rate_variability
 from ppgssl.signals.oximetry import perfusion_index, ratio_of_ratios, spo2
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import Processed, preprocess
 from ppgssl.signals.pulse_arrival import pulse_arrival_time
-from ppgssl.signals.quality import sqi
+from ppgssl.signals.pulse_rate import heart_rate
+from ppgssl.signals.quality_indices import sqi
 from ppgssl.signals.respiration import respiratory_rate
-from ppgssl.signals.segments import cut, segment_starts
+from ppgssl.signals.segmentation import cut, segment_starts
+from ppgssl.signals.variability import Variability, heart_rate_variability
 from ppgssl.signals.vitals import VitalChannel, segment_vitals
 from ppgssl.simulate.devices import Device, acquire
 from ppgssl.simulate.physiology import simulate_patients

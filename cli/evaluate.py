@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 def evaluate(
     study: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             help="Description of the study: study.yaml. With --model: cohort.yaml, or a store.", show_default=False
         ),
-    ],
+    ] = None,
     out: OutOption = None,
     jobs: JobsOption = -1,
     scheduler: SchedulerOption = None,
@@ -29,8 +29,22 @@ def evaluate(
         Path | None,
         typer.Option(
             "--model",
-            help="A model of `ppgssl fit`, to be judged as it is on a cohort (external validation).",
+            help="A model of `ppgssl fit`, to be evaluated as it is on a cohort (external validation).",
             show_default=False,
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--predictions",
+            help="Risks made elsewhere (CSV, Parquet): patient, repeat, fold, y_true, and a column for each model.",
+            show_default=False,
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference", help="With --predictions: the model that others are compared with, the first by default."
         ),
     ] = None,
     data: DataOption = None,
@@ -38,9 +52,14 @@ def evaluate(
 ) -> None:
     """Fit every arm of a study on each training fold, test it, and write results.json and the report.
 
-    With --model, judge a frozen model on a cohort instead.
+    With --model, evaluate a frozen model on a cohort instead; with --predictions, risks that R or anything else made.
     """
     set_data_folder(data)
+    if predictions is not None:
+        _evaluate_predictions(predictions, study, model, out, reference, json=json)
+        return
+    if study is None:
+        raise typer.BadParameter("name the study.yaml, or give --predictions FILE", param_hint="STUDY")
     if model is not None:
         _evaluate_model(model, study, out, jobs=jobs, scheduler=scheduler, json=json)
         return
@@ -64,6 +83,18 @@ def _evaluate_model(
     with progress_bar("ingest") as progress:
         found = validate_model(model, source, out, n_jobs=jobs, scheduler=scheduler, progress=progress)
     _deliver(found.results, out, found.warnings, json=json)
+
+
+def _evaluate_predictions(
+    file: Path, study: Path | None, model: Path | None, out: Path | None, reference: str | None, *, json: bool
+) -> None:
+    from ppgssl.core.errors import ConfigError
+    from ppgssl.stages.evaluate.external_predictions import evaluate_predictions
+
+    if study is not None or model is not None:
+        raise ConfigError("`ppgssl evaluate --predictions` takes the table alone: leave out the study and --model")
+    folder = file.with_suffix("") if out is None else out
+    _deliver(evaluate_predictions(file, folder, reference=reference), folder, [], json=json)
 
 
 def _deliver(results: Results, folder: Path, warnings: list[str] | tuple[str, ...], *, json: bool) -> None:

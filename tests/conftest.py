@@ -22,6 +22,7 @@ from ppgssl.core.config.loading import load_cohort
 from ppgssl.core.config.study import Study
 from ppgssl.models.folder import FittedModel
 from ppgssl.simulate.cohort import simulate_cohort
+from ppgssl.stages.evaluate.evaluate import evaluate
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.study_data import StudyData, load_study_data
 from tests.support.fitted_models import fit_hospital
@@ -153,3 +154,12 @@ def tiny_study(tmp_path_factory) -> TinyStudy:
     y = made.data().y
     assert min(y.sum(), (1 - y).sum()) >= 8, "too few usable patients of one outcome: nothing is wrong with the tests"
     return made
+
+
+@pytest.fixture(scope="session")
+def evaluated_study(tiny_study, tmp_path_factory) -> tuple[StudyData, Path]:
+    """Data and folder of a study of three quick arms, evaluated in two repeats of two folds."""
+    out = tmp_path_factory.mktemp("quick")
+    data = tiny_study.data(arms=["covariates", "pulse-wave", "covariates+pulse-wave"], validation__n_repeats=2)
+    evaluate(data, out, n_jobs=1)
+    return data, out

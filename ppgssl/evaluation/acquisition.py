@@ -1,4 +1,4 @@
-"""Does a property of how signals were acquired tell the outcome? A model may then learn the device, not the patient."""
+"""Is a property of how signals were acquired associated with the outcome? A model may then learn the device."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.robustness import AcquisitionCheck
-from ppgssl.evaluation.auroc import auroc
-from ppgssl.evaluation.bootstrap import bootstrap_scores
+from ppgssl.evaluation.ranked_pairs import auroc, bootstrap_scores
 from ppgssl.evaluation.table_one import standardized_mean_difference
 
 MIN_GROUP = 5
 MIN_PATIENTS = 20
-# Width of the empty stretch between two separate groups, in pooled within-group SDs.
+# Width of the empty interval between two separate groups, in pooled within-group SDs.
 MIN_GAP_SD = 2.0
 MIN_DIFFERENCE_SD = 0.8
 
@@ -29,9 +28,9 @@ class TwoGroups:
     Attributes
     ----------
     threshold : float
-        Middle of the empty stretch (geometric where all values are positive).
+        Middle of the empty interval (geometric where all values are positive).
     gap_sd : float
-        Width of that stretch in pooled within-group standard deviations.
+        Width of that interval in pooled within-group standard deviations.
     """
 
     threshold: float
@@ -42,9 +41,9 @@ def find_two_groups(values: FloatArray) -> TwoGroups | None:
     """Two groups of at least five patients each, if values fall into two that are plainly apart.
 
     Values are compared as logarithms where all are positive: gains multiply. Every split that leaves five patients on
-    either side is judged by the empty stretch at the split over the pooled SD within the two sides; groups count as
+    either side is rated by the empty interval at the split over the pooled SD within the two sides; groups count as
     separate where that is 2 or more. Samples of one distribution stay far below: for 20 normal values or more the
-    99th percentile of the widest stretch is under 1.8, for 150 under 0.6, and heavy tails (t with 3 degrees of
+    99th percentile of the widest interval is under 1.8, for 150 under 0.6, and heavy tails (t with 3 degrees of
     freedom) seldom reach 2. The price of so strict a rule: groups that overlap are not found by it.
 
     Parameters
@@ -55,7 +54,7 @@ def find_two_groups(values: FloatArray) -> TwoGroups | None:
     Returns
     -------
     TwoGroups or None
-        None where there is one group, or fewer than 20 patients to tell.
+        None where there is one group, or fewer than 20 patients.
     """
     is_ratio = bool((values > 0).all())
     scale = np.sort(np.log(values) if is_ratio else values)
@@ -93,7 +92,7 @@ def check_acquisition(
     n_resamples: int = 2000,
     seed: int,
 ) -> AcquisitionCheck:
-    """How well one property of the raw signal alone tells the outcome, and whether it splits the patients in two.
+    """How well one property of the raw signal alone predicts the outcome, and whether it splits the patients in two.
 
     Parameters
     ----------
@@ -112,7 +111,7 @@ def check_acquisition(
     -------
     AcquisitionCheck
         The AUROC is that of the property or, where smaller values go with the event, of its negative: at least 0.5 by
-        construction, so that its interval may be slightly optimistic. The text tells of groups of five or more, never
+        construction, so that its interval may be slightly optimistic. The text describes groups of five or more, never
         of a patient.
 
     Raises

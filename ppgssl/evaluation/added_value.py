@@ -2,13 +2,13 @@
 
 The likelihood-ratio test is the most sensitive of the three, and the easiest to get wrong. Comparing the two fitted
 models on the patients they were fitted to is no test: both are shrunken, the larger has a hundred columns more, and it
-fits better whatever these hold. So the two models are compared by what they said of patients they had not seen. Within
+fits better whatever these hold. So the two models are compared by their risks of patients they had not seen. Within
 a repeat of the cross-validation each patient has one out-of-fold risk by each model, and two logistic regressions are
 compared that have one and two columns, whatever went into the models:
 
     y ~ logit(risk of the reference)        and        y ~ logit(risk of the reference) + logit(risk of the arm)
 
-Twice the gain in log likelihood is referred to chi-square with one degree of freedom [1]_. Two things make that honest.
+Twice the gain in log likelihood is referred to chi-square with one degree of freedom [1]_. Two rules keep the level.
 
 - The second coefficient must be positive. Under cross-validation a useless model errs to the wrong side: what training
   patients show by chance is reversed in those left out, and the plain, two-sided test calls this `information`. (In
@@ -132,8 +132,8 @@ def likelihood_ratio_of_risks(y_true: ArrayLike, reference: ArrayLike, added: Ar
     Returns
     -------
     float or None
-        Zero where the added risk has no coefficient above zero. None where there is a single class, or the risks tell
-        the classes apart without exception, so that there is no finite likelihood to compare.
+        Zero where the added risk has no coefficient above zero. None where there is a single class, or the risks
+        separate the classes, so that there is no finite likelihood to compare.
     """
     y = np.asarray(y_true) == 1
     if y.all() or not y.any():

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit
 
 from ppgssl.core.records import BoolArray, FloatArray
-from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
+from ppgssl.evaluation.weighted_logistic import fit_where_defined
 
 # Quantiles of the predictor at which the three knots lie.
 _KNOTS = (0.1, 0.5, 0.9)
@@ -24,7 +24,7 @@ class CalibrationCurve:
     Parameters
     ----------
     logits : float array, shape (n_rows,)
-        Of the risks that are judged. They place the knots, once for all weightings.
+        Of the risks. They place the knots, once for all weightings.
 
     References
     ----------
@@ -40,25 +40,17 @@ class CalibrationCurve:
         self._columns = self._design(logits)
 
     def fit(self, y: BoolArray, weights: FloatArray) -> FloatArray:
-        """Coefficients for each weighting of the rows.
+        """Coefficients for each weighting of the rows, shape (n_terms, n_weightings).
 
-        Parameters
-        ----------
-        y : bool array, shape (n_rows,)
-        weights : float array, shape (n_rows, n_weightings)
-
-        Returns
-        -------
-        float array, shape (n_terms, n_weightings)
-            NaN where the logits separate the classes or do not vary.
+        ``weights`` has shape (n_rows, n_weightings); NaN where the logits separate the classes or do not vary.
         """
-        return _fit_where_defined(self._columns, self._logits, y, weights)
+        return fit_where_defined(self._columns, self._logits, y, weights)
 
     def fit_outcomes(self, outcomes: BoolArray) -> FloatArray:
         """Coefficients for each of many outcomes of the rows, shape (n_rows, n_outcomes); see :meth:`fit`."""
         # Each row stands twice, with the event and without, and the outcome is which of the two counts.
         n = len(self._logits)
-        return _fit_where_defined(
+        return fit_where_defined(
             np.concatenate([self._columns, self._columns]),
             np.concatenate([self._logits, self._logits]),
             np.arange(2 * n) < n,
@@ -70,14 +62,7 @@ class CalibrationCurve:
         return np.asarray(expit(self._design(logits) @ coefficients))
 
     def standard_error(self, logits: FloatArray, coefficients: FloatArray) -> FloatArray:
-        """Of the curve's logit at ``logits``, shape (n_logits,), from the information of the rows, each counted once.
-
-        Parameters
-        ----------
-        logits : float array, shape (n_logits,)
-        coefficients : float array, shape (n_terms,)
-            Fitted to the rows.
-        """
+        """Of the curve's logit at ``logits``, shape (n_logits,), from the information of the rows."""
         risk = expit(self._columns @ coefficients)
         information = self._columns.T @ (self._columns * (risk * (1 - risk))[:, None])
         # Where the curve is at 0 or 1 nothing is known of its slope there, and the error is very large, not an error.
@@ -94,11 +79,3 @@ class CalibrationCurve:
             nonlinear = below - (middle_cubed * (last - first) - above * (middle - first)) / (last - middle)
             columns.append(nonlinear / (last - first) ** 2)
         return np.column_stack(columns)
-
-
-def _fit_where_defined(columns: FloatArray, logits: FloatArray, y: BoolArray, weights: FloatArray) -> FloatArray:
-    coefficients = np.full((columns.shape[1], weights.shape[1]), np.nan)
-    is_defined = ~is_separated(logits, y, weights)
-    if is_defined.any():
-        coefficients[:, is_defined] = fit_weightings(columns, y, weights[:, is_defined])
-    return coefficients

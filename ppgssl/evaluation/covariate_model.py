@@ -1,4 +1,4 @@
-"""Odds ratios of the covariates: inference beside prediction.
+"""Odds ratios of the covariates: inference, not prediction.
 
 The arms shrink their coefficients, which is right for predicting and wrong for reading. Here one logistic regression
 without shrinkage is fitted to all analysed patients; nothing of it enters a prediction.
@@ -22,7 +22,7 @@ from ppgssl.core.results.base import Interval
 from ppgssl.core.results.robustness import CovariateModel, OddsRatio
 from ppgssl.core.text import suggest
 from ppgssl.evaluation.firth import fit_firth, is_separated, profile_interval, profile_p
-from ppgssl.evaluation.rubin import pool_estimates
+from ppgssl.evaluation.inference import pool_estimates
 
 _RANK_TOLERANCE = 1e-8
 
@@ -64,10 +64,10 @@ def covariate_model(
 ) -> CovariateModel:
     """Adjusted odds ratios of the covariates, with 95 % intervals and p-values.
 
-    Maximum likelihood with Wald's intervals (statsmodels). If a combination of covariates tells the event without
-    exception, these do not exist; then Firth's penalised likelihood takes its place, with intervals and p-values from
-    its profile [1]_, and the note says so. Several tables are several imputations, pooled on the log scale by Rubin's
-    rules.
+    Maximum likelihood with Wald's intervals (statsmodels). If a combination of covariates separates patients with and
+    without the event, these do not exist; then Firth's penalised likelihood takes its place, with intervals and
+    p-values from its profile [1]_, and the note says so. Several tables are several imputations, pooled on the log
+    scale by Rubin's rules.
 
     A binary variable is compared with its first level, a categorical one level by level with the first of its levels
     that a patient has. A numeric variable counts in steps, a power of ten that the label names: one unit where its
@@ -77,7 +77,7 @@ def covariate_model(
     Parameters
     ----------
     tables : sequence of DataFrame, index patient
-        The patients without missing values, once, or several times with the missing values drawn anew. Draw them with
+        The patients without missing values, once, or several times with the missing values drawn again. Draw them with
         the outcome among the variables of the equations: imputation that does not know it pulls odds ratios to one.
         A column for each variable: numbers, 0/1 for binary, text for categorical.
     y : Series of 0/1, index patient
@@ -86,7 +86,7 @@ def covariate_model(
     variables : sequence of str
     n_filled : int
         Patients in whom a single table holds a median or most frequent level for a value that is missing; the note then
-        says what that does to the intervals.
+        states what that does to the intervals.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def _terms_of(name: str, variable: Variable, values: pd.Series) -> list[_Term]:
 def _identified(
     terms: list[_Term], patients: Sequence[pd.DataFrame], table: ClinicalTable
 ) -> tuple[list[_Term], list[str]]:
-    """Terms that the patients tell apart, and what was left out, in words."""
+    """Terms that can be estimated from these patients, and what was left out, in words."""
     varying = [term for term in terms if all(np.ptp(_column(one, term, table)) > 0 for one in patients)]
     kept = varying
     for one in patients:
@@ -246,7 +246,7 @@ def _notes(n_tables: int, use_firth: bool, n_filled: int) -> list[str]:
     if use_firth:
         source = "" if n_tables > 1 else ", with intervals and p-values from its profile"
         notes.append(
-            "A combination of covariates tells the event without exception among these patients (separation), so that "
+            "A combination of covariates separates patients with the event from those without (separation), so that "
             f"maximum likelihood has no finite answer: estimates are by Firth's penalised likelihood{source}."
         )
     if n_tables > 1:

@@ -24,9 +24,8 @@ from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.results.base import Difference
 from ppgssl.core.results.performance import DecisionCurve
 from ppgssl.core.text import suggest
-from ppgssl.evaluation.predictions import AlignedPredictions
-from ppgssl.evaluation.repeats import mean_over_repeats, rows_of_repeats
-from ppgssl.evaluation.replicates import Replicates, resample
+from ppgssl.evaluation.predictions import AlignedPredictions, mean_over_repeats, rows_of_repeats
+from ppgssl.evaluation.resampling import Replicates, resample
 
 _STEPS = (0.001, 0.002, 0.005, 0.01)
 _MOST_POINTS = 101
@@ -34,16 +33,16 @@ _TREAT_ALL = "treat all"
 
 
 @dataclass(frozen=True)
-class JudgedDecisions:
+class DecisionAnalysis:
     """Decision curves of all arms, and of acting on nobody's risk: always or never."""
 
     curves: dict[str, DecisionCurve]
     references: dict[Literal["treat all", "treat none"], DecisionCurve]
 
 
-def judge_decision_curves(
+def assess_decisions(
     aligned: AlignedPredictions, decisions: Decisions, *, n_resamples: int = 2000, seed: int
-) -> JudgedDecisions:
+) -> DecisionAnalysis:
     """Net benefit of every arm over a range of risk thresholds, with pointwise 95 % percentile intervals.
 
     The folds of a repeat are pooled, and repeats averaged.
@@ -57,13 +56,11 @@ def judge_decision_curves(
     n_resamples, seed
         Draws of patients, those of every other statistic with this seed.
     """
-    outcomes = np.zeros(aligned.n_patients, dtype=bool)
-    outcomes[aligned.patient] = aligned.y_true
-    thresholds = decision_thresholds(float(outcomes.mean()), decisions.curve)
+    thresholds = decision_thresholds(float(aligned.is_event.mean()), decisions.curve)
     found = _resample_net_benefit(aligned, thresholds, n_resamples=n_resamples, seed=seed)
     zeros = [0.0] * len(thresholds)
     never = DecisionCurve(threshold=thresholds.tolist(), net_benefit=zeros, ci_low=zeros, ci_high=zeros)
-    return JudgedDecisions(
+    return DecisionAnalysis(
         {arm: _curve(found, arm, thresholds) for arm in aligned.arms},
         {"treat all": _curve(found, _TREAT_ALL, thresholds), "treat none": never},
     )
@@ -127,7 +124,7 @@ def decision_thresholds(prevalence: float, curve: tuple[float, float] | None = N
         Of the patients tested.
     curve : (low, high), optional
         By default from 1 % to twice the prevalence, rounded up to a multiple of 5 %, at least to 20 % and at most to
-        99 %: a risk of which nobody would wait, or would act, tells little of a model.
+        99 %: risks at which everybody, or nobody, would act show little of a model.
     """
     low, high = curve or (0.01, min(0.99, max(0.2, np.ceil(40 * prevalence - 1e-9) / 20)))
     step = next((step for step in _STEPS if (high - low) / step < _MOST_POINTS), _STEPS[-1])
@@ -145,11 +142,11 @@ def _resample_net_benefit(
 
     def of_repeat(number: int, rows: IntArray, weights: FloatArray) -> FloatArray:
         n = weights.sum(axis=0)
-        shares = weights / np.where(n > 0, n, np.nan)
-        events = shares * aligned.y_true[rows, None]
+        proportions = weights / np.where(n > 0, n, np.nan)
+        events = proportions * aligned.y_true[rows, None]
         # True minus weighed false positives; what is above counts events and others together.
-        of_arms = [(1 + odds) * above(events) - odds * above(shares) for above in sums[number]]
-        return np.concatenate([*of_arms, (1 + odds) * events.sum(axis=0) - odds * shares.sum(axis=0)])
+        of_arms = [(1 + odds) * above(events) - odds * above(proportions) for above in sums[number]]
+        return np.concatenate([*of_arms, (1 + odds) * events.sum(axis=0) - odds * proportions.sum(axis=0)])
 
     names = [_name(point, arm) for arm in (*aligned.arms, _TREAT_ALL) for point in range(len(thresholds))]
     return resample(

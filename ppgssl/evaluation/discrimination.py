@@ -1,4 +1,4 @@
-"""How well every arm tells patients with the event from those without: all that the report says about ranking."""
+"""How well every arm separates patients with the event from those without: all that the report has on ranking."""
 
 from __future__ import annotations
 
@@ -7,18 +7,14 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ppgssl.core.records import FloatArray
 from ppgssl.core.results.base import Difference, Interval
 from ppgssl.core.results.performance import RocCurve
-from ppgssl.evaluation.average_precision import average_precision
-from ppgssl.evaluation.bootstrap import BootstrapAuroc, bca_interval, resample_auroc, restrict
-from ppgssl.evaluation.delong import DeLong, delong
-from ppgssl.evaluation.event_groups import resampled
-from ppgssl.evaluation.multiplicity import holm
-from ppgssl.evaluation.partial_auroc import partial_auroc
-from ppgssl.evaluation.placements import place
-from ppgssl.evaluation.predictions import align_predictions
-from ppgssl.evaluation.replicates import Replicates, resample
+from ppgssl.evaluation.delong import DeLong, delong, place
+from ppgssl.evaluation.inference import holm
+from ppgssl.evaluation.predictions import align_predictions, restrict
+from ppgssl.evaluation.rank_measures import average_precision, partial_auroc, resampled
+from ppgssl.evaluation.ranked_pairs import resample_auroc
+from ppgssl.evaluation.resampling import Replicates, bca_interval, resample
 from ppgssl.evaluation.roc import roc_curves
 
 
@@ -36,7 +32,7 @@ class ArmDiscrimination:
 
 @dataclass(frozen=True)
 class Discrimination:
-    """What :func:`judge_discrimination` finds.
+    """What :func:`assess_discrimination` returns.
 
     Attributes
     ----------
@@ -44,44 +40,26 @@ class Discrimination:
     differences : dict of str to dict of str to Difference
         Kind of reference -> arm -> AUROC of the arm minus that of its reference: percentile interval, bootstrap
         p-value, and that p-value adjusted by Holm over the arms of the kind.
-    auroc, partial_auroc, auprc
-        The replicates behind, for differences not asked for beforehand.
+    auroc : Replicates
+        The resamples of the AUROC, for differences not asked for beforehand.
     delong : DeLong
-    jackknife : float array, shape (n_arms, n_patients)
-        AUROC without each patient in turn.
+    n_patients, n_events : int
     """
 
     arms: dict[str, ArmDiscrimination]
     differences: dict[str, dict[str, Difference]]
-    auroc: BootstrapAuroc = field(repr=False)
-    partial_auroc: Replicates = field(repr=False)
-    auprc: Replicates = field(repr=False)
+    auroc: Replicates = field(repr=False)
     delong: DeLong = field(repr=False)
-    jackknife: FloatArray = field(repr=False)
-
-    @property
-    def n_patients(self) -> int:
-        return self.auroc.n_patients
-
-    @property
-    def n_events(self) -> int:
-        return self.auroc.n_events
+    n_patients: int
+    n_events: int
 
     @property
     def n_skipped(self) -> int:
         """Resamples in which the AUROC is not defined."""
-        return self.auroc.n_skipped
-
-    def bca_difference(self, arm: str, reference: str) -> Interval:
-        """AUROC of ``arm`` minus that of ``reference``, with its BCa interval."""
-        row, other = self.auroc.arms.index(arm), self.auroc.arms.index(reference)
-        replicates = self.auroc.replicates[:, row] - self.auroc.replicates[:, other]
-        estimate = float(self.auroc.estimates[row] - self.auroc.estimates[other])
-        low, high = bca_interval(replicates, estimate, self.jackknife[row] - self.jackknife[other])
-        return Interval(estimate=estimate, ci_low=low, ci_high=high)
+        return self.auroc.n_undefined
 
 
-def judge_discrimination(
+def assess_discrimination(
     predictions: pd.DataFrame,
     arms: Sequence[str],
     *,
@@ -92,23 +70,22 @@ def judge_discrimination(
 ) -> Discrimination:
     """AUROC with three intervals, partial AUROC, AUPRC and ROC curve of every arm, and paired differences.
 
-    Everything is resampled from the same draws of patients; see :func:`ppgssl.evaluation.bootstrap.bootstrap_auroc`
-    for what an interval covers. The percentile interval is the primary one: it is what p-values of differences agree
-    with.
+    Everything is resampled from the same draws of patients; see :mod:`ppgssl.evaluation.resampling` for what an
+    interval covers. The percentile interval is the primary one: p-values of differences agree with it.
 
     Parameters
     ----------
     predictions : DataFrame
         Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
     arms : sequence of str
-        Arms to judge; all must have been tested on the same patients in the same folds.
+        All must have been tested on the same patients in the same folds.
     references : mapping of str to mapping of str to str
         Kind of reference -> arm -> the arm to subtract from it, for example ``{"difference": {"ssl-all":
         "covariates"}}``. P-values are adjusted within a kind, which is one family of questions.
     n_resamples, seed
-        As in :func:`ppgssl.evaluation.bootstrap.bootstrap_auroc`.
+        As in :func:`ppgssl.evaluation.resampling.resample`.
     subset : collection of str, optional
-        Patients to judge alone, the models as they are.
+        Patients of a sensitivity analysis: all others are left out, the models stay as they are.
 
     Raises
     ------
@@ -117,32 +94,33 @@ def judge_discrimination(
         among the arms.
     """
     aligned = align_predictions(restrict(predictions, subset), arms)
-    judged = resample_auroc(aligned, n_resamples=n_resamples, seed=seed)
-    differences = {kind: _adjusted(judged, pairs) for kind, pairs in (references or {}).items()}
+    settings = {"n_resamples": n_resamples, "seed": seed}
+    areas = resample_auroc(aligned, n_resamples=n_resamples, seed=seed)
+    differences = {kind: _adjusted(areas, pairs) for kind, pairs in (references or {}).items()}
     placements = place(aligned)
     by_theory, jackknife = delong(placements), placements.jackknife()
     partial, auprc = (
-        resample(resampled(aligned, measure), aligned.arms, aligned.n_patients, n_resamples=n_resamples, seed=seed)
+        resample(resampled(aligned, measure), aligned.arms, aligned.n_patients, **settings)
         for measure in (partial_auroc, average_precision)
     )
     curves = roc_curves(aligned, n_resamples=n_resamples, seed=seed)
     found = {}
     for row, arm in enumerate(aligned.arms):
-        estimate = float(judged.estimates[row])
-        low, high = bca_interval(judged.replicates[:, row], estimate, jackknife[row])
+        interval = areas.interval(arm)
+        low, high = bca_interval(areas.draws[row], float(areas.estimates[row]), jackknife[row])
         found[arm] = ArmDiscrimination(
-            auroc=judged.interval(arm),
-            auroc_bca=Interval(estimate=estimate, ci_low=low, ci_high=high),
+            auroc=interval,
+            auroc_bca=Interval(estimate=interval.estimate, ci_low=low, ci_high=high),
             auroc_delong=by_theory.interval(arm),
             partial_auroc=partial.interval(arm),
             auprc=auprc.interval(arm),
             roc=curves[row],
         )
-    return Discrimination(found, differences, judged, partial, auprc, by_theory, jackknife)
+    return Discrimination(found, differences, areas, by_theory, aligned.n_patients, aligned.n_events)
 
 
-def _adjusted(judged: BootstrapAuroc, references: Mapping[str, str]) -> dict[str, Difference]:
-    differences = {arm: judged.difference(arm, reference) for arm, reference in references.items()}
+def _adjusted(areas: Replicates, references: Mapping[str, str]) -> dict[str, Difference]:
+    differences = {arm: areas.difference(arm, reference) for arm, reference in references.items()}
     adjusted = holm([difference.p_value for difference in differences.values()])
     return {
         arm: difference.model_copy(update={"p_adjusted": p})

@@ -1,7 +1,7 @@
 """Logistic regression where maximum likelihood has no finite answer.
 
-Where a combination of covariates tells the event without exception (separation), the likelihood grows for ever along
-it: software stops somewhere and prints an odds ratio of millions. Firth's penalty, half the logarithm of the
+Where a combination of covariates separates patients with and without the event, the likelihood grows for ever along it:
+software stops somewhere and prints an odds ratio of millions. Firth's penalty, half the logarithm of the
 determinant of the information matrix (Jeffreys' prior), always has a finite maximum, and takes away the leading term
 of the bias of small samples [1]_, [2]_.
 
@@ -32,16 +32,7 @@ _MAX_DOUBLINGS = 40
 
 @dataclass(frozen=True)
 class FirthFit:
-    """The maximum of the penalised likelihood.
-
-    Attributes
-    ----------
-    coefficients : float array, shape (n_columns,)
-    covariance : float array, shape (n_columns, n_columns)
-        Inverse of the information matrix there.
-    log_likelihood : float
-        Penalised.
-    """
+    """The maximum of the penalised likelihood, and the inverse of the information matrix there."""
 
     coefficients: FloatArray
     covariance: FloatArray = field(repr=False)
@@ -77,14 +68,7 @@ def is_separated(X: FloatArray, y: BoolArray) -> bool:
 
 
 def fit_firth(X: FloatArray, y: BoolArray) -> FirthFit:
-    """Logistic regression by Firth's penalised likelihood.
-
-    Parameters
-    ----------
-    X : float array, shape (n_patients, n_columns)
-        With a column of ones if there is to be an intercept; of full column rank.
-    y : bool array, shape (n_patients,)
-    """
+    """Logistic regression by Firth's penalised likelihood; ``X`` is of full column rank, with ones for an intercept."""
     n_columns = X.shape[1]
     coefficients, value = _maximise(X, y, np.zeros(n_columns), np.arange(n_columns))
     return FirthFit(coefficients, np.linalg.inv(_information(X, coefficients)), value)
@@ -94,19 +78,9 @@ def profile_interval(X: FloatArray, y: BoolArray, fit: FirthFit, column: int) ->
     """95 % interval of a coefficient: where the penalised likelihood, maximised over all others, has not fallen far.
 
     Under separation the likelihood is far from a parabola, and intervals of an estimate and its standard error
-    (Wald's) may leave out what the data plainly tell [1]_.
+    (Wald's) may exclude values that the data support [1]_.
 
-    Parameters
-    ----------
-    X, y
-        As fitted.
-    fit : FirthFit
-    column : int
-
-    Returns
-    -------
-    low, high : float
-        Infinite where the likelihood never falls far enough.
+    A limit is infinite where the likelihood never falls far enough.
 
     References
     ----------

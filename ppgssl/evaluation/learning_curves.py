@@ -8,29 +8,18 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.core.errors import EvaluationError
-from ppgssl.core.records import FloatArray
 from ppgssl.core.results.robustness import LearningCurve, LearningPoint
-from ppgssl.evaluation.auroc import RankedPairs
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, align_predictions
-from ppgssl.evaluation.replicates import Replicates, resample
+from ppgssl.evaluation.ranked_pairs import resample_auroc
+from ppgssl.evaluation.resampling import Replicates
 
 LEARNING_COLUMNS = (*PREDICTION_COLUMNS, "fraction", "draw", "n_train", "n_train_events")
 
 
 def stratified_draw(y: pd.Series, fraction: float, *, seed: int) -> list[str]:
-    """A share of the patients with the event, and the same share of those without, drawn without replacement.
+    """The same proportion of the patients with the event and of those without, drawn without replacement.
 
-    Parameters
-    ----------
-    y : Series of 0/1, index patient key
-    fraction : float
-        Above 0, at most 1; the numbers of either outcome are rounded.
-    seed : int
-
-    Returns
-    -------
-    list of str
-        Patient keys, sorted.
+    ``fraction`` is above 0 and at most 1; the numbers of either outcome are rounded. Patient keys come sorted.
     """
     rng = np.random.default_rng(seed)
     drawn: list[str] = []
@@ -46,8 +35,8 @@ def learning_curves(
     """AUROC of each arm over the number of patients that it was fitted to.
 
     The AUROCs of a point's draws are averaged as those of repeats are, and the intervals are those of
-    :mod:`ppgssl.evaluation.bootstrap`: patients tested are drawn with all their rows, the same draws at every point and
-    for every arm. They say how the points vary with the patients tested, not with those trained on.
+    :mod:`ppgssl.evaluation.resampling`, of the same draws at every point and for every arm: they describe how the
+    points vary with the patients tested, not with those trained on.
 
     Parameters
     ----------
@@ -57,7 +46,7 @@ def learning_curves(
     labels : mapping of arm to label
         Arms in order; all must have been tested in the same draws.
     n_resamples, seed
-        As in :func:`ppgssl.evaluation.replicates.resample`.
+        As in :func:`ppgssl.evaluation.resampling.resample`.
 
     Raises
     ------
@@ -69,32 +58,12 @@ def learning_curves(
         raise EvaluationError(f"the predictions of the learning curve lack the column(s) {', '.join(absent)}")
     points: dict[str, list[LearningPoint]] = {arm: [] for arm in labels}
     for _, rows in tests.groupby("fraction", sort=True):
-        replicates = _replicates(rows, list(labels), n_resamples, seed)
+        # A draw of a repeat is a cross-validation of its own.
+        numbered = rows.assign(repeat=rows.groupby(["repeat", "draw"]).ngroup())
+        replicates = resample_auroc(align_predictions(numbered, list(labels)), n_resamples=n_resamples, seed=seed)
         for arm in labels:
             points[arm].append(_point(rows[rows["arm"] == arm], replicates, arm))
     return [LearningCurve(arm=arm, label=label, points=points[arm]) for arm, label in labels.items()]
-
-
-def _replicates(rows: pd.DataFrame, arms: list[str], n_resamples: int, seed: int) -> Replicates:
-    # A draw of a repeat is a cross-validation of its own.
-    numbered = rows.assign(repeat=rows.groupby(["repeat", "draw"]).ngroup())
-    aligned = align_predictions(numbered, arms)
-    ranked = [
-        RankedPairs(
-            aligned.y_true,
-            scores,
-            repeat=aligned.repeat,
-            fold=aligned.fold,
-            patient=aligned.patient,
-            n_patients=aligned.n_patients,
-        )
-        for scores in aligned.y_score
-    ]
-
-    def areas(counts: FloatArray) -> FloatArray:
-        return np.stack([pairs.auroc(counts) for pairs in ranked])
-
-    return resample(areas, arms, aligned.n_patients, n_resamples=n_resamples, seed=seed)
 
 
 def _point(rows: pd.DataFrame, replicates: Replicates, arm: str) -> LearningPoint:

@@ -13,16 +13,15 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.performance import OperatingPoint
-from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, AlignedPredictions
-from ppgssl.evaluation.proportions import wilson_interval
-from ppgssl.evaluation.repeats import rows_of_repeats
+from ppgssl.evaluation.inference import wilson_interval
+from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, AlignedPredictions, rows_of_repeats
 
 Rule = Literal["youden", "sensitivity", "given"]
 # From outcomes and scores of training patients to a threshold.
 Choice = Callable[[BoolArray, FloatArray], float]
 
 
-def judge_operating_points(
+def assess_operating_points(
     aligned: AlignedPredictions, training: pd.DataFrame, decisions: Decisions
 ) -> dict[str, list[OperatingPoint]]:
     """Classification of the test patients of every arm, at the thresholds of a study.
@@ -36,7 +35,7 @@ def judge_operating_points(
     aligned : AlignedPredictions
         Of test patients.
     training : DataFrame
-        The columns of predictions; ``repeat`` and ``fold`` say the model, ``patient_id`` one of its training patients.
+        The columns of predictions; ``repeat`` and ``fold`` name the model, ``patient_id`` one of its training patients.
         An arm without rows has no chosen thresholds.
     decisions : Decisions
 
@@ -89,14 +88,8 @@ def judge_operating_points(
 def youden_threshold(y_true: BoolArray, y_score: FloatArray) -> float:
     """Threshold of the largest sensitivity + specificity - 1 [1]_; of several, the one of the highest sensitivity.
 
-    It lies halfway between the lowest score that is positive and the next below, or at 0 where none is below.
-
-    Parameters
-    ----------
-    y_true : bool array, shape (n_patients,)
-        With both classes.
-    y_score : float array, shape (n_patients,)
-        Risks.
+    It lies halfway between the lowest risk that is positive and the next below, or at 0 where none is below. There must
+    be patients of both classes.
 
     References
     ----------
@@ -104,7 +97,7 @@ def youden_threshold(y_true: BoolArray, y_score: FloatArray) -> float:
            10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3.
     """
     thresholds, hits, false_alarms = _cuts(y_true, y_score)
-    # Counts instead of shares: equal indices must be equal numbers.
+    # Counts instead of proportions: equal indices must be equal numbers.
     index = hits * (~y_true).sum() - false_alarms * y_true.sum()
     return float(thresholds[np.flatnonzero(index == index.max())[-1]])
 
@@ -154,7 +147,7 @@ def _check_training(training: pd.DataFrame) -> None:
         raise EvaluationError("scores of training patients need `y_true` of 0 or 1 and `y_score` between 0 and 1")
 
 
-# --- judging ---------------------------------------------------------------------------------------------------
+# --- measuring -------------------------------------------------------------------------------------------------
 
 
 def _operating_point(
@@ -163,7 +156,7 @@ def _operating_point(
     is_positive = scores >= thresholds
     y, repeats = aligned.y_true, rows_of_repeats(aligned)
 
-    def share(counted: BoolArray, among: BoolArray) -> Interval:
+    def proportion(counted: BoolArray, among: BoolArray) -> Interval:
         n = np.array([among[rows].sum() for rows in repeats])
         if not n.all():
             return Interval(estimate=None, ci_low=None, ci_high=None)
@@ -177,8 +170,8 @@ def _operating_point(
         label=label,
         threshold=float(models["threshold"].median()),
         n_positive=float(np.mean([is_positive[rows].sum() for rows in repeats])),
-        sensitivity=share(is_positive, y),
-        specificity=share(~is_positive, ~y),
-        ppv=share(y, is_positive),
-        npv=share(~y, ~is_positive),
+        sensitivity=proportion(is_positive, y),
+        specificity=proportion(~is_positive, ~y),
+        ppv=proportion(y, is_positive),
+        npv=proportion(~y, ~is_positive),
     )

@@ -11,11 +11,10 @@ import pandas as pd
 from ppgssl.core.config.arms import Arm
 from ppgssl.core.config.study import Decisions
 from ppgssl.core.results.performance import ArmResult, Calibration, OperatingPoint
-from ppgssl.evaluation.brier import BrierScores, judge_brier
-from ppgssl.evaluation.calibration import judge_calibration
-from ppgssl.evaluation.decision_curves import JudgedDecisions, judge_decision_curves
-from ppgssl.evaluation.discrimination import Discrimination, judge_discrimination
-from ppgssl.evaluation.operating_points import judge_operating_points
+from ppgssl.evaluation.calibration_measures import BrierScores, assess_calibration, brier_scores
+from ppgssl.evaluation.decision_curves import DecisionAnalysis, assess_decisions
+from ppgssl.evaluation.discrimination import Discrimination, assess_discrimination
+from ppgssl.evaluation.operating_points import assess_operating_points
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
 
 # From aligned predictions to the operating points of each arm.
@@ -31,7 +30,7 @@ class Performance:
     aligned : AlignedPredictions
     discrimination : Discrimination
     brier, calibration, operating_points : mapping of arm to its results
-    decisions : JudgedDecisions
+    decisions : DecisionAnalysis
     """
 
     aligned: AlignedPredictions = field(repr=False)
@@ -39,7 +38,7 @@ class Performance:
     brier: Mapping[str, BrierScores] = field(repr=False)
     calibration: Mapping[str, Calibration] = field(repr=False)
     operating_points: Mapping[str, list[OperatingPoint]] = field(repr=False)
-    decisions: JudgedDecisions = field(repr=False)
+    decisions: DecisionAnalysis = field(repr=False)
 
     def arm_result(self, name: str, arm: Arm, *, ranked_as: str | None = None, **more: Any) -> ArmResult:
         """The row of one arm in the results.
@@ -112,7 +111,7 @@ def estimate_performance(
         Arms whose discrimination is computed; by default all.
     references : mapping of str to mapping of str to str, optional
         Kind of comparison -> arm -> the arm to subtract, see
-        :func:`ppgssl.evaluation.discrimination.judge_discrimination`.
+        :func:`ppgssl.evaluation.discrimination.assess_discrimination`.
     n_resamples, seed
         Draws of patients, the same for every measure.
 
@@ -125,14 +124,14 @@ def estimate_performance(
     settings: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
     if operating_points is None:
         chosen = predictions.iloc[:0] if training is None else training
-        points: Mapping[str, list[OperatingPoint]] = judge_operating_points(aligned, chosen, decisions)
+        points: Mapping[str, list[OperatingPoint]] = assess_operating_points(aligned, chosen, decisions)
     else:
         points = operating_points(aligned)
     return Performance(
         aligned,
-        judge_discrimination(predictions, ranked or arms, references=references, **settings),
-        judge_brier(aligned, **settings),
-        judge_calibration(aligned, **settings),
+        assess_discrimination(predictions, ranked or arms, references=references, **settings),
+        brier_scores(aligned, **settings),
+        assess_calibration(aligned, **settings),
         points,
-        judge_decision_curves(aligned, decisions, **settings),
+        assess_decisions(aligned, decisions, **settings),
     )

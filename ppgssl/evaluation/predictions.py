@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,18 @@ class AlignedPredictions:
     @property
     def n_patients(self) -> int:
         return len(self.patient_ids)
+
+    @property
+    def is_event(self) -> BoolArray:
+        """Of each patient, shape (n_patients,)."""
+        found = np.zeros(self.n_patients, dtype=bool)
+        found[self.patient[self.y_true]] = True
+        return found
+
+    @property
+    def n_events(self) -> int:
+        """Patients with the event."""
+        return int(self.is_event.sum())
 
 
 def check_predictions(predictions: pd.DataFrame) -> None:
@@ -151,3 +163,55 @@ def _check_one_outcome(patient: IntArray, outcome: IntArray, ids: pd.Index) -> N
             f"`y_true` differs between predictions of the same patient for {len(changing)} patient(s), "
             f"for example {ids[changing[0]]}"
         )
+
+
+def restrict(predictions: pd.DataFrame, subset: Collection[str] | None) -> pd.DataFrame:
+    """The rows of the patients of a subset; all rows if there is none. EvaluationError if nobody is left."""
+    if subset is None:
+        return predictions
+    kept = predictions[predictions["patient_id"].isin(list(subset))]
+    if kept.empty:
+        raise EvaluationError(f"none of the {len(subset)} patients of the subset has a prediction")
+    return kept
+
+
+# --- repeats and models ----------------------------------------------------------------------------------------
+
+
+def models_of(repeat: IntArray, fold: IntArray) -> IntArray:
+    """Number of each row's model, from 0, in the order of repeat and fold; shape (n_rows,)."""
+    return np.asarray(np.unique(np.column_stack([repeat, fold]), axis=0, return_inverse=True)[1]).reshape(-1)
+
+
+def rows_of_repeats(aligned: AlignedPredictions) -> list[IntArray]:
+    """Rows of each repeat of a cross-validation, in which each patient has at most one row."""
+    return [np.flatnonzero(aligned.repeat == repeat) for repeat in np.unique(aligned.repeat)]
+
+
+def mean_over_repeats(
+    aligned: AlignedPredictions, statistic: Callable[[int, IntArray, FloatArray], FloatArray]
+) -> Callable[[FloatArray], FloatArray]:
+    """A statistic that pools the folds of a repeat, as :func:`ppgssl.evaluation.resampling.resample` takes it.
+
+    Parameters
+    ----------
+    aligned : AlignedPredictions
+    statistic : callable
+        From the number of a repeat (0, 1, ...), its rows and their weights, shape (n_rows_of_repeat, n_draws), to
+        values of shape (n_values, n_draws), NaN where not defined.
+
+    Returns
+    -------
+    callable
+        From counts, shape (n_patients, n_draws), to the mean over repeats. A statistic that is not defined in one
+        repeat is not defined: means over different repeats would not compare.
+    """
+    rows = rows_of_repeats(aligned)
+
+    def averaged(counts: FloatArray) -> FloatArray:
+        total = statistic(0, rows[0], counts[aligned.patient[rows[0]]])
+        for number, of_repeat in enumerate(rows[1:], start=1):
+            total = total + statistic(number, of_repeat, counts[aligned.patient[of_repeat]])
+        return np.asarray(total / len(rows))
+
+    return averaged

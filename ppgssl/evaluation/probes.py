@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import FloatArray
-from ppgssl.evaluation.replicates import Replicates, resample, resample_means
+from ppgssl.evaluation.resampling import Replicates, resample, resample_means
 
 # Ridge penalties on standardised columns, in half decades: from next to none to all slopes next to zero.
 PENALTIES = tuple(10.0 ** (half / 2) for half in range(-4, 13))
@@ -22,7 +22,7 @@ PENALTIES = tuple(10.0 ** (half / 2) for half in range(-4, 13))
 
 @dataclass(frozen=True)
 class ProbeScores:
-    """How well each set of features tells one quantity, on the same patients.
+    """How well each set of features predicts one quantity, on the same patients.
 
     Attributes
     ----------
@@ -81,17 +81,17 @@ def linear_probe(X_train: FloatArray, y_train: FloatArray, X_test: FloatArray) -
         return np.asarray(probe.predict(np.asarray(X_test, dtype=np.float64)))
 
 
-def judge_probes(
+def assess_probes(
     y_true: FloatArray, predictions: Mapping[str, FloatArray], *, n_resamples: int = 2000, seed: int
 ) -> ProbeScores:
     """R2 and mean absolute error of several probes with patient-level bootstrap intervals, paired.
 
-    Every patient was predicted by a probe that was fitted without the patient; predictions of all folds are pooled,
-    and the R2 is that of the pool: 0 is what the mean over all patients tested would reach, which no probe knew
-    beforehand, so that useless features come out somewhat below. It is not the mean of the R2 of the folds, which a
-    fold of similar patients could drag down without limit. Of several repeats of the cross-validation the squared (for
-    the MAE, the absolute) errors of a patient are averaged, which is the mean of the R2 over repeats. The intervals say
-    how the numbers of these probes vary with the patients tested.
+    Every patient was predicted by a probe that was fitted without the patient; predictions of all folds are pooled, and
+    the R2 is that of the pool: 0 is what the mean over all patients tested would reach, which no probe knew beforehand,
+    so that useless features come out somewhat below. It is not the mean of the R2 of the folds, which a fold of similar
+    patients could drag down without limit. Of several repeats of the cross-validation the squared (for the MAE, the
+    absolute) errors of a patient are averaged, which is the mean of the R2 over repeats. The intervals show how the
+    numbers of these probes vary with the patients tested.
 
     Parameters
     ----------

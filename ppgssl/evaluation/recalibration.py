@@ -17,7 +17,7 @@ from scipy.special import expit, logit
 
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
-from ppgssl.evaluation.calibration import CLIP
+from ppgssl.evaluation.calibration_measures import CLIP
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
 
 Method = Literal["in-the-large", "by-slope"]
@@ -58,7 +58,7 @@ def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Re
     """Recalibration of largest likelihood.
 
     ``in-the-large`` adds a number to all logits, so that mean risk and prevalence agree; ``by-slope`` multiplies them
-    too, where risks are too extreme or too timid.
+    too, where risks are too extreme or too moderate.
 
     Parameters
     ----------
@@ -70,14 +70,13 @@ def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Re
     Raises
     ------
     EvaluationError
-        If either outcome has fewer patients than ``MIN_CLASS`` says; by slope also if risks tell the outcomes apart
-        without error or do not vary, or if higher risks go with fewer events: then the order is wrong, and no
-        recalibration mends that.
+        If either outcome has fewer patients than ``MIN_CLASS`` asks for; by slope also if risks separate the outcomes
+        or do not vary, or if higher risks go with fewer events: no recalibration corrects a wrong order.
     """
-    n_rarer = int(min(y_true.sum(), (~y_true).sum()))
-    if n_rarer < MIN_CLASS[method]:
+    n_minority = int(min(y_true.sum(), (~y_true).sum()))
+    if n_minority < MIN_CLASS[method]:
         raise EvaluationError(
-            f"not {LABELS[method]}: {n_rarer} patient(s) of the rarer outcome, and at least {MIN_CLASS[method]} "
+            f"not {LABELS[method]}: {n_minority} patient(s) of the minority class, and at least {MIN_CLASS[method]} "
             "are needed"
         )
     if method == "by-slope" and is_separated(_logits(risk), y_true, np.ones((len(risk), 1)))[0]:
@@ -91,9 +90,9 @@ def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Re
 
 
 def cross_recalibrated(y_true: BoolArray, risk: FloatArray, method: Method, *, seed: int) -> FloatArray:
-    """Risks of patients recalibrated by what other patients told: what recalibration is worth on the next patients.
+    """Risks of patients recalibrated by a fit to the other patients: what recalibration is worth on the next patients.
 
-    In ``N_FOLDS`` parts, or as many as the rarer outcome has patients, stratified by outcome.
+    In ``N_FOLDS`` parts, or as many as the minority class has patients, stratified by outcome.
 
     Parameters
     ----------

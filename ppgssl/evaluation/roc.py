@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.performance import RocCurve
-from ppgssl.evaluation.auroc import check_scores
-from ppgssl.evaluation.event_groups import EventCounts, EventGroups, groups_of_models
 from ppgssl.evaluation.predictions import AlignedPredictions
-from ppgssl.evaluation.replicates import resample
+from ppgssl.evaluation.rank_measures import EventCounts, EventGroups, groups_of_models
+from ppgssl.evaluation.ranked_pairs import check_scores
+from ppgssl.evaluation.resampling import resample
 
 # The band is computed at false positive rates in steps of 1 / 100, from so many resamples at most: a pointwise
 # percentile does not need more, and results of many arms stay small.
@@ -25,9 +25,9 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
     """ROC curve of cross-validated predictions: the mean of the models' own curves.
 
     Curves are averaged vertically [1]_, true positive rate at each false positive rate, with the weights of
-    :func:`ppgssl.evaluation.auroc.stratified_auroc` (pairs of the fold within its repeat, repeats alike). An integral
-    of a weighted mean is the weighted mean of the integrals, so the area under this curve is exactly that AUROC. A
-    single split gives the ordinary empirical curve; a tie is a sloped line.
+    :func:`ppgssl.evaluation.ranked_pairs.stratified_auroc` (pairs of the fold within its repeat, repeats alike). An
+    integral of a weighted mean is the weighted mean of the integrals, so the area under this curve is exactly that
+    AUROC. A single split gives the ordinary empirical curve; a tie is a sloped line.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def roc_curves(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: in
 
     Patients are drawn as for the AUROC, the same draws for every arm, and the curve of each draw is that of
     :func:`stratified_roc`, at the top of a vertical line. The band is computed on a grid of 101 false positive rates
-    and from 2,000 resamples at most. It says where the sensitivity at one false positive rate may lie; a whole curve
+    and from 2,000 resamples at most. It shows where the sensitivity at one false positive rate may lie; a whole curve
     leaves a band of pointwise intervals more often than 1 time in 20.
 
     Returns
@@ -140,7 +140,7 @@ def roc_curves(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: in
         aligned.n_patients,
         n_resamples=min(n_resamples, _MAX_RESAMPLES),
         seed=seed,
-    ).values
+    ).draws
     values = values[:, np.isfinite(values).all(axis=0)]
     if not values.shape[1]:
         return curves
@@ -168,7 +168,7 @@ def _sensitivities(repeats: list[list[EventGroups]], counts: FloatArray) -> Floa
 
 
 def _events_found(counts: EventCounts) -> FloatArray:
-    """Events at or before each false positive rate of the grid; of a tie, the share up to there."""
+    """Events at or before each false positive rate of the grid; of a tie, the part up to there."""
     n_others = np.maximum(counts.n_others, 1)
     is_sloped = counts.tied > 0
     start = _first_step(counts.above, n_others)

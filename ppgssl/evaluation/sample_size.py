@@ -35,8 +35,8 @@ from ppgssl.core.results.robustness import SampleSize, SampleSizeCriterion
 _SHRINKAGE = 0.9
 _OPTIMISM = 0.05
 _MARGIN = 0.05
-# Where nothing is known of how well a model will do: this share of the highest possible R2 [2]_.
-_SHARE_OF_MAXIMUM = 0.15
+# Where nothing is known of how well a model will do: this fraction of the highest possible R2 [2]_.
+_FRACTION_OF_MAXIMUM = 0.15
 # pmsampsize and the papers write 1.96 as well.
 _Z = 1.96
 
@@ -53,7 +53,7 @@ def sample_size(
     n_parameters : int
         Candidate parameters, see :func:`count_parameters`.
     n_patients, n_events : int
-        All patients of the cohort with an outcome; their share of events is the overall risk.
+        All patients of the cohort with an outcome; their proportion of events is the overall risk.
     anticipated_auroc : float, optional
         AUROC that earlier studies make you expect, never one that was measured on these patients: a lucky cohort would
         then seem large enough. Without it, R2 is 15 % of its maximum.
@@ -65,8 +65,8 @@ def sample_size(
     """
     prevalence = _check_prevalence(n_events / n_patients if n_patients else 0.0)
     if anticipated_auroc is None:
-        r2 = _SHARE_OF_MAXIMUM * max_r2_cox_snell(prevalence)
-        source = f"{_SHARE_OF_MAXIMUM:.0%} of the highest value that this share of events allows"
+        r2 = _FRACTION_OF_MAXIMUM * max_r2_cox_snell(prevalence)
+        source = f"{_FRACTION_OF_MAXIMUM:.0%} of the highest value that this proportion of events allows"
     else:
         r2 = r2_from_auroc(anticipated_auroc, prevalence)
         source = f"from an anticipated AUROC of {anticipated_auroc:g}"
@@ -109,8 +109,8 @@ def minimum_sample_size(n_parameters: int, prevalence: float, r2_cox_snell: floa
         raise EvaluationError(f"a model of {n_parameters} parameters needs no sample size: it must have at least one")
     if not 0 < r2_cox_snell < min(highest, _SHRINKAGE):
         raise EvaluationError(
-            f"the anticipated Cox-Snell R2 is {r2_cox_snell:.3g}; with a share of events of {prevalence:.3g} it must "
-            f"lie between 0 and {highest:.3g}"
+            f"the anticipated Cox-Snell R2 is {r2_cox_snell:.3g}; with a proportion of events of {prevalence:.3g} "
+            f"it must lie between 0 and {highest:.3g}"
         )
     optimism = r2_cox_snell / (r2_cox_snell + _OPTIMISM * highest)
     needed = {
@@ -194,6 +194,6 @@ def _log_likelihood(risk: FloatArray) -> FloatArray:
 def _check_prevalence(prevalence: float) -> float:
     if not 0 < prevalence < 1:
         raise EvaluationError(
-            f"the share of events is {prevalence:g}; a model needs patients with and without the event"
+            f"the proportion of events is {prevalence:g}; a model needs patients with and without the event"
         )
     return prevalence

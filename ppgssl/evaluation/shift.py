@@ -1,19 +1,19 @@
 """Are new patients like those that a model was fitted to? One quantity at a time, from the training patients' summary.
 
-A model folder holds no patients, so nothing here needs them: means, SDs and shares of bins are enough.
+A model folder holds no patients, so nothing here needs them: means, SDs and proportions of bins are enough.
 
 - Standardised difference: new mean less that of training, over the root mean of both variances; of levels, between the
-  vectors of shares [1]_.
+  vectors of proportions [1]_.
 - Population stability index: ``sum((q - p) * log(q / p))`` over bins that were equally full in training [2]_.
 
-A large number of a few patients is chance. A warning therefore needs both: an effect beyond the usual limit, and more
-than chance gives in 95 of 100 pairs of samples of these sizes. For the index chance is ``chi2 * (1/n + 1/m)`` with one
-degree of freedom fewer than there are bins [3]_.
+A large number of a few patients is chance. A warning therefore needs both: an effect beyond the customary limit, and
+more than chance gives in 95 of 100 pairs of samples of these sizes. For the index chance is ``chi2 * (1/n + 1/m)`` with
+one degree of freedom fewer than there are bins [3]_.
 
 References
 ----------
 .. [1] Yang and Dalton, A unified approach to measuring the effect size between two groups using SAS, SAS Global Forum
-       2012, paper 335 (Mahalanobis distance of the shares of levels); Austin, 2009, doi 10.1002/sim.3697.
+       2012, paper 335 (Mahalanobis distance of the proportions of levels); Austin, 2009, doi 10.1002/sim.3697.
 .. [2] Siddiqi, Credit risk scorecards, Wiley 2006, for the limits 0.1 and 0.25.
 .. [3] Yurdakul and Naranjo, Statistical properties of the population stability index, Journal of Risk Model Validation
        14(4), 2020.
@@ -25,9 +25,9 @@ import numpy as np
 from scipy.stats import binomtest, chi2
 
 from ppgssl.core.records import FloatArray
-from ppgssl.evaluation.proportions import Z95
+from ppgssl.evaluation.inference import Z95
 
-# From here on a difference is told as a warning.
+# From here on a difference is a warning.
 LIMIT_DIFFERENCE = 0.25
 LIMIT_INDEX = 0.25
 _HALF = 0.5
@@ -58,35 +58,31 @@ def standardised_difference(values: FloatArray, mean: float, sd: float, n: int) 
     return float((values.mean() - mean) / spread), float(Z95 * np.sqrt(1 / len(values) + 1 / n))
 
 
-def difference_of_levels(counts: FloatArray, shares: FloatArray, n: int) -> tuple[float | None, float | None]:
-    """The same of levels, never negative; of two levels it is Austin's difference of shares.
+def difference_of_levels(counts: FloatArray, proportions: FloatArray, n: int) -> tuple[float | None, float | None]:
+    """The same of levels, never negative; of two levels it is Austin's difference of proportions.
 
     Parameters
     ----------
-    counts : float array, shape (n_levels,)
-        New patients of each level.
-    shares : float array, shape (n_levels,)
-        Of the training patients.
-    n : int
-        Training patients.
+    counts, proportions : float arrays, shape (n_levels,)
+        New patients of each level; of the ``n`` training patients, the proportion.
     """
     m = counts.sum()
-    if m < 2 or n < 2 or len(shares) < 2:
+    if m < 2 or n < 2 or len(proportions) < 2:
         return None, None
     new = counts / m
-    covariance = (_covariance(new) + _covariance(shares)) / 2
-    gap = (new - shares)[1:]
+    covariance = (_covariance(new) + _covariance(proportions)) / 2
+    gap = (new - proportions)[1:]
     if not gap.any():
-        return 0.0, _chance_of_levels(len(shares), float(m), n)
+        return 0.0, _chance_of_levels(len(proportions), float(m), n)
     # Levels that nobody has, or all have, leave a direction without variance.
     found = float(gap @ np.linalg.pinv(covariance, hermitian=True) @ gap)
     if found <= 0:
         return None, None
-    return float(np.sqrt(found)), _chance_of_levels(len(shares), float(m), n)
+    return float(np.sqrt(found)), _chance_of_levels(len(proportions), float(m), n)
 
 
-def _covariance(shares: FloatArray) -> FloatArray:
-    rest = shares[1:]
+def _covariance(proportions: FloatArray) -> FloatArray:
+    rest = proportions[1:]
     return np.asarray(np.diag(rest) - np.outer(rest, rest))
 
 
@@ -94,24 +90,20 @@ def _chance_of_levels(n_levels: int, m: float, n: int) -> float:
     return float(np.sqrt(chi2.ppf(0.95, n_levels - 1) * (1 / m + 1 / n)))
 
 
-def stability_index(counts: FloatArray, shares: FloatArray, n: int) -> tuple[float | None, float | None]:
+def stability_index(counts: FloatArray, proportions: FloatArray, n: int) -> tuple[float | None, float | None]:
     """Population stability index of new patients against training patients, and how large chance makes it.
 
     Half a patient is added to each bin, so that empty ones have a logarithm.
 
     Parameters
     ----------
-    counts : float array, shape (n_bins,)
-        New patients in each bin.
-    shares : float array, shape (n_bins,)
-        Of the training patients.
-    n : int
-        Training patients.
+    counts, proportions : float arrays, shape (n_bins,)
+        New patients in each bin; of the ``n`` training patients, the proportion.
 
     Returns
     -------
     index : float or None
-        0 where shares are equal; None without patients, or with a single bin.
+        0 where proportions are equal; None without patients, or with a single bin.
     by_chance : float or None
         What it exceeds in 5 of 100 pairs of samples from one population.
     """
@@ -119,7 +111,7 @@ def stability_index(counts: FloatArray, shares: FloatArray, n: int) -> tuple[flo
     if m < 1 or n < 1 or len(counts) < 2:
         return None, None
     new = (counts + _HALF) / (m + _HALF * len(counts))
-    old = (shares * n + _HALF) / (n + _HALF * len(counts))
+    old = (proportions * n + _HALF) / (n + _HALF * len(counts))
     by_chance = chi2.ppf(0.95, len(counts) - 1) * (1 / m + 1 / n)
     return float(((new - old) * np.log(new / old)).sum()), float(by_chance)
 
@@ -129,8 +121,8 @@ def is_beyond(value: float | None, by_chance: float | None, limit: float) -> boo
     return value is not None and by_chance is not None and abs(value) > max(limit, by_chance)
 
 
-def share_beyond(distances: FloatArray, threshold: float, expected: float) -> tuple[float, float]:
-    """Share of new patients whose distance exceeds a quantile of training, and how likely so many are by chance.
+def proportion_beyond(distances: FloatArray, threshold: float, expected: float) -> tuple[float, float]:
+    """Proportion of new patients whose distance exceeds a quantile of training, and how likely so many are by chance.
 
     Parameters
     ----------
@@ -138,11 +130,11 @@ def share_beyond(distances: FloatArray, threshold: float, expected: float) -> tu
         Without missing ones; at least one.
     threshold : float
     expected : float
-        Share of training patients beyond it.
+        Proportion of training patients beyond it.
 
     Returns
     -------
-    share, p_value : float
+    proportion, p_value : float
         One-sided binomial test; the threshold is taken as known.
     """
     n_beyond = int((distances > threshold).sum())

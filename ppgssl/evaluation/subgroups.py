@@ -1,17 +1,17 @@
-"""Performance in subgroups of patients, and whether it differs between them, without telling on anybody.
+"""Performance in subgroups of patients, and whether it differs between them, without disclosing small counts.
 
 **Who can be compared.** Within a level, an event and a non-event count as a pair if the same model scored both and both
-have that level. Whether the AUROC differs between levels is judged by an interaction test; a level whose interval
-touches 0.5 beside one whose interval does not is no such test [1]_.
+have that level. An interaction test shows whether the AUROC differs between levels; a level whose interval
+includes 0.5 next to one whose interval does not is no such test [1]_.
 
 **Small counts.** A level with fewer than 5 patients with the event, or fewer than 5 without, is suppressed: its counts
-and results are not given. That alone would not hide them, as the report tells the totals and how many values are
+and results are not given. That alone would not hide them, as the report has the totals and how many values are
 missing, and a reader can subtract. So the suppressed levels of a variable must be two at least, and *together* hold 5
 patients with the event and 5 without; until they do, the smallest level that is still shown is suppressed as well
 (complementary suppression, [2]_). What a reader can work out is then a sum over several levels. Two tables of the same
 variable with nearby cuts could be subtracted from each other, so a variable may be asked for once.
 
-Patients whose value is missing are in no level. Their number is no secret: the report tells it beside the covariates.
+Patients whose value is missing are in no level. Their number is no secret: the report has it with the covariates.
 
 References
 ----------
@@ -36,9 +36,9 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.robustness import Subgroup, SubgroupLevel
 from ppgssl.core.text import suggest
-from ppgssl.evaluation.auroc import RankedPairs
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
-from ppgssl.evaluation.replicates import Replicates, resample
+from ppgssl.evaluation.ranked_pairs import rank_arms
+from ppgssl.evaluation.resampling import Replicates, resample
 
 MIN_COUNT = 5
 
@@ -65,11 +65,11 @@ def subgroups(
 
     Patients are drawn with replacement from all tested patients, the same draws for all arms and levels as elsewhere;
     in each draw, each level's AUROC is that of the drawn patients who have the level. Equality of the AUROC in all
-    levels is tested arm by arm from these draws: for two levels by the share of draws in which their difference lies on
-    either side of zero, for more by Wald's statistic ``d' S^-1 d`` of the differences ``d`` to the first level, with
-    their covariance ``S`` over draws, against chi-square on as many degrees of freedom as differences (the contrasts
-    of [1]_, with the covariance of the bootstrap). Suppressed levels are not in the test. p-values are not adjusted for
-    the number of arms and variables.
+    levels is tested arm by arm from these draws: for two levels by the proportion of draws in which their difference
+    lies on either side of zero, for more by Wald's statistic ``d' S^-1 d`` of the differences ``d`` to the first level,
+    with their covariance ``S`` over draws, against chi-square on as many degrees of freedom as differences (the
+    contrasts of [1]_, with the covariance of the bootstrap). Suppressed levels are not in the test. p-values are not
+    adjusted for the number of arms and variables.
 
     Parameters
     ----------
@@ -161,11 +161,9 @@ def _levels(
     else:
         names = variable.level_names
         codes = pd.Index(names).get_indexer(pd.Index(values))
-    is_event = np.zeros(aligned.n_patients, dtype=bool)
-    is_event[aligned.patient[aligned.y_true]] = True
     members = {name: (codes == number) & ~is_missing for number, name in enumerate(names)}
     return [
-        _Level(name, is_in, int(is_in.sum()), int((is_in & is_event).sum()))
+        _Level(name, is_in, int(is_in.sum()), int((is_in & aligned.is_event).sum()))
         for name, is_in in members.items()
         if is_in.any()
     ]
@@ -189,24 +187,16 @@ def _hidden(levels: Sequence[_Level]) -> list[bool]:
 
 
 def _resampled(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples: int, seed: int) -> Replicates:
-    pairs = [_pairs(aligned, scores, level) for scores in aligned.y_score for level in shown]
+    ranked = [rank_arms(aligned, np.flatnonzero(level.is_in[aligned.patient])) for level in shown]
+    pairs = [of_level[arm] for arm in range(len(aligned.arms)) for of_level in ranked]
     names = [_key(arm, level) for arm in aligned.arms for level in shown]
-
-    def statistic(counts: FloatArray) -> FloatArray:
-        return np.stack([one.auroc(counts) for one in pairs])
-
-    return resample(statistic, names, aligned.n_patients, n_resamples=n_resamples, seed=seed)
-
-
-def _pairs(aligned: AlignedPredictions, scores: FloatArray, level: _Level) -> RankedPairs:
-    rows = np.flatnonzero(level.is_in[aligned.patient])
-    return RankedPairs(
-        aligned.y_true[rows],
-        scores[rows],
-        repeat=aligned.repeat[rows],
-        fold=aligned.fold[rows],
-        patient=aligned.patient[rows],
-        n_patients=aligned.n_patients,
+    return resample(
+        lambda counts: np.stack([one.auroc(counts) for one in pairs]),
+        names,
+        aligned.n_patients,
+        n_resamples=n_resamples,
+        seed=seed,
+        n_rows=len(aligned.patient),
     )
 
 
@@ -253,8 +243,7 @@ def _interaction(replicates: Replicates | None, arm: str, levels: Sequence[_Leve
     if len(rows) == 2:
         return replicates.difference(replicates.names[rows[1]], replicates.names[rows[0]]).p_value
     differences = replicates.estimates[rows[1:]] - replicates.estimates[rows[0]]
-    values = replicates.values[rows]  # noqa: PD011 (no DataFrame)
-    draws = values[1:] - values[0]
+    draws = replicates.draws[rows[1:]] - replicates.draws[rows[0]]
     return wald_p(differences, draws[:, np.isfinite(draws).all(axis=0)])
 
 

@@ -19,10 +19,10 @@ def table_one(
 ) -> list[TableOneRow]:
     """Describe patients overall, without and with the event.
 
-    Numeric variables get mean, SD (n - 1) and quartiles; binary variables the count and share of their event level;
-    categorical variables one row for each level. Shares are of the patients with a value. No p-values: the groups
-    are not randomised arms, and a difference is better judged by its size, the standardized mean difference [1]_
-    (event minus no event; of means, or of shares of a level).
+    Numeric variables get mean, SD (n - 1) and quartiles; binary variables the count and proportion of their event
+    level; categorical variables one row for each level. Proportions are of the patients with a value. No p-values: the
+    groups are not randomised arms, and a difference is better described by its size, the standardized mean difference
+    [1]_ (event minus no event; of means, or of proportions of a level).
 
     Parameters
     ----------
@@ -92,10 +92,10 @@ def _rows_of_variable(name: str, variable: Variable, values: pd.Series, is_event
 
 
 def _row(name: str, variable: Variable, level: str | None, values: FloatArray, is_event: np.ndarray) -> TableOneRow:
-    cell = _moments if variable.kind == "numeric" else _share
+    cell = _moments if variable.kind == "numeric" else _proportion
     groups = [values, values[~is_event], values[is_event]]
     without, with_event = (group[~np.isnan(group)] for group in groups[1:])
-    difference = standardized_mean_difference if variable.kind == "numeric" else _difference_of_shares
+    difference = standardized_mean_difference if variable.kind == "numeric" else _difference_of_proportions
     return TableOneRow(
         variable=name,
         label=variable.label or name,
@@ -125,7 +125,7 @@ def _moments(values: FloatArray) -> TableOneCell:
     )
 
 
-def _share(values: FloatArray) -> TableOneCell:
+def _proportion(values: FloatArray) -> TableOneCell:
     known = values[~np.isnan(values)]
     return TableOneCell(
         n=len(known),
@@ -135,12 +135,12 @@ def _share(values: FloatArray) -> TableOneCell:
     )
 
 
-def _difference_of_shares(without: FloatArray, with_event: FloatArray) -> float | None:
-    """Austin's formula for a share p: its variance is p (1 - p), without a correction for n."""
+def _difference_of_proportions(without: FloatArray, with_event: FloatArray) -> float | None:
+    """Austin's formula for a proportion p: its variance is p (1 - p), without a correction for n."""
     if not len(without) or not len(with_event):
         return None
-    shares = float(without.mean()), float(with_event.mean())
-    return _over(shares[1] - shares[0], float(np.sqrt(sum(share * (1 - share) for share in shares) / 2)))
+    p, q = float(without.mean()), float(with_event.mean())
+    return _over(q - p, float(np.sqrt((p * (1 - p) + q * (1 - q)) / 2)))
 
 
 def _over(difference: float, spread: float) -> float | None:

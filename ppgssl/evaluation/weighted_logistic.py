@@ -61,20 +61,10 @@ def fit_weightings(X: FloatArray, y: BoolArray, weights: FloatArray, *, offset: 
 
 
 def is_separated(x: FloatArray, y: BoolArray, weights: FloatArray) -> BoolArray:
-    """Weightings whose logistic regression on one predictor has no finite slope [1]_.
+    """Weightings, shape (n_rows, n_weightings), whose logistic regression on ``x`` has no finite slope [1]_.
 
     It has one if and only if the classes overlap: neither lies wholly on one side of the other, touching included. A
     predictor without variation counts as separated, as does a single class.
-
-    Parameters
-    ----------
-    x : float array, shape (n_rows,)
-    y : bool array, shape (n_rows,)
-    weights : float array, shape (n_rows, n_weightings)
-
-    Returns
-    -------
-    bool array, shape (n_weightings,)
 
     References
     ----------
@@ -92,6 +82,15 @@ def is_separated(x: FloatArray, y: BoolArray, weights: FloatArray) -> BoolArray:
         lowest.append(np.where(has_any, values[present.argmax(axis=0)], np.inf))
         highest.append(np.where(has_any, values[len(values) - 1 - present[::-1].argmax(axis=0)], -np.inf))
     return np.asarray((highest[0] <= lowest[1]) | (highest[1] <= lowest[0]))
+
+
+def fit_where_defined(X: FloatArray, x: FloatArray, y: BoolArray, weights: FloatArray) -> FloatArray:
+    """:func:`fit_weightings` of columns that are functions of one predictor; NaN where it separates the classes."""
+    coefficients = np.full((X.shape[1], weights.shape[1]), np.nan)
+    is_defined = ~is_separated(x, y, weights)
+    if is_defined.any():
+        coefficients[:, is_defined] = fit_weightings(X, y, weights[:, is_defined])
+    return coefficients
 
 
 def _newton(Q: FloatArray, y: BoolArray, weights: FloatArray, offset: FloatArray, start: FloatArray) -> FloatArray:
@@ -122,7 +121,7 @@ def _newton(Q: FloatArray, y: BoolArray, weights: FloatArray, offset: FloatArray
 
 
 def _uphill(gradient: FloatArray, hessian: FloatArray, point: FloatArray) -> FloatArray:
-    """Newton's step, shortened where it is longer than the curvature here can tell."""
+    """Newton's step, shortened where it is longer than the curvature here supports."""
     step = np.linalg.solve(hessian, gradient.T[:, :, None])[:, :, 0].T
     longest = _LONGEST * np.maximum(1, np.abs(point).max(axis=0))
     return np.asarray(step * np.minimum(1, longest / np.maximum(np.abs(step).max(axis=0), 1e-300)))

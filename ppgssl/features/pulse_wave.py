@@ -16,8 +16,8 @@ from scipy.signal.windows import hann
 
 from ppgssl.core.records import FloatArray
 from ppgssl.signals.beat_times import vertex
-from ppgssl.signals.beats import Beats, beat_interval, beat_similarity, find_beats
-from ppgssl.signals.heart_rate import heart_rate
+from ppgssl.signals.pulse_rate import heart_rate
+from ppgssl.signals.segment_beats import Beats, beat_interval, beat_similarity, find_beats
 
 # Intervals further from the segment's median are not between two normal beats, after Malik's rule for the HRV.
 _TOLERANCE = 0.2

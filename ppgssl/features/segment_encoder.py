@@ -26,7 +26,7 @@ from ppgssl.selfsupervised.input_description import (
 )
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import Processed, preprocess
-from ppgssl.signals.segments import cut, segment_starts
+from ppgssl.signals.segmentation import cut, segment_starts
 from ppgssl.store.samples import Segments, segment_levels
 
 

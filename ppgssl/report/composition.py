@@ -14,6 +14,7 @@ from ppgssl.report.document import Encoder, Section, cited_keys, link_names
 from ppgssl.report.figures.style import to_svg
 from ppgssl.report.fonts import missing_letters
 from ppgssl.report.sections.contents import make_sections
+from ppgssl.report.sections.predictions import predictions_sections
 from ppgssl.report.text.methods import configuration
 
 _LETTERS_SHOWN = 12
@@ -70,7 +71,10 @@ def compose(results: Results) -> Composition:
     letters = missing_letters(results.model_dump_json())
     shown = ", ".join(f"U+{ord(letter):04X}" for letter in letters[:_LETTERS_SHOWN])
     created = _created(results)
-    sections = make_sections(results, configuration(results), shown)
+    if results.validation.scheme == "predictions":
+        sections = predictions_sections(results, shown)
+    else:
+        sections = make_sections(results, configuration(results), shown)
     names, figures = link_names(sections), {}
 
     def draw(label: str, figure: Figure) -> str:

@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
-from ppgssl.signals.beats import REFRACTORY_S, STEEPNESS_SHARE
+from ppgssl.signals.segment_beats import REFRACTORY_S, STEEPNESS_SHARE
 
 # What a typical beat is like is learnt from this many pieces of 2 s, so that it follows a change of contact or posture.
 _PIECE_S = 2.0
@@ -49,8 +49,8 @@ class BeatTimes:
 def ppg_beats(samples: FloatArray, *, fs_hz: float) -> BeatTimes:
     """Steepest points of the systolic upstrokes.
 
-    The rule is that of :func:`ppgssl.signals.beats.find_beats`: a slope that is the largest within 0.2 s and at least
-    0.45 of a typical beat's, where typical is the median over the 22 s around of the largest slope in each 2 s. A
+    The rule is that of :func:`ppgssl.signals.segment_beats.find_beats`: a slope that is the largest within 0.2 s and at
+    least 0.45 of a typical beat's, where typical is the median over the 22 s around of the largest slope in each 2 s. A
     parabola through three slopes places the steepest point between the samples. Of unfiltered pulses the foot by
     intersecting tangents follows the ECG best [1]_; of band-passed ones the steepest point was as good or better
     (intervals within 4 to 9 ms RMS of the ECG's, by tangents within 4 to 17), and it needs no search.

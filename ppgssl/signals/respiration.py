@@ -8,7 +8,7 @@ from scipy.signal.windows import hann
 
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.beat_times import BeatTimes, pulse_heights, running_median, vertex
-from ppgssl.signals.hrv import normal_intervals
+from ppgssl.signals.variability import normal_intervals
 
 WINDOW_S = 32.0
 """Length of signal that a rate is taken from, ..."""

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from ppgssl.core.records import FloatArray, IntArray, modality
 from ppgssl.signals.beat_times import BeatTimes, ecg_beats, ppg_beats
-from ppgssl.signals.heart_rate import heart_rate
-from ppgssl.signals.hrv import heart_rate_variability
 from ppgssl.signals.oximetry import perfusion_index, ratio_of_ratios, spo2
 from ppgssl.signals.pulse_arrival import pulse_arrival_time
+from ppgssl.signals.pulse_rate import heart_rate
 from ppgssl.signals.respiration import respiratory_rate
-from ppgssl.signals.segments import cut
+from ppgssl.signals.segmentation import cut
+from ppgssl.signals.variability import heart_rate_variability
 
 VITALS = (
     "heart_rate_bpm",

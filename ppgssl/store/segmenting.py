@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ppgssl.core.config.cohort import Cohort, Segmentation
 from ppgssl.core.records import FloatArray, IntArray, modality
-from ppgssl.signals.quality import segment_defects, sqi
-from ppgssl.signals.segments import cut, segment_starts
+from ppgssl.signals.quality_indices import segment_defects, sqi
+from ppgssl.signals.segmentation import cut, segment_starts
 from ppgssl.signals.vitals import VITALS, VitalChannel, segment_vitals
 from ppgssl.store.rows import StoredChannel, StoredRecording
 from ppgssl.store.tables import CohortStore

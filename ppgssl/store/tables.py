@@ -366,6 +366,23 @@ class CohortStore:
         return pa.table(columns)
 
 
+def open_store(folder: str | Path) -> CohortStore:
+    """The store that ``ppgssl ingest`` made of a cohort: its recordings, segments, patients and exclusions.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no store, or one of another version.
+
+    Examples
+    --------
+    >>> from ppgssl import open_store
+    >>> store = open_store("run/stores/ward")  # doctest: +SKIP
+    >>> store.recordings(["recording_id", "duration_s"])  # doctest: +SKIP
+    """
+    return CohortStore(Path(folder).expanduser())
+
+
 @contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Be the only process that writes into the store in ``folder``, which is made if absent.

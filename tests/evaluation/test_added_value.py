@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 from scipy.stats import chi2
@@ -56,15 +54,6 @@ def by_statsmodels(y, reference, added):
         for X in (smaller, np.column_stack([smaller, logit(added)]))
     ]
     return 2 * (fits[1].llf - fits[0].llf)
-
-
-@given(st.integers(0, 10_000), st.floats(0.6, 2))
-@settings(deadline=None, max_examples=25)
-def test_the_statistic_is_that_of_statsmodels(seed, gain):
-    y, reference, added = make_risks(np.random.default_rng(seed), gain=gain)
-    assert likelihood_ratio_of_risks(y, reference, added) == pytest.approx(
-        by_statsmodels(y, reference, added), abs=1e-7
-    )
 
 
 def test_the_statistic_is_that_of_a_general_maximiser():

@@ -7,8 +7,8 @@ import pytest
 import statsmodels.api as sm
 from patsy import dmatrix
 
-from ppgssl.evaluation.bootstrap import draw_counts
 from ppgssl.evaluation.calibration_curve import CalibrationCurve
+from ppgssl.evaluation.resampling import draw_counts
 from tests.support.risk_tables import make_risks
 
 

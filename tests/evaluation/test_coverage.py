@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.coverage import SCENARIOS, simulate, tally
-from ppgssl.evaluation.placements import place
+from ppgssl.evaluation.delong import place
 
 LOGIT, BCA, PERCENTILE, PLAIN = "logit DeLong", "BCa bootstrap", "percentile bootstrap", "DeLong"
 

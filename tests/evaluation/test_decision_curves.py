@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ppgssl.core.config.study import Decisions
 from ppgssl.core.errors import EvaluationError
-from ppgssl.evaluation.bootstrap import draw_counts, percentile_interval
-from ppgssl.evaluation.decision_curves import decision_thresholds, judge_decision_curves, net_benefit_differences
+from ppgssl.evaluation.decision_curves import assess_decisions, decision_thresholds, net_benefit_differences
+from ppgssl.evaluation.resampling import draw_counts, percentile_interval
 from tests.support.risk_tables import align_scores, make_risks
 
 
@@ -35,7 +35,7 @@ def test_the_curves_of_the_dcurves_tutorial_are_those_of_dcurves():
     table = pd.read_csv(Path(dcurves.data) / "df_binary.csv").rename(columns={"cancer": "y"})
     table["y"] = table["y"].astype(int)
     arms = {name: table[name].to_numpy(dtype=float) for name in ("famhistory", "cancerpredmarker")}
-    judged = judge_decision_curves(
+    judged = assess_decisions(
         align_scores(table["y"].to_numpy(), arms), Decisions(curve=(0.01, 0.35)), n_resamples=10, seed=0
     )
     thresholds = judged.curves["famhistory"].threshold
@@ -51,7 +51,7 @@ def test_the_curves_of_the_dcurves_tutorial_are_those_of_dcurves():
 def test_curves_with_ties_at_the_thresholds_are_those_of_dcurves(seed, n, n_levels):
     rng = np.random.default_rng(seed)
     y, score = rng.permutation(np.arange(n) < n // 2), np.round(rng.random(n) * n_levels) / n_levels
-    judged = judge_decision_curves(align_scores(y, {"a": score}), Decisions(curve=(0.15, 0.7)), n_resamples=2, seed=0)
+    judged = assess_decisions(align_scores(y, {"a": score}), Decisions(curve=(0.15, 0.7)), n_resamples=2, seed=0)
     curve = judged.curves["a"]
     expected = of_dcurves(pd.DataFrame({"y": y.astype(int), "a": score}), ["a"], curve.threshold)
     np.testing.assert_allclose(curve.net_benefit, expected["a"], rtol=0, atol=1e-12)
@@ -61,7 +61,7 @@ def test_bands_are_those_of_a_loop_over_the_patients_drawn_and_repeats_are_avera
     _, y = make_risks(50, 0, mean_logit=-1)
     scores = np.random.default_rng(1).random((2, 50))
     aligned = align_scores(y, {"a": scores}, n_folds=5)
-    judged = judge_decision_curves(aligned, Decisions(curve=(0.1, 0.6)), n_resamples=60, seed=4)
+    judged = assess_decisions(aligned, Decisions(curve=(0.1, 0.6)), n_resamples=60, seed=4)
     counts = draw_counts(50, 60, np.random.default_rng(4)).T
     curve, always = judged.curves["a"], judged.references["treat all"]
     for point in (0, 20, len(curve.threshold) - 1):
@@ -138,7 +138,7 @@ def test_thresholds_of_0_and_1_and_unknown_arms_are_refused():
 
 
 def test_one_class_has_a_curve_and_no_warning():
-    judged = judge_decision_curves(
+    judged = assess_decisions(
         align_scores(np.zeros(20), {"a": np.linspace(0, 1, 20)}), Decisions(), n_resamples=10, seed=0
     )
     assert max(judged.curves["a"].net_benefit) <= 0

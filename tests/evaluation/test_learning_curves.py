@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from ppgssl.core.errors import EvaluationError
-from ppgssl.evaluation.bootstrap import bootstrap_auroc
 from ppgssl.evaluation.learning_curves import learning_curves, stratified_draw
+from ppgssl.evaluation.predictions import align_predictions
+from ppgssl.evaluation.ranked_pairs import resample_auroc
 
 LABELS = {"covariates": "Clinical covariates", "ssl-all": "SSL features"}
 
@@ -63,10 +64,10 @@ def test_a_point_is_the_mean_over_draws():
 def test_the_last_point_has_the_interval_of_the_results_table():
     tests = made_up_tests(fractions=(1.0,))
     (curve, _) = learning_curves(tests, LABELS, n_resamples=300, seed=9)
-    judged = bootstrap_auroc(tests, list(LABELS), n_resamples=300, seed=9).intervals["covariates"]
+    expected = resample_auroc(align_predictions(tests, list(LABELS)), n_resamples=300, seed=9).interval("covariates")
     found = curve.points[0].auroc
     assert (found.estimate, found.ci_low, found.ci_high) == pytest.approx(
-        (judged.estimate, judged.ci_low, judged.ci_high), abs=1e-12
+        (expected.estimate, expected.ci_low, expected.ci_high), abs=1e-12
     )
 
 

@@ -8,10 +8,10 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import log_loss
 
 from ppgssl.core.errors import EvaluationError
-from ppgssl.evaluation.recalibration import METHODS, Recalibration, cross_recalibrated, fit_recalibration
+from ppgssl.evaluation.recalibration import Recalibration, cross_recalibrated, fit_recalibration
 
 
 def drawn(n: int, *, intercept: float = 0.0, slope: float = 1.0, seed: int = 1):
@@ -34,12 +34,6 @@ def test_it_is_the_logistic_regression_on_the_logit_of_the_risk():
 def test_in_the_large_makes_the_mean_risk_the_prevalence():
     y, risk = drawn(250, intercept=1.0)
     assert fit_recalibration(y, risk, "in-the-large").apply(risk).mean() == pytest.approx(y.mean(), abs=1e-6)
-
-
-def test_a_large_sample_tells_the_truth():
-    y, risk = drawn(60_000, intercept=-0.8, slope=0.6)
-    found = fit_recalibration(y, risk, "by-slope")
-    assert (found.intercept, found.slope) == (pytest.approx(-0.8, abs=0.05), pytest.approx(0.6, abs=0.03))
 
 
 @given(st.floats(-3, 3), st.floats(0.05, 4), st.lists(st.floats(0, 1), min_size=2, max_size=30))
@@ -75,17 +69,11 @@ def test_on_new_patients_recalibration_is_worth_what_cross_validation_says():
     assert log_loss(new_y, fit_recalibration(y, risk, "by-slope").apply(new_risk)) == pytest.approx(honest, abs=0.05)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_discrimination_stays(method):
-    y, risk = drawn(200, intercept=-1.0, slope=2.0)
-    assert roc_auc_score(y, fit_recalibration(y, risk, method).apply(risk)) == pytest.approx(roc_auc_score(y, risk))
-
-
 def test_too_few_patients_of_an_outcome_are_refused_by_number():
     y, risk = drawn(100)
     y[:] = False
     y[:4] = True
-    with pytest.raises(EvaluationError, match=r"4 patient.s. of the rarer outcome, and at least 5"):
+    with pytest.raises(EvaluationError, match=r"4 patient.s. of the minority class, and at least 5"):
         fit_recalibration(y, risk, "in-the-large")
     y[:9] = True
     fit_recalibration(y, risk, "in-the-large")

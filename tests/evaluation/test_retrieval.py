@@ -47,13 +47,6 @@ def test_every_pair_that_may_be_drawn_is_drawn_about_equally_often():
         assert drawn[pair] == pytest.approx(count, rel=0.08)
 
 
-def test_one_seed_gives_the_same_pairs():
-    rng = np.random.default_rng(0)
-    patient, start = rng.integers(5, size=60), rng.integers(200, size=60)
-    one, again = (draw_pairs(patient, start, LENGTH, n_draws=3, seed=4) for _ in range(2))
-    assert all((a == b).all() for a, b in zip(one, again, strict=True))
-
-
 def test_a_patient_whose_segments_are_alike_and_like_nobody_elses_is_always_found():
     rng = np.random.default_rng(1)
     own = rng.normal(size=(1, 20, 12))

@@ -11,8 +11,8 @@ from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
 from ppgssl.core.errors import EvaluationError
-from ppgssl.evaluation.auroc import stratified_auroc
-from ppgssl.evaluation.bootstrap import draw_counts
+from ppgssl.evaluation.ranked_pairs import stratified_auroc
+from ppgssl.evaluation.resampling import draw_counts
 from ppgssl.evaluation.roc import roc_curves, stratified_roc
 from tests.support.aligned_scores import make_aligned
 

@@ -15,8 +15,8 @@ from sklearn.metrics import roc_auc_score
 from ppgssl.core.config.cohort import ClinicalTable, Variable
 from ppgssl.core.config.study import SubgroupOptions
 from ppgssl.core.errors import EvaluationError
-from ppgssl.evaluation.auroc import stratified_auroc
-from ppgssl.evaluation.bootstrap import draw_counts, two_sided_p
+from ppgssl.evaluation.ranked_pairs import stratified_auroc
+from ppgssl.evaluation.resampling import draw_counts, two_sided_p
 from ppgssl.evaluation.subgroups import MIN_COUNT, subgroups, suppressed, wald_p
 
 TABLE = ClinicalTable(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from ppgssl.evaluation import weighted_logistic
-from ppgssl.evaluation.bootstrap import draw_counts
+from ppgssl.evaluation.resampling import draw_counts
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
 from tests.support.risk_tables import make_risks
 

@@ -6,7 +6,7 @@ import pytest
 from ppgssl.signals.beat_times import BeatTimes, median_within, ppg_beats, pulse_heights
 from ppgssl.signals.filters import bandpass
 from ppgssl.signals.oximetry import perfusion_index, ratio_of_ratios, spo2
-from ppgssl.signals.segments import cut
+from ppgssl.signals.segmentation import cut
 from tests.support.synthetic import make_ppg
 
 STARTS = np.arange(0, 5001, 500)

@@ -9,7 +9,7 @@ from ppgssl.core.errors import SignalError
 from ppgssl.signals.artefacts import Defect
 from ppgssl.signals.filters import bandpass
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.segments import segment_starts
+from ppgssl.signals.segmentation import segment_starts
 from tests.support.synthetic import make_ppg
 
 PPG_HZ = (0.5, 8.0)

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 from ppgssl.signals.filters import bandpass
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.quality import sqi
-from ppgssl.signals.segments import cut, segment_starts
+from ppgssl.signals.quality_indices import sqi
+from ppgssl.signals.segmentation import cut, segment_starts
 from ppgssl.signals.vitals import VITALS, VitalChannel, segment_vitals
 from ppgssl.simulate.devices import Device, acquire
 from ppgssl.simulate.waveform import Vitals, simulate_light

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.core.config.cohort import Cohort
-from ppgssl.signals.segments import segment_starts
+from ppgssl.signals.segmentation import segment_starts
 from ppgssl.signals.vitals import VITALS
 from ppgssl.store.rows import StoredChannel, StoredRecording, rejects_frame
 from ppgssl.store.tables import CohortStore

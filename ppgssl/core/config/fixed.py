@@ -12,7 +12,7 @@ TOLERATED_SHARE = 0.05
 """Share of unusable samples up to which a segment is still accepted."""
 
 QUALITY_INDICES = ("template", "structure", "wander", "amplitude", "pauses")
-"""What the signal quality index is the least of, see :data:`ppgssl.signals.quality.QUALITY`."""
+"""What the signal quality index is the least of, see :data:`ppgssl.signals.quality_indices.QUALITY`."""
 
 MOST_FEATURES = 30
 """A horseshoe model replaces more signal features than this by as many principal components."""

@@ -74,7 +74,9 @@ class ArmResult(ResultSchema):
 
     name: str
     label: str
-    learner: Literal["ridge", "elastic-net", "horseshoe", "gradient-boosting", "network"]
+    learner: Literal["ridge", "elastic-net", "horseshoe", "gradient-boosting", "network", "external"] = Field(
+        description="external: the risks were read from a file, and how they were made is not known."
+    )
     clinical: Literal["heart-rate", "vitals", "covariates"] | None = None
     features: Literal["untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"] | None = None
     is_beside_hand_made: bool = Field(
@@ -118,8 +120,9 @@ class ArmResult(ResultSchema):
 
 
 class ValidationSummary(ResultSchema):
-    scheme: Literal["repeated-kfold", "single-split", "leave-one-site-out", "external"] = Field(
-        description="external: a frozen model, made elsewhere, on patients whom it has not seen."
+    scheme: Literal["repeated-kfold", "single-split", "leave-one-site-out", "external", "predictions"] = Field(
+        description="external: a frozen model, made elsewhere, on patients whom it has not seen; predictions: risks "
+        "that were read from a file."
     )
     n_folds: int
     n_repeats: int

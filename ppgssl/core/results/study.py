@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -20,6 +20,7 @@ from ppgssl.core.results.data import (
     MissingData,
     TableOneRow,
 )
+from ppgssl.core.results.frames import results_frame
 from ppgssl.core.results.performance import AddedValue, ArmResult, DecisionCurve, ValidationSummary
 from ppgssl.core.results.pretraining import PretrainingRun
 from ppgssl.core.results.probe import ProbeResults
@@ -34,6 +35,9 @@ from ppgssl.core.results.robustness import (
     Stability,
     Subgroup,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESULTS_FILE = "results.json"
 
@@ -94,6 +98,21 @@ class Results(ResultSchema):
     probe: ProbeResults | None = None
     probe_note: str = Field("", description="Why there is no `probe` although one was run; mostly empty.")
     provenance: Provenance
+
+    def to_frame(self, table: str = "arms") -> pd.DataFrame:
+        """The results of all arms as a DataFrame.
+
+        Parameters
+        ----------
+        table : {"arms", "differences", "operating_points", "decision_curves", "calibration_curves"}
+            ``arms`` has a row for each arm, with every measure and its 95 % interval; the others have several.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such table.
+        """
+        return results_frame(self.arms, table)
 
 
 def save_results(results: Results, path: Path) -> None:

@@ -68,7 +68,7 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
         Section("Limitations", (Bullets(limitations(results)),)),
     ]
     sections = [section for section in sections if section.blocks]
-    last = [probast_section(results), _provenance(results, missing_letters), _appendix(results)]
+    last = [probast_section(results), provenance_section(results, missing_letters), _appendix(results)]
     checklist = tripod_section(results, [*sections, *last])
     cited = cited_keys([*sections, checklist, *last])
     references = Section("References", (References(tuple(REFERENCES[key] for key in cited)),))
@@ -292,7 +292,7 @@ def _reconstruction_caption(runs: Sequence[PretrainingRun]) -> str:
 # --- provenance ------------------------------------------------------------------------------------------------
 
 
-def _provenance(results: Results, missing_letters: str) -> Section:
+def provenance_section(results: Results, missing_letters: str) -> Section:
     provenance = results.provenance
     text = (
         f"Made {provenance.created_utc} (UTC) with ppgssl {provenance.versions.get('ppgssl', '')}, random seed "

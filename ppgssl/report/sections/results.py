@@ -14,7 +14,7 @@ from ppgssl.report.figures.forest import forest_pages
 from ppgssl.report.figures.layout import MOST_PANELS, panel_chunks
 from ppgssl.report.tables import performance as tables_performance
 from ppgssl.report.text import alt_texts, rounding
-from ppgssl.report.text.families import reference_arm
+from ppgssl.report.text.families import reference_arm, reference_words
 from ppgssl.report.text.rounding import plural
 
 _TALL_IN = 4.0
@@ -83,7 +83,7 @@ def _roc_caption(results: Results) -> str:
     has_bands = any(arm.roc.ci_low for arm in results.arms)
     reference, decimals = reference_arm(results), rounding.auroc_decimals(results)
     dotted = (
-        " The dotted grey line is the arm with clinical covariates alone, the same in every panel (AUROC "
+        f" The dotted grey line is {reference_words(results)}, the same in every panel (AUROC "
         f"{rounding.number(reference.auroc.estimate, decimals)})."
         if reference
         else ""
@@ -102,14 +102,15 @@ def _roc_caption(results: Results) -> str:
 
 def _forests(results: Results) -> Iterator[Block]:
     decimals = rounding.auroc_decimals(results)
-    beside = ", and paired differences to the covariates arm" if any(arm.difference for arm in results.arms) else ""
+    words = reference_words(results)
+    beside = f", and paired differences from {words}" if any(arm.difference for arm in results.arms) else ""
     pages = forest_pages(figures_discrimination.auroc_rows(results))
     for number, rows in enumerate(pages):
         yield picture(
             numbered("figure-forest", number),
             f"AUROC of every arm with 95% interval{beside}. {_FILLED}",
             figures_discrimination.plot_auroc_forest(results, rows),
-            alt_texts.forest("Forest plot", rows, ("AUROC", "difference to covariates"), decimals),
+            alt_texts.forest("Forest plot", rows, ("AUROC", f"difference from {words}"), decimals),
         )
     tables = [
         tables_performance.untrained_table(results),
@@ -140,8 +141,13 @@ def _calibration(results: Results) -> Iterator[Block]:
     yield Paragraph(
         "Of a hundred patients with a predicted risk of 20%, twenty should have the event. An arm can tell patients "
         "apart well and still give wrong risks. Where the curve lies below the dotted line, risks are too high, above "
-        "it too low. Risks were predicted for patients whom the model was not fitted on; how risks agree in another "
-        "hospital is not shown."
+        "it too low."
+        + (
+            ""
+            if results.validation.scheme == "predictions"
+            else " Risks were predicted for patients whom the model was not fitted on; how risks agree in another "
+            "hospital is not shown."
+        )
     )
     yield table
     arms = figures_risk.calibrated(results)
@@ -165,8 +171,12 @@ def _decisions(results: Results) -> Iterator[Block]:
     if table is None and not has_curves:
         return
     yield Paragraph(
-        "A threshold turns a risk into a decision: from which risk on would one act? Thresholds were chosen on "
-        "training patients or given beforehand, never on the patients that they are judged on."
+        "A threshold turns a risk into a decision: from which risk on would one act?"
+        + (
+            " Thresholds were chosen on training patients or given beforehand, never on the patients tested."
+            if table
+            else ""
+        )
     )
     yield from _kept(table)
     if not has_curves:
@@ -177,7 +187,7 @@ def _decisions(results: Results) -> Iterator[Block]:
             numbered("figure-decisions", number),
             "Decision curves: net benefit over the risk from which one would act, with pointwise 95% bands. Thin black "
             "lines: treating everybody (dashed) and nobody."
-            + (" Dotted grey: the covariates alone." if reference_arm(results) else ""),
+            + (f" Dotted grey: {reference_words(results)}." if reference_arm(results) else ""),
             figures_risk.plot_decisions(results, some),
             alt_texts.decisions(results, some),
         )

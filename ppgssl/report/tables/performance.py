@@ -11,7 +11,7 @@ from ppgssl.core.results.study import Results
 from ppgssl.report.document import Column, Row, Table, Text
 from ppgssl.report.tables.study import build_table
 from ppgssl.report.text import rounding
-from ppgssl.report.text.families import CONTROLS, arm_label, grouped
+from ppgssl.report.text.families import CONTROLS, arm_label, grouped, reference_words
 from ppgssl.report.text.limitations import is_adjusted
 from ppgssl.report.text.rounding import UNDEFINED
 
@@ -44,13 +44,21 @@ def results_table(results: Results) -> Table:
     has_sensitivity = any(arm.auroc_sensitivity for arm in results.arms)
     columns = (
         Column("Arm", width=1),
-        Column("Features", "right"),
+        *([Column("Features", "right")] if _has_features(results) else []),
         Column("AUROC (95% interval)", "right"),
-        *([Column("Difference to covariates", "right"), Column(_p_header(results), "right")] if has_difference else []),
+        *(
+            [Column(f"Difference from {reference_words(results)}", "right"), Column(_p_header(results), "right")]
+            if has_difference
+            else []
+        ),
         *([Column("Sensitivity AUROC", "right")] if has_sensitivity else []),
     )
     rows = _by_family(results.arms, lambda arm: _result_cells(results, arm, has_difference, has_sensitivity))
     return build_table("table-results", _results_caption(results), columns, rows, *_results_notes(results))
+
+
+def _has_features(results: Results) -> bool:
+    return any(arm.learner != "external" for arm in results.arms)
 
 
 def _p_header(results: Results) -> str:
@@ -59,11 +67,10 @@ def _p_header(results: Results) -> str:
 
 def _result_cells(results: Results, arm: ArmResult, has_difference: bool, has_sensitivity: bool) -> tuple[Text, ...]:
     decimals = rounding.auroc_decimals(results)
-    cells: list[Text] = [
-        _label(arm),
-        rounding.count(arm.n_features) if arm.learner != "network" else "network",
-        rounding.interval(arm.auroc, decimals),
-    ]
+    cells: list[Text] = [_label(arm)]
+    if _has_features(results):
+        cells.append(rounding.count(arm.n_features) if arm.learner != "network" else "network")
+    cells.append(rounding.interval(arm.auroc, decimals))
     if has_difference:
         cells += _difference_cells(results, arm, decimals)
     if has_sensitivity:
@@ -87,11 +94,13 @@ def _references(results: Results) -> set[str]:
 
 
 def _results_caption(results: Results) -> str:
-    return (
+    start = (
         "How well each arm tells patients with the event from those without: area under the ROC curve (AUROC) in "
-        f"{rounding.plural(results.validation.n_test_patients, 'patient')} whose predictions come from models that "
-        "were not fitted on them."
+        f"{rounding.plural(results.validation.n_test_patients, 'patient')}"
     )
+    if results.validation.scheme == "predictions":
+        return f"{start} by the risks that were given."
+    return f"{start} whose predictions come from models that were not fitted on them."
 
 
 def _results_notes(results: Results) -> list[Text]:
@@ -102,14 +111,15 @@ def _results_notes(results: Results) -> list[Text]:
         else ""
     )
     adjusted = (
-        "adjusted by Holm for all arms compared with the covariates (intervals are not adjusted)"
+        f"adjusted by Holm for all arms compared with {reference_words(results)} (intervals are not adjusted)"
         if is_adjusted(results)
         else "not adjusted for the number of arms"
     )
     notes: list[Text] = [
         "AUROC: 0.5 is guessing, 1 is perfect. Intervals and p-values are from "
         f"{rounding.count(validation.n_bootstrap)} paired bootstrap resamples of patients{skipped}; p-values are "
-        f"two-sided, {adjusted}. Features: columns of the design matrix after encoding."
+        f"two-sided, {adjusted}."
+        + (" Features: columns of the design matrix after encoding." if _has_features(results) else "")
     ]
     if any(arm.is_transductive for arm in results.arms):
         notes.append(_TRANSDUCTIVE)

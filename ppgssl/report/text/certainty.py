@@ -10,6 +10,7 @@ from ppgssl.core.results.study import Results
 from ppgssl.report.document import Text
 from ppgssl.report.text import rounding
 from ppgssl.report.text.claims import FEW_EVENTS, VERY_FEW_EVENTS, n_rare, verdict
+from ppgssl.report.text.families import reference_words
 from ppgssl.report.text.limitations import is_adjusted
 from ppgssl.report.text.rounding import enumeration, plural, short
 
@@ -56,7 +57,7 @@ def _validation(results: Results) -> Text:
     n_comparisons = sum(arm.difference is not None for arm in results.arms)
     parts = [_scheme(results)]
     if is_adjusted(results):
-        parts.append(f"Claims allow for the {n_comparisons} comparisons with the covariates (Holm).")
+        parts.append(f"Claims allow for the {n_comparisons} comparisons with {reference_words(results)} (Holm).")
     elif n_comparisons > 3:
         parts.append(f"With {n_comparisons} comparisons, one “significant” difference may be due to chance.")
     parts += [short(note.rstrip("."), 160) + "." for note in results.validation.notes[:2]]
@@ -74,6 +75,11 @@ def _scheme(results: Results) -> str:
         return (
             f"Patients of each of {plural(len(validation.sites) or validation.n_folds, 'site')} were predicted by "
             "models fitted to the other sites."
+        )
+    if validation.scheme == "predictions":
+        return (
+            f"Risks of {plural(validation.n_test_patients, 'patient')} were read from a file. Whether a model had seen "
+            "the patients whom it predicts cannot be checked here: if it had, its numbers are too good."
         )
     if validation.scheme == "external":
         return (

@@ -44,6 +44,7 @@ def scheme_words(results: Results) -> str:
         "repeated-kfold": f"{validation.n_folds}-fold cross-validation, {plural(validation.n_repeats, 'repeat')}",
         "single-split": f"one split, {plural(validation.n_test_patients, 'patient')} tested",
         "leave-one-site-out": f"{plural(len(validation.sites) or validation.n_folds, 'site')}, each left out in turn",
+        "predictions": f"risks from a file, {plural(validation.n_test_patients, 'patient')}",
         "external": f"a frozen model, {plural(validation.n_test_patients, 'patient')} of another cohort",
     }[validation.scheme]
 

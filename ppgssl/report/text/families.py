@@ -18,11 +18,25 @@ NETWORKS = "Networks trained end to end"
 CONTROLS = "Controls"
 LEARNERS = "Other learners, late fusion"
 OTHERS = "Other arms"
-FAMILIES = (CLINICAL, SSL_ALONE, VITALS_SSL, COVARIATES_SSL, HAND_MADE_SSL, NETWORKS, CONTROLS, LEARNERS, OTHERS)
+EXTERNAL = "Models whose risks were given"
+FAMILIES = (
+    EXTERNAL,
+    CLINICAL,
+    SSL_ALONE,
+    VITALS_SSL,
+    COVARIATES_SSL,
+    HAND_MADE_SSL,
+    NETWORKS,
+    CONTROLS,
+    LEARNERS,
+    OTHERS,
+)
 
 
 def family(arm: ArmResult) -> str:
     """One of :data:`FAMILIES`."""
+    if arm.learner == "external":
+        return EXTERNAL
     if arm.is_control:
         return CONTROLS
     if arm.learner == "network":
@@ -58,8 +72,15 @@ def ordered(arms: Iterable[ArmResult]) -> list[ArmResult]:
 
 
 def reference_arm(results: Results) -> ArmResult | None:
-    """The covariates arm, or None in a study without it."""
-    return next((arm for arm in results.arms if arm.name == REFERENCE_ARM), None)
+    """The arm that the others are compared with: the covariates, or the model chosen for risks from a file."""
+    names = {arm.difference.reference for arm in results.arms if arm.difference} or {REFERENCE_ARM}
+    return next((arm for arm in results.arms if arm.name in names), None)
+
+
+def reference_words(results: Results) -> str:
+    """What the others are compared with, as it stands after ``difference from``, with an article."""
+    reference = reference_arm(results)
+    return "the covariates" if reference is None or reference.name == REFERENCE_ARM else reference.label
 
 
 def arm_label(results: Results, name: str) -> str:

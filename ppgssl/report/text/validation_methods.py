@@ -11,7 +11,7 @@ from ppgssl.core.results.study import Results
 from ppgssl.report.document import Cite, Text, runs, sentences
 from ppgssl.report.text import rounding
 from ppgssl.report.text.facts import regression_arms
-from ppgssl.report.text.families import ssl_arms
+from ppgssl.report.text.families import reference_words, ssl_arms
 from ppgssl.report.text.rounding import enumeration, plural
 
 # --- validation ------------------------------------------------------------------------------------------------
@@ -145,15 +145,15 @@ def _largest(counts: object) -> str:
 # --- statistics ------------------------------------------------------------------------------------------------
 
 
-def statistics_methods(results: Results, study: Study) -> list[Text]:
+def statistics_methods(results: Results, study: Study | None) -> list[Text]:
     """Paragraphs on measures, on intervals and comparisons, and on guidelines."""
     arms = results.arms
     texts = [
         sentences(_discrimination(results), _partial(arms), _auprc(arms), _brier(arms), _calibration(arms)),
         sentences(_thresholds(arms, study), _net_benefit(arms)),
-        sentences(_intervals(results), _holm(arms), _added_value(results), _subgroups(results)),
+        sentences(_intervals(results), _holm(results), _added_value(results), _subgroups(results)),
         sentences(_odds_ratios(results), _sample_size(results), _embedding_map(results)),
-        sentences(_table_one(results), *_guidelines()),
+        sentences(_table_one(results), *_guidelines()) if study else "",
     ]
     return [text for text in texts if text]
 
@@ -230,13 +230,13 @@ def _calibration(arms: Sequence[ArmResult]) -> Text:
 # --- decisions -------------------------------------------------------------------------------------------------
 
 
-def _thresholds(arms: Sequence[ArmResult], study: Study) -> Text:
+def _thresholds(arms: Sequence[ArmResult], study: Study | None) -> Text:
     points = [point for arm in arms for point in arm.operating_points]
     rules = {point.rule for point in points}
     chosen: list[Text] = []
     if "youden" in rules:
         chosen.append(("the largest sum of sensitivity and specificity (Youden index", Cite(("youden1950",)), ")"))
-    if "sensitivity" in rules:
+    if "sensitivity" in rules and study:
         chosen.append(f"a sensitivity of {_percent(study.decisions.sensitivity)}")
     if not rules:
         return ""
@@ -307,9 +307,10 @@ def _calibration_intervals(results: Results) -> str:
     )
 
 
-def _holm(arms: Sequence[ArmResult]) -> Text:
+def _holm(results: Results) -> Text:
+    arms = results.arms
     families = {
-        "the covariates": [arm.difference for arm in arms],
+        reference_words(results): [arm.difference for arm in arms],
         "the untrained encoder": [arm.difference_to_untrained for arm in arms],
         "the clinical input alone": [arm.difference_to_clinical for arm in arms],
         "hand-made features alone": [arm.difference_to_hand_made for arm in arms],
@@ -319,7 +320,7 @@ def _holm(arms: Sequence[ArmResult]) -> Text:
         return ""
     each = ", each kind of comparison for itself" if len(adjusted) > 1 else ""
     return (
-        f"P-values of differences to {enumeration(adjusted)} were adjusted for the number of arms by Holm's method",
+        f"P-values of differences from {enumeration(adjusted)} were adjusted for the number of arms by Holm's method",
         Cite(("holm1979",)),
         f"{each}.",
     )

@@ -14,7 +14,7 @@ from ppgssl.evaluation.shift import (
     LIMIT_INDEX,
     difference_of_levels,
     is_beyond,
-    share_beyond,
+    proportion_beyond,
     stability_index,
     standardised_difference,
 )
@@ -147,7 +147,7 @@ def _far(model: FittedModel, found: RisksOfPatients, rows: IntArray) -> list[tup
     distances = distances[np.isfinite(distances)]
     if not len(distances):
         return []
-    share, p_value = share_beyond(distances, near.threshold, 1 - DISTANCE_QUANTILE)
+    share, p_value = proportion_beyond(distances, near.threshold, 1 - DISTANCE_QUANTILE)
     if p_value >= _RARE:
         return []
     return [

@@ -26,7 +26,7 @@ from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Results, save_results
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.discrimination import Discrimination
-from ppgssl.evaluation.operating_points import judge_operating_points
+from ppgssl.evaluation.operating_points import assess_operating_points
 from ppgssl.evaluation.performance import Performance, estimate_performance
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, AlignedPredictions
 from ppgssl.evaluation.recalibration import LABELS, METHODS, Recalibration, cross_recalibrated, fit_recalibration
@@ -414,7 +414,7 @@ class _Validating:
         points: dict[str, list[OperatingPoint]] = {arm: [] for arm in aligned.arms}
         for one in self.card.thresholds:
             given = Decisions(risks=[min(max(one.threshold, _NEAREST), 1 - _NEAREST)])
-            judged = judge_operating_points(aligned, nobody, given)
+            judged = assess_operating_points(aligned, nobody, given)
             for arm, found in judged.items() if one.rule == "given" else [(FROZEN, judged[FROZEN])]:
                 points[arm].append(found[0].model_copy(update={"rule": one.rule, "label": one.label}))
         return points

@@ -22,7 +22,7 @@ from ppgssl.core.results.robustness import Subgroup
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.added_value import added_value
 from ppgssl.evaluation.decision_curves import net_benefit_differences
-from ppgssl.evaluation.discrimination import Discrimination, judge_discrimination
+from ppgssl.evaluation.discrimination import Discrimination, assess_discrimination
 from ppgssl.evaluation.performance import Performance, estimate_performance
 from ppgssl.evaluation.subgroups import subgroups
 from ppgssl.stages.evaluate.folds import FoldPredictions
@@ -71,7 +71,7 @@ def study_performance(data: StudyData, found: FoldPredictions, sensitivity: Sens
         **settings,
     )
     subset = (
-        judge_discrimination(predictions, study.arms, subset=sensitivity.patients, **settings) if sensitivity else None
+        assess_discrimination(predictions, study.arms, subset=sensitivity.patients, **settings) if sensitivity else None
     )
     return StudyPerformance(
         arms=[_arm_result(arm, data, predictions, reached, subset) for arm in study.arm_list],

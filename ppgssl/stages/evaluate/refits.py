@@ -31,9 +31,7 @@ from ppgssl.core.records import FloatArray
 from ppgssl.core.results.robustness import LearningCurve, Optimism, Stability
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.learning_curves import learning_curves, stratified_draw
-from ppgssl.evaluation.optimism import optimism
-from ppgssl.evaluation.refits import Refits, drawable_counts
-from ppgssl.evaluation.stability import stability
+from ppgssl.evaluation.refits import Refits, drawable_counts, optimism, stability
 from ppgssl.features.columns import Columns
 from ppgssl.selfsupervised.study_encoders import exposure_of
 from ppgssl.stages.evaluate.folds import FoldFitter

@@ -12,9 +12,10 @@ import pandas as pd
 from ppgssl.core.results.base import Difference, Interval
 from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeRepresentation, ProbeResults
 from ppgssl.core.seeds import derive_seed
-from ppgssl.evaluation.bootstrap import bootstrap_auroc
-from ppgssl.evaluation.probes import judge_probes
-from ppgssl.evaluation.replicates import resample_means
+from ppgssl.evaluation.predictions import align_predictions
+from ppgssl.evaluation.probes import assess_probes
+from ppgssl.evaluation.ranked_pairs import resample_auroc
+from ppgssl.evaluation.resampling import resample_means
 from ppgssl.stages.probe.measuring import N_DRAWS, OUTCOME, RETRIEVAL, Plan
 from ppgssl.stages.probe.targets import Target
 from ppgssl.store.study_data import StudyData
@@ -137,7 +138,10 @@ class _Judge:
         if quantity == OUTCOME:
             table = rows.rename(columns={"competitor": "arm", "patient": "patient_id", "value": "y_score"})
             table["y_true"] = self.data.y.loc[table["patient_id"]].to_numpy()
-            yield "auroc", bootstrap_auroc(table, self.competitors, n_resamples=self.n_resamples, seed=seed)
+            yield (
+                "auroc",
+                resample_auroc(align_predictions(table, self.competitors), n_resamples=self.n_resamples, seed=seed),
+            )
         elif quantity == RETRIEVAL:
             yield "top1", judge_means(self._mean_of_patients(rows, "top1"))
             yield "reciprocal_rank", judge_means(self._mean_of_patients(rows, "reciprocal_rank"))
@@ -149,7 +153,7 @@ class _Judge:
                 for name, of_name in rows.groupby("competitor", sort=False)
             }
             truth = target.truth.loc[patients].to_numpy()
-            scores = judge_probes(truth, predictions, n_resamples=self.n_resamples, seed=seed)
+            scores = assess_probes(truth, predictions, n_resamples=self.n_resamples, seed=seed)
             yield "r2", scores.r2
             yield "mae", scores.mae
 

@@ -11,7 +11,8 @@ from ppgssl.core.config.arms import DEFAULT_ARMS, parse_arm
 from ppgssl.core.config.study import Study
 from ppgssl.core.parallel import Workers, workers
 from ppgssl.core.seeds import derive_seed
-from ppgssl.evaluation.bootstrap import bootstrap_auroc
+from ppgssl.evaluation.predictions import align_predictions
+from ppgssl.evaluation.ranked_pairs import resample_auroc
 from ppgssl.evaluation.refits import drawable_counts
 from ppgssl.stages.evaluate.folds import FoldFitter, predict_folds
 from ppgssl.stages.evaluate.refits import arms_of_curves, arms_of_optimism, refit_arms
@@ -72,14 +73,13 @@ def test_the_curve_ends_in_the_results_table(refitted):
     """All training patients, all arms: the same models on the same patients as in the results table."""
     data, out, results = refitted
     predictions = predict_folds(data, out, "a" * 64, Workers(1)).predictions
-    judged = bootstrap_auroc(
-        predictions,
-        data.study.arms,
+    judged = resample_auroc(
+        align_predictions(predictions, data.study.arms),
         n_resamples=data.study.validation.n_bootstrap,
         seed=derive_seed(data.study.seed, "bootstrap"),
     )
     for curve in results.learning_curves:
-        last, expected = curve.points[-1], judged.intervals[curve.arm]
+        last, expected = curve.points[-1], judged.interval(curve.arm)
         assert last.auroc.model_dump() == pytest.approx(expected.model_dump(), abs=1e-12)
         assert last.n_fits == len(data.folds)
 
