@@ -32,6 +32,7 @@ import edfio
 import h5py
 import numpy as np
 import pandas as pd
+import pyreadstat
 import scipy.io
 
 from ppgssl.core.config.cohort import ClinicalTable, DeviceTrends
@@ -86,6 +87,11 @@ def seeds(data: Path) -> dict[str, list[Seed]]:
             {"a.xlsx": _written(lambda file: clinical.to_excel(file, index=False))},
             {"a.parquet": _written(clinical.to_parquet)},
         ],
+        "statistical": [
+            _statistical(pyreadstat.write_sav, "a.sav", clinical),
+            _statistical(pyreadstat.write_dta, "a.dta", clinical),
+            _statistical(pyreadstat.write_xport, "a.xpt", clinical),
+        ],
     }
 
 
@@ -93,6 +99,12 @@ def _written(write: Callable[[Any], object]) -> bytes:
     file = io.BytesIO()
     write(file)
     return file.getvalue()
+
+
+def _statistical(write: Callable[..., object], name: str, table: pd.DataFrame) -> Seed:
+    with tempfile.TemporaryDirectory() as folder:
+        write(table, Path(folder, name))
+        return {name: Path(folder, name).read_bytes()}
 
 
 def _edf(samples: np.ndarray) -> Seed:
@@ -160,7 +172,7 @@ def read(reader: str, path: Path, columns: Sequence[str | int]) -> None:
         )
         read_trends(path, described)
         return
-    if reader == "clinical":
+    if reader in ("clinical", "statistical"):
         variables = {"age": {"kind": "numeric"}, "sex": {"kind": "binary", "levels": {"f": "female", "m": "male"}}}
         table = {"file": path.name, "patient_column": "id", "variables": variables}
         read_clinical(ClinicalTable.model_validate(table), path.parent)

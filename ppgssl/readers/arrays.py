@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import math
-import warnings
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -17,27 +17,24 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import Signal
-from ppgssl.readers.matlab import MatlabError, is_version_7_3, matlab_variables
-from ppgssl.readers.matlab_hdf5 import Index, StoredArray, hdf5_array, hdf5_names
+from ppgssl.readers.isolated import call, guarded
 from ppgssl.readers.raw_files import (
-    MAX_BYTES,
     as_samples,
     check_rate,
     check_size,
     file_size,
-    in_words,
     position,
     read_bytes,
     read_range,
 )
 from ppgssl.readers.raw_recordings import Column, RawRecording, span
 
-Result = TypeVar("Result")
+Index = tuple[int | slice, ...]
 
 _MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK"}
-# No header is longer: NumPy's own limit, and that of MATLAB.
+# NumPy's own limit of a header.
 _HEAD_BYTES = 12_000
-# An array of MATLAB 7.3 of up to so many bytes is unpacked when the file is opened, and not anew for each stretch.
+# An array of MATLAB 7.3 of up to this many bytes is unpacked when the file is opened, not again for each interval.
 _SHORT_BYTES = 50_000_000
 
 
@@ -51,6 +48,14 @@ class ArrayOptions(BaseModel):
         description="Time axis of a two-dimensional array; the other axis counts pieces, a recording each.",
     )
     missing: list[float] = Field(default_factory=list, description="Values that mark a missing sample, beside NaN.")
+
+
+class StoredArray(NamedTuple):
+    """An array in a file; ``take(index)`` reads the part that numbers and slices, one for each dimension, select."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    take: Callable[[Index], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,8 @@ def open_arrays(
     rate = check_rate(fs_hz)
     arrays = _open(path)
     names = {column: arrays.names[_position(path, column, arrays.names)] for column in columns}
-    stacks = {column: _stack(path, name, arrays.load(name), options) for column, name in names.items()}
+    with _guarded(path):
+        stacks = {column: _stack(path, name, arrays.load(name), options) for column, name in names.items()}
     _check_same_shape(path, {names[column]: stack for column, stack in stacks.items()})
     n_pieces = next(iter(stacks.values())).n_pieces
     return [_recording(path, stacks, piece, rate, options) for piece in range(n_pieces)]
@@ -134,12 +140,17 @@ def _open(path: Path) -> _Arrays:
         raise ReadError(
             f"{path}: the content is not that of a {suffix} file. Was it renamed, or cut off in a transfer?"
         )
-    return _guarded(path, lambda: _FORMATS[suffix](path, head))
+    with _guarded(path):
+        return _FORMATS[suffix](path, head)
+
+
+def _guarded(path: Path) -> AbstractContextManager[None]:
+    return guarded(path, f"a {path.suffix} file")
 
 
 def _open_npy(path: Path, head: bytes) -> _Arrays:
     # The file does not name it.
-    return _Arrays(["array"], lambda _: _guarded(path, lambda: _stored_npy(path, head)))
+    return _Arrays(["array"], lambda _: _stored_npy(path, head))
 
 
 def _stored_npy(path: Path, head: bytes) -> StoredArray:
@@ -177,7 +188,7 @@ def _open_npz(path: Path, _: bytes) -> _Arrays:
         with archive.open(members[name]) as member:
             return _loaded(_load_npy(path, io.BytesIO(member.read()), members[name].file_size))
 
-    return _Arrays(list(members), lambda name: _guarded(path, lambda: load(name)))
+    return _Arrays(list(members), load)
 
 
 def _load_npy(path: Path, file: io.BytesIO, n_bytes: int) -> np.ndarray:
@@ -200,18 +211,30 @@ def _npy_header(path: Path, file: io.BytesIO, n_bytes: int) -> tuple[tuple[int, 
     return shape or (1,), is_fortran, dtype, file.tell()
 
 
-def _open_mat(path: Path, head: bytes) -> _Arrays:
-    if is_version_7_3(head):
-        return _Arrays(hdf5_names(path), lambda name: _guarded(path, lambda: _stored_hdf5(path, name)))
-    variables = matlab_variables(read_bytes(path), max_bytes=MAX_BYTES)
-    return _Arrays(list(variables), lambda name: _loaded(_guarded(path, variables[name])))
+def _open_mat(path: Path, _: bytes) -> _Arrays:
+    variables = {variable["name"]: variable for variable in call("matlab_variables", path)}
+    return _Arrays(list(variables), lambda name: _matlab_array(path, **variables[name]))
 
 
-def _stored_hdf5(path: Path, name: str) -> StoredArray:
-    array = hdf5_array(path, name)
-    if math.prod(array.shape) * array.dtype.itemsize > _SHORT_BYTES:
+def _matlab_array(
+    path: Path, *, name: str, shape: list[int], dtype: str, problem: str | None, is_divisible: bool
+) -> StoredArray:
+    if problem:
+        raise ReadError(
+            f"{path}: variable {name!r} {problem}; expected real numbers. Save the samples of each channel again, as "
+            "an array of numbers."
+        )
+
+    def take(index: Index) -> np.ndarray:
+        wanted = [[item.start, item.stop] if isinstance(item, slice) else item for item in index]
+        return np.asarray(call("matlab_samples", path, name, wanted))
+
+    array = StoredArray(np.dtype(dtype), tuple(shape), take)
+    n_bytes = math.prod(shape) * array.dtype.itemsize
+    if is_divisible and n_bytes > _SHORT_BYTES:
         return array
-    return _loaded(array.take(tuple(slice(0, length) for length in array.shape)))
+    check_size(path, n_bytes, f"variable {name!r}")
+    return _loaded(take(tuple(slice(0, length) for length in shape)))
 
 
 def _loaded(array: np.ndarray) -> StoredArray:
@@ -220,26 +243,6 @@ def _loaded(array: np.ndarray) -> StoredArray:
 
 
 _FORMATS = {".npy": _open_npy, ".npz": _open_npz, ".mat": _open_mat}
-
-
-def _guarded(path: Path, function: Callable[[], Result]) -> Result:
-    """Result of a parser, with all that a damaged file can make it raise turned into a ReadError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of headers that Python 2 wrote.
-            return function()
-    except ReadError:
-        raise
-    except (FileNotFoundError, PermissionError):
-        with in_words(path):
-            raise
-    except MatlabError as error:
-        raise ReadError(f"{path}: {error}. Save the samples of each channel anew, as an array of numbers.") from None
-    except Exception as error:
-        raise ReadError(
-            f"{path}: damaged, or not a {path.suffix} file ({type(error).__name__}: {str(error)[:200]}). "
-            "Copy it again from its source."
-        ) from None
 
 
 # --- the numbers -----------------------------------------------------------------------------------------------
@@ -291,8 +294,8 @@ def _recording(
         signals = {}
         for column, stack in stacks.items():
             place = span(rate, stack.n_samples, start_s, stop_s)
-            index = stack.index(piece, place)
-            numbers = _guarded(path, lambda stack=stack, index=index: stack.array.take(index))  # type: ignore[misc]
+            with _guarded(path):
+                numbers = stack.array.take(stack.index(piece, place))
             signals[column] = Signal(as_samples(path, column, numbers, options.missing, first=place.start), rate)
         return signals
 
