@@ -20,10 +20,6 @@ CRASHES = {
     "os._exit(3)": "the reader failed",
     "1 / 0": "ZeroDivisionError",
 }
-    "os.abort()": "crashes the reader, signal 6",
-    "os._exit(3)": "the reader failed",
-    "1 / 0": "ZeroDivisionError",
-}
 
 
 @pytest.fixture
