@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ppgssl.core.records import Signal
+from ppgssl.core.records import FloatArray, Signal
 
 Column = str | int
 Signals = dict[Column, Signal]
@@ -41,6 +41,13 @@ def span(fs_hz: float, n_samples: int, start_s: float, stop_s: float) -> slice:
     """Samples from ``start_s`` up to, and without, ``stop_s``: stretches that meet share none and miss none."""
     first, last = (min(max(round(time_s * fs_hz), 0), n_samples) for time_s in (start_s, stop_s))
     return slice(first, max(first, last))
+
+
+def copy_overlap(values: FloatArray, start: int, target: FloatArray, target_start: int) -> None:
+    """Copy samples, of which the first is number ``start``, into an array of which the first is ``target_start``."""
+    first, last = max(start, target_start), min(start + len(values), target_start + len(target))
+    if first < last:
+        target[first - target_start : last - target_start] = values[first - start : last - start]
 
 
 def in_memory(signals: Mapping[Column, Signal]) -> RawRecording:
