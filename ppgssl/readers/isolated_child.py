@@ -12,8 +12,9 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Any
+import zipfile
+from collections.abc import Callable, Sequence
+from typing import IO, Any
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HDF5_BYTES = 512 + len(_HDF5)
@@ -23,42 +24,78 @@ _REAL = {"double": "float64", "single": "float32"} | {
 }
 
 
-# --- MATLAB ----------------------------------------------------------------------------------------------------
+# --- arrays ----------------------------------------------------------------------------------------------------
 
 
-def matlab_variables(path: str) -> list[dict[str, Any]]:
-    """Name, shape and type of each variable; ``problem`` says why one is no array of real numbers.
+def array_variables(path: str) -> list[dict[str, Any]]:
+    """Name, shape and type of each array in a file of NumPy (.npy, .npz) or MATLAB.
 
-    ``is_divisible``: a part can be read without the rest (version 7.3).
+    ``problem`` says why one is no array of real numbers; of one that ``is_divisible``, a part can be read without the
+    rest.
     """
+    if path.lower().endswith((".npy", ".npz")):
+        return _numpy_variables(path)
     if _is_hdf5(path):
         return _hdf5_variables(path)
     import scipy.io
 
     return [
-        {
-            "name": name,
-            "shape": shape,
-            "dtype": _REAL.get(class_),
-            "problem": None if class_ in _REAL else f"has the class {class_}",
-            "is_divisible": False,
-        }
+        _variable(name, shape, _REAL.get(class_), None if class_ in _REAL else f"has the class {class_}")
         for name, shape, class_ in scipy.io.whosmat(path, appendmat=False)
         if not name.startswith("__")
     ]
 
 
-def matlab_samples(path: str, name: str, index: list[Any] | None) -> Any:
-    """An array, or with ``index`` (numbers, and pairs of start and stop) the part that it selects."""
+def array_samples(path: str, name: str, index: list[Any]) -> Any:
+    """Part of an array: a number, or start and stop, for each dimension; all of it if it is not divisible."""
+    parts = tuple(slice(*item) if isinstance(item, list) else item for item in index)
+    if path.lower().endswith((".npy", ".npz")):
+        import numpy as np
+
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        return found[parts] if isinstance(found, np.ndarray) else found[name]
     if _is_hdf5(path):
         import h5py
 
         with h5py.File(path, "r", locking=False) as file:
-            parts = [slice(*item) if isinstance(item, list) else item for item in reversed(index or [])]
-            return file[name.replace(".", "/")][tuple(parts)].T
+            return file[name.replace(".", "/")][parts[::-1]].T
     import scipy.io
 
     return scipy.io.loadmat(path, appendmat=False, variable_names=[name])[name]
+
+
+def _variable(
+    name: str, shape: Sequence[int], dtype: str | None, problem: str | None, is_divisible: bool = False
+) -> dict[str, Any]:
+    return {"name": name, "shape": shape, "dtype": dtype, "problem": problem, "is_divisible": is_divisible}
+
+
+def _numpy_variables(path: str) -> list[dict[str, Any]]:
+    if path.lower().endswith(".npy"):
+        with open(path, "rb") as file:
+            return [_npy_variable("array", file, is_divisible=True)]  # The file does not name it.
+    variables = []
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            with archive.open(info) as member:
+                is_array = info.filename.endswith(".npy")
+                variables.append(
+                    _npy_variable(name, member) if is_array else _variable(name, (), None, "is another kind of file")
+                )
+    return variables
+
+
+def _npy_variable(name: str, file: IO[bytes], *, is_divisible: bool = False) -> dict[str, Any]:
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(file)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read_header(file)
+    problem = None if dtype.kind in "iuf" else f"has the type {dtype.name}"
+    if dtype.hasobject:
+        problem = "holds Python objects (a pickle), which could run a program when loaded and are never read"
+    return _variable(name, shape or (1,), dtype.str, problem, is_divisible)
 
 
 def _is_hdf5(path: str) -> bool:
@@ -76,15 +113,9 @@ def _hdf5_variables(path: str) -> list[dict[str, Any]]:
     def visit(_: str, item: Any) -> None:
         # Soft and external links are not visited; a sparse matrix is a group of arrays.
         if isinstance(item, h5py.Dataset) and "MATLAB_sparse" not in item.parent.attrs:
-            variables.append(
-                {
-                    "name": item.name.strip("/").replace("/", "."),
-                    "shape": (item.shape or ())[::-1],
-                    "dtype": item.dtype.str,
-                    "problem": _hdf5_problem(item),
-                    "is_divisible": True,
-                }
-            )
+            name = item.name.strip("/").replace("/", ".")
+            shape = (item.shape or ())[::-1]
+            variables.append(_variable(name, shape, item.dtype.str, _hdf5_problem(item), is_divisible=True))
 
     with h5py.File(path, "r", locking=False) as file:
         for key in file:
@@ -163,7 +194,7 @@ def _is_missing(reader: str, code: Any, ranges: list[dict[str, Any]]) -> bool:
 # --- questions and answers -------------------------------------------------------------------------------------
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    function.__name__: function for function in (matlab_variables, matlab_samples, statistical_table)
+    function.__name__: function for function in (array_variables, array_samples, statistical_table)
 }
 
 

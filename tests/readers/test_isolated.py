@@ -47,15 +47,15 @@ def with_body(tmp_path, monkeypatch):
 
 
 def test_plain_values_and_arrays_come_back(path):
-    (variable,) = call("matlab_variables", path)
+    (variable,) = call("array_variables", path)
     assert (variable["name"], variable["shape"]) == ("ppg", [1, 5])
-    np.testing.assert_array_equal(call("matlab_samples", path, "ppg", None), [np.arange(5.0)])
+    np.testing.assert_array_equal(call("array_samples", path, "ppg", []), [np.arange(5.0)])
 
 
 def test_one_process_serves_all_files_until_it_is_ended(path):
-    call("matlab_variables", path)
+    call("array_variables", path)
     first = isolated._process
-    call("matlab_variables", path)
+    call("array_variables", path)
     assert isolated._process is first
     end_process()
     assert first.popen.poll() is not None
@@ -108,4 +108,4 @@ def test_threads_and_forks_do_not_mix_their_answers(path, with_body):
 
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(ReadError, match="there is no such file"):
-        call("matlab_variables", tmp_path / "a.mat")
+        call("array_variables", tmp_path / "a.mat")

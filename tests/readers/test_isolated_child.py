@@ -1,4 +1,4 @@
-"""MATLAB files of all versions: arrays as MATLAB has them, and nothing that lies elsewhere."""
+"""MATLAB files of all versions: arrays as MATLAB has them, and nothing that lies elsewhere (NumPy: test_arrays.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ppgssl.readers.isolated import LibraryError, call
-from ppgssl.readers.isolated_child import matlab_samples, matlab_variables
+from ppgssl.readers.isolated_child import array_samples, array_variables
 
 quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 CLASSES = {"float64": "double", "float32": "single"}
@@ -35,11 +35,11 @@ def saved(folder, variables, **options):
 
 
 def names(path):
-    return [variable["name"] for variable in matlab_variables(str(path))]
+    return [variable["name"] for variable in array_variables(str(path))]
 
 
 def problems(path):
-    return {variable["name"]: variable["problem"] for variable in matlab_variables(str(path))}
+    return {variable["name"]: variable["problem"] for variable in array_variables(str(path))}
 
 
 dtypes = st.sampled_from(["f8", "f4", ">f8", "i1", "u1", "i2", ">i2", "u2", "i4", "u4", "i8", "u8"])
@@ -58,9 +58,9 @@ def test_arrays_of_old_versions_come_back_as_they_were_written(tmp_path, array, 
         array = array.reshape(len(array), -1).astype("f8")
     path = tmp_path / "a.mat"
     scipy.io.savemat(path, {"ppg": array, "b": [[1.0]]}, format=version[0], do_compression="compressed" in version)
-    first = matlab_variables(str(path))[0]
+    first = array_variables(str(path))[0]
     assert (first["name"], tuple(first["shape"]), first["problem"]) == ("ppg", array.shape, None)
-    np.testing.assert_array_equal(matlab_samples(str(path), "ppg", None), array)
+    np.testing.assert_array_equal(array_samples(str(path), "ppg", []), array)
 
 
 @quick
@@ -68,14 +68,14 @@ def test_arrays_of_old_versions_come_back_as_they_were_written(tmp_path, array, 
 def test_any_part_of_an_array_of_version_7_3_comes_back_as_it_was_written(tmp_path, array, layout, data):
     expected = np.atleast_2d(array)
     path = saved(tmp_path, {"ppg": array}, **layout)
-    (found,) = matlab_variables(str(path))
+    (found,) = array_variables(str(path))
     assert (np.dtype(found["dtype"]), tuple(found["shape"]), found["problem"]) == (expected.dtype, expected.shape, None)
     bounds = [
         data.draw(st.integers(0, length - 1) | st.tuples(st.integers(0, length // 2), st.integers(length // 2, length)))
         for length in expected.shape
     ]
     index = tuple(slice(*item) if isinstance(item, tuple) else item for item in bounds)
-    part = matlab_samples(str(path), "ppg", [list(item) if isinstance(item, tuple) else item for item in bounds])
+    part = array_samples(str(path), "ppg", [list(item) if isinstance(item, tuple) else item for item in bounds])
     np.testing.assert_array_equal(part, expected[index])
 
 
@@ -101,7 +101,7 @@ def test_other_classes_are_named_and_do_not_hide_the_numbers(tmp_path, value, cl
 def test_arrays_in_structures_are_named_with_a_dot(tmp_path):
     path = saved(tmp_path, {"s/ppg": NUMBERS, "a": NUMBERS + 1, "s/t/ecg": NUMBERS + 2, "#refs#/b": NUMBERS})
     assert names(path) == ["a", "s.ppg", "s.t.ecg"]
-    np.testing.assert_array_equal(matlab_samples(str(path), "s.t.ecg", None), NUMBERS + 2)
+    np.testing.assert_array_equal(array_samples(str(path), "s.t.ecg", [[0, 3], [0, 4]]), NUMBERS + 2)
     with h5py.File(path, "r+") as file:
         for number in range(50):
             file[f"s/again{number}"] = file["s"]
@@ -182,5 +182,5 @@ def test_nothing_but_a_library_error_escapes_from_damaged_files(tmp_path, data, 
         damaged[place : place + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
     path.write_bytes(bytes(damaged[: data.draw(st.integers(1, len(damaged)))]))
     with contextlib.suppress(LibraryError):
-        for variable in call("matlab_variables", path):
-            call("matlab_samples", path, variable["name"], [[0, length] for length in variable["shape"]])
+        for variable in call("array_variables", path):
+            call("array_samples", path, variable["name"], [[0, length] for length in variable["shape"]])
