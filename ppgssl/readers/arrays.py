@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ppgssl.core.errors import ReadError
-from ppgssl.core.records import Signal
+from ppgssl.core.records import FloatArray
 from ppgssl.readers.isolated import call, guarded
 from ppgssl.readers.raw_files import (
     as_samples,
@@ -21,7 +22,7 @@ from ppgssl.readers.raw_files import (
     file_size,
     position,
 )
-from ppgssl.readers.raw_recordings import Column, RawRecording, span
+from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
 Index = tuple[int | slice, ...]
 
@@ -87,8 +88,15 @@ def open_arrays(
     names = {column: list(variables)[_position(path, column, list(variables))] for column in columns}
     stacks = {column: _stack(path, variables[name], options) for column, name in names.items()}
     _check_same_shape(path, {names[column]: stack for column, stack in stacks.items()})
-    n_recordings = next(iter(stacks.values())).n_recordings
-    return [_recording(path, stacks, number, rate, options) for number in range(n_recordings)]
+    first = next(iter(stacks.values()))
+
+    def read(number: int, place: slice) -> dict[Column, FloatArray]:
+        return {
+            column: as_samples(path, column, stack.take(stack.index(number, place)), options.missing, first=place.start)
+            for column, stack in stacks.items()
+        }
+
+    return [at_one_rate(stacks, rate, first.n_samples, partial(read, number)) for number in range(first.n_recordings)]
 
 
 def _position(path: Path, column: Column, names: Sequence[str]) -> int:
@@ -170,19 +178,3 @@ def _check_same_shape(path: Path, stacks: dict[str, _Stack]) -> None:
             f"{path}: the channels differ in the number of recordings or in length ({listed}), and share one sampling "
             "rate. Read those that differ as another cohort."
         )
-
-
-def _recording(
-    path: Path, stacks: dict[Column, _Stack], number: int, rate: float, options: ArrayOptions
-) -> RawRecording:
-    n_samples = {column: stack.n_samples for column, stack in stacks.items()}
-
-    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
-        signals = {}
-        for column, stack in stacks.items():
-            place = span(rate, stack.n_samples, start_s, stop_s)
-            numbers = stack.take(stack.index(number, place))
-            signals[column] = Signal(as_samples(path, column, numbers, options.missing, first=place.start), rate)
-        return signals
-
-    return RawRecording(dict.fromkeys(stacks, rate), n_samples, read)

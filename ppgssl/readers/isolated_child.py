@@ -78,11 +78,11 @@ def _numpy_variables(path: str) -> list[dict[str, Any]]:
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             name = info.filename.removesuffix(".npy")
-            with archive.open(info) as member:
-                is_array = info.filename.endswith(".npy")
-                variables.append(
-                    _npy_variable(name, member) if is_array else _variable(name, (), None, "is another kind of file")
-                )
+            try:
+                with archive.open(info) as member:
+                    variables.append(_npy_variable(name, member))
+            except Exception as error:  # Another may be sound.
+                variables.append(_variable(name, (), None, f"is no array or damaged ({type(error).__name__})"))
     return variables
 
 

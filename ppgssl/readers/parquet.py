@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from ppgssl.core.errors import ReadError
-from ppgssl.core.records import IntArray, Signal
+from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.readers.isolated import guarded
 from ppgssl.readers.raw_files import as_samples, check_rate, check_size, file_size, position
-from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory, span
+from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
 # Rows that are decoded at once, so that a long file is never held whole.
 _BATCH_ROWS = 65_536
@@ -35,7 +35,7 @@ class ParquetOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     missing: list[float] = Field(
-        default_factory=list, description="Values that mark a missing sample, beside null and NaN."
+        default_factory=list, description="Values that mark a missing sample, as null and NaN do."
     )
 
 
@@ -92,13 +92,8 @@ def open_parquet(
         table, is_list = _table(path, file, columns, options)
         if is_list:
             return _rows(table, file, rate)
-    if table.n_rows <= _SHORT_ROWS:
-        return [in_memory(_signals(table, rate, slice(0, table.n_rows)))]
-
-    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
-        return _signals(table, rate, span(rate, table.n_rows, start_s, stop_s))
-
-    return [RawRecording(dict.fromkeys(table.names, rate), dict.fromkeys(table.names, table.n_rows), read)]
+    is_short = table.n_rows <= _SHORT_ROWS
+    return [at_one_rate(table.names, rate, table.n_rows, lambda rows: _samples(table, rows), is_short=is_short)]
 
 
 # --- the file --------------------------------------------------------------------------------------------------
@@ -157,18 +152,18 @@ def _group_rows(path: Path, file: pq.ParquetFile) -> IntArray:
 # --- a row is a sample -----------------------------------------------------------------------------------------
 
 
-def _signals(table: _Table, rate: float, rows: slice) -> dict[Column, Signal]:
+def _samples(table: _Table, rows: slice) -> dict[Column, FloatArray]:
     with _opened(table.path) as file:
         batches = list(_batches(table, file, rows))
     if sum(batch.num_rows for batch in batches) != rows.stop - rows.start:
         raise ReadError(f"{table.path}: damaged: it holds fewer rows than it states. Copy it again from its source.")
-    signals = {}
+    samples = {}
     for column, name in table.names.items():
         # A null becomes NaN.
-        numbers = [batch.column(name).to_numpy(zero_copy_only=False) for batch in batches]
-        joined = np.concatenate(numbers) if numbers else np.zeros(0)
-        signals[column] = Signal(as_samples(table.path, column, joined, table.missing, first=rows.start), rate)
-    return signals
+        numbers = [np.zeros(0), *(batch.column(name).to_numpy(zero_copy_only=False) for batch in batches)]
+        joined = np.concatenate(numbers[-len(batches) :])
+        samples[column] = as_samples(table.path, column, joined, table.missing, first=rows.start)
+    return samples
 
 
 def _batches(table: _Table, file: pq.ParquetFile, rows: slice) -> Iterator[pa.RecordBatch]:
@@ -223,12 +218,10 @@ def _row(table: _Table, row: int, numbers: Mapping[Column, np.ndarray], rate: fl
             f"{listed}. Correct the row, or leave it out."
         )
 
-    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
-        signals = {}
-        for column, cell in numbers.items():
-            place = span(rate, len(cell), start_s, stop_s)
-            samples = as_samples(table.path, f"{column}, row {row}", cell[place], table.missing, first=place.start)
-            signals[column] = Signal(samples, rate)
-        return signals
+    def read(place: slice) -> dict[Column, FloatArray]:
+        return {
+            column: as_samples(table.path, f"{column}, row {row}", cell[place], table.missing, first=place.start)
+            for column, cell in numbers.items()
+        }
 
-    return RawRecording(dict.fromkeys(numbers, rate), sizes, read)
+    return at_one_rate(numbers, rate, min(sizes.values()), read)

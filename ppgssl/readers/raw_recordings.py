@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ppgssl.core.records import FloatArray, Signal
@@ -50,20 +50,21 @@ def copy_overlap(values: FloatArray, start: int, target: FloatArray, target_star
         target[first - target_start : last - target_start] = values[first - start : last - start]
 
 
-def in_memory(signals: Mapping[Column, Signal]) -> RawRecording:
-    """A recording of signals that were read whole."""
+def at_one_rate(
+    columns: Iterable[Column],
+    fs_hz: float,
+    n_samples: int,
+    read: Callable[[slice], Mapping[Column, FloatArray]],
+    *,
+    is_short: bool = False,
+) -> RawRecording:
+    """A recording of channels that share rate and length; of a short one, all samples are read here, and kept."""
+    if is_short:
+        kept = read(slice(0, n_samples))
+        return at_one_rate(columns, fs_hz, n_samples, lambda place: {name: kept[name][place] for name in kept})
 
-    def read(start_s: float, stop_s: float) -> Signals:
-        return {
-            column: Signal(
-                signal.samples[span(signal.fs_hz, len(signal.samples), start_s, stop_s)],
-                signal.fs_hz,
-            )
-            for column, signal in signals.items()
-        }
+    def between(start_s: float, stop_s: float) -> Signals:
+        samples = read(span(fs_hz, n_samples, start_s, stop_s))
+        return {column: Signal(values, fs_hz) for column, values in samples.items()}
 
-    return RawRecording(
-        fs_hz={column: signal.fs_hz for column, signal in signals.items()},
-        n_samples={column: len(signal.samples) for column, signal in signals.items()},
-        read=read,
-    )
+    return RawRecording(dict.fromkeys(columns, fs_hz), dict.fromkeys(columns, n_samples), between)

@@ -280,14 +280,9 @@ def test_a_zip_with_other_content_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("ppg.npy", b"not an array")
         archive.writestr("notes.txt", b"hello")
-    with pytest.raises(ReadError, match="damaged"):
-        read(tmp_path / "a.npz", "ppg")
-    np.savez(tmp_path / "a.npz", ppg=STACK)
-    with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
-        archive.writestr("notes.txt", b"hello")
-    assert len(read(tmp_path / "a.npz", "ppg")) == 3
-    with pytest.raises(ReadError, match=r"'notes\.txt' is another kind of file; expected real numbers"):
-        read(tmp_path / "a.npz", "notes.txt")
+    for column in ("ppg", "notes.txt"):
+        with pytest.raises(ReadError, match=rf"'{column}' is no array or damaged"):
+            read(tmp_path / "a.npz", column)
 
 
 @quick
