@@ -44,12 +44,12 @@ class ArrayOptions(BaseModel):
 
 
 class _Stack(NamedTuple):
-    """Recordings of equal length; ``index`` returns where samples of one stand in the array."""
+    """Recordings of equal length; ``index_of`` returns where samples of one stand in the array."""
 
     take: Callable[[Index], np.ndarray]
     n_recordings: int
     n_samples: int
-    index: Callable[[int, slice], Index]
+    index_of: Callable[[int, slice], Index]
 
 
 def open_arrays(
@@ -92,7 +92,9 @@ def open_arrays(
 
     def read(number: int, place: slice) -> dict[Column, FloatArray]:
         return {
-            column: as_samples(path, column, stack.take(stack.index(number, place)), options.missing, first=place.start)
+            column: as_samples(
+                path, column, stack.take(stack.index_of(number, place)), options.missing, first=place.start
+            )
             for column, stack in stacks.items()
         }
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -78,14 +79,14 @@ class _Process:
         return self.owner == os.getpid() and self.popen.poll() is None
 
     def ask(self, question: dict[str, Any], seconds: float) -> Any:
-        is_late = threading.Event()
-        timer = threading.Timer(seconds, lambda: (is_late.set(), self.popen.kill()))
+        latest = time.monotonic() + seconds
+        timer = threading.Timer(seconds, self.popen.kill)
         timer.start()
         try:
             return self._answer(json.dumps(question).encode())
         except (BrokenPipeError, EOFError):
             code = self.popen.wait()
-            if is_late.is_set():
+            if time.monotonic() >= latest:
                 raise LibraryError("reading it takes too long") from None
             raise LibraryError(f"it crashes the reader, signal {-code}" if code < 0 else "the reader failed") from None
         finally:

@@ -161,7 +161,7 @@ def statistical_table(path: str, reader: str) -> dict[str, Any]:
     # Dates stay numbers: their formats are many more than the library knows.
     options = {"output_format": "dict", "disable_datetime_conversion": True}
     data, about = getattr(pyreadstat, reader)(path, **options)
-    missing = {}
+    missing: dict[str, Any] = {}
     if reader == "read_sav":
         # Ranges of the codes of missing, which it returns only to those who want such codes as values.
         missing = pyreadstat.read_sav(path, metadataonly=True, user_missing=True)[1].missing_ranges
