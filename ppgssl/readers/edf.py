@@ -101,7 +101,7 @@ def open_edf(path: Path, columns: Sequence[Column], fs_hz: float | None, options
     columns : sequence of str or int
         Labels of channels, or their 0-based numbers, annotations not counted.
     fs_hz : float or None
-        The file says the rate of each channel. If given, all channels must have this one.
+        The file states the rate of each channel. If given, all channels must have this one.
     options : EdfOptions
 
     Returns
@@ -112,7 +112,7 @@ def open_edf(path: Path, columns: Sequence[Column], fs_hz: float | None, options
     Raises
     ------
     ReadError
-        If the file is no EDF or damaged, has more or fewer records than its header says, holds annotations only, or a
+        If the file is no EDF or damaged, has more or fewer records than its header states, holds annotations only, or a
         channel cannot be converted to its unit. A header without a number of records, as devices leave it that were
         switched off, is no error: all whole records are taken.
     """

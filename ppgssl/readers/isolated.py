@@ -60,7 +60,7 @@ def guarded(path: Path, kind: str) -> Iterator[None]:
 
 
 class _Process:
-    """The process beside this one; ``owner`` is the id of this one, which a fork of it does not share."""
+    """The other process; ``owner`` is the id of this one, which a fork of this one does not share."""
 
     def __init__(self) -> None:
         # It finds the same packages as this process; -P: and nothing in its own folder.

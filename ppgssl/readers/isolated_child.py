@@ -1,6 +1,6 @@
 """A program of its own: calls the libraries that a damaged file can crash, and answers what it read.
 
-Questions come as lines of JSON, and so do answers, each followed by the bytes of its array: nothing that comes back can
+Questions and answers are lines of JSON; an answer is followed by the bytes of its array. So nothing that comes back can
 run anything. Python runs this file by its path, and it imports nothing of the package, to start quickly. It ends when
 the other end of its input does.
 """
@@ -30,8 +30,8 @@ _REAL = {"double": "float64", "single": "float32"} | {
 def array_variables(path: str) -> list[dict[str, Any]]:
     """Name, shape and type of each array in a file of NumPy (.npy, .npz) or MATLAB.
 
-    ``problem`` says why one is no array of real numbers; of one that ``is_divisible``, a part can be read without the
-    rest.
+    ``problem`` is the reason why one is no array of real numbers; of one that ``is_divisible``, a part can be read
+    without the rest.
     """
     if path.lower().endswith((".npy", ".npz")):
         return _numpy_variables(path)
@@ -185,7 +185,7 @@ def statistical_table(path: str, reader: str) -> dict[str, Any]:
 
 
 def _is_missing(reader: str, code: Any, ranges: list[dict[str, Any]]) -> bool:
-    """Whether a code with a label is one of missing: .a to .z in Stata, what the file says in SPSS."""
+    """Whether a code with a label marks a missing value: .a to .z in Stata, those that the file lists in SPSS."""
     if reader == "read_dta":
         return isinstance(code, str)
     return any(type(code) is type(one["lo"]) and one["lo"] <= code <= one["hi"] for one in ranges)

@@ -1,6 +1,6 @@
 """WFDB records (PhysioNet): a text header, the signal files it names and, of a divided record, a header per segment.
 
-Samples are decoded by the package wfdb (4.3), which trusts what a header says and opens whatever it names. Here headers
+Samples are decoded by the package wfdb (4.3), which trusts headers and opens whatever it names. Here headers
 are read strictly (wfdb_headers.py), and what they promise is compared with the bytes there are before the first sample
 is asked for. Storage formats: signal(5) of the *WFDB Applications Guide*, https://physionet.org/physiotools/wag.
 """
@@ -37,7 +37,7 @@ from ppgssl.readers.wfdb_headers import (
     Header,
     SignalLine,
     absent_file,
-    beside,
+    named_file,
     read_header,
     size_of,
 )
@@ -77,7 +77,7 @@ class _Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class _Record:
-    """A record laid out in time. ``reference`` says its signals; in a variable layout, each segment has its own."""
+    """A record laid out in time. ``reference`` lists its signals; in a variable layout, each segment has its own."""
 
     path: Path
     frame_hz: float | None
@@ -114,7 +114,7 @@ def open_wfdb(path: Path, columns: Sequence[Column], fs_hz: float | None, option
         The header (``.hea``). Signal files, and headers of segments, must lie in its folder.
     columns : sequence of str or int
         Names of signals, or their 0-based numbers; where segments have different signals (variable layout), those of
-        the layout header. Signals of one name are told apart by number.
+        the layout header. Signals of one name are distinguished by number.
     fs_hz : float or None
         Not needed where the header states the rate: if given, it must be the rate of every signal that is read. A
         header without a rate takes it as the rate of its frames.
@@ -159,10 +159,10 @@ def wfdb_files(path: Path) -> list[Path]:
     if header is None:
         return [path]
     segments = dict.fromkeys(name + SUFFIX for name, _ in header.segments if name != NOTHING)
-    inner = [file for name in segments if (file := _unless_refused(beside, path, name))]
+    inner = [file for name in segments if (file := _unless_refused(named_file, path, name))]
     headers = [header, *(found for file in inner if (found := _unless_refused(read_header, file)))]
     names = dict.fromkeys(group.file for each in headers for group in each.groups if group.file != NOTHING)
-    signal_files = [file for name in names if (file := _unless_refused(beside, path, name))]
+    signal_files = [file for name in names if (file := _unless_refused(named_file, path, name))]
     return list(dict.fromkeys([path, *inner, *signal_files]))
 
 
@@ -195,7 +195,7 @@ def _n_frames_held(header: Header) -> int:
     """Length of a record whose header states none: that of its first signal file."""
     for group in header.groups:
         if not group.is_null:
-            return _held(header.path, beside(header.path, group.file), group.signals)
+            return _held(header.path, named_file(header.path, group.file), group.signals)
     return 0
 
 
@@ -206,7 +206,7 @@ def _divided(master: Header, options: WfdbOptions) -> _Record:
         raise ReadError(
             f"{path}: the header promises {master.n_frames} frames, and its segments {sum(lengths)}. Copy it again."
         )
-    # Of a variable layout, the first segment has no samples, and says which signals there are.
+    # Of a variable layout, the first segment has no samples, and lists the signals.
     layout: Literal["fixed", "variable"] = "fixed" if lengths[0] else "variable"
     needed = dict.fromkeys([segments[0][0], *(name for name, n_frames in segments if n_frames)])
     headers = {name: _segment(master, name, options) for name in needed}
@@ -218,7 +218,7 @@ def _divided(master: Header, options: WfdbOptions) -> _Record:
     present = (interval.header for interval in intervals if interval.header)
     reference = headers[segments[0][0]] if layout == "variable" else next(present, None)
     if reference is None:
-        raise ReadError(f"{path}: no header of a segment says which signals there are. Copy the files that it names.")
+        raise ReadError(f"{path}: no header of a segment lists the signals. Copy the files that it names.")
     frame_hz = master.frame_hz or reference.frame_hz
     for interval in intervals:
         _check_segment(path, frame_hz, interval)
@@ -229,7 +229,7 @@ def _segment(master: Header, name: str, options: WfdbOptions) -> Header | None:
     """Header of a segment; None of a gap, and of a segment that is absent and may be."""
     if name == NOTHING:
         return None
-    file = beside(master.path, name + SUFFIX)
+    file = named_file(master.path, name + SUFFIX)
     if size_of(master.path, file) is None:
         if options.missing_segments == "gap":
             return None
@@ -263,7 +263,7 @@ def _rates(record: _Record, per_frame: Mapping[Column, int], fs_hz: float | None
     for column, rate in rates.items():
         if record.frame_hz and fs_hz and not math.isclose(rate, fs_hz, rel_tol=_SAME_RATE):
             raise ReadError(
-                f"{record.path}: by its header, signal {column!r} has {rate:g} Hz, and `signals.fs_hz` says {fs_hz:g}. "
+                f"{record.path}: by its header, signal {column!r} has {rate:g} Hz, and `signals.fs_hz` is {fs_hz:g}. "
                 "Remove `signals.fs_hz`, which is for files that do not state their rate, or correct the header."
             )
     return rates
@@ -306,7 +306,7 @@ def _signal_files(
         columns = {c: place - group.first for c, place in own.items() if 0 <= place - group.first < len(group.signals)}
         if not columns or group.is_null:
             continue
-        file = beside(header.path, group.file)
+        file = named_file(header.path, group.file)
         if may_be_absent and size_of(header.path, file) is None:
             continue
         held = _held(header.path, file, group.signals)
@@ -328,8 +328,8 @@ def _own_places(record: _Record, header: Header, places: Mapping[Column, int]) -
         own = {column: known[keys[place]] for column, place in places.items() if keys[place] in known}
     elif len(header.signals) != len(record.reference.signals):
         raise ReadError(
-            f"{header.path}: a segment of {len(header.signals)} signals beside one of {len(record.reference.signals)}. "
-            "Only after a layout header, a first segment of length 0, may segments have different signals."
+            f"{header.path}: a segment of {len(header.signals)} signals, next to one of "
+            f"{len(record.reference.signals)}. Only after a layout header, a first segment of length 0, may segments have different signals."
         )
     for column, place in own.items():
         expected, found = record.reference.signals[places[column]].per_frame, header.signals[place].per_frame
@@ -393,12 +393,12 @@ def _read(
     last = max((-(-wanted.stop // per_frame[column]) for column, wanted in spans.items()), default=0)
     for part in parts:
         if part.start < last and first < part.start + part.n_frames:
-            for column, start, values in _pieces(part, first, last):
+            for column, start, values in _samples_between(part, first, last):
                 copy_overlap(values, start, samples[column], spans[column].start)
     return {column: check_samples(path, column, found) if len(found) else found for column, found in samples.items()}
 
 
-def _pieces(part: _Part, first: int, last: int) -> Iterator[tuple[Column, int, FloatArray]]:
+def _samples_between(part: _Part, first: int, last: int) -> Iterator[tuple[Column, int, FloatArray]]:
     """Samples of ``part`` between two frames of the record (and some beyond), and the number of the first of them."""
     begin, end = max(first - part.start, 0), min(last - part.start, part.n_frames)
     for file in part.files:

@@ -22,8 +22,10 @@ from hypothesis.extra import numpy as hnp
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.readers import arrays
 from ppgssl.readers.arrays import ArrayOptions, open_arrays
+from tests.readers.test_isolated_child import saved
+from tests.support.damage import damaged
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 STACK = np.arange(12).reshape(3, 4)
 
 
@@ -68,11 +70,11 @@ def test_marks_of_missing_samples_are_compared_as_numbers_of_the_file(tmp_path):
     st.sampled_from([".npy", ".npz", ".mat"]),
     st.lists(st.floats(0, 0.1), max_size=4),
 )
-def test_stretches_that_meet_are_the_whole(tmp_path, array, is_fortran, samples_axis, suffix, edges):
+def test_intervals_that_meet_are_the_whole(tmp_path, array, is_fortran, samples_axis, suffix, edges):
     path = tmp_path / f"a{suffix}"
     array = np.asfortranarray(array) if is_fortran else array
     if suffix == ".mat":
-        save_7_3(path, {"array": array})
+        saved(tmp_path, {"array": array})
     else:
         np.save(path, array) if suffix == ".npy" else np.savez(path, array=array)
     is_turned = samples_axis == 0 and array.ndim == 2
@@ -189,19 +191,10 @@ def test_matlab_files_that_hold_no_plain_numbers_are_refused(tmp_path):
         read(tmp_path / "b.mat", "sparse")
 
 
-def save_7_3(path, variables):
-    with h5py.File(path, "w", userblock_size=512) as file:
-        for name, array in variables.items():
-            file.create_dataset(name, data=np.atleast_2d(array).T, chunks=True, compression="gzip")
-            file[name].attrs["MATLAB_class"] = np.bytes_("double")
-    with path.open("r+b") as raw:
-        raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
-
-
 @pytest.mark.parametrize("short_bytes", [0, 10**9])
 def test_matlab_7_3_files_are_read_like_the_others(tmp_path, monkeypatch, short_bytes):
     monkeypatch.setattr(arrays, "_SHORT_BYTES", short_bytes)
-    save_7_3(tmp_path / "a.mat", {"stack": STACK, "s/ppg": np.arange(4.0), "column": np.arange(4.0)[:, np.newaxis]})
+    saved(tmp_path, {"stack": STACK, "s/ppg": np.arange(4.0), "column": np.arange(4.0)[:, np.newaxis]})
     for name in ("s.ppg", "s/ppg", "/s/ppg", "column", 0, 1):
         assert read(tmp_path / "a.mat", name) == [[[0, 1, 2, 3]]]
     assert read(tmp_path / "a.mat", "stack") == [[row.tolist()] for row in STACK]
@@ -211,7 +204,7 @@ def test_matlab_7_3_files_are_read_like_the_others(tmp_path, monkeypatch, short_
 
 
 def test_matlab_7_3_variables_that_are_no_samples_are_refused(tmp_path):
-    save_7_3(tmp_path / "a.mat", {"ppg": np.arange(4.0)})
+    saved(tmp_path, {"ppg": np.arange(4.0)})
     with h5py.File(tmp_path / "a.mat", "r+") as file:
         file["ppg"].attrs["MATLAB_class"] = np.bytes_("char")
         file["cube"] = np.zeros((2, 3, 4))
@@ -228,7 +221,7 @@ def test_matlab_7_3_variables_that_are_no_samples_are_refused(tmp_path):
 def test_a_file_that_vanishes_while_it_is_read_is_named(tmp_path, monkeypatch, suffix):
     monkeypatch.setattr(arrays, "_SHORT_BYTES", 0)
     path = tmp_path / f"a{suffix}"
-    np.save(path, STACK) if suffix == ".npy" else save_7_3(path, {"ppg": STACK})
+    np.save(path, STACK) if suffix == ".npy" else saved(tmp_path, {"ppg": STACK})
     recording = open_arrays(path, [0], 100.0, ArrayOptions())[0]
     path.unlink()
     with pytest.raises(ReadError, match=rf"a\{suffix}: there is no such file .any more"):
@@ -301,11 +294,7 @@ def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data):
     suffix = data.draw(st.sampled_from([".npy", ".npz"]))
     path = tmp_path / f"a{suffix}"
     np.save(path, STACK) if suffix == ".npy" else np.savez_compressed(path, ppg=STACK)
-    damaged = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(damaged) - 1))
-        damaged[place : place + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
-    path.write_bytes(bytes(damaged[: data.draw(st.integers(1, len(damaged)))]))
+    path.write_bytes(damaged(data, path.read_bytes()))
     with contextlib.suppress(ReadError):
         read(path, 0)
 

@@ -1,4 +1,4 @@
-"""EDF and EDF+: values, gaps, stretches, and headers that lie."""
+"""EDF and EDF+: values, gaps, intervals, and headers that lie."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from ppgssl.core.errors import ReadError
 from ppgssl.readers import edf
 from ppgssl.readers.edf import EdfOptions, open_edf
+from tests.support.damage import damaged
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 NAN = float("nan")
 RATES = {"ppg": 50, "resp": 4}
 
@@ -161,7 +162,7 @@ def test_records_of_an_interrupted_file_must_say_when_they_begin(tmp_path):
     edges=st.lists(st.floats(0, 40), max_size=6),
     block_bytes=st.sampled_from([0, 400, 10**9]),
 )
-def test_stretches_that_meet_are_the_whole(tmp_path, gaps, edges, block_bytes):
+def test_intervals_that_meet_are_the_whole(tmp_path, gaps, edges, block_bytes):
     onsets = np.round(np.arange(8) + np.concatenate([[0], np.cumsum(gaps)]), 3)
     path = write(tmp_path, interrupted(made(n_records=8).to_bytes(), *onsets.tolist()))
     with pytest.MonkeyPatch.context() as patch:
@@ -261,12 +262,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
 @given(st.data(), st.booleans())
 def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data, has_gaps):
     content = made(n_records=3).to_bytes()
-    damaged = bytearray(interrupted(content, 0, 2, 3) if has_gaps else content)
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(damaged) - 1))
-        text = data.draw(st.binary(max_size=8) | st.sampled_from([b"99999999", b"-1      ", b"1e300   ", b"nan     "]))
-        damaged[place : place + data.draw(st.sampled_from([len(text), 0, 1]))] = text
-    path = write(tmp_path, bytes(damaged[: data.draw(st.none() | st.integers(1, len(damaged)))]))
+    path = write(tmp_path, damaged(data, interrupted(content, 0, 2, 3) if has_gaps else content))
     with contextlib.suppress(ReadError):
         recording = opened(path, 0, 1)
         recording.read(0.5, 3.0)

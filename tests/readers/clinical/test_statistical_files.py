@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ppgssl.core.errors import ReadError
 from ppgssl.readers.clinical.statistical_files import read_typed_table
 from ppgssl.readers.clinical.text_tables import read_text_table
+from tests.support.damage import damaged
 
 # Written by ReadStat's own writer, which pyreadstat does not offer: ID $8., AGE, SEX (1, 2, .A), ADMITTED DATE9., SEEN
 # DATETIME20. in three rows.
@@ -209,11 +210,8 @@ def test_one_wrong_byte_that_crashes_the_library_or_takes_a_name_away_is_a_damag
 def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data):
     suffix = data.draw(st.sampled_from([".dta", ".xpt", ".sav", ".zsav", ".sas7bdat", ".parquet"]))
     sound = tmp_path / f"sound{suffix}"
-    damaged = bytearray((sound if sound.exists() else write(sound)).read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(damaged) - 1))
-        damaged[place : place + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
-    (tmp_path / f"t{suffix}").write_bytes(bytes(damaged) or b"x")
+    content = (sound if sound.exists() else write(sound)).read_bytes()
+    (tmp_path / f"t{suffix}").write_bytes(damaged(data, content))
     try:
         table = read_typed_table(tmp_path / f"t{suffix}")
     except ReadError:
