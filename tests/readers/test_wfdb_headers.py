@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
-from ppgssl.readers.wfdb_headers import read_header, size_of
+from ppgssl.readers.wfdb_headers import named_file, read_header, size_of
 
 REAL = "wfdb_samples"
 DIVIDED = [
