@@ -329,8 +329,8 @@ def _own_places(record: _Record, header: Header, places: Mapping[Column, int]) -
     elif len(header.signals) != len(record.reference.signals):
         raise ReadError(
             f"{header.path}: a segment of {len(header.signals)} signals, next to one of "
-            f"{len(record.reference.signals)}. Only after a layout header, a first segment of length 0, may segments have "
-            "different signals."
+            f"{len(record.reference.signals)}. Only after a layout header, a first segment of length 0, may segments "
+            "have different signals."
         )
     for column, place in own.items():
         expected, found = record.reference.signals[places[column]].per_frame, header.signals[place].per_frame
