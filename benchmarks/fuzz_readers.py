@@ -3,8 +3,8 @@
     python benchmarks/fuzz_readers.py --data ../shared/data [--inputs 2000] [--seed 1] [READER ...]
 
 Sound files (real WFDB and EDF records of ``--data``, generated ones of the other formats) are damaged by bytes that are
-changed, moved, cut out or replaced by suspicious numbers, and by an end that is cut off. Each is opened and read whole and
-in intervals, in a process with little memory (1.6 GB) and an alarm (20 s). What is counted:
+changed, moved, cut out or replaced by suspicious numbers, and by an end that is cut off. Each is opened and read whole
+and in intervals, in a process with little memory (1.6 GB) and an alarm (20 s). What is counted:
 
 read      samples came out, finite or NaN
 refused   a ReadError
