@@ -3,8 +3,8 @@
     python benchmarks/fuzz_readers.py --data ../shared/data [--inputs 2000] [--seed 1] [READER ...]
 
 Sound files (real WFDB and EDF records of ``--data``, generated ones of the other formats) are damaged by bytes that are
-changed, moved, cut out or replaced by telling numbers, and by an end that is cut off. Each is opened and read whole and
-in stretches, in a process with little memory (1.6 GB) and an alarm (20 s). What is counted:
+changed, moved, cut out or replaced by suspicious numbers, and by an end that is cut off. Each is opened and read whole
+and in intervals, in a process with little memory (1.6 GB) and an alarm (20 s). What is counted:
 
 read      samples came out, finite or NaN
 refused   a ReadError
@@ -32,6 +32,7 @@ import edfio
 import h5py
 import numpy as np
 import pandas as pd
+import pyreadstat
 import scipy.io
 
 from ppgssl.core.config.cohort import ClinicalTable, DeviceTrends
@@ -39,10 +40,11 @@ from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.provenance import peak_memory_mb
 from ppgssl.readers import READERS
 from ppgssl.readers.clinical.table import read_clinical
+from ppgssl.readers.isolated import end_process
 from ppgssl.readers.trends import read_trends
 
 MEMORY_BYTES, ALARM_S = 1_600_000_000, 20
-TELLING = [b"\0" * 8, b"\xff" * 8, b"99999999", b"-1      ", b"1e300   ", b"nan     ", b"        ", b"../../x "]
+SUSPICIOUS = [b"\0" * 8, b"\xff" * 8, b"99999999", b"-1      ", b"1e300   ", b"nan     ", b"        ", b"../../x "]
 WFDB = (
     "100_3chan",
     "a103l",
@@ -86,6 +88,11 @@ def seeds(data: Path) -> dict[str, list[Seed]]:
             {"a.xlsx": _written(lambda file: clinical.to_excel(file, index=False))},
             {"a.parquet": _written(clinical.to_parquet)},
         ],
+        "statistical": [
+            _statistical(pyreadstat.write_sav, "a.sav", clinical),
+            _statistical(pyreadstat.write_dta, "a.dta", clinical),
+            _statistical(pyreadstat.write_xport, "a.xpt", clinical),
+        ],
     }
 
 
@@ -93,6 +100,12 @@ def _written(write: Callable[[Any], object]) -> bytes:
     file = io.BytesIO()
     write(file)
     return file.getvalue()
+
+
+def _statistical(write: Callable[..., object], name: str, table: pd.DataFrame) -> Seed:
+    with tempfile.TemporaryDirectory() as folder:
+        write(table, Path(folder, name))
+        return {name: Path(folder, name).read_bytes()}
 
 
 def _edf(samples: np.ndarray) -> Seed:
@@ -111,7 +124,7 @@ def _hdf5(samples: np.ndarray) -> bytes:
 
 
 def _wfdb(folder: Path, record: str) -> Seed:
-    """A header and all that lies beside it under the names that it tells."""
+    """A header and all that lies next to it under the names that it lists."""
     header = folder / f"{record}.hea"
     names = READERS["wfdb"].files(header)
     return {path.name: path.read_bytes()[:40_000] for path in [header, *names] if path.is_file()}
@@ -139,7 +152,7 @@ def _damage(changed: bytearray, rng: random.Random) -> None:
     if kind == 0:
         changed[at] = rng.choice([0, 1, 45, 48, 57, 127, 128, 255, rng.randrange(256)])
     elif kind == 1:
-        number = rng.choice([*TELLING, (1 << rng.randrange(63)).to_bytes(8, "little")])
+        number = rng.choice([*SUSPICIOUS, (1 << rng.randrange(63)).to_bytes(8, "little")])
         changed[at : at + 8] = number
     elif kind == 2:
         source, length = rng.randrange(len(changed)), rng.randrange(1, 64)
@@ -160,7 +173,7 @@ def read(reader: str, path: Path, columns: Sequence[str | int]) -> None:
         )
         read_trends(path, described)
         return
-    if reader == "clinical":
+    if reader in ("clinical", "statistical"):
         variables = {"age": {"kind": "numeric"}, "sex": {"kind": "binary", "levels": {"f": "female", "m": "male"}}}
         table = {"file": path.name, "patient_column": "id", "variables": variables}
         read_clinical(ClinicalTable.model_validate(table), path.parent)
@@ -190,6 +203,8 @@ def work(reader: str, files: list[Seed], seed: int, first: int, last: int, resul
             outcome = _outcome(reader, Path(scratch, next(iter(files_of_one))), columns)
             signal.alarm(0)
             results.put((number, outcome, time.perf_counter() - started, peak_memory_mb()))
+    end_process()  # Then the memory of the isolated process counts too.
+    results.put((last - 1, "", 0.0, peak_memory_mb()))
 
 
 def _outcome(reader: str, path: Path, columns: Sequence[str | int]) -> str:
@@ -218,7 +233,7 @@ def campaign(reader: str, files: list[Seed], seed: int, n_inputs: int) -> tuple[
                 process.join(0.01)
                 continue
             number, outcome, seconds, megabytes = results.get()
-            counts[outcome] += 1
+            counts.update([outcome] if outcome else [])
             slowest, memory, done = max(slowest, seconds), max(memory, megabytes), number + 1
         if done < n_inputs:
             print(f"{reader}: input {done} of seed {seed} ended the process", file=sys.stderr)

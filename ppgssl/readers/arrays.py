@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import math
-import warnings
-import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.lib import format as npy_format
 from pydantic import BaseModel, ConfigDict, Field
 
 from ppgssl.core.errors import ReadError
-from ppgssl.core.records import Signal
-from ppgssl.readers.matlab import MatlabError, is_version_7_3, matlab_variables
-from ppgssl.readers.matlab_hdf5 import Index, StoredArray, hdf5_array, hdf5_names
+from ppgssl.core.records import FloatArray
+from ppgssl.readers.isolated import call, guarded
 from ppgssl.readers.raw_files import (
-    MAX_BYTES,
     as_samples,
     check_rate,
     check_size,
     file_size,
-    in_words,
     position,
-    read_bytes,
-    read_range,
 )
-from ppgssl.readers.raw_recordings import Column, RawRecording, span
+from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
-Result = TypeVar("Result")
+Index = tuple[int | slice, ...]
 
-_MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK"}
-# No header is longer: NumPy's own limit, and that of MATLAB.
-_HEAD_BYTES = 12_000
-# An array of MATLAB 7.3 of up to so many bytes is unpacked when the file is opened, and not anew for each stretch.
+_SUFFIXES = (".npy", ".npz", ".mat")
+# An array of up to this many bytes is read when the file is opened, not again for each interval.
 _SHORT_BYTES = 50_000_000
 
 
@@ -48,27 +38,18 @@ class ArrayOptions(BaseModel):
 
     samples_axis: Literal[-1, 0] = Field(
         -1,
-        description="Time axis of a two-dimensional array; the other axis counts pieces, a recording each.",
+        description="Time axis of a two-dimensional array; the other axis counts recordings.",
     )
-    missing: list[float] = Field(default_factory=list, description="Values that mark a missing sample, beside NaN.")
+    missing: list[float] = Field(default_factory=list, description="Values that mark a missing sample, as NaN does.")
 
 
-@dataclass(frozen=True)
-class _Arrays:
-    """The arrays in a file: their names, and how to load one, or parts of it."""
+class _Stack(NamedTuple):
+    """Recordings of equal length; ``index_of`` returns where samples of one stand in the array."""
 
-    names: list[str]
-    load: Callable[[str], StoredArray]
-
-
-@dataclass(frozen=True)
-class _Stack:
-    """Pieces of equal length; ``index`` says where samples of a piece stand in the array."""
-
-    array: StoredArray
-    n_pieces: int
+    take: Callable[[Index], np.ndarray]
+    n_recordings: int
     n_samples: int
-    index: Callable[[int, slice], Index]
+    index_of: Callable[[int, slice], Index]
 
 
 def open_arrays(
@@ -77,7 +58,7 @@ def open_arrays(
     """Read channels that are named arrays of one file.
 
     A one-dimensional array is one recording, and so is a two-dimensional one with a single row or column. Any other
-    two-dimensional array is a stack of pieces, a recording each: in a file, all channels have as many and as long ones.
+    two-dimensional array is a stack of recordings: in a file, all channels have as many and as long ones.
 
     Parameters
     ----------
@@ -92,7 +73,7 @@ def open_arrays(
 
     Returns
     -------
-    list of RawRecording, one for each piece
+    list of RawRecording
         float64 samples, NaN where missing. Long arrays of ``.npy`` and of MATLAB 7.3 are never held whole.
 
     Raises
@@ -103,12 +84,21 @@ def open_arrays(
         If ``fs_hz`` is missing.
     """
     rate = check_rate(fs_hz)
-    arrays = _open(path)
-    names = {column: arrays.names[_position(path, column, arrays.names)] for column in columns}
-    stacks = {column: _stack(path, name, arrays.load(name), options) for column, name in names.items()}
+    variables = _variables(path)
+    names = {column: list(variables)[_position(path, column, list(variables))] for column in columns}
+    stacks = {column: _stack(path, variables[name], options) for column, name in names.items()}
     _check_same_shape(path, {names[column]: stack for column, stack in stacks.items()})
-    n_pieces = next(iter(stacks.values())).n_pieces
-    return [_recording(path, stacks, piece, rate, options) for piece in range(n_pieces)]
+    first = next(iter(stacks.values()))
+
+    def read(number: int, place: slice) -> dict[Column, FloatArray]:
+        return {
+            column: as_samples(
+                path, column, stack.take(stack.index_of(number, place)), options.missing, first=place.start
+            )
+            for column, stack in stacks.items()
+        }
+
+    return [at_one_rate(stacks, rate, first.n_samples, partial(read, number)) for number in range(first.n_recordings)]
 
 
 def _position(path: Path, column: Column, names: Sequence[str]) -> int:
@@ -118,182 +108,75 @@ def _position(path: Path, column: Column, names: Sequence[str]) -> int:
     return position(path, column, names, "array")
 
 
-# --- the formats -----------------------------------------------------------------------------------------------
-
-
-def _open(path: Path) -> _Arrays:
+def _variables(path: Path) -> dict[str, dict[str, Any]]:
     suffix = path.suffix.lower()
-    n_bytes = file_size(path)
-    if suffix not in _FORMATS:
+    file_size(path)
+    if suffix not in _SUFFIXES:
         raise ReadError(
-            f"{path}: the reader `arrays` reads {', '.join(_FORMATS)}, and not {suffix or 'files without a suffix'}. "
+            f"{path}: the reader `arrays` reads {', '.join(_SUFFIXES)}, and not {suffix or 'files without a suffix'}. "
             "Name the right reader in `signals.reader`."
         )
-    head = read_range(path, 0, min(n_bytes, _HEAD_BYTES))
-    if not head.startswith(_MAGIC.get(suffix, b"")):
-        raise ReadError(
-            f"{path}: the content is not that of a {suffix} file. Was it renamed, or cut off in a transfer?"
-        )
-    return _guarded(path, lambda: _FORMATS[suffix](path, head))
+    with _guarded(path):
+        return {variable["name"]: variable for variable in call("array_variables", path)}
 
 
-def _open_npy(path: Path, head: bytes) -> _Arrays:
-    # The file does not name it.
-    return _Arrays(["array"], lambda _: _guarded(path, lambda: _stored_npy(path, head)))
-
-
-def _stored_npy(path: Path, head: bytes) -> StoredArray:
-    shape, is_fortran, dtype, start = _npy_header(path, io.BytesIO(head), file_size(path))
-    # Columns side by side are rows, once all dimensions are reversed.
-    stored_shape = shape[::-1] if is_fortran else shape
-
-    def take(index: Index) -> np.ndarray:
-        taken = _take_rows(path, start, dtype, stored_shape, index[::-1] if is_fortran else index)
-        return taken.T if is_fortran else taken
-
-    return StoredArray(dtype, shape, take)
-
-
-def _take_rows(path: Path, start: int, dtype: np.dtype, shape: tuple[int, ...], index: Index) -> np.ndarray:
-    """Part of an array whose rows lie one behind the other: only the rows that are asked for are read."""
-    row_shape, rows = shape[1:], index[0]
-    first, stop = (rows.start, rows.stop) if isinstance(rows, slice) else (rows, rows + 1)
-    if row_shape and not isinstance(rows, slice) and isinstance(index[1], slice):
-        # Of a single row, only the part.
-        first, stop = first * row_shape[0] + index[1].start, first * row_shape[0] + index[1].stop
-        row_shape, index = (), (slice(0, stop - first),)
-    row_bytes = math.prod(row_shape) * dtype.itemsize
-    numbers = np.frombuffer(read_range(path, start + first * row_bytes, (stop - first) * row_bytes), dtype)
-    block = numbers.reshape(stop - first, *row_shape)
-    return block[(slice(None) if isinstance(index[0], slice) else 0, *index[1:])]
-
-
-def _open_npz(path: Path, _: bytes) -> _Arrays:
-    archive = zipfile.ZipFile(io.BytesIO(read_bytes(path)))
-    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-
-    def load(name: str) -> StoredArray:
-        check_size(path, members[name].file_size, f"array {name!r}")
-        with archive.open(members[name]) as member:
-            return _loaded(_load_npy(path, io.BytesIO(member.read()), members[name].file_size))
-
-    return _Arrays(list(members), lambda name: _guarded(path, lambda: load(name)))
-
-
-def _load_npy(path: Path, file: io.BytesIO, n_bytes: int) -> np.ndarray:
-    _npy_header(path, file, n_bytes)
-    file.seek(0)
-    return np.asarray(npy_format.read_array(file, allow_pickle=False))
-
-
-def _npy_header(path: Path, file: io.BytesIO, n_bytes: int) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, whether columns lie side by side, type, and where the numbers begin."""
-    # NumPy allocates what the header promises: compare that with what there is.
-    version = npy_format.read_magic(file)
-    read_header = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
-    shape, is_fortran, dtype = read_header(file)
-    _check_kind(path, dtype)
-    if min(shape, default=0) < 0 or file.tell() + math.prod(shape) * dtype.itemsize > n_bytes:
-        raise ReadError(
-            f"{path}: cut off: an array of shape {shape} needs more bytes than the file has. Copy it again."
-        )
-    return shape or (1,), is_fortran, dtype, file.tell()
-
-
-def _open_mat(path: Path, head: bytes) -> _Arrays:
-    if is_version_7_3(head):
-        return _Arrays(hdf5_names(path), lambda name: _guarded(path, lambda: _stored_hdf5(path, name)))
-    variables = matlab_variables(read_bytes(path), max_bytes=MAX_BYTES)
-    return _Arrays(list(variables), lambda name: _loaded(_guarded(path, variables[name])))
-
-
-def _stored_hdf5(path: Path, name: str) -> StoredArray:
-    array = hdf5_array(path, name)
-    if math.prod(array.shape) * array.dtype.itemsize > _SHORT_BYTES:
-        return array
-    return _loaded(array.take(tuple(slice(0, length) for length in array.shape)))
-
-
-def _loaded(array: np.ndarray) -> StoredArray:
-    array = np.atleast_1d(array)
-    return StoredArray(array.dtype, array.shape, array.__getitem__)
-
-
-_FORMATS = {".npy": _open_npy, ".npz": _open_npz, ".mat": _open_mat}
-
-
-def _guarded(path: Path, function: Callable[[], Result]) -> Result:
-    """Result of a parser, with all that a damaged file can make it raise turned into a ReadError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of headers that Python 2 wrote.
-            return function()
-    except ReadError:
-        raise
-    except (FileNotFoundError, PermissionError):
-        with in_words(path):
-            raise
-    except MatlabError as error:
-        raise ReadError(f"{path}: {error}. Save the samples of each channel anew, as an array of numbers.") from None
-    except Exception as error:
-        raise ReadError(
-            f"{path}: damaged, or not a {path.suffix} file ({type(error).__name__}: {str(error)[:200]}). "
-            "Copy it again from its source."
-        ) from None
+def _guarded(path: Path) -> AbstractContextManager[None]:
+    return guarded(path, f"a {path.suffix} file")
 
 
 # --- the numbers -----------------------------------------------------------------------------------------------
 
 
-def _check_kind(path: Path, dtype: np.dtype) -> None:
-    if dtype.hasobject:
+def _stack(path: Path, variable: dict[str, Any], options: ArrayOptions) -> _Stack:
+    name, shape = variable["name"], tuple(variable["shape"])
+    if variable["problem"]:
+        raise _no_numbers(path, name, variable["problem"])
+    if len(shape) > 2:
         raise ReadError(
-            f"{path}: holds Python objects (a pickle), which could run a program when loaded and are never read. "
-            "Save the samples as plain arrays of numbers."
-        )
-    if dtype.kind not in "iuf":
-        raise ReadError(f"{path}: an array has the type {dtype.name}; expected real numbers. Save the samples as such.")
-
-
-def _stack(path: Path, name: str, array: StoredArray, options: ArrayOptions) -> _Stack:
-    _check_kind(path, array.dtype)
-    if len(array.shape) > 2:
-        raise ReadError(
-            f"{path}: array {name!r} has shape {array.shape}; expected one dimension (samples) or two (pieces and "
+            f"{path}: array {name!r} has shape {shape}; expected one dimension (samples) or two (recordings and "
             "samples). Save each channel as an array of its own."
         )
-    if not math.prod(array.shape):
+    if not math.prod(shape):
         raise ReadError(f"{path}: channel {name!r} has no samples. Was the recording interrupted before it began?")
-    if len(array.shape) == 1:
-        return _Stack(array, 1, array.shape[0], lambda _, samples: (samples,))
-    samples_axis = options.samples_axis if 1 not in array.shape else int(np.argmax(array.shape))
+    take = _taker(path, variable)
+    if len(shape) == 1:
+        return _Stack(take, 1, shape[0], lambda _, samples: (samples,))
+    samples_axis = options.samples_axis if 1 not in shape else int(np.argmax(shape))
     if samples_axis == 0:
-        return _Stack(array, array.shape[1], array.shape[0], lambda piece, samples: (samples, piece))
-    return _Stack(array, array.shape[0], array.shape[1], lambda piece, samples: (piece, samples))
+        return _Stack(take, shape[1], shape[0], lambda number, samples: (samples, number))
+    return _Stack(take, shape[0], shape[1], lambda number, samples: (number, samples))
+
+
+def _taker(path: Path, variable: dict[str, Any]) -> Callable[[Index], np.ndarray]:
+    """What reads a part of an array; a short one, and one that cannot be read in parts, is loaded here."""
+
+    def take(index: Index) -> np.ndarray:
+        wanted = [[item.start, item.stop] if isinstance(item, slice) else item for item in index]
+        with _guarded(path):
+            return np.asarray(call("array_samples", path, variable["name"], wanted))
+
+    n_bytes = math.prod(variable["shape"]) * np.dtype(variable["dtype"]).itemsize
+    if variable["is_divisible"] and n_bytes > _SHORT_BYTES:
+        return take
+    check_size(path, n_bytes, f"array {variable['name']!r}")
+    numbers = take(tuple(slice(0, length) for length in variable["shape"]))
+    if numbers.dtype.kind not in "iuf":
+        raise _no_numbers(path, variable["name"], f"has the type {numbers.dtype.name}")
+    return np.atleast_1d(numbers).__getitem__
+
+
+def _no_numbers(path: Path, name: str, problem: str) -> ReadError:
+    return ReadError(
+        f"{path}: array {name!r} {problem}; expected real numbers. Save the samples of each channel again, as an array "
+        "of numbers."
+    )
 
 
 def _check_same_shape(path: Path, stacks: dict[str, _Stack]) -> None:
-    shapes = {name: (stack.n_pieces, stack.n_samples) for name, stack in stacks.items()}
+    shapes = {name: (stack.n_recordings, stack.n_samples) for name, stack in stacks.items()}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name!r} {shape[0]} of {shape[1]} samples" for name, shape in shapes.items())
         raise ReadError(
-            f"{path}: the channels differ in pieces or in length ({listed}), and share one sampling rate. "
-            "Read those that differ as another cohort."
+            f"{path}: the channels differ in the number of recordings or in length ({listed}), and share one sampling "
+            "rate. Read those that differ as another cohort."
         )
-
-
-def _recording(
-    path: Path, stacks: dict[Column, _Stack], piece: int, rate: float, options: ArrayOptions
-) -> RawRecording:
-    n_samples = {column: stack.n_samples for column, stack in stacks.items()}
-
-    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
-        signals = {}
-        for column, stack in stacks.items():
-            place = span(rate, stack.n_samples, start_s, stop_s)
-            index = stack.index(piece, place)
-            numbers = _guarded(path, lambda stack=stack, index=index: stack.array.take(index))  # type: ignore[misc]
-            signals[column] = Signal(as_samples(path, column, numbers, options.missing, first=place.start), rate)
-        return signals
-
-    return RawRecording(dict.fromkeys(stacks, rate), n_samples, read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +10,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ppgssl.core.errors import ReadError
-from ppgssl.core.records import Signal
+from ppgssl.core.records import FloatArray
 from ppgssl.readers.raw_files import as_samples, check_rate, file_size, position, read_range
-from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory, span
+from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
-# A file of up to so many bytes is read whole when it is opened: half an hour of eight channels at 80 Hz.
+# A file of up to this many bytes is read whole when it is opened: half an hour of eight channels at 80 Hz.
 _SHORT_BYTES = 4_000_000
 
 
@@ -29,7 +29,7 @@ class BinaryOptions(BaseModel):
         1, ge=1, le=1024, description="Channels whose samples alternate; `column` is then the channel's 0-based number."
     )
     header_bytes: int = Field(0, ge=0, description="Bytes before the first sample.")
-    missing: list[float] = Field(default_factory=list, description="Values that mark a missing sample, beside NaN.")
+    missing: list[float] = Field(default_factory=list, description="Values that mark a missing sample, as NaN does.")
 
     @property
     def number_type(self) -> np.dtype:
@@ -41,7 +41,7 @@ def open_binary(
 ) -> list[RawRecording]:
     """Read channels of the one recording in a file of raw numbers.
 
-    Such a file says nothing about itself, so a wrong ``dtype`` or ``byte_order`` shows only in the values.
+    Such a file does not describe itself, so a wrong ``dtype`` or ``byte_order`` shows only in the values.
 
     Parameters
     ----------
@@ -70,13 +70,18 @@ def open_binary(
     places = {column: position(path, column, names, "channel") for column in columns}
     n_bytes = file_size(path)
     n_frames = _n_frames(path, n_bytes, options)
-    if n_bytes <= _SHORT_BYTES:
-        return [in_memory(_signals(path, places, rate, options, slice(0, n_frames)))]
 
-    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
-        return _signals(path, places, rate, options, span(rate, n_frames, start_s, stop_s))
+    def read(frames: slice) -> dict[Column, FloatArray]:
+        frame_bytes = options.number_type.itemsize * options.n_channels
+        start = options.header_bytes + frames.start * frame_bytes
+        content = read_range(path, start, (frames.stop - frames.start) * frame_bytes)
+        numbers = np.frombuffer(content, options.number_type).reshape(-1, options.n_channels)
+        return {
+            column: as_samples(path, column, numbers[:, place], options.missing, first=frames.start)
+            for column, place in places.items()
+        }
 
-    return [RawRecording(dict.fromkeys(places, rate), dict.fromkeys(places, n_frames), read)]
+    return [at_one_rate(places, rate, n_frames, read, is_short=n_bytes <= _SHORT_BYTES)]
 
 
 def _n_frames(path: Path, n_bytes: int, options: BinaryOptions) -> int:
@@ -94,16 +99,3 @@ def _n_frames(path: Path, n_bytes: int, options: BinaryOptions) -> int:
             "`header_bytes` in the reader's options are not those of this file."
         )
     return n_frames
-
-
-def _signals(
-    path: Path, places: Mapping[Column, int], rate: float, options: BinaryOptions, frames: slice
-) -> dict[Column, Signal]:
-    dtype, n_channels = options.number_type, options.n_channels
-    frame_bytes = dtype.itemsize * n_channels
-    start = options.header_bytes + frames.start * frame_bytes
-    numbers = np.frombuffer(read_range(path, start, (frames.stop - frames.start) * frame_bytes), dtype)
-    return {
-        column: Signal(as_samples(path, column, numbers[place::n_channels], options.missing, first=frames.start), rate)
-        for column, place in places.items()
-    }

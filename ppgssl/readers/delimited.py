@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,14 +16,14 @@ import pyarrow.csv as pacsv
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ppgssl.core.errors import ReadError
-from ppgssl.core.records import FloatArray, Signal
+from ppgssl.core.records import FloatArray
 from ppgssl.readers.long_text import index_lines
 from ppgssl.readers.raw_files import check_rate, check_samples, file_size, position, read_bytes
-from ppgssl.readers.raw_recordings import Column, RawRecording, Signals, in_memory, span
+from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
 _DELIMITERS = (b";", b"\t", b",", b"|")
 _NAMES = {b";": "semicolon", b"\t": "tab", b",": "comma", b"|": "|", b" ": "white space"}
-# Longer text is read in stretches; its first lines tell the layout.
+# Of longer text, only the interval that is asked for is parsed; its first lines show the layout.
 _LONG_BYTES = 16_000_000
 _HEAD_LINES = 100
 # A table with more columns is one whose samples stand side by side.
@@ -71,7 +71,7 @@ def open_delimited(
     columns : sequence of str or int
         Names from the header line, or 0-based numbers (of columns, or of lines in the layout ``line``).
     fs_hz : float
-        Sampling rate; text files do not say it.
+        Sampling rate; text files do not state it.
     options : DelimitedOptions
 
     Returns
@@ -82,7 +82,7 @@ def open_delimited(
     Raises
     ------
     ReadError
-        If the file cannot be read or is anything else than described; the message says the line.
+        If the file cannot be read or is anything else than described; the message names the line.
     ConfigError
         If ``fs_hz`` is missing.
     """
@@ -90,9 +90,13 @@ def open_delimited(
     if options.layout == "columns" and file_size(path) > _LONG_BYTES:
         return [_open_long(path, columns, rate, options)]
     lines = _lines(path, read_bytes(path), options)
-    read = _read_columns if options.layout == "columns" else _read_line_channels
-    samples = read(path, lines, columns, options)
-    return [in_memory({column: Signal(check_samples(path, column, samples[column]), rate) for column in columns})]
+    if options.layout == "columns":
+        layout, lines = _layout(path, lines, columns, options)
+        samples = layout.read(path, lines, options)
+    else:
+        samples = _read_line_channels(path, lines, columns, options)
+    n_samples = len(samples[columns[0]])
+    return [at_one_rate(columns, rate, n_samples, lambda place: {column: samples[column][place] for column in columns})]
 
 
 # --- the text --------------------------------------------------------------------------------------------------
@@ -163,36 +167,25 @@ class _Layout:
     places: dict[Column, int]
 
     def read(self, path: Path, lines: _Lines, options: DelimitedOptions) -> dict[Column, FloatArray]:
-        table = _Table(lines.content, self.delimiter, self.n_columns, lambda row: f"line {lines.first + row}")
+        table = _Table(lines.content, self.delimiter, self.n_columns, "line", lines.first)
         samples = _numbers(path, table, sorted(set(self.places.values())), options)
-        return {column: samples[place] for column, place in self.places.items()}
-
-
-def _read_columns(
-    path: Path, lines: _Lines, columns: Sequence[Column], options: DelimitedOptions
-) -> dict[Column, FloatArray]:
-    layout, lines = _layout(path, lines, columns, options)
-    return layout.read(path, lines, options)
+        return {column: check_samples(path, column, samples[place]) for column, place in self.places.items()}
 
 
 def _open_long(path: Path, columns: Sequence[Column], rate: float, options: DelimitedOptions) -> RawRecording:
-    """A recording of which only the stretch that is asked for is parsed."""
     index = index_lines(path)
     head = _lines(path, index.read(0, min(index.n_lines, options.skip_rows + _HEAD_LINES)), options)
     layout, first_samples = _layout(path, head, columns, options)
     first_line = first_samples.first - 1
 
-    def read(start_s: float, stop_s: float) -> Signals:
-        within = span(rate, index.n_lines - first_line, start_s, stop_s)
-        first, stop = first_line + within.start, first_line + within.stop
+    def read(place: slice) -> dict[Column, FloatArray]:
+        first, stop = first_line + place.start, first_line + place.stop
         if first == stop:
-            return {column: Signal(np.zeros(0), rate) for column in columns}
+            return {column: np.zeros(0) for column in columns}
         content = index.read(first, stop).replace(b"\r", b"")
-        samples = layout.read(path, _Lines(content, first + 1), options)
-        return {column: Signal(check_samples(path, column, samples[column]), rate) for column in columns}
+        return layout.read(path, _Lines(content, first + 1), options)
 
-    n_samples = index.n_lines - first_line
-    return RawRecording(dict.fromkeys(columns, rate), dict.fromkeys(columns, n_samples), read)
+    return at_one_rate(columns, rate, index.n_lines - first_line, read)
 
 
 def _layout(path: Path, lines: _Lines, columns: Sequence[Column], options: DelimitedOptions) -> tuple[_Layout, _Lines]:
@@ -256,8 +249,11 @@ def _read_line_channels(
     _check_lengths(path, lines.first, [row.count(b"\n") + 1 for row in rows])
     names = [f"line {lines.first + number}" for number in range(len(rows))]
     places = {column: position(path, column, names, "line") for column in columns}
-    samples = {place: _numbers_of_line(path, rows[place], names[place], options) for place in set(places.values())}
-    return {column: samples[place] for column, place in places.items()}
+    samples = {}
+    for column, place in places.items():
+        table = _Table(rows[place], b" ", 1, f"{names[place]}, value", 1)
+        samples[column] = check_samples(path, column, _numbers(path, table, [0], options)[0])
+    return samples
 
 
 def _as_column(row: bytes, delimiter: bytes) -> bytes:
@@ -280,22 +276,21 @@ def _check_lengths(path: Path, first: int, lengths: Sequence[int]) -> None:
         )
 
 
-def _numbers_of_line(path: Path, column: bytes, name: str, options: DelimitedOptions) -> FloatArray:
-    table = _Table(column, b" ", 1, lambda row: f"{name}, value {row + 1}")
-    return _numbers(path, table, [0], options)[0]
-
-
 # --- text -> numbers -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Table:
-    """Rows of cells; ``where`` says in words where a row stands in the file."""
+    """Rows of cells; messages name the first as ``place`` and ``first``, for example line 2."""
 
     content: bytes
     delimiter: bytes
     n_columns: int
-    where: Callable[[int], str]
+    place: str
+    first: int
+
+    def where(self, row: int) -> str:
+        return f"{self.place} {self.first + row}"
 
 
 def _numbers(path: Path, table: _Table, places: Sequence[int], options: DelimitedOptions) -> dict[int, FloatArray]:
@@ -333,10 +328,7 @@ def _numbers_quickly(table: _Table, places: Sequence[int], options: DelimitedOpt
             decimal_point=options.decimal,
         ),
     )
-    samples: dict[int, FloatArray] = {}
-    for place in places:
-        samples[place] = np.array(parsed[str(place)].to_numpy(), dtype=np.float64)
-    return samples
+    return {place: np.array(parsed[str(place)].to_numpy(), dtype=np.float64) for place in places}
 
 
 def _numbers_exactly(

@@ -10,13 +10,10 @@ ends the whole process. Format: Kemp & Olivan, European data format 'plus', Clin
 from __future__ import annotations
 
 import math
-import os
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import edfio
 import numpy as np
@@ -24,10 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray, IntArray, Signal
+from ppgssl.readers.isolated import guarded
 from ppgssl.readers.raw_files import check_size, file_size, in_words, position, read_range
-from ppgssl.readers.raw_recordings import Column, RawRecording, span
-
-Result = TypeVar("Result")
+from ppgssl.readers.raw_recordings import Column, RawRecording, copy_overlap, span
 
 _ANNOTATIONS = "EDF Annotations"
 _BDF = b"\xffBIOSEMI"
@@ -55,33 +51,26 @@ class EdfOptions(BaseModel):
 
 @dataclass(frozen=True)
 class _Header:
-    """What a file says of itself; ``n_records`` is -1 if the recording was not finished properly."""
+    """What a file states; ``places`` are those of the channels that are no annotations."""
 
     content: bytes
     n_records: int
     record_s: float
     labels: list[str]
     lengths: list[int]
-    has_gaps: bool
+    places: list[int]
+    signals: tuple[edfio.EdfSignal, ...]
 
     @property
     def record_bytes(self) -> int:
         return 2 * sum(self.lengths)
 
-    @property
-    def ordinary(self) -> list[int]:
-        """Places of the channels that are no annotations."""
-        return [place for place, label in enumerate(self.labels) if label != _ANNOTATIONS]
-
-    def rate(self, place: int) -> float:
-        return self.lengths[place] / self.record_s
-
 
 @dataclass(frozen=True)
 class _Channel:
-    """One wanted channel: where it stands, and at which sample each run of records without a gap begins."""
+    """One wanted channel: its number without annotations, and at which sample each run of records begins."""
 
-    place: int
+    number: int
     fs_hz: float
     record_samples: int
     run_starts: IntArray
@@ -90,7 +79,7 @@ class _Channel:
 
 @dataclass(frozen=True)
 class _Edf:
-    """A file that holds what it promises. ``run_records``: first record of each run, and the number of records."""
+    """A file that holds what it states. ``run_records``: first record of each run, and the number of records."""
 
     path: Path
     header: _Header
@@ -112,7 +101,7 @@ def open_edf(path: Path, columns: Sequence[Column], fs_hz: float | None, options
     columns : sequence of str or int
         Labels of channels, or their 0-based numbers, annotations not counted.
     fs_hz : float or None
-        The file says the rate of each channel. If given, all channels must have this one.
+        The file states the rate of each channel. If given, all channels must have this one.
     options : EdfOptions
 
     Returns
@@ -123,17 +112,17 @@ def open_edf(path: Path, columns: Sequence[Column], fs_hz: float | None, options
     Raises
     ------
     ReadError
-        If the file is no EDF or damaged, has more or fewer records than its header says, holds annotations only, or a
+        If the file is no EDF or damaged, has more or fewer records than its header states, holds annotations only, or a
         channel cannot be converted to its unit. A header without a number of records, as devices leave it that were
         switched off, is no error: all whole records are taken.
     """
-    header = _checked(path, _header(path))
-    names = [header.labels[place] for place in header.ordinary]
-    places = {column: header.ordinary[position(path, column, names, "channel")] for column in columns}
-    _check_rates(path, header, places, fs_hz)
-    _check_scales(path, header, places)
+    header = _header(path)
+    names = [header.labels[place] for place in header.places]
+    numbers = {column: position(path, column, names, "channel") for column in columns}
+    for column, number in numbers.items():
+        _check_channel(path, column, header.signals[number], fs_hz)
     run_records, onsets = _runs(path, header)
-    channels = {column: _channel(header, place, run_records, onsets) for column, place in places.items()}
+    channels = {column: _channel(header, number, run_records, onsets) for column, number in numbers.items()}
     file = _Edf(path, header, run_records, channels, options.missing)
     return [
         RawRecording(
@@ -154,29 +143,27 @@ def _header(path: Path) -> _Header:
         raise ReadError(f"{path}: a BDF file (24 bits a sample), which is not read. Export it as EDF+.")
     if not start.startswith(b"0       ") or len(start) < 256:
         raise ReadError(f"{path}: does not begin as an EDF file does. Is it another format, renamed or cut off?")
-    n_channels = _number(path, start[252:256], "number of channels", int)
-    header_bytes = _number(path, start[184:192], "number of bytes in the header", int)
-    if n_channels < 1 or header_bytes != 256 * (1 + n_channels) or header_bytes > n_bytes:
-        raise ReadError(
-            f"{path}: damaged: a header of {header_bytes} bytes for {n_channels} channels, in a file of {n_bytes}. "
-            "Copy it again from its source."
-        )
-    content = read_range(path, 0, header_bytes)
-    lengths = _fields(content, 216, 8, n_channels)
-    return _Header(
-        content=content,
-        n_records=_number(path, start[236:244], "number of records", int),
-        record_s=_number(path, start[244:252], "duration of a record", float),
-        labels=[_text(label) for label in _fields(content, 0, 16, n_channels)],
-        lengths=[_number(path, length, "number of samples in a record", int) for length in lengths],
-        has_gaps=start[192:197] == b"EDF+D",
-    )
-
-
-def _fields(header: bytes, offset: int, width: int, n_channels: int) -> list[bytes]:
-    """One field of all channels; ``offset`` is the width of the fields before it."""
-    start = 256 + offset * n_channels
-    return [header[start + width * number : start + width * (number + 1)] for number in range(n_channels)]
+    with guarded(path, "an EDF file"):
+        n_channels, header_bytes = int(start[252:256]), int(start[184:192])
+        if n_channels < 1 or header_bytes != 256 * (1 + n_channels) or header_bytes > n_bytes:
+            raise ReadError(
+                f"{path}: damaged: a header of {header_bytes} bytes for {n_channels} channels, in a file of {n_bytes}. "
+                "Copy it again from its source."
+            )
+        content = read_range(path, 0, header_bytes)
+        labels = [_text(content[256 + 16 * channel :][:16]) for channel in range(n_channels)]
+        lengths = [int(content[256 + 216 * n_channels + 8 * channel :][:8]) for channel in range(n_channels)]
+        record_s = float(start[244:252])
+        places = [place for place, label in enumerate(labels) if label != _ANNOTATIONS]
+        if not places:
+            raise ReadError(f"{path}: holds annotations only, and no signal. Leave it out of `signals.files`.")
+        if not 0 < record_s < math.inf or min(lengths) < 1:
+            raise ReadError(
+                f"{path}: damaged header: records of {record_s:g} s with {min(lengths)} samples of a channel. Copy the "
+                "file again from its source."
+            )
+        n_records = _n_records(path, int(start[236:244]), n_bytes - header_bytes, 2 * sum(lengths), record_s)
+        return _Header(content, n_records, record_s, labels, lengths, places, _decoded(content, b"", 0))
 
 
 def _text(field: bytes) -> str:
@@ -187,87 +174,44 @@ def _text(field: bytes) -> str:
         return field.decode("latin-1").strip(" \0")
 
 
-def _number(path: Path, field: bytes, what: str, kind: Callable[[str], Result]) -> Result:
-    try:
-        return kind(field.decode("ascii"))
-    except ValueError:
-        raise ReadError(
-            f"{path}: damaged header: the {what} is {field.decode('latin-1')!r}. Copy the file again from its source."
-        ) from None
-
-
-def _checked(path: Path, header: _Header) -> _Header:
-    """The header, with the number of records that there are if it says none."""
-    if not header.ordinary:
-        raise ReadError(f"{path}: holds annotations only, and no signal. Leave it out of `signals.files`.")
-    if not 0 < header.record_s < math.inf or min(header.lengths) < 1:
-        raise ReadError(
-            f"{path}: damaged header: records of {header.record_s:g} s with {min(header.lengths)} samples of a "
-            "channel. Copy the file again from its source."
-        )
-    check_size(path, header.record_bytes, "one data record")
-    found, n_left = divmod(file_size(path) - len(header.content), header.record_bytes)
-    if header.n_records == -1:
-        header = replace(header, n_records=found)
-    elif (header.n_records, 0) != (found, n_left):
+def _n_records(path: Path, n_stated: int, n_bytes: int, record_bytes: int, record_s: float) -> int:
+    """The number of records: that there are if the header does not state it (-1)."""
+    check_size(path, record_bytes, "one data record")
+    n_found, n_left = divmod(n_bytes, record_bytes)
+    if n_stated not in (-1, n_found) or (n_left and n_stated != -1):
         part = f" and {n_left} bytes" if n_left else ""
         raise ReadError(
-            f"{path}: the header promises {header.n_records} records of {header.record_s:g} s, and the file holds "
-            f"{found}{part}. Was it cut off, or is it still being copied? Copy it again from its source."
+            f"{path}: the header promises {n_stated} records of {record_s:g} s, and the file holds {n_found}{part}. "
+            "Was it cut off, or is it still being copied? Copy it again from its source."
         )
-    if not header.n_records:
+    if not n_found:
         raise ReadError(f"{path}: has no data records. Was the recording interrupted before it began?")
-    return header
+    return n_found
 
 
-def _check_rates(path: Path, header: _Header, places: Mapping[Column, int], fs_hz: float | None) -> None:
-    for column, place in places.items():
-        rate = header.rate(place)
-        if not 0 < rate <= _MAX_RATE_HZ:
-            raise ReadError(f"{path}: damaged header: channel {column!r} has {rate:g} samples a second. Copy it again.")
-        if fs_hz is not None and not math.isclose(rate, fs_hz, rel_tol=1e-6):
-            raise ReadError(
-                f"{path}: channel {column!r} has {rate:g} samples a second, and `signals.fs_hz` says {fs_hz:g}. Leave "
-                "`fs_hz` away: EDF files say it."
-            )
+def _decoded(header: bytes, records: bytes, n_records: int) -> tuple[edfio.EdfSignal, ...]:
+    """The channels of some records, by edfio, which gets them as a short file."""
+    return edfio.read_edf(header[:236] + str(n_records).encode().ljust(8) + header[244:] + records).signals
 
 
-def _check_scales(path: Path, header: _Header, places: Mapping[Column, int]) -> None:
-    signals = _decoded(path, header, b"", 0)
-    wanted = {column: signals[header.ordinary.index(place)] for column, place in places.items()}
-    ranges = _guarded(
-        path, lambda: {column: (each.physical_range, each.digital_range) for column, each in wanted.items()}
-    )
-    for column, (physical, digital) in ranges.items():
-        if digital[0] >= digital[1] or physical[0] == physical[1] or not _fits(physical, digital):
-            raise ReadError(
-                f"{path}: channel {column!r} cannot be converted to its unit: digital {digital[0]} to {digital[1]} "
-                f"stands for {physical[0]:g} to {physical[1]:g}. Was it connected? Have the header repaired."
-            )
-
-
-def _fits(physical: tuple[float, float], digital: tuple[int, int]) -> bool:
-    """Whether every 16-bit number stands for one that is finite and within 32-bit floats, in which samples are kept."""
-    gain = (physical[1] - physical[0]) / (digital[1] - digital[0])
-    return all(abs(physical[0] + gain * (number - digital[0])) < _LARGEST for number in (-32768, 32767))
-
-
-def _guarded(path: Path, function: Callable[[], Result]) -> Result:
-    try:
-        return function()
-    except Exception as error:
+def _check_channel(path: Path, column: Column, signal: edfio.EdfSignal, fs_hz: float | None) -> None:
+    rate = signal.sampling_frequency
+    if not 0 < rate <= _MAX_RATE_HZ:
+        raise ReadError(f"{path}: damaged header: channel {column!r} has {rate:g} samples a second. Copy it again.")
+    if fs_hz is not None and not math.isclose(rate, fs_hz, rel_tol=1e-6):
         raise ReadError(
-            f"{path}: damaged header ({type(error).__name__}: {str(error)[:200]}). Copy the file again from its source."
-        ) from None
-
-
-def _decoded(path: Path, header: _Header, records: bytes, n_records: int) -> tuple[edfio.EdfSignal, ...]:
-    """The ordinary channels of some records, by edfio, to which they are shown as a short file."""
-    count = str(n_records).encode().ljust(8)
-    content = header.content[:236] + count + header.content[244:] + records
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _guarded(path, lambda: edfio.read_edf(content).signals)
+            f"{path}: channel {column!r} has {rate:g} samples a second, and `signals.fs_hz` is {fs_hz:g}. Leave "
+            "`fs_hz` out: EDF files state it."
+        )
+    with guarded(path, "an EDF file"):
+        (low, high), (first, last) = signal.physical_range, signal.digital_range
+    # Every 16-bit number must stand for a finite one within 32-bit floats, in which samples are kept.
+    gain = (high - low) / (last - first) if last > first else math.nan
+    if low == high or not all(abs(low + gain * (number - first)) < _LARGEST for number in (-32768, 32767)):
+        raise ReadError(
+            f"{path}: channel {column!r} cannot be converted to its unit: digital {first} to {last} stands for {low:g} "
+            f"to {high:g}. Was it connected? Have the header repaired."
+        )
 
 
 # --- time ------------------------------------------------------------------------------------------------------
@@ -275,11 +219,11 @@ def _decoded(path: Path, header: _Header, records: bytes, n_records: int) -> tup
 
 def _runs(path: Path, header: _Header) -> tuple[IntArray, FloatArray]:
     """First record of each run without a gap, and the number of records; when each run begins, in s from the first."""
-    if not header.has_gaps:
+    if header.content[192:197] != b"EDF+D":
         return np.array([0, header.n_records]), np.zeros(1)
     onsets = _onsets(path, header)
     extra_s = np.diff(onsets) - header.record_s
-    tolerance_s = header.record_s / max(header.lengths[place] for place in header.ordinary)
+    tolerance_s = header.record_s / max(header.lengths[place] for place in header.places)
     if extra_s.size and extra_s.min() < -tolerance_s:
         raise ReadError(
             f"{path}: record {int(np.argmin(extra_s)) + 1}, counted from 0, begins before the one before it ends. "
@@ -306,8 +250,8 @@ def _onsets(path: Path, header: _Header) -> FloatArray:
     onsets = np.empty(header.n_records)
     with in_words(path), path.open("rb", buffering=0) as file:
         for record in range(header.n_records):
-            entry = os.pread(file.fileno(), min(2 * header.lengths[place], 64), start + record * header.record_bytes)
-            found = _ONSET.match(entry)
+            file.seek(start + record * header.record_bytes)
+            found = _ONSET.match(file.read(min(2 * header.lengths[place], 64)))
             if found is None:
                 raise ReadError(
                     f"{path}: record {record}, counted from 0, does not say when it begins, as EDF+D must. Copy the "
@@ -317,14 +261,14 @@ def _onsets(path: Path, header: _Header) -> FloatArray:
     return onsets
 
 
-def _channel(header: _Header, place: int, run_records: IntArray, onsets: FloatArray) -> _Channel:
-    length, rate = header.lengths[place], header.rate(place)
+def _channel(header: _Header, number: int, run_records: IntArray, onsets: FloatArray) -> _Channel:
+    length, rate = header.lengths[header.places[number]], header.signals[number].sampling_frequency
     starts = np.rint(onsets * rate).astype(np.int64)
     run_samples = np.diff(run_records) * length
     # Rounding, and clocks that are slow, can let a run begin where the one before has not yet ended.
     before = np.concatenate([[0], np.cumsum(run_samples)[:-1]])
     starts = np.maximum.accumulate(starts - before) + before
-    return _Channel(place, rate, length, starts, int(starts[-1] + run_samples[-1]))
+    return _Channel(number, rate, length, starts, int(starts[-1] + run_samples[-1]))
 
 
 # --- the samples -----------------------------------------------------------------------------------------------
@@ -338,11 +282,14 @@ def _read(file: _Edf, start_s: float, stop_s: float) -> dict[Column, Signal]:
     for run, first, n_records in _blocks(file, spans):
         start = len(file.header.content) + first * file.header.record_bytes
         block = read_range(file.path, start, n_records * file.header.record_bytes)
-        signals = _decoded(file.path, file.header, block, n_records)
+        with guarded(file.path, "an EDF file"):
+            signals = _decoded(file.header.content, block, n_records)
         for column, channel in file.channels.items():
-            values = _values(file, signals[file.header.ordinary.index(channel.place)])
+            values = np.array(signals[channel.number].data)
+            if file.missing:
+                values[np.isin(signals[channel.number].digital, file.missing)] = np.nan
             offset = channel.run_starts[run] + (first - file.run_records[run]) * channel.record_samples
-            _lay(samples[column], values, int(offset) - spans[column].start)
+            copy_overlap(values, int(offset), samples[column], spans[column].start)
     return {column: Signal(values, file.channels[column].fs_hz) for column, values in samples.items()}
 
 
@@ -361,17 +308,3 @@ def _blocks(file: _Edf, spans: Mapping[Column, slice]) -> Iterator[tuple[int, in
         stop = min(begin + int(max(lasts)), end)
         for first in range(begin + max(int(min(firsts)), 0), stop, step):
             yield run, first, min(step, stop - first)
-
-
-def _values(file: _Edf, signal: edfio.EdfSignal) -> FloatArray:
-    values = np.array(signal.data)
-    if file.missing:
-        values[np.isin(signal.digital, file.missing)] = np.nan
-    return values
-
-
-def _lay(target: FloatArray, values: FloatArray, offset: int) -> None:
-    """Put ``values`` at ``offset``, of which both ends may lie outside."""
-    first, last = max(offset, 0), min(offset + len(values), len(target))
-    if first < last:
-        target[first:last] = values[first - offset : last - offset]

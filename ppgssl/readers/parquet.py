@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +14,10 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from ppgssl.core.errors import ReadError
-from ppgssl.core.records import IntArray, Signal
-from ppgssl.readers.raw_files import as_samples, check_rate, check_size, file_size, in_words, position
-from ppgssl.readers.raw_recordings import Column, RawRecording, in_memory, span
-
-Result = TypeVar("Result")
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.readers.isolated import guarded
+from ppgssl.readers.raw_files import as_samples, check_rate, check_size, file_size, position
+from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
 # Rows that are decoded at once, so that a long file is never held whole.
 _BATCH_ROWS = 65_536
@@ -36,7 +35,7 @@ class ParquetOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     missing: list[float] = Field(
-        default_factory=list, description="Values that mark a missing sample, beside null and NaN."
+        default_factory=list, description="Values that mark a missing sample, as null and NaN do."
     )
 
 
@@ -56,10 +55,6 @@ class _Table:
     @property
     def n_rows(self) -> int:
         return int(self.group_rows[-1])
-
-    def numbers(self, batch: pa.RecordBatch, convert: Callable[[pa.Array], Result]) -> dict[str, Result]:
-        """The wanted columns of a batch; it has them in any order."""
-        return {name: convert(batch.column(name)) for name in self.wanted}
 
 
 def open_parquet(
@@ -94,40 +89,24 @@ def open_parquet(
     rate = check_rate(fs_hz)
     file_size(path)
     with _opened(path) as file:
-        table, is_list = _guarded(path, lambda: _table(path, file, columns, options))
+        table, is_list = _table(path, file, columns, options)
         if is_list:
-            return _guarded(path, lambda: _rows(table, file, rate))
-    if table.n_rows <= _SHORT_ROWS:
-        return [in_memory(_signals(table, rate, slice(0, table.n_rows)))]
-
-    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
-        return _signals(table, rate, span(rate, table.n_rows, start_s, stop_s))
-
-    return [RawRecording(dict.fromkeys(table.names, rate), dict.fromkeys(table.names, table.n_rows), read)]
+            return _rows(table, file, rate)
+    is_short = table.n_rows <= _SHORT_ROWS
+    return [at_one_rate(table.names, rate, table.n_rows, lambda rows: _samples(table, rows), is_short=is_short)]
 
 
 # --- the file --------------------------------------------------------------------------------------------------
 
 
-def _opened(path: Path) -> pq.ParquetFile:
-    # Read in small stretches rather than mapped into memory: see raw_files.py.
-    return _guarded(path, lambda: pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False, memory_map=False))
-
-
-def _guarded(path: Path, function: Callable[[], Result]) -> Result:
-    """Result of a parser, with all that a damaged file can make it raise turned into a ReadError."""
-    try:
-        return function()
-    except ReadError:
-        raise
-    except (FileNotFoundError, PermissionError):
-        with in_words(path):
-            raise
-    except Exception as error:
-        raise ReadError(
-            f"{path}: damaged, or not a Parquet file ({type(error).__name__}: {str(error)[:200]}). "
-            "Copy it again from its source."
-        ) from None
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    # Read in small parts rather than mapped into memory: see raw_files.py.
+    with (
+        guarded(path, "a Parquet file"),
+        pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False, memory_map=False) as file,
+    ):
+        yield file
 
 
 def _table(path: Path, file: pq.ParquetFile, columns: Sequence[Column], options: ParquetOptions) -> tuple[_Table, bool]:
@@ -161,7 +140,7 @@ def _group_rows(path: Path, file: pq.ParquetFile) -> IntArray:
     metadata = file.metadata
     counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
     if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
-        raise ReadError(f"{path}: damaged: it says two different numbers of rows. Copy it again from its source.")
+        raise ReadError(f"{path}: damaged: it states two different numbers of rows. Copy it again from its source.")
     if not 0 < metadata.num_rows <= _MAX_ROWS:
         raise ReadError(
             f"{path}: has {metadata.num_rows} rows, and 1 to {_MAX_ROWS} can be read. Split a longer recording into "
@@ -173,20 +152,22 @@ def _group_rows(path: Path, file: pq.ParquetFile) -> IntArray:
 # --- a row is a sample -----------------------------------------------------------------------------------------
 
 
-def _signals(table: _Table, rate: float, rows: slice) -> dict[Column, Signal]:
+def _samples(table: _Table, rows: slice) -> dict[Column, FloatArray]:
     with _opened(table.path) as file:
-        pieces = _guarded(table.path, lambda: list(_pieces(table, file, rows)))
-    if sum(len(next(iter(piece.values()))) for piece in pieces) != rows.stop - rows.start:
-        raise ReadError(f"{table.path}: damaged: it holds fewer rows than it says. Copy it again from its source.")
-    signals = {}
+        batches = list(_batches(table, file, rows))
+    if sum(batch.num_rows for batch in batches) != rows.stop - rows.start:
+        raise ReadError(f"{table.path}: damaged: it holds fewer rows than it states. Copy it again from its source.")
+    samples = {}
     for column, name in table.names.items():
-        numbers = np.concatenate([piece[name] for piece in pieces]) if pieces else np.zeros(0)
-        signals[column] = Signal(as_samples(table.path, column, numbers, table.missing, first=rows.start), rate)
-    return signals
+        # A null becomes NaN.
+        numbers = [np.zeros(0), *(batch.column(name).to_numpy(zero_copy_only=False) for batch in batches)]
+        joined = np.concatenate(numbers[-len(batches) :])
+        samples[column] = as_samples(table.path, column, joined, table.missing, first=rows.start)
+    return samples
 
 
-def _pieces(table: _Table, file: pq.ParquetFile, rows: slice) -> Iterator[dict[str, np.ndarray]]:
-    """The numbers of every column, batch by batch."""
+def _batches(table: _Table, file: pq.ParquetFile, rows: slice) -> Iterator[pa.RecordBatch]:
+    """The wanted columns of some rows."""
     if rows.stop <= rows.start:
         return
     first = int(np.searchsorted(table.group_rows, rows.start, "right")) - 1
@@ -195,10 +176,7 @@ def _pieces(table: _Table, file: pq.ParquetFile, rows: slice) -> Iterator[dict[s
     for batch in file.iter_batches(
         batch_size=_BATCH_ROWS, row_groups=range(first, last), columns=table.wanted, use_threads=False
     ):
-        part = batch.slice(max(rows.start - begin, 0), max(rows.stop - max(begin, rows.start), 0))
-        if part.num_rows:
-            # A null becomes NaN.
-            yield table.numbers(part, lambda column: column.to_numpy(zero_copy_only=False))
+        yield batch.slice(max(rows.start - begin, 0), max(rows.stop - max(begin, rows.start), 0))
         begin += batch.num_rows
         if begin >= rows.stop:
             return
@@ -215,12 +193,13 @@ def _rows(table: _Table, file: pq.ParquetFile, rate: float) -> list[RawRecording
     for batch in file.iter_batches(batch_size=_BATCH_LISTS, columns=table.wanted, use_threads=False):
         n_bytes += batch.nbytes
         check_size(table.path, n_bytes, "the content of the wanted columns")
-        lists = table.numbers(batch, _cells)
+        # The columns of a batch come in any order.
+        cells = {column: _cells(batch.column(name)) for column, name in table.names.items()}
         for row in range(batch.num_rows):
-            numbers = {column: lists[name][row] for column, name in table.names.items()}
+            numbers = {column: cells[column][row] for column in cells}
             recordings.append(_row(table, len(recordings), numbers, rate))
     if len(recordings) != table.n_rows:
-        raise ReadError(f"{table.path}: damaged: it holds fewer rows than it says. Copy it again from its source.")
+        raise ReadError(f"{table.path}: damaged: it holds fewer rows than it states. Copy it again from its source.")
     return recordings
 
 
@@ -239,12 +218,10 @@ def _row(table: _Table, row: int, numbers: Mapping[Column, np.ndarray], rate: fl
             f"{listed}. Correct the row, or leave it out."
         )
 
-    def read(start_s: float, stop_s: float) -> dict[Column, Signal]:
-        signals = {}
-        for column, cell in numbers.items():
-            place = span(rate, len(cell), start_s, stop_s)
-            samples = as_samples(table.path, f"{column}, row {row}", cell[place], table.missing, first=place.start)
-            signals[column] = Signal(samples, rate)
-        return signals
+    def read(place: slice) -> dict[Column, FloatArray]:
+        return {
+            column: as_samples(table.path, f"{column}, row {row}", cell[place], table.missing, first=place.start)
+            for column, cell in numbers.items()
+        }
 
-    return RawRecording(dict.fromkeys(numbers, rate), sizes, read)
+    return at_one_rate(numbers, rate, min(sizes.values()), read)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ppgssl.core.records import Signal
+from ppgssl.core.records import FloatArray, Signal
 
 Column = str | int
 Signals = dict[Column, Signal]
@@ -43,20 +43,28 @@ def span(fs_hz: float, n_samples: int, start_s: float, stop_s: float) -> slice:
     return slice(first, max(first, last))
 
 
-def in_memory(signals: Mapping[Column, Signal]) -> RawRecording:
-    """A recording of signals that were read whole."""
+def copy_overlap(values: FloatArray, start: int, target: FloatArray, target_start: int) -> None:
+    """Copy samples, of which the first is number ``start``, into an array of which the first is ``target_start``."""
+    first, last = max(start, target_start), min(start + len(values), target_start + len(target))
+    if first < last:
+        target[first - target_start : last - target_start] = values[first - start : last - start]
 
-    def read(start_s: float, stop_s: float) -> Signals:
-        return {
-            column: Signal(
-                signal.samples[span(signal.fs_hz, len(signal.samples), start_s, stop_s)],
-                signal.fs_hz,
-            )
-            for column, signal in signals.items()
-        }
 
-    return RawRecording(
-        fs_hz={column: signal.fs_hz for column, signal in signals.items()},
-        n_samples={column: len(signal.samples) for column, signal in signals.items()},
-        read=read,
-    )
+def at_one_rate(
+    columns: Iterable[Column],
+    fs_hz: float,
+    n_samples: int,
+    read: Callable[[slice], Mapping[Column, FloatArray]],
+    *,
+    is_short: bool = False,
+) -> RawRecording:
+    """A recording of channels that share rate and length; of a short one, all samples are read here, and kept."""
+    if is_short:
+        kept = read(slice(0, n_samples))
+        return at_one_rate(columns, fs_hz, n_samples, lambda place: {name: kept[name][place] for name in kept})
+
+    def between(start_s: float, stop_s: float) -> Signals:
+        samples = read(span(fs_hz, n_samples, start_s, stop_s))
+        return {column: Signal(values, fs_hz) for column, values in samples.items()}
+
+    return RawRecording(dict.fromkeys(columns, fs_hz), dict.fromkeys(columns, n_samples), between)

@@ -1,4 +1,4 @@
-"""Headers of WFDB records, parsed strictly, and the files that they name, looked for beside the header only.
+"""Headers of WFDB records, parsed strictly, and the files that they name, looked for in its folder only.
 
 Format: header(5) of the *WFDB Applications Guide*, https://physionet.org/physiotools/wag; Moody, Mark and Goldberger,
 PhysioNet, IEEE Eng Med Biol Mag 20(3), 2001.
@@ -67,7 +67,7 @@ _FILE_NAME = re.compile(r"(?!\.)[^/\\:\x00-\x1f\x7f]{1,200}")
 
 
 class SignalLine(NamedTuple):
-    """What a header says of one signal; ``per_frame`` samples of it stand in each frame of the record."""
+    """One signal as a header describes it; ``per_frame`` samples of it stand in each frame of the record."""
 
     file: str
     format: str
@@ -128,7 +128,7 @@ def read_header(path: Path) -> Header:
     frame_hz = float(match["frame_hz"]) if match["frame_hz"] else None
     if frame_hz is not None and not _FS_HZ[0] <= frame_hz <= _FS_HZ[1]:
         raise ReadError(f"{path}: the header states a rate of {frame_hz:g} Hz, which cannot be. Correct it.")
-    # By the standard, a length of 0 says as much as none.
+    # By the standard, a length of 0 means that none is stated.
     header = Header(path, frame_hz, int(match["n_frames"] or 0) or None)
     if match["n_segments"] is None:
         _check_count(path, "signals", int(match["n_signals"]), len(lines) - 1, _MAX_SIGNALS)
@@ -214,7 +214,7 @@ def _by_file(path: Path, signals: Sequence[SignalLine]) -> tuple[SignalGroup, ..
 # --- files -----------------------------------------------------------------------------------------------------
 
 
-def beside(path: Path, name: str) -> Path:
+def named_file(path: Path, name: str) -> Path:
     """Where a file lies, or would lie, that the header ``path`` names: in the header's folder.
 
     Raises

@@ -1,6 +1,6 @@
 """WFDB records (PhysioNet): a text header, the signal files it names and, of a divided record, a header per segment.
 
-Samples are decoded by the package wfdb (4.3), which trusts what a header says and opens whatever it names. Here headers
+Samples are decoded by the package wfdb (4.3), which trusts headers and opens whatever it names. Here headers
 are read strictly (wfdb_headers.py), and what they promise is compared with the bytes there are before the first sample
 is asked for. Storage formats: signal(5) of the *WFDB Applications Guide*, https://physionet.org/physiotools/wag.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -18,14 +19,15 @@ import numpy as np
 import soundfile  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field
 
-# Not public. The public functions cannot read a stretch of a record whose header states no length, end at dates that do
+# Not public. The public functions cannot read a part of a record whose header states no length, stop at dates that do
 # not exist, and fail on differing skews, on skewed FLAC and on digital samples of format 61. They all call this one.
 from wfdb.io._signal import _rd_segment  # type: ignore[import-untyped]
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray, Signal
-from ppgssl.readers.raw_files import check_samples, position
-from ppgssl.readers.raw_recordings import Column, RawRecording, Signals, span
+from ppgssl.readers.isolated import guarded
+from ppgssl.readers.raw_files import check_samples, position, read_range
+from ppgssl.readers.raw_recordings import Column, RawRecording, Signals, copy_overlap, span
 from ppgssl.readers.wfdb_headers import (
     FLAC_BITS,
     MAX_FRAME_SAMPLES,
@@ -35,7 +37,7 @@ from ppgssl.readers.wfdb_headers import (
     Header,
     SignalLine,
     absent_file,
-    beside,
+    named_file,
     read_header,
     size_of,
 )
@@ -65,7 +67,7 @@ class WfdbOptions(BaseModel):
     )
 
 
-class _Stretch(NamedTuple):
+class _Interval(NamedTuple):
     """Consecutive frames of a record and the header that describes them, None in a gap."""
 
     start: int
@@ -75,13 +77,13 @@ class _Stretch(NamedTuple):
 
 @dataclass(frozen=True)
 class _Record:
-    """A record laid out in time. ``reference`` says its signals; in a variable layout, each segment has its own."""
+    """A record laid out in time. ``reference`` lists its signals; in a variable layout, each segment has its own."""
 
     path: Path
     frame_hz: float | None
     n_frames: int
     reference: Header
-    stretches: tuple[_Stretch, ...]
+    intervals: tuple[_Interval, ...]
     layout: Literal["single", "fixed", "variable"] = "single"
 
 
@@ -104,7 +106,7 @@ class _Part(NamedTuple):
 
 
 def open_wfdb(path: Path, columns: Sequence[Column], fs_hz: float | None, options: WfdbOptions) -> list[RawRecording]:
-    """Open a WFDB record of one or several segments; its samples are read stretch by stretch.
+    """Open a WFDB record of one or several segments; its samples are read interval by interval.
 
     Parameters
     ----------
@@ -112,7 +114,7 @@ def open_wfdb(path: Path, columns: Sequence[Column], fs_hz: float | None, option
         The header (``.hea``). Signal files, and headers of segments, must lie in its folder.
     columns : sequence of str or int
         Names of signals, or their 0-based numbers; where segments have different signals (variable layout), those of
-        the layout header. Signals of one name are told apart by number.
+        the layout header. Signals of one name are distinguished by number.
     fs_hz : float or None
         Not needed where the header states the rate: if given, it must be the rate of every signal that is read. A
         header without a rate takes it as the rate of its frames.
@@ -157,18 +159,17 @@ def wfdb_files(path: Path) -> list[Path]:
     if header is None:
         return [path]
     segments = dict.fromkeys(name + SUFFIX for name, _ in header.segments if name != NOTHING)
-    inner = [file for name in segments if (file := _unless_refused(beside, path, name))]
+    inner = [file for name in segments if (file := _unless_refused(named_file, path, name))]
     headers = [header, *(found for file in inner if (found := _unless_refused(read_header, file)))]
     names = dict.fromkeys(group.file for each in headers for group in each.groups if group.file != NOTHING)
-    signal_files = [file for name in names if (file := _unless_refused(beside, path, name))]
+    signal_files = [file for name in names if (file := _unless_refused(named_file, path, name))]
     return list(dict.fromkeys([path, *inner, *signal_files]))
 
 
 def _unless_refused(function: Callable[..., Result], *arguments: object) -> Result | None:
-    try:
+    with suppress(ReadError):
         return function(*arguments)
-    except ReadError:
-        return None
+    return None
 
 
 # --- the record in time ----------------------------------------------------------------------------------------
@@ -187,14 +188,14 @@ def _lay_out(path: Path, options: WfdbOptions) -> _Record:
     if header.segments:
         return _divided(header, options)
     n_frames = header.n_frames or _n_frames_held(header)
-    return _Record(path, header.frame_hz, n_frames, header, (_Stretch(0, n_frames, header),))
+    return _Record(path, header.frame_hz, n_frames, header, (_Interval(0, n_frames, header),))
 
 
 def _n_frames_held(header: Header) -> int:
     """Length of a record whose header states none: that of its first signal file."""
     for group in header.groups:
         if not group.is_null:
-            return _held(header.path, beside(header.path, group.file), group.signals)
+            return _held(header.path, named_file(header.path, group.file), group.signals)
     return 0
 
 
@@ -205,30 +206,30 @@ def _divided(master: Header, options: WfdbOptions) -> _Record:
         raise ReadError(
             f"{path}: the header promises {master.n_frames} frames, and its segments {sum(lengths)}. Copy it again."
         )
-    # Of a variable layout, the first segment has no samples, and says which signals there are.
+    # Of a variable layout, the first segment has no samples, and lists the signals.
     layout: Literal["fixed", "variable"] = "fixed" if lengths[0] else "variable"
     needed = dict.fromkeys([segments[0][0], *(name for name, n_frames in segments if n_frames)])
     headers = {name: _segment(master, name, options) for name in needed}
-    stretches = tuple(
-        _Stretch(start, n_frames, headers[name])
+    intervals = tuple(
+        _Interval(start, n_frames, headers[name])
         for (name, n_frames), start in zip(segments, accumulate(lengths, initial=0), strict=False)
         if n_frames
     )
-    present = (stretch.header for stretch in stretches if stretch.header)
+    present = (interval.header for interval in intervals if interval.header)
     reference = headers[segments[0][0]] if layout == "variable" else next(present, None)
     if reference is None:
-        raise ReadError(f"{path}: no header of a segment says which signals there are. Copy the files that it names.")
+        raise ReadError(f"{path}: no header of a segment lists the signals. Copy the files that it names.")
     frame_hz = master.frame_hz or reference.frame_hz
-    for stretch in stretches:
-        _check_segment(path, frame_hz, stretch)
-    return _Record(path, frame_hz, sum(lengths), reference, stretches, layout)
+    for interval in intervals:
+        _check_segment(path, frame_hz, interval)
+    return _Record(path, frame_hz, sum(lengths), reference, intervals, layout)
 
 
 def _segment(master: Header, name: str, options: WfdbOptions) -> Header | None:
     """Header of a segment; None of a gap, and of a segment that is absent and may be."""
     if name == NOTHING:
         return None
-    file = beside(master.path, name + SUFFIX)
+    file = named_file(master.path, name + SUFFIX)
     if size_of(master.path, file) is None:
         if options.missing_segments == "gap":
             return None
@@ -239,13 +240,13 @@ def _segment(master: Header, name: str, options: WfdbOptions) -> Header | None:
     return header
 
 
-def _check_segment(path: Path, frame_hz: float | None, stretch: _Stretch) -> None:
-    header = stretch.header
+def _check_segment(path: Path, frame_hz: float | None, interval: _Interval) -> None:
+    header = interval.header
     if header is None:
         return
-    if header.n_frames not in (None, stretch.n_frames):
+    if header.n_frames not in (None, interval.n_frames):
         raise ReadError(
-            f"{header.path}: a segment of {header.n_frames} frames, and {path.name} promises {stretch.n_frames}. Copy "
+            f"{header.path}: a segment of {header.n_frames} frames, and {path.name} promises {interval.n_frames}. Copy "
             "both again."
         )
     if header.frame_hz and frame_hz and not math.isclose(header.frame_hz, frame_hz, rel_tol=_SAME_RATE):
@@ -262,7 +263,7 @@ def _rates(record: _Record, per_frame: Mapping[Column, int], fs_hz: float | None
     for column, rate in rates.items():
         if record.frame_hz and fs_hz and not math.isclose(rate, fs_hz, rel_tol=_SAME_RATE):
             raise ReadError(
-                f"{record.path}: by its header, signal {column!r} has {rate:g} Hz, and `signals.fs_hz` says {fs_hz:g}. "
+                f"{record.path}: by its header, signal {column!r} has {rate:g} Hz, and `signals.fs_hz` is {fs_hz:g}. "
                 "Remove `signals.fs_hz`, which is for files that do not state their rate, or correct the header."
             )
     return rates
@@ -285,7 +286,7 @@ def _check_length(path: Path, n_samples: Mapping[Column, int], rates: Mapping[Co
 def _parts(record: _Record, places: Mapping[Column, int], options: WfdbOptions) -> list[_Part]:
     files: dict[tuple[Path, int], list[_SignalFile]] = {}
     parts = []
-    for start, n_frames, header in record.stretches:
+    for start, n_frames, header in record.intervals:
         if header:
             key = header.path, n_frames
             if key not in files:
@@ -305,7 +306,7 @@ def _signal_files(
         columns = {c: place - group.first for c, place in own.items() if 0 <= place - group.first < len(group.signals)}
         if not columns or group.is_null:
             continue
-        file = beside(header.path, group.file)
+        file = named_file(header.path, group.file)
         if may_be_absent and size_of(header.path, file) is None:
             continue
         held = _held(header.path, file, group.signals)
@@ -327,8 +328,9 @@ def _own_places(record: _Record, header: Header, places: Mapping[Column, int]) -
         own = {column: known[keys[place]] for column, place in places.items() if keys[place] in known}
     elif len(header.signals) != len(record.reference.signals):
         raise ReadError(
-            f"{header.path}: a segment of {len(header.signals)} signals beside one of {len(record.reference.signals)}. "
-            "Only after a layout header, a first segment of length 0, may segments have different signals."
+            f"{header.path}: a segment of {len(header.signals)} signals, next to one of "
+            f"{len(record.reference.signals)}. Only after a layout header, a first segment of length 0, may segments "
+            "have different signals."
         )
     for column, place in own.items():
         expected, found = record.reference.signals[places[column]].per_frame, header.signals[place].per_frame
@@ -341,13 +343,9 @@ def _own_places(record: _Record, header: Header, places: Mapping[Column, int]) -
 
 
 def _numbered(signals: Sequence[SignalLine]) -> list[tuple[str, int]]:
-    """Names of signals, each with a number that tells those of one name apart."""
-    seen: dict[str, int] = {}
-    numbered = []
-    for signal in signals:
-        seen[signal.name] = seen.get(signal.name, -1) + 1
-        numbered.append((signal.name, seen[signal.name]))
-    return numbered
+    """Names of signals, each with a number that distinguishes those of one name."""
+    names = [signal.name for signal in signals]
+    return [(name, names[:place].count(name)) for place, name in enumerate(names)]
 
 
 def _held(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
@@ -369,21 +367,16 @@ def _held(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
 
 
 def _flac_length(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
-    def look() -> tuple[int, int]:
-        with file.open("rb") as opened:
-            # The library would recognise many other formats.
-            if opened.read(4) != b"fLaC":
-                raise ValueError("it does not begin as a FLAC file does")
-        with soundfile.SoundFile(str(file)) as sound:
-            return sound.channels, sound.frames
-
-    n_channels, n_samples = _guarded(file, look)
-    if n_channels != len(signals) or len({signal.per_frame for signal in signals}) > 1:
+    with guarded(file, "a FLAC file"):
+        if read_range(file, 0, 4) != b"fLaC":  # The library would recognise many other formats.
+            raise ValueError("it does not begin as a FLAC file does")
+        sound = soundfile.info(str(file))
+    if sound.channels != len(signals) or len({signal.per_frame for signal in signals}) > 1:
         raise ReadError(
-            f"{path}: the header promises {len(signals)} signals in {file.name!r}, which has {n_channels}, all of one "
-            "rate. It is another record's, or the header is wrong: copy both again."
+            f"{path}: the header promises {len(signals)} signals in {file.name!r}, which has {sound.channels}, all of "
+            "one rate. It is another record's, or the header is wrong: copy both again."
         )
-    return n_samples
+    return int(sound.frames)
 
 
 # --- samples ---------------------------------------------------------------------------------------------------
@@ -395,25 +388,18 @@ def _read(
     lengths = {column: wanted.stop - wanted.start for column, wanted in spans.items()}
     n_bytes = 8 * sum(lengths.values())
     if n_bytes > _MAX_READ_BYTES:
-        raise ReadError(f"{path}: {n_bytes / 1e9:.1f} GB of samples are asked for at once. Read shorter stretches.")
+        raise ReadError(f"{path}: {n_bytes / 1e9:.1f} GB of samples are asked for at once. Read shorter intervals.")
     samples: dict[Column, FloatArray] = {column: np.full(length, np.nan) for column, length in lengths.items()}
     first = min((wanted.start // per_frame[column] for column, wanted in spans.items()), default=0)
     last = max((-(-wanted.stop // per_frame[column]) for column, wanted in spans.items()), default=0)
     for part in parts:
         if part.start < last and first < part.start + part.n_frames:
-            for column, start, values in _pieces(part, first, last):
-                _copy(values, start, samples[column], spans[column].start)
+            for column, start, values in _samples_between(part, first, last):
+                copy_overlap(values, start, samples[column], spans[column].start)
     return {column: check_samples(path, column, found) if len(found) else found for column, found in samples.items()}
 
 
-def _copy(values: FloatArray, start: int, into: FloatArray, into_start: int) -> None:
-    """Copy samples, of which the first is number ``start``, into an array of which the first is ``into_start``."""
-    begin, end = max(start, into_start), min(start + len(values), into_start + len(into))
-    if begin < end:
-        into[begin - into_start : end - into_start] = values[begin - start : end - start]
-
-
-def _pieces(part: _Part, first: int, last: int) -> Iterator[tuple[Column, int, FloatArray]]:
+def _samples_between(part: _Part, first: int, last: int) -> Iterator[tuple[Column, int, FloatArray]]:
     """Samples of ``part`` between two frames of the record (and some beyond), and the number of the first of them."""
     begin, end = max(first - part.start, 0), min(last - part.start, part.n_frames)
     for file in part.files:
@@ -444,9 +430,8 @@ def _blocks(file: _SignalFile, first: int, last: int) -> Iterator[tuple[int, dic
 def _decoded(file: _SignalFile, start: int, stop: int, initial: list[int]) -> dict[int, np.ndarray]:
     n_signals = len(file.signals)
     places = sorted(set(file.columns.values()))
-    decoded = _guarded(
-        file.path,
-        lambda: _rd_segment(
+    with guarded(file.path, "of the format that its header states"):
+        decoded = _rd_segment(
             file_name=[file.path.name] * n_signals,
             dir_name=str(file.path.parent.absolute()),
             pn_dir=None,
@@ -461,10 +446,9 @@ def _decoded(file: _SignalFile, start: int, stop: int, initial: list[int]) -> di
             sampto=stop,
             channels=places,
             ignore_skew=True,
-        ),
-    )
+        )
     if file.signals[0].format == "311":
-        # wfdb 4.3.1 takes one of two unused bits for a part of the number.
+        # wfdb 4.3.1 takes one of two unused bits as part of the number.
         decoded = [(values.astype(np.int32) + 512) % 1024 - 512 for values in decoded]
     return dict(zip(places, decoded, strict=True))
 
@@ -475,14 +459,3 @@ def _physical(signal: SignalLine, digital: np.ndarray) -> FloatArray:
     if signal.format in _BITS:
         samples[digital == -(2 ** (_BITS[signal.format] - 1))] = np.nan
     return samples
-
-
-def _guarded(file: Path, function: Callable[[], Result]) -> Result:
-    """Result of a decoder, with all that a damaged file can make it raise turned into a ReadError."""
-    try:
-        return function()
-    except Exception as error:
-        raise ReadError(
-            f"{file}: damaged, changed while it was read, or not of the format that its header says "
-            f"({type(error).__name__}: {str(error)[:200]}). Copy it again from its source."
-        ) from None

@@ -14,7 +14,7 @@ from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.readers import binary
 from ppgssl.readers.binary import BinaryOptions, open_binary
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 NUMBERS = np.array([1, 2, 3, 40, 50, 60])
 
 
@@ -116,7 +116,7 @@ def test_an_infinite_sample_late_in_a_long_file_is_named_with_its_place(tmp_path
 
 @quick
 @given(st.lists(st.floats(0, 20), max_size=6), st.sampled_from([0, 10**9]), st.integers(1, 3))
-def test_stretches_that_meet_are_the_whole(tmp_path, edges, short_bytes, n_channels):
+def test_intervals_that_meet_are_the_whole(tmp_path, edges, short_bytes, n_channels):
     np.arange(300 * n_channels, dtype="<f4").tofile(tmp_path / "a")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(binary, "_SHORT_BYTES", short_bytes)

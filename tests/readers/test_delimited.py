@@ -14,7 +14,7 @@ from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.readers.delimited import DelimitedOptions, open_delimited
 
 # tmp_path is shared by the examples of one test; each overwrites the file.
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 NAN = float("nan")
 
 

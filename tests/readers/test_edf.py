@@ -1,4 +1,4 @@
-"""EDF and EDF+: values, gaps, stretches, and headers that lie."""
+"""EDF and EDF+: values, gaps, intervals, and headers that lie."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from ppgssl.core.errors import ReadError
 from ppgssl.readers import edf
 from ppgssl.readers.edf import EdfOptions, open_edf
+from tests.support.damage import damaged
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 NAN = float("nan")
 RATES = {"ppg": 50, "resp": 4}
 
@@ -108,7 +109,7 @@ def test_channels_are_found_by_label_or_by_number_without_annotations(tmp_path):
 def test_a_stated_rate_must_be_that_of_the_file(tmp_path):
     path = write(tmp_path, made())
     assert opened(path, "ppg", fs_hz=50.0).fs_hz == {"ppg": 50.0}
-    refused(path, r"'resp' has 4 samples a second, and `signals\.fs_hz` says 50", fs_hz=50.0)
+    refused(path, r"'resp' has 4 samples a second, and `signals\.fs_hz` is 50", fs_hz=50.0)
 
 
 # --- time ------------------------------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ def test_records_of_an_interrupted_file_must_say_when_they_begin(tmp_path):
     edges=st.lists(st.floats(0, 40), max_size=6),
     block_bytes=st.sampled_from([0, 400, 10**9]),
 )
-def test_stretches_that_meet_are_the_whole(tmp_path, gaps, edges, block_bytes):
+def test_intervals_that_meet_are_the_whole(tmp_path, gaps, edges, block_bytes):
     onsets = np.round(np.arange(8) + np.concatenate([[0], np.cumsum(gaps)]), 3)
     path = write(tmp_path, interrupted(made(n_records=8).to_bytes(), *onsets.tolist()))
     with pytest.MonkeyPatch.context() as patch:
@@ -204,14 +205,14 @@ def test_more_or_fewer_records_than_promised_are_refused(tmp_path):
         (184, "512     ", "a header of 512 bytes for 3 channels"),
         (252, "0   ", "for 0 channels"),
         (252, "99  ", "for 99 channels"),
-        (252, "x   ", "the number of channels is 'x"),
-        (236, "many    ", "the number of records is 'many"),
+        (252, "x   ", "damaged, or not an EDF file .ValueError"),
+        (236, "many    ", "damaged, or not an EDF file .ValueError"),
         (244, "0       ", "records of 0 s"),
         (244, "nan     ", "records of nan s"),
         (244, "1e-300  ", r"'ppg' has .* samples a second"),
         (256 + 3 * 216, "-1      ", "with -1 samples"),
         (256 + 3 * 216, "99999999", "holds 0 and"),
-        (256 + 3 * 104, "x       ", "damaged header"),
+        (256 + 3 * 104, "x       ", "damaged, or not an EDF file"),
         (256 + 3 * 104, "nan     ", "'ppg' cannot be converted to its unit"),
         (256 + 3 * 104, "1e39    ", "'ppg' cannot be converted to its unit"),
         (256 + 3 * 120, "32767   ", "'ppg' cannot be converted to its unit: digital 32767 to 32767"),
@@ -261,12 +262,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
 @given(st.data(), st.booleans())
 def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data, has_gaps):
     content = made(n_records=3).to_bytes()
-    damaged = bytearray(interrupted(content, 0, 2, 3) if has_gaps else content)
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(damaged) - 1))
-        text = data.draw(st.binary(max_size=8) | st.sampled_from([b"99999999", b"-1      ", b"1e300   ", b"nan     "]))
-        damaged[place : place + data.draw(st.sampled_from([len(text), 0, 1]))] = text
-    path = write(tmp_path, bytes(damaged[: data.draw(st.none() | st.integers(1, len(damaged)))]))
+    path = write(tmp_path, damaged(data, interrupted(content, 0, 2, 3) if has_gaps else content))
     with contextlib.suppress(ReadError):
         recording = opened(path, 0, 1)
         recording.read(0.5, 3.0)

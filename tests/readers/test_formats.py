@@ -30,7 +30,7 @@ from ppgssl.store.tables import CohortStore
 from tests.cli.test_app import ppgssl
 from tests.conftest import REPOSITORY
 from tests.readers.test_edf import interrupted
-from tests.readers.test_matlab_hdf5 import saved
+from tests.readers.test_isolated_child import saved
 from tests.support.oximeter import EXAMPLES, write_binary, write_text
 from tests.support.synthetic import make_ecg, make_ppg
 

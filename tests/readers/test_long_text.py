@@ -12,7 +12,7 @@ from ppgssl.readers import delimited, long_text
 from ppgssl.readers.delimited import DelimitedOptions, open_delimited
 from ppgssl.readers.long_text import index_lines
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 
 
 @pytest.fixture

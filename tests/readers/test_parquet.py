@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.readers import parquet
 from ppgssl.readers.parquet import ParquetOptions, open_parquet
+from tests.support.damage import damaged
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 NAN = float("nan")
 
 
@@ -153,7 +154,7 @@ def test_statistics_that_do_not_fit_their_column_do_not_end_the_process(tmp_path
     st.integers(1, 200),
     st.booleans(),
 )
-def test_stretches_that_meet_are_the_whole(tmp_path, edges, short_rows, group_rows, batch_rows, is_list):
+def test_intervals_that_meet_are_the_whole(tmp_path, edges, short_rows, group_rows, batch_rows, is_list):
     numbers = np.arange(400.0)
     path = written(tmp_path, {"ppg": [numbers] if is_list else numbers}, row_group_size=group_rows)
     with pytest.MonkeyPatch.context() as patch:
@@ -181,10 +182,6 @@ def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data):
     numbers = np.arange(60.0)
     columns = {"ppg": numbers, "list": [numbers[:5]] * 60, "text": ["a"] * 60}
     path = written(tmp_path, columns, compression=data.draw(st.sampled_from(["none", "snappy", "zstd"])))
-    damaged = bytearray(path.read_bytes())
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(damaged) - 1))
-        damaged[place : place + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=8))
-    path.write_bytes(bytes(damaged[: data.draw(st.integers(1, len(damaged)))]))
+    path.write_bytes(damaged(data, path.read_bytes()))
     with contextlib.suppress(ReadError):
         read(path, data.draw(st.sampled_from(["ppg", "list", 0])))

@@ -11,7 +11,7 @@ from ppgssl.core.config.cohort import DeviceTrends
 from ppgssl.core.errors import ReadError
 from ppgssl.readers.trends import read_trends
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 COLUMNS = {
     "sqi": "SQI",
     "heart_rate_bpm": "HeartRate",

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
-from ppgssl.readers.wfdb_headers import beside, read_header, size_of
+from ppgssl.readers.wfdb_headers import named_file, read_header, size_of
 
 REAL = "wfdb_samples"
 DIVIDED = [
@@ -128,7 +128,7 @@ def test_a_header_beyond_all_measure_is_refused_unread(tmp_path):
         read_header(tmp_path / "a.hea")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @example(b"\xff\xfe\x00")
 @given(st.binary(min_size=1, max_size=300) | st.text(alphabet="a/~ 0129.x:+-(\n#", min_size=1).map(str.encode))
 def test_nothing_but_a_read_error_escapes_from_arbitrary_headers(tmp_path, content):
@@ -150,7 +150,7 @@ def test_files_outside_the_folder_are_refused(tmp_path, name):
         np.arange(4, dtype="<i2").tofile(file)
     (inside / "link.dat").symlink_to(tmp_path / "b.dat")
     with pytest.raises(ReadError, match="names a file outside its folder"):
-        beside(inside / "a.hea", name)
+        named_file(inside / "a.hea", name)
 
 
 def test_links_inside_the_folder_and_to_the_folder_are_followed(tmp_path):
@@ -159,7 +159,7 @@ def test_links_inside_the_folder_and_to_the_folder_are_followed(tmp_path):
     (tmp_path / "in/b.dat").symlink_to("a.dat")
     (tmp_path / "folder").symlink_to("in")
     path = tmp_path / "folder/a.hea"
-    assert size_of(path, beside(path, "b.dat")) == 4
+    assert size_of(path, named_file(path, "b.dat")) == 4
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "circle"])
@@ -167,10 +167,10 @@ def test_what_is_no_plain_file_is_refused(tmp_path, kind):
     make = {"folder": os.mkdir, "pipe": os.mkfifo, "circle": lambda link: os.symlink("b.dat", link)}
     make[kind](tmp_path / "b.dat")
     with pytest.raises(ReadError, match=r"'b\.dat' (is a folder, a pipe or a device|cannot be read)"):
-        beside(tmp_path / "a.hea", "b.dat")
+        named_file(tmp_path / "a.hea", "b.dat")
 
 
 def test_an_absent_file_has_a_place_and_no_size(tmp_path):
     path = tmp_path / "a.hea"
-    assert beside(path, "b.dat") == tmp_path / "b.dat"
+    assert named_file(path, "b.dat") == tmp_path / "b.dat"
     assert size_of(path, tmp_path / "b.dat") is None

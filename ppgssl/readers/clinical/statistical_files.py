@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import datetime
 import decimal as decimals
-import json
 import math
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ppgssl.core.errors import ReadError
-from ppgssl.readers.clinical import statistical_child
-from ppgssl.readers.raw_files import check_size, read_bytes
+from ppgssl.readers.isolated import LibraryError, call
+from ppgssl.readers.raw_files import check_size, file_size, read_bytes
 
 SUFFIXES = {
     ".sas7bdat": "sas7bdat",
@@ -31,13 +27,14 @@ SUFFIXES = {
     ".zsav": "zsav",
     ".parquet": "parquet",
 }
+_FUNCTIONS = {
+    "sas7bdat": "read_sas7bdat",
+    "xpt": "read_xport",
+    "dta": "read_dta",
+    "sav": "read_sav",
+    "zsav": "read_sav",
+}
 _PROGRAMS = {"sas7bdat": "a SAS", "xpt": "a SAS transport", "dta": "a Stata", "sav": "an SPSS", "zsav": "an SPSS"}
-
-# What the child may take: a damaged header asks for any amount. Compressed files unpack to about ten times their size.
-_MEMORY_BYTES = 1_000_000_000
-_MEMORY_PER_BYTE = 40
-_SECONDS = 60.0
-_SECONDS_PER_BYTE = 1e-6
 
 _EPOCH_1960 = datetime.datetime(1960, 1, 1)
 _EPOCH_SPSS = datetime.datetime(1582, 10, 14)
@@ -94,8 +91,8 @@ def read_typed_table(path: Path, *, decimal: str = ".") -> TypedTable:
         If the file cannot be read, is damaged, or is of another format than its suffix says.
     """
     name = SUFFIXES[path.suffix.lower()]
-    content = read_bytes(path)
-    return _parquet(path, content, decimal) if name == "parquet" else _statistical(path, name, len(content), decimal)
+    check_size(path, file_size(path))
+    return _parquet(path, decimal) if name == "parquet" else _statistical(path, name, decimal)
 
 
 def cell_text(value: object, decimal: str) -> str:
@@ -137,52 +134,25 @@ def _decimal_text(value: decimals.Decimal, decimal: str) -> str:
 # --- SAS, Stata, SPSS ------------------------------------------------------------------------------------------
 
 
-def _statistical(path: Path, name: str, n_bytes: int, decimal: str) -> TypedTable:
-    found = _asked_of_child(path, name, n_bytes)
-    if "error" in found:
-        raise ReadError(_cannot(path, name, str(found["error"])))
+def _statistical(path: Path, name: str, decimal: str) -> TypedTable:
+    try:
+        table = call("statistical_table", path, _FUNCTIONS[name])
+    except LibraryError as error:
+        raise ReadError(
+            f"{path}: not {_PROGRAMS[name]} file, or damaged ({error}). Copy it again from its source, save it again "
+            "in the program that made it, or save the table as CSV in UTF-8."
+        ) from None
     columns = [
         _texts(cells, type_, _moment(name, format_), decimal)
-        for cells, type_, format_ in zip(found["cells"], found["types"], found["formats"], strict=True)
+        for cells, type_, format_ in zip(table["cells"], table["types"], table["formats"], strict=True)
     ]
     levels = {
         column: {cell_text(value, decimal): str(label) for value, label in pairs}
-        for column, pairs in zip(found["columns"], found["levels"], strict=True)
+        for column, pairs in zip(table["columns"], table["levels"], strict=True)
         if pairs
     }
-    labels = {column: label for column, label in zip(found["columns"], found["labels"], strict=True) if label}
-    return TypedTable(found["columns"], [list(row) for row in zip(*columns, strict=True)], labels, levels)
-
-
-def _asked_of_child(path: Path, name: str, n_bytes: int) -> dict[str, Any]:
-    # The child finds the same packages as this process; -P: and nothing in its own folder.
-    # Every thread of a linear algebra library, which nothing here needs, would reserve memory.
-    threads = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    environment = os.environ | threads | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    memory = _MEMORY_BYTES + _MEMORY_PER_BYTE * n_bytes
-    command = [sys.executable, "-P", statistical_child.__file__, str(path), name, str(memory)]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-            timeout=_SECONDS + _SECONDS_PER_BYTE * n_bytes,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ReadError(_cannot(path, name, "reading it takes too long")) from None
-    if done.returncode != 0:
-        reason = f"it crashes the reader, signal {-done.returncode}" if done.returncode < 0 else "the reader failed"
-        raise ReadError(_cannot(path, name, reason))
-    return dict(json.loads(done.stdout.decode("utf-8", "replace")))
-
-
-def _cannot(path: Path, name: str, reason: str) -> str:
-    return (
-        f"{path}: not {_PROGRAMS[name]} file, or damaged ({reason}). Copy it again from its source, save it again in "
-        "the program that made it, or save the table as CSV in UTF-8."
-    )
+    labels = {column: label for column, label in zip(table["columns"], table["labels"], strict=True) if label}
+    return TypedTable(table["columns"], [list(row) for row in zip(*columns, strict=True)], labels, levels)
 
 
 def _texts(
@@ -232,9 +202,9 @@ def _stata_moment(format_: str) -> Callable[[float], datetime.datetime] | None:
 # --- Parquet ---------------------------------------------------------------------------------------------------
 
 
-def _parquet(path: Path, content: bytes, decimal: str) -> TypedTable:
+def _parquet(path: Path, decimal: str) -> TypedTable:
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
+        file = pq.ParquetFile(pa.BufferReader(read_bytes(path)))
         n_bytes = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
         check_size(path, n_bytes, "the table")
         table = file.read()

@@ -16,7 +16,7 @@ from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.provenance import RUN_FILE
 from ppgssl.readers.files import SourceFile, find_files
-from ppgssl.readers.raw_recordings import RawRecording, in_memory
+from ppgssl.readers.raw_recordings import at_one_rate
 from ppgssl.readers.sources import OpenRecording
 from ppgssl.signals.preprocessing import preprocess
 from ppgssl.stages.ingest import file_tasks
@@ -654,7 +654,7 @@ def test_check_reads_long_recordings_in_parts_too(tmp_path):
 def test_parts_are_whole_minutes_and_hold_no_more_than_a_task_reads():
     for channels, fs_hz in ((2, 80.0), (15, 1000.0), (3, 249.89)):
         n_samples = round(86_400 * fs_hz)
-        raw = RawRecording(dict.fromkeys(range(channels), fs_hz), dict.fromkeys(range(channels), n_samples), in_memory)
+        raw = at_one_rate(range(channels), fs_hz, n_samples, lambda _: {})
         source = SourceFile(Path("p1.hea"), "p1.hea", "p1", "p1")
         opened = OpenRecording(source, "p1", {f"ecg_{number}": (raw, number) for number in range(channels)})
         parts = file_tasks.stretches_of([opened])
