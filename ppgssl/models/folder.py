@@ -9,7 +9,6 @@ SHA256SUMS               a checksum of each of them; `sha256sum -c SHA256SUMS` v
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -143,9 +142,7 @@ def save_model(
         for name in (ENCODER_FILE, WEIGHTS_FILE):
             shutil.copyfile(encoder / name, folder / ENCODER_FOLDER / name)
     arrays = classifier.arrays() | ({} if precision is None else {_PRECISION: np.ascontiguousarray(precision)})
-    temporary = folder / f".{CLASSIFIER_FILE}.{os.getpid()}"
-    temporary.write_bytes(save(arrays))
-    temporary.replace(folder / CLASSIFIER_FILE)
+    write_atomically(folder / CLASSIFIER_FILE, save(arrays))
     write_atomically(folder / CARD_FILE, card.model_dump_json(indent=1))
     write_atomically(folder / TEXT_FILE, text)
     names = [*_ALWAYS, *(_ENCODER_FILES if encoder is not None else ())]

@@ -136,7 +136,7 @@ def _matched(root: Path, patterns: Mapping[str, _Pattern]) -> _Matched:
 
 
 def _sort_in(root: Path, path: Path, patterns: Mapping[str, _Pattern], matched: _Matched) -> None:
-    relative = str(path)[len(str(root)) :].lstrip("/")
+    relative = str(path)[len(str(root)) :].replace(os.sep, "/").lstrip("/")
     found = {files: item for files, pattern in patterns.items() if (item := _match(root, path, relative, pattern))}
     for files, item in found.items():
         if isinstance(item, SourceFile):

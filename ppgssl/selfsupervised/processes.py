@@ -28,6 +28,7 @@ Work = Callable[..., None]
 _LOOK_S = 0.2
 # Time for the others to end by themselves once one has failed: they may be waiting for it.
 _GRACE_S = 10.0
+_HAS_MASKS = hasattr(signal, "pthread_sigmask")  # not on Windows
 
 
 def work_together(work: Work, arguments: Sequence[Any], *, n: int, report: Callable[..., None]) -> None:
@@ -87,7 +88,7 @@ class _Crew:
         port = _free_port()
         self._members = []
         # The processes inherit that Ctrl-C does not reach them.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASKS else set()
         try:
             for rank in range(n):
                 ears, mouth = context.Pipe(duplex=False)
@@ -99,7 +100,8 @@ class _Crew:
                 mouth.close()
                 self._members.append(_Member(rank, process, ears))
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            if _HAS_MASKS:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def is_at_work(self) -> bool:
         is_late = self._failed_at is not None and time.monotonic() > self._failed_at + _GRACE_S

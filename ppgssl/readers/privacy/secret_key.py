@@ -85,5 +85,5 @@ def key_warnings(place: PseudonymKey, cohort_file: Path, folders: Sequence[tuple
         for what, folder in folders
         if path.is_relative_to(folder.resolve())
     ]
-    is_open = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    is_open = os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     return (*beside, *([f"other users of this machine may read the key: chmod 600 {path}"] if is_open else []))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 import torch
 
 from ppgssl.classifiers.wide_logistic import fit_predict_wide
+from ppgssl.core.provenance import replaced
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.probes import linear_probe
@@ -73,9 +73,8 @@ def measure(
     torch.set_num_threads(n_threads)
     rows = pd.DataFrame(list(_FoldMeasurer(representation, fold, plan, data, out).rows()))
     rows = rows.assign(representation=representation.name, repeat=fold.repeat, fold=fold.fold)
-    temporary = file.with_suffix(f".{os.getpid()}")
-    rows.to_parquet(temporary, index=False)
-    temporary.replace(file)
+    with replaced(file) as temporary:
+        rows.to_parquet(temporary, index=False)
     return rows
 
 
