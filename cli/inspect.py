@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from ppgssl.cli.console import JsonOption, print_summary, progress_bar
 
+from ppgssl.core.reasons import Reason
+
 _NONE = "–"
 
 
@@ -62,7 +64,7 @@ def _print(summary: dict[str, Any]) -> None:
                 str(row["segments"]),
                 _share(row["accepted"], row["segments"]),
                 *(_number(row["sqi"][key], ".2f") for key in ("p5", "median", "p95")),
-                ", ".join(f"{reason} {n}" for reason, n in row["reasons"].items()) or _NONE,
+                ", ".join(f"{Reason(reason).label.lower()} {n}" for reason, n in row["reasons"].items()) or _NONE,
             ]
             for row in summary["channels"]
         ],
@@ -77,7 +79,7 @@ def _print(summary: dict[str, Any]) -> None:
     if summary["rejects"]:
         _print_table(
             ["left out, noted", "n", "reason"],
-            [[row["unit"], str(row["n"]), row["reason"]] for row in summary["rejects"]],
+            [[row["unit"], str(row["n"]), row["text"]] for row in summary["rejects"]],
         )
 
 

@@ -115,7 +115,7 @@ class FoldInputs:
 
     def _segments(self) -> pd.DataFrame:
         """Accepted segments of the labelled cohort with all that the store knows of them."""
-        inputs, verdicts = self.data.study.inputs, self.data.segments.verdicts
+        inputs, verdicts = self.data.study.inputs, self.data.segments.decisions
         is_used = verdicts["accepted"] & (verdicts["cohort"] == self.data.labelled.cohort.name)
         accepted = verdicts.loc[is_used, ["patient", "recording_id", "start_s"]]
         stored = self.data.labelled.segments(inputs.segment_s, inputs.step_s)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.core.text import suggest
 
@@ -175,7 +176,7 @@ def _joined(
     ]
     detail = "no file of `signals.files` has the same patient, visit and recording: was one not copied, or renamed?"
     lonely = [
-        Reject("file", file.relative, "file without its recording", detail)
+        Reject(Reason.FILE_WITHOUT_RECORDING, file.relative, detail)
         for file in found
         if file.fields(names) not in known
     ]
@@ -239,7 +240,7 @@ def _match(root: Path, path: Path, relative: str, pattern: _Pattern) -> SourceFi
         return _outside(relative)
     if not _is_text(relative):
         shown = relative.encode("ascii", "backslashreplace").decode()
-        return Reject("file", shown, "file name is not valid text", "rename the file: its name is not UTF-8")
+        return Reject(Reason.NAME_NOT_TEXT, shown, "rename the file: its name is not UTF-8")
     fields = {name: short.groupdict().get(name) or "" for name in FIELDS}
     return SourceFile(
         path=path,
@@ -265,7 +266,7 @@ def _near_match(relative: str, pattern: _Pattern) -> Reject | None:
         return None
     shown = relative.encode("utf-8", "backslashreplace").decode()
     detail = "it would match `signals.files` but for letter case or white space: rename it, or correct the pattern"
-    return Reject("file", shown, "file name nearly matches", detail)
+    return Reject(Reason.NAME_NEARLY_MATCHES, shown, detail)
 
 
 def _ambiguous(relative: str, short: re.Match[str], long: re.Match[str]) -> Reject:
@@ -275,12 +276,12 @@ def _ambiguous(relative: str, short: re.Match[str], long: re.Match[str]) -> Reje
         if short["patient"] != long["patient"]
         else "its fields can be divided in two ways: give the fields of `signals.files` regular expressions"
     )
-    return Reject("file", relative, "file name can be read in two ways", detail)
+    return Reject(Reason.NAME_AMBIGUOUS, relative, detail)
 
 
 def _outside(relative: str) -> Reject:
     detail = "a link leads out of the cohort's root: copy the data into the root, or set `root` to where they lie"
-    return Reject("file", relative, "lies outside the cohort's folder", detail)
+    return Reject(Reason.OUTSIDE_ROOT, relative, detail)
 
 
 # --- the folder ------------------------------------------------------------------------------------------------
@@ -298,9 +299,8 @@ def _walk(root: Path, folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Pa
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        yield Reject(
-            "file", relative, "folder cannot be listed", f"{type(error).__name__}: ask its owner for permission"
-        )
+        detail = f"{type(error).__name__}: ask its owner for permission"
+        yield Reject(Reason.FOLDER_UNREADABLE, relative, detail)
         return
     for entry in entries:
         if entry.name.startswith("."):

@@ -17,15 +17,15 @@ from deltalake import DeltaTable
 
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.provenance import read_run
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.report.browser_page import PageContent, write_page
 from ppgssl.store.processing import band_hz
 from ppgssl.store.rows import StoredChannel, StoredRecording
-from ppgssl.store.segmenting import LOW_SQI, is_accepted
+from ppgssl.store.segmenting import is_accepted
 from ppgssl.store.tables import CohortStore
 
 PAGE_FILE = "inspect.html"
-LOW_DEVICE_SQI = "low_device_sqi"
 ABSENT = 255
 """Code of a channel that a recording does not have, and of an SQI that is not known."""
 UNKNOWN = -(2**15)
@@ -155,7 +155,7 @@ def _vitals(frame: pd.DataFrame) -> list[str]:
 def _reasons(frame: pd.DataFrame, store: CohortStore) -> pd.DataFrame:
     rule = store.cohort.segments
     is_good = is_accepted(frame, store.channels, rule)
-    below = LOW_SQI if rule.accept == "sqi" else LOW_DEVICE_SQI
+    below = (Reason.LOW_SQI if rule.accept == "sqi" else Reason.LOW_DEVICE_SQI).value
     reasons = {}
     for name in store.channels:
         defect = frame[f"defect_{name}"].astype(object)
@@ -174,8 +174,7 @@ def _quality(frame: pd.DataFrame, channel: str) -> FloatArray:
 
 def _summarise(store: CohortStore, recordings: pd.DataFrame, segments: _Segments) -> Summary:
     """Counts, distributions and reasons, ready for JSON. Vitals are those of accepted segments."""
-    rejects = store.rejects()
-    by_reason = rejects.groupby(["unit", "reason"]).size().rename("n").reset_index()
+    by_reason = store.rejects().groupby("reason").size()
     accepted = segments.frame["accepted"].astype(bool)
     return {
         "cohort": store.cohort.name,
@@ -194,7 +193,10 @@ def _summarise(store: CohortStore, recordings: pd.DataFrame, segments: _Segments
         "accepted": int(accepted.sum()),
         "channels": _channels(store, segments),
         "vitals": {name: _distribution(segments.frame.loc[accepted, name]) for name in segments.vitals},
-        "rejects": by_reason.to_dict("records"),
+        "rejects": [
+            {"unit": reason.unit, "reason": reason.value, "text": reason.text, "n": int(n)}
+            for reason, n in ((Reason(str(code)), n) for code, n in by_reason.items())
+        ],
     }
 
 
@@ -339,8 +341,9 @@ def _overall_reasons(
 
 def _notes(names: pd.Series, rejects: pd.DataFrame) -> list[str]:
     """What ingest says of a recording, such as that it is a copy of another."""
-    said = rejects[rejects["unit"] == "recording"].groupby("subject")["reason"].agg("; ".join)
-    return [str(said.get(name, "")) for name in names]
+    noted = rejects[rejects["unit"] == "recording"]
+    texts = noted["reason"].map({reason: reason.text for reason in Reason}).groupby(noted["subject"]).agg("; ".join)
+    return [str(texts.get(name, "")) for name in names]
 
 
 # --- the page: recordings that are drawn -----------------------------------------------------------------------

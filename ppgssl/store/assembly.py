@@ -14,11 +14,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ppgssl.core.config.cohort import Segmentation
 from ppgssl.core.config.study import InputChannel, Inputs
 from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.normalisation import Moments, segment_moments
 from ppgssl.store.memory import samples_budget
 from ppgssl.store.row_groups import Described, RowGroup, row_groups
-from ppgssl.store.segmenting import LOW_SQI, concatenate, ensure_grid, is_accepted
+from ppgssl.store.segmenting import concatenate, ensure_grid, is_accepted
 from ppgssl.store.streaming import Places, StreamedSamples
 from ppgssl.store.tables import CohortStore
 
@@ -47,7 +48,7 @@ class StudySegments:
         Raw level of each segment.
     length : int
         Samples of a segment.
-    verdicts : DataFrame, one row a segment of either kind
+    decisions : DataFrame, one row a segment of either kind
         ``cohort``, ``recording_id``, ``patient``, ``start_s``, ``accepted``, ``defect``, ``sqi``: for the flow and the
         figures.
     acquisition : DataFrame, one row a recording and channel
@@ -63,7 +64,7 @@ class StudySegments:
     baseline: FloatArray = field(repr=False)
     length: int
     fs_hz: float
-    verdicts: pd.DataFrame = field(repr=False)
+    decisions: pd.DataFrame = field(repr=False)
     acquisition: pd.DataFrame = field(repr=False)
     channel_of: Mapping[str, tuple[str | None, ...]]
 
@@ -152,7 +153,7 @@ def assemble(stores: Sequence[CohortStore], inputs: Inputs) -> StudySegments:
         baseline=np.concatenate([part.baseline for part in parts]),
         length=inputs.segment_samples,
         fs_hz=inputs.fs_hz,
-        verdicts=concatenate(part.verdicts for part in parts),
+        decisions=concatenate(part.decisions for part in parts),
         acquisition=concatenate(part.acquisition for part in parts),
         channel_of={source.cohort: source.channels for source in sources},
     )
@@ -229,7 +230,7 @@ class _Part:
     blocks: list[RowGroup]
     table: pd.DataFrame
     baseline: FloatArray
-    verdicts: pd.DataFrame
+    decisions: pd.DataFrame
     acquisition: pd.DataFrame
 
 
@@ -295,16 +296,16 @@ def _scanned(source: _Source) -> _Part:
     recordings = scan.recordings
     start, fits = _starts(segments, recordings, inputs)
     segments, start = segments[fits], start[fits]
-    verdicts = _verdicts(segments, source).reset_index(drop=True)
-    kept = verdicts["accepted"].to_numpy()
-    table = verdicts.loc[kept, ["cohort", "patient", "recording_id", "heart_rate_bpm"]]
+    decisions = _decisions(segments, source).reset_index(drop=True)
+    kept = decisions["accepted"].to_numpy()
+    table = decisions.loc[kept, ["cohort", "patient", "recording_id", "heart_rate_bpm"]]
     table.insert(3, "start", start[kept])
     return _Part(
         recordings=recordings,
         blocks=blocks,
         table=table.reset_index(drop=True),
         baseline=scan.baseline[fits][kept],
-        verdicts=verdicts,
+        decisions=decisions,
         acquisition=scan.acquisition,
     )
 
@@ -324,14 +325,14 @@ def _starts(segments: pd.DataFrame, recordings: pd.DataFrame, inputs: Inputs) ->
     return start, np.asarray(within + inputs.segment_samples <= sizes[recording])
 
 
-def _verdicts(segments: pd.DataFrame, source: _Source) -> pd.DataFrame:
+def _decisions(segments: pd.DataFrame, source: _Source) -> pd.DataFrame:
     channels = _present(source.channels)
     accepted = is_accepted(segments, channels, source.rule).all(axis=1)
     quality = segments[[f"sqi_{name}" for name in channels]].min(axis=1, skipna=False)
     defect = pd.Series("", index=segments.index, dtype=object)
     for name in channels:
         defect = defect.where(defect != "", segments[f"defect_{name}"])
-    defect = defect.where((defect != "") | accepted, LOW_SQI)
+    defect = defect.where((defect != "") | accepted, Reason.LOW_SQI.value)
     return pd.DataFrame(
         {
             "cohort": source.cohort,

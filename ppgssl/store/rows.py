@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,6 @@ from ppgssl.core.records import FloatArray, Reject
 
 # Uncompressed size of a row group of samples: studies that stream their samples read one at a time.
 _ROW_GROUP_BYTES = 4_000_000
-
-
-JOINED = "joined recordings, split"
-"""Reason of the one kind of reject that takes nothing out: its subject is the raw file, which is held in pieces."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +159,6 @@ def rejects_frame(stage: str, rejects: Iterable[Reject]) -> pd.DataFrame:
 
 def sourced_rejects_frame(stage: str, rejects: Iterable[tuple[Reject, str]]) -> pd.DataFrame:
     """As :func:`rejects_frame`, of pairs of a reject and the hash of the raw file that it speaks of."""
-    rows = [{"stage": stage, **asdict(reject), "source_sha256": sha256} for reject, sha256 in rejects]
+    rows = [(stage, one.unit, one.subject, one.reason.value, one.detail, sha256) for one, sha256 in rejects]
     frame = pd.DataFrame(rows, columns=REJECTS_SCHEMA.names).astype(str)
     return frame.sort_values(["stage", "unit", "subject", "reason"], kind="stable", ignore_index=True)

@@ -16,9 +16,6 @@ from ppgssl.signals.vitals import VITALS, VitalChannel, segment_vitals
 from ppgssl.store.rows import StoredChannel, StoredRecording
 from ppgssl.store.tables import CohortStore
 
-LOW_SQI = "low_sqi"
-
-
 # Samples of recordings that are judged in one go: enough that thousands of short recordings cost no call each.
 _BLOCK_SAMPLES = 1_000_000
 

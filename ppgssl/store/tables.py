@@ -49,8 +49,8 @@ COHORT_FILE = "cohort.yaml"
 FORMAT_FILE = "format.json"
 
 
-FORMAT = 2
-"""Of the tables; a store of another format has to be made anew."""
+FORMAT = 3
+"""Of the tables; a store of another format has to be made again."""
 
 
 _SYSTEM_ERROR = re.compile(r"[^:]+ \(os error \d+\)")

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError
+from ppgssl.core.reasons import Reason
 from ppgssl.readers import get_reader
 from ppgssl.readers.clinical.table import read_clinical
 from ppgssl.stages.draft import draft_cohort
@@ -210,7 +211,7 @@ def test_an_export_of_labels_is_described_by_its_labels(tmp_path):
     assert cohort.clinical.variables["sex"].levels == {"Male": "Male", "Female": "Female"}
     assert cohort.clinical.variables["irritable"].column == "Irritable?"
     clinical = read_clinical(cohort.clinical, tmp_path)
-    assert clinical.problems[0].reason == "outside the plausible range"  # The weight of C0 is 0.
+    assert clinical.problems[0].reason is Reason.IMPLAUSIBLE  # The weight of C0 is 0.
     assert clinical.patients.loc["C1"].to_dict() == {
         "sex": 0.0,
         "weight_kg": 1.0,
@@ -346,7 +347,7 @@ def test_whatever_a_table_holds_its_draft_loads_and_reads_it_or_it_is_refused(tm
     cohort = load_cohort(out)
     assert cohort.clinical is not None
     clinical = read_clinical(cohort.clinical, tmp_path)
-    assert all(item.reason in ("not a number",) for item in clinical.problems if item.unit == "cell")
+    assert all(item.reason is Reason.NOT_A_NUMBER for item in clinical.problems if item.unit == "cell")
 
 
 # --- the command -----------------------------------------------------------------------------------------------

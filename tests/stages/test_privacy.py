@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from ppgssl.core.config.loading import load_cohort
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.core.reasons import Reason
 from ppgssl.readers.privacy.pseudonyms import Pseudonyms
 from ppgssl.stages.ingest import ingest as ingest_module
 from ppgssl.stages.ingest.ingest import IngestSummary, check_cohort, original_names
@@ -130,7 +131,7 @@ def test_everything_that_is_wrong_is_still_told(made, plain):
     private = CohortStore(made / "stores" / "ward").rejects()
     columns = ["stage", "unit", "reason"]
     assert sorted(map(tuple, private[columns].to_numpy())) == sorted(map(tuple, plain.rejects()[columns].to_numpy()))
-    assert {"patient twice in the table, other values", "file without its recording"} <= set(private["reason"])
+    assert {Reason.CONTRADICTING_ROWS, Reason.FILE_WITHOUT_RECORDING} <= set(private["reason"])
     said = " ".join(private["detail"])
     assert "clinical.csv, row 12, column stage: expected one of a, b; taken as missing" in said
     assert "line 2, column 0 counted from 0: expected a number and found …" in said

@@ -57,7 +57,7 @@ def test_a_study_is_streamed_where_its_samples_exceed_the_memory(resident, strea
 
 
 def test_all_but_the_samples_is_the_same_streamed(resident, streamed):
-    for name in ("table", "verdicts", "acquisition"):
+    for name in ("table", "decisions", "acquisition"):
         assert getattr(streamed, name).equals(getattr(resident, name))
     np.testing.assert_array_equal(streamed.baseline, resident.baseline)
     np.testing.assert_array_equal(streamed.moments.mean, resident.moments.mean)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ppgssl.core.config.cohort import ClinicalTable, Variable
 from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.reasons import WRONG_KINDS, Reason
 from ppgssl.core.records import Reject
 from ppgssl.core.text import suggest
 from ppgssl.readers.clinical.date_offsets import days_from_first
@@ -26,7 +27,6 @@ __all__ = ["Clinical", "id_hint", "read_clinical", "unit_suspects"]
 
 # From so many values on, none of them fitting is a mistake in the description, and no accident of the data.
 _MIN_VALUES = 5
-_WRONG_KINDS = ("not a number", "not a date", "unknown level")
 # Of pairs of different patients that agree in every variable by chance; fewer expected, and a pair is worth a word.
 _MAX_EXPECTED_PAIRS = 0.05
 # A column that names events or visits holds few different values; of another one none is told.
@@ -63,7 +63,7 @@ class Clinical:
 
 class _Cell(NamedTuple):
     value: float | str | None  # None: missing
-    problem: str = ""
+    problem: Reason | None = None
 
 
 class _Row(NamedTuple):
@@ -244,7 +244,7 @@ def _cell_reader(variable: Variable, decimal: str, is_typed: bool) -> Callable[[
 
     def read_level(text: str) -> _Cell:
         canonical = canonical_text(text, decimal)
-        return _Cell(levels[canonical]) if canonical in levels else _Cell(None, "unknown level")
+        return _Cell(levels[canonical]) if canonical in levels else _Cell(None, Reason.UNKNOWN_LEVEL)
 
     return read_level
 
@@ -252,10 +252,10 @@ def _cell_reader(variable: Variable, decimal: str, is_typed: bool) -> Callable[[
 def _read_number(text: str, variable: Variable, decimal: str) -> _Cell:
     value = plain_number(text, decimal)
     if value is None:
-        return _Cell(None, "not a number")
+        return _Cell(None, Reason.NOT_A_NUMBER)
     low, high = variable.range or (-math.inf, math.inf)
     if not (low <= value <= high and math.isfinite(value)):
-        return _Cell(None, "outside the plausible range")
+        return _Cell(None, Reason.IMPLAUSIBLE)
     return _Cell(variable.transform(value) if variable.transform else value)
 
 
@@ -263,9 +263,9 @@ def _read_date(text: str, variable: Variable, is_typed: bool) -> _Cell:
     # A typed table has its dates in ISO, and may have texts that look like dates in the same column.
     date = (read_iso_date(text) if is_typed else None) or read_date(text, variable.date_format)
     if date is None:
-        return _Cell(None, "not a date")
+        return _Cell(None, Reason.NOT_A_DATE)
     first, last = variable.dates or (date, date)
-    return _Cell(date.isoformat()) if first <= date <= last else _Cell(None, "outside the plausible range")
+    return _Cell(date.isoformat()) if first <= date <= last else _Cell(None, Reason.IMPLAUSIBLE)
 
 
 def _levels(variable: Variable, decimal: str) -> dict[str, float | str]:
@@ -293,7 +293,7 @@ def _wrong_kind(text: TextTable, table: ClinicalTable, name: str, rows: Sequence
     variable = table.variables[name]
     cells = [row.cells[name] for row in rows]
     filled = [cell for cell in cells if cell.value is not None or cell.problem]
-    if len(filled) < _MIN_VALUES or any(cell.problem not in _WRONG_KINDS for cell in filled):
+    if len(filled) < _MIN_VALUES or any(cell.problem not in WRONG_KINDS for cell in filled):
         return ""
     column = variable.column or name
     start = f"`clinical.variables.{name}`: none of the {len(filled)} values in column {column!r} is "
@@ -331,11 +331,11 @@ def _unusable_rows(text: TextTable, table: ClinicalTable, nameless: Sequence[int
     no_id = f"column {table.patient_column} is empty"
     shape = f"expected {len(text.columns)} cells; look for an unquoted delimiter or a line break inside a cell"
     cases = [
-        (nameless, "row without a patient id", no_id),
-        (text.misshapen, "row with too many or too few cells", shape),
+        (nameless, Reason.ROW_WITHOUT_ID, no_id),
+        (text.misshapen, Reason.ROW_MISSHAPEN, shape),
     ]
     return [
-        Reject("patient", f"row {number}", reason, f"{text.name}, row {number}: {detail}")
+        Reject(reason, f"row {number}", f"{text.name}, row {number}: {detail}")
         for numbers, reason, detail in cases
         for number in numbers
     ]
@@ -345,10 +345,10 @@ def _repeated(text: TextTable, patient_id: str, rows: Sequence[_Row], is_conflic
     numbers = ", ".join(str(row.number) for row in rows)
     if not is_conflict:
         detail = f"{text.name}, rows {numbers} say the same: one is used"
-        return Reject("row", patient_id, "patient twice in the table, same values", detail)
+        return Reject(Reason.REPEATED_PATIENT, patient_id, detail)
     differing = [name for name in rows[0].cells if len({row.cells[name].value for row in rows}) > 1]
     detail = f"{text.name}, rows {numbers} differ in {', '.join(differing)}: none is used"
-    return Reject("patient", patient_id, "patient twice in the table, other values", detail)
+    return Reject(Reason.CONTRADICTING_ROWS, patient_id, detail)
 
 
 def _frame(rows: Sequence[_Row], table: ClinicalTable) -> pd.DataFrame:
@@ -364,10 +364,10 @@ def _frame(rows: Sequence[_Row], table: ClinicalTable) -> pd.DataFrame:
     return pd.DataFrame(columns, index=index)
 
 
-def _bad_cell(text: TextTable, row: _Row, name: str, variable: Variable, problem: str) -> Reject:
+def _bad_cell(text: TextTable, row: _Row, name: str, variable: Variable, problem: Reason) -> Reject:
     column = variable.column or name
     detail = f"{text.name}, row {row.number}, column {column}: expected {_expected(variable)}; taken as missing"
-    return Reject("cell", f"{row.patient_id}/{column}", problem, detail)
+    return Reject(problem, f"{row.patient_id}/{column}", detail)
 
 
 def _expected(variable: Variable) -> str:
@@ -399,9 +399,7 @@ def _identical_patients(patients: pd.DataFrame) -> list[Reject]:
     for patient_id, values in zip(known.index, known.astype(object).where(known.notna(), None).to_numpy(), strict=True):
         groups.setdefault(tuple(values), []).append(str(patient_id))
     detail = "all variables are equal: one row may have been copied by mistake. Both are kept"
-    return [
-        Reject("row", ", ".join(ids), "identical rows under two ids", detail) for ids in groups.values() if len(ids) > 1
-    ]
+    return [Reject(Reason.IDENTICAL_ROWS, ", ".join(ids), detail) for ids in groups.values() if len(ids) > 1]
 
 
 def _expected_pairs(patients: pd.DataFrame) -> float:

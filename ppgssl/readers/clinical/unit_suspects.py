@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.core.config.cohort import ClinicalTable
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray, Reject
 
 # Unit of a variable -> another unit, and the factor from a value in the other unit to the right one.
@@ -88,10 +89,7 @@ def find_unit_suspects(patients: pd.DataFrame, table: ClinicalTable) -> list[Uni
 
 def unit_suspects(patients: pd.DataFrame, table: ClinicalTable) -> list[Reject]:
     """The same as findings: ``unit`` is "variable", ``subject`` its name, ``detail`` the text. No values are told."""
-    return [
-        Reject("variable", item.variable, "perhaps another unit", _text(item))
-        for item in find_unit_suspects(patients, table)
-    ]
+    return [Reject(Reason.OTHER_UNIT, item.variable, _text(item)) for item in find_unit_suspects(patients, table)]
 
 
 def _text(item: UnitSuspect) -> str:

@@ -12,6 +12,7 @@ from ppgssl.core.config.arms import Arm, parse_arm
 from ppgssl.core.config.cohort import ClinicalTable, Cohort, Variable
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.core.reasons import Reason
 from ppgssl.features.embeddings import embed
 from ppgssl.features.pooling import pool_to_patients
 from ppgssl.features.pulse_wave import PulseWave
@@ -140,7 +141,7 @@ def signal_summary(data: StudyData) -> pd.DataFrame:
     Vital signs are medians over accepted segments; NaN where there is none.
     """
     inputs, cohort = data.study.inputs, data.labelled.cohort.name
-    verdicts = data.segments.verdicts[data.segments.verdicts["cohort"] == cohort]
+    verdicts = data.segments.decisions[data.segments.decisions["cohort"] == cohort]
     of_patient = verdicts.groupby("patient")
     found = pd.DataFrame(
         {
@@ -318,16 +319,16 @@ def _with_level(segments: StudySegments, described: InputDescription) -> StudySe
         return segments
     if is_bad.all():
         raise StoreError("no segment has a raw level above 0, by which the model divides the pulse (AC/DC)")
-    verdicts = segments.verdicts.reset_index(drop=True)
+    verdicts = segments.decisions.reset_index(drop=True)
     rows = np.flatnonzero(verdicts["accepted"])[is_bad]
     is_lost = pd.Series(False, index=verdicts.index)
     is_lost.iloc[rows] = True
     verdicts["accepted"] &= ~is_lost
     # Of the defects that a segment may have, this is the nearest: its level is missing.
-    verdicts["defect"] = verdicts["defect"].mask(is_lost, "gap")
+    verdicts["defect"] = verdicts["defect"].mask(is_lost, Reason.GAP.value)
     kept = np.flatnonzero(~is_bad)
     table = segments.table.iloc[kept].reset_index(drop=True)
-    return replace(segments, table=table, baseline=segments.baseline[kept], verdicts=verdicts)
+    return replace(segments, table=table, baseline=segments.baseline[kept], decisions=verdicts)
 
 
 def site_covariates(store: CohortStore, card: ModelCard, patients: Sequence[str]) -> pd.DataFrame:

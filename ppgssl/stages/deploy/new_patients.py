@@ -15,6 +15,7 @@ from ppgssl.core.config.cohort import ClinicalTable, Cohort
 from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.parallel import workers
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.models.card import ModelCard
 from ppgssl.readers import get_reader
@@ -33,8 +34,9 @@ _PART = re.compile(r"\{\w*(?::(?:[^{}]|\{[^{}]*\})*)?\}")
 _N_NAMED = 5
 # Files that lie beside those to predict, of which the length is looked up: at least so many, and so many for each.
 _MIN_BESIDE, _BESIDE_EACH = 20, 5
-# Complaints whose detail says all.
-_PLAIN = ("patient without signals", "signals without a patient")
+# Complaints whose detail is enough.
+_PLAIN = (Reason.NO_SIGNALS, Reason.NOT_IN_TABLE)
+_ROWS = (Reason.ROW_WITHOUT_ID, Reason.ROW_MISSHAPEN)
 
 
 @dataclass(frozen=True)
@@ -172,13 +174,13 @@ class NewPatients:
             about = self._about(reject, owners)
             for name in about:
                 self._complaints.setdefault(name, []).append(_said(reject).replace(f"{self._root}/", ""))
-            if not about and (reject.unit == "variable" or reject.subject.startswith("row ")):
+            if not about and (reject.reason is Reason.OTHER_UNIT or reject.reason in _ROWS):
                 self.notes.append(_told(reject))
 
     def _about(self, reject: Reject, owners: Mapping[str, list[str]]) -> list[str]:
-        if reject.reason == "no file of device trends" and self.cohort.segments.accept == "sqi":
+        if reject.reason is Reason.NO_TRENDS and self.cohort.segments.accept == "sqi":
             return []  # they decide nothing
-        if reject.reason == "patient without signals" and not self._has_signals:
+        if reject.reason is Reason.NO_SIGNALS and not self._has_signals:
             return []
         if reject.unit == "cell":
             return owners.get(reject.subject.rpartition("/")[0], [])
@@ -188,9 +190,8 @@ class NewPatients:
 
 
 def _rejects(store: CohortStore) -> Iterator[Reject]:
-    columns = store.rejects()[["unit", "subject", "reason", "detail"]]
-    for row in columns.itertuples(index=False):
-        yield Reject(*map(str, row))
+    for reason, subject, detail in store.rejects()[["reason", "subject", "detail"]].itertuples(index=False):
+        yield Reject(Reason(reason), subject, detail)
 
 
 def _said(reject: Reject) -> str:
@@ -198,12 +199,12 @@ def _said(reject: Reject) -> str:
     if reject.reason in _PLAIN:
         return reject.detail
     if reject.unit in ("cell", "patient", "row") or reject.subject in reject.detail:
-        return f"{reject.reason}: {reject.detail}"
+        return f"{reject.reason.text}: {reject.detail}"
     return _told(reject)
 
 
 def _told(reject: Reject) -> str:
-    return ": ".join(text for text in (reject.subject, reject.reason, reject.detail) if text)
+    return ": ".join(text for text in (reject.subject, reject.reason.text, reject.detail) if text)
 
 
 def check_channels(cohort: Cohort, card: ModelCard) -> None:
@@ -275,7 +276,7 @@ def _named_ones(cohort: Cohort, wanted: Mapping[Path, str]) -> _Chosen:
     for root in roots:
         sources, rejects = find_files(cohort, root)
         found |= {_place(source.path): source for source in sources}
-        why |= {root / reject.subject: reject.reason for reject in rejects}
+        why |= {root / reject.subject: reject.reason.text for reject in rejects}
     _check_all_known(cohort, wanted, found, why)
     chosen = {path: found[path] for path in wanted if path in found}
     used = [root for root in roots if any(path.is_relative_to(root) for path in chosen)]

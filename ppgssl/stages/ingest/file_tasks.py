@@ -12,6 +12,7 @@ import pandas as pd
 
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ReadError, SignalError
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Recording, Reject
 from ppgssl.readers.files import SourceFile, fill_pattern
 from ppgssl.readers.privacy.redaction import redacted
@@ -172,10 +173,8 @@ def look(task: FileTask) -> tuple[list[dict[str, object]], list[Reject]]:
 
 def file_reject(source: SourceFile, error: Exception, cohort: Cohort) -> Reject:
     """What became of a file that raised ``error``; with `privacy`, in words that show nothing of the file."""
-    reason = "signal cannot be processed" if isinstance(error, SignalError) else "file cannot be read"
-    return Reject(
-        "file", source.relative, reason, str(error) if cohort.privacy is None else _said(source, error, cohort)
-    )
+    reason = Reason.SIGNAL_UNUSABLE if isinstance(error, SignalError) else Reason.FILE_UNREADABLE
+    return Reject(reason, source.relative, str(error) if cohort.privacy is None else _said(source, error, cohort))
 
 
 def _said(source: SourceFile, error: Exception, cohort: Cohort) -> str:
@@ -193,7 +192,7 @@ def _notes(source: SourceFile, cohort: Cohort) -> list[Reject]:
         return []
     trends = cohort.signals.trends
     detail = f"expected {trends.file if trends else ''} with the same patient, visit and recording"
-    return [Reject("recording", source.recording_id, "no file of device trends", detail)]
+    return [Reject(Reason.NO_TRENDS, source.recording_id, detail)]
 
 
 # --- recordings -> pieces --------------------------------------------------------------------------------------

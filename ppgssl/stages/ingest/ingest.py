@@ -13,6 +13,7 @@ from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.parallel import Died, Workers, workers
 from ppgssl.core.provenance import Stopwatch, fingerprint, read_run
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.readers import get_reader
 from ppgssl.readers.clinical.table import Clinical, read_clinical
@@ -33,7 +34,7 @@ from ppgssl.stages.ingest.file_tasks import (
     plan_long,
 )
 from ppgssl.stages.ingest.whole_cohort import clinical_rejects, find_duplicates, find_joined, joined_reject
-from ppgssl.store.rows import JOINED, rejects_frame, sourced_rejects_frame
+from ppgssl.store.rows import rejects_frame, sourced_rejects_frame
 from ppgssl.store.segmenting import concatenate, ensure_grid
 from ppgssl.store.tables import CohortStore, only_writer
 
@@ -220,7 +221,7 @@ def _new_and_gone(store: CohortStore, sources: Sequence[SourceFile]) -> tuple[li
         if source.relative not in seen or seen[source.relative] != source_sha256(source, store.cohort)
     ]
     present, unread = ({source.relative for source in group} for group in (sources, to_do))
-    is_note = (noted["unit"] == "recording") & (noted["reason"] != JOINED)
+    is_note = (noted["unit"] == "recording") & (noted["reason"] != Reason.JOINED)
     held = {*seen, *noted.loc[~is_note, "subject"]}
     gone_unread = (held - set(known["source"])) - present
     store.forget_sources(sorted(gone_unread | held & unread))
@@ -238,7 +239,7 @@ def _old_notes(
 
 
 def _gone_note(name: str) -> Reject:
-    return Reject("source", name, "file no longer in the folder", "its recordings are kept in the store")
+    return Reject(Reason.FILE_GONE, name, "its recordings are kept in the store")
 
 
 def _n_jobs(sources: Sequence[SourceFile], cohort: Cohort, n_jobs: int) -> int:

@@ -126,7 +126,7 @@ def cohort_targets(data: StudyData, store: CohortStore) -> list[Target]:
 
 def _accepted_with_vitals(data: StudyData, store: CohortStore) -> pd.DataFrame:
     """``patient`` and all columns of the store, of the accepted segments of one cohort."""
-    inputs, verdicts = data.study.inputs, data.segments.verdicts
+    inputs, verdicts = data.study.inputs, data.segments.decisions
     accepted = verdicts.loc[
         verdicts["accepted"] & (verdicts["cohort"] == store.cohort.name), ["patient", "recording_id", "start_s"]
     ]

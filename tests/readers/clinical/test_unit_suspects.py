@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from ppgssl.core.config.cohort import ClinicalTable
+from ppgssl.core.reasons import Reason
 from ppgssl.readers.clinical.table import read_clinical
 from ppgssl.readers.clinical.unit_suspects import find_unit_suspects, unit_suspects
 
@@ -101,7 +102,7 @@ def test_the_text_names_patients_and_units_and_no_values():
     patients = people(100)
     patients.iloc[:30, 1] /= 100
     (finding,) = [item for item in unit_suspects(patients, ADULTS) if item.subject == "height_cm"]
-    assert (finding.unit, finding.reason) == ("variable", "perhaps another unit")
+    assert (finding.unit, finding.reason) == ("variable", Reason.OTHER_UNIT)
     assert finding.detail == (
         "30 of the values, apart from all others, would lie among them if written in m instead of cm: "
         "patients P0, P1, P2, P3, P4, P5, P6, P7, P8, P9 and 20 more"
