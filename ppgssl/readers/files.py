@@ -14,7 +14,7 @@ from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError
 from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
-from ppgssl.core.text import suggest
+from ppgssl.core.text import Message, suggest
 
 FIELDS = ("patient", "visit", "recording")
 _FIELD = re.compile(r"\{(\w*)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
@@ -174,7 +174,9 @@ def _joined(
         else source
         for source in sources
     ]
-    detail = "no file of `signals.files` has the same patient, visit and recording: was one not copied, or renamed?"
+    detail = Message(
+        "no file of `signals.files` has the same patient, visit and recording: was one not copied, or renamed?"
+    )
     lonely = [
         Reject(Reason.FILE_WITHOUT_RECORDING, file.relative, detail)
         for file in found
@@ -240,7 +242,7 @@ def _match(root: Path, path: Path, relative: str, pattern: _Pattern) -> SourceFi
         return _outside(relative)
     if not _is_text(relative):
         shown = relative.encode("ascii", "backslashreplace").decode()
-        return Reject(Reason.NAME_NOT_TEXT, shown, "rename the file: its name is not UTF-8")
+        return Reject(Reason.NAME_NOT_TEXT, shown, Message("rename the file: its name is not UTF-8"))
     fields = {name: short.groupdict().get(name) or "" for name in FIELDS}
     return SourceFile(
         path=path,
@@ -265,22 +267,28 @@ def _near_match(relative: str, pattern: _Pattern) -> Reject | None:
     if not pattern.any_case.fullmatch(tidy):
         return None
     shown = relative.encode("utf-8", "backslashreplace").decode()
-    detail = "it would match `signals.files` but for letter case or white space: rename it, or correct the pattern"
+    detail = Message(
+        "it would match `signals.files` but for letter case or white space: rename it, or correct the pattern"
+    )
     return Reject(Reason.NAME_NEARLY_MATCHES, shown, detail)
 
 
 def _ambiguous(relative: str, short: re.Match[str], long: re.Match[str]) -> Reject:
-    detail = (
-        f"the patient could be {short['patient']!r} or {long['patient']!r}: give the fields of `signals.files` regular "
-        "expressions, for example {patient:[A-Z]+[0-9]+}"
-        if short["patient"] != long["patient"]
-        else "its fields can be divided in two ways: give the fields of `signals.files` regular expressions"
-    )
+    detail = Message("its fields can be divided in two ways: give the fields of `signals.files` regular expressions")
+    if short["patient"] != long["patient"]:
+        detail = Message(
+            "the patient could be {short!r} or {long!r}: give the fields of `signals.files` regular expressions, for "
+            "example {{patient:[A-Z]+[0-9]+}}",
+            short=short["patient"],
+            long=long["patient"],
+        )
     return Reject(Reason.NAME_AMBIGUOUS, relative, detail)
 
 
 def _outside(relative: str) -> Reject:
-    detail = "a link leads out of the cohort's root: copy the data into the root, or set `root` to where they lie"
+    detail = Message(
+        "a link leads out of the cohort's root: copy the data into the root, or set `root` to where they lie"
+    )
     return Reject(Reason.OUTSIDE_ROOT, relative, detail)
 
 
@@ -299,7 +307,7 @@ def _walk(root: Path, folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Pa
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        detail = f"{type(error).__name__}: ask its owner for permission"
+        detail = Message("{error}: ask its owner for permission", error=type(error))
         yield Reject(Reason.FOLDER_UNREADABLE, relative, detail)
         return
     for entry in entries:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ppgssl.core.errors import ReadError
+from ppgssl.core.text import Message
 from ppgssl.readers.clinical import statistical_child
 from ppgssl.readers.raw_files import check_size, read_bytes
 
@@ -31,7 +32,13 @@ SUFFIXES = {
     ".zsav": "zsav",
     ".parquet": "parquet",
 }
-_PROGRAMS = {"sas7bdat": "a SAS", "xpt": "a SAS transport", "dta": "a Stata", "sav": "an SPSS", "zsav": "an SPSS"}
+_PROGRAMS = {
+    "sas7bdat": Message("a SAS"),
+    "xpt": Message("a SAS transport"),
+    "dta": Message("a Stata"),
+    "sav": Message("an SPSS"),
+    "zsav": Message("an SPSS"),
+}
 
 # What the child may take: a damaged header asks for any amount. Compressed files unpack to about ten times their size.
 _MEMORY_BYTES = 1_000_000_000
@@ -140,7 +147,7 @@ def _decimal_text(value: decimals.Decimal, decimal: str) -> str:
 def _statistical(path: Path, name: str, n_bytes: int, decimal: str) -> TypedTable:
     found = _asked_of_child(path, name, n_bytes)
     if "error" in found:
-        raise ReadError(_cannot(path, name, str(found["error"])))
+        raise _damaged(path, name, str(found["error"]))
     columns = [
         _texts(cells, type_, _moment(name, format_), decimal)
         for cells, type_, format_ in zip(found["cells"], found["types"], found["formats"], strict=True)
@@ -171,17 +178,20 @@ def _asked_of_child(path: Path, name: str, n_bytes: int) -> dict[str, Any]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ReadError(_cannot(path, name, "reading it takes too long")) from None
+        raise _damaged(path, name, Message("reading it takes too long")) from None
     if done.returncode != 0:
-        reason = f"it crashes the reader, signal {-done.returncode}" if done.returncode < 0 else "the reader failed"
-        raise ReadError(_cannot(path, name, reason))
+        crash = Message("it crashes the reader, signal {number}", number=-done.returncode)
+        raise _damaged(path, name, crash if done.returncode < 0 else Message("the reader failed"))
     return dict(json.loads(done.stdout.decode("utf-8", "replace")))
 
 
-def _cannot(path: Path, name: str, reason: str) -> str:
-    return (
-        f"{path}: not {_PROGRAMS[name]} file, or damaged ({reason}). Copy it again from its source, save it again in "
-        "the program that made it, or save the table as CSV in UTF-8."
+def _damaged(path: Path, name: str, reason: str) -> ReadError:
+    return ReadError(
+        "not {program} file, or damaged ({reason}). Copy it again from its source, save it again in the program that "
+        "made it, or save the table as CSV in UTF-8.",
+        path=path,
+        program=_PROGRAMS[name],
+        reason=reason,
     )
 
 
@@ -236,15 +246,17 @@ def _parquet(path: Path, content: bytes, decimal: str) -> TypedTable:
     try:
         file = pq.ParquetFile(pa.BufferReader(content))
         n_bytes = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
-        check_size(path, n_bytes, "the table")
+        check_size(path, n_bytes, Message("the table"))
         table = file.read()
         columns = [_arrow_texts(column, decimal) for column in table.columns]
     except ReadError:
         raise
     except Exception as error:  # Damaged files raise whatever the metadata leads to.
         raise ReadError(
-            f"{path}: not a Parquet file, or damaged ({type(error).__name__}). Copy it again from its source, or save "
-            "the table as CSV in UTF-8."
+            "not a Parquet file, or damaged ({error}). Copy it again from its source, or save the table as CSV in "
+            "UTF-8.",
+            path=path,
+            error=type(error),
         ) from None
     return TypedTable(list(table.column_names), [list(row) for row in zip(*columns, strict=True)])
 

@@ -16,7 +16,7 @@ from ppgssl.core.config.cohort import ClinicalTable, Variable
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.reasons import WRONG_KINDS, Reason
 from ppgssl.core.records import Reject
-from ppgssl.core.text import suggest
+from ppgssl.core.text import Message, suggest
 from ppgssl.readers.clinical.date_offsets import days_from_first
 from ppgssl.readers.clinical.dates import fitting_formats, is_date_format, read_date, read_iso_date
 from ppgssl.readers.clinical.patient_ids import id_hint
@@ -29,8 +29,9 @@ __all__ = ["Clinical", "id_hint", "read_clinical", "unit_suspects"]
 _MIN_VALUES = 5
 # Of pairs of different patients that agree in every variable by chance; fewer expected, and a pair is worth a word.
 _MAX_EXPECTED_PAIRS = 0.05
-# A column that names events or visits holds few different values; of another one none is told.
-_MAX_VALUES_TOLD = 12
+# A column that names events or visits holds few different values; of another one none is shown.
+_MAX_VALUES_SHOWN = 12
+_A_TABLE = Message("the clinical table")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,13 @@ class _Row(NamedTuple):
         return tuple(cell.value for cell in self.cells.values())
 
 
-def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str], str] | None = None) -> Clinical:
+def read_clinical(
+    table: ClinicalTable,
+    root: Path,
+    *,
+    pseudonym: Callable[[str], str] | None = None,
+    instead: Path | None = None,
+) -> Clinical:
     """Read and check the clinical table.
 
     Rows that do not have the values that ``where`` asks for are left out first. A cell that is not what the dictionary
@@ -92,6 +99,9 @@ def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str]
     pseudonym : callable, optional
         From a patient's id to the name that takes its place. Patients are then in the order of these names, and dates
         are days from the patient's first one; see :mod:`ppgssl.readers.clinical.date_offsets`.
+    instead : Path, optional
+        A file to read in place of ``clinical.file``, and as that is described: that of the option ``--clinical``. Where
+        patients have pseudonyms, its name is not shown: it may be a patient's.
 
     Raises
     ------
@@ -101,7 +111,7 @@ def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str]
         dictionary says; every such mistake is listed.
     """
     _check_date_formats(table)
-    whole = _read_text(table, root)
+    whole = _read_text(table, root, instead, is_private=pseudonym is not None)
     places = _places(whole, table)
     text = _chosen_rows(whole, table)
     rows = _rows(text, table, places)
@@ -110,7 +120,7 @@ def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str]
     _check_kinds(text, table, rows)
     kept, problems, rejected = _one_row_each(text, table, rows)
     patients = _frame(kept, table)
-    # Two variables of one column have the same bad cells: each is told once.
+    # Two variables of one column have the same bad cells: each is listed once.
     cell_problems = dict.fromkeys(
         _bad_cell(text, row, name, table.variables[name], cell.problem)
         for row in kept
@@ -136,39 +146,51 @@ def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str]
 
 def _check_date_formats(table: ClinicalTable) -> None:
     problems = [
-        f"`clinical.variables.{name}.date_format`: {variable.date_format!r} does not give day, month and year. "
-        f"03/04/2020 is '%d/%m/%Y' or '%m/%d/%Y', 3-Apr-20 is '%d-%b-%y', 2020-04-03 13:45 is '%Y-%m-%d %H:%M'"
+        Message(
+            "`clinical.variables.{name}.date_format`: {written!r} does not give day, month and year. 03/04/2020 is "
+            "'%d/%m/%Y' or '%m/%d/%Y', 3-Apr-20 is '%d-%b-%y', 2020-04-03 13:45 is '%Y-%m-%d %H:%M'",
+            name=name,
+            written=variable.date_format,
+        )
         for name, variable in table.variables.items()
         if variable.kind == "date" and not is_date_format(variable.date_format)
     ]
     if problems:
-        raise ConfigError("the dates of the clinical table are not described:", tuple(problems))
+        raise ConfigError(Message("the dates of the clinical table are not described:"), tuple(problems))
 
 
-def _read_text(table: ClinicalTable, root: Path) -> TextTable:
+def _read_text(table: ClinicalTable, root: Path, instead: Path | None, *, is_private: bool) -> TextTable:
+    path = root / table.file if instead is None else instead.absolute()
     try:
-        return read_text_table(root / table.file, delimiter=table.delimiter, decimal=table.decimal, sheet=table.sheet)
+        text = read_text_table(path, delimiter=table.delimiter, decimal=table.decimal, sheet=table.sheet)
     except ReadError as error:
-        raise ConfigError(f"`clinical.file`: {error}") from None
+        option = Message("`clinical.file`" if instead is None else "`--clinical`")
+        shown = str(path)
+        if is_private:
+            shown = table.file if instead is None else _A_TABLE
+        raise ConfigError("{option}: {file}: {problem}", option=option, file=shown, problem=error.problem) from None
+    return text if instead is None or not is_private else replace(text, name=_A_TABLE)
 
 
 def _places(text: TextTable, table: ClinicalTable) -> dict[str, int]:
     """Where the column of each key of the description stands; "" is the patient's id."""
-    wanted = {"": ("clinical.patient_column", table.patient_column)}
+    wanted = {"": (Message("`clinical.patient_column`"), table.patient_column)}
     wanted |= {
-        name: (f"clinical.variables.{name}", variable.column or name) for name, variable in table.variables.items()
+        name: (Message("`clinical.variables.{name}`", name=name), variable.column or name)
+        for name, variable in table.variables.items()
     }
-    wanted |= {f"where {column}": ("clinical.where", column) for column in table.where}
+    wanted |= {f"where {column}": (Message("`clinical.where`"), column) for column in table.where}
     known = [] if _is_headless(text) else text.columns
     problems = [
-        f"`{key}`: {'more than one column' if column.strip() in text.columns else 'no column'} is named {column!r}"
-        f"{'' if column.strip() in text.columns else suggest(column, known)}"
+        Message("{key}: more than one column is named {column!r}", key=key, column=column)
+        if column.strip() in text.columns
+        else Message("{key}: no column is named {column!r}{near}", key=key, column=column, near=suggest(column, known))
         for key, column in wanted.values()
         if text.columns.count(column.strip()) != 1
     ]
     if problems:
-        message = f"the clinical table {text.name} does not fit its description. {_about_columns(text)}"
-        raise ConfigError(message, tuple(problems))
+        message = "the clinical table {table} does not fit its description. {about}"
+        raise ConfigError(message, tuple(problems), table=text.name, about=_about_columns(text))
     return {name: text.columns.index(column.strip()) for name, (_, column) in wanted.items()}
 
 
@@ -178,12 +200,15 @@ def _is_headless(text: TextTable) -> bool:
     return any(plain_number(cell, ".") is not None for cell in cells)
 
 
-def _about_columns(text: TextTable) -> str:
+def _about_columns(text: TextTable) -> Message:
     marks = [mark for mark in (";", "\t", ",", "|") if len(text.columns) == 1 and mark in text.columns[0]]
-    hint = f" If that is several columns, set `clinical.delimiter: {marks[0]!r}`." if marks else ""
+    hint = Message("")
+    if marks:
+        mark = Message("{mark!r}", mark=marks[0])
+        hint = Message(" If that is several columns, set `clinical.delimiter: {mark}`.", mark=mark)
     if _is_headless(text):
-        return f"Row 1 holds numbers where the names of the columns are expected.{hint}"
-    return f"Its columns are: {', '.join(text.columns)}.{hint}"
+        return Message("Row 1 holds numbers where the names of the columns are expected.{hint}", hint=hint)
+    return Message("Its columns are: {columns}.{hint}", columns=text.columns, hint=hint)
 
 
 def _chosen_rows(text: TextTable, table: ClinicalTable) -> TextTable:
@@ -201,11 +226,17 @@ def _chosen_rows(text: TextTable, table: ClinicalTable) -> TextTable:
     return replace(text, rows=chosen)
 
 
-def _nothing_chosen(name: str, column: str, wanted: Sequence[str], found: Sequence[str]) -> str:
-    start = f"`clinical.where.{column}`: no row of {name} has {' or '.join(map(repr, wanted))} there"
-    if len(found) > _MAX_VALUES_TOLD:
-        return f"{start}, but {len(found)} different values. Is it the right column?"
-    return f"{start}, but {', '.join(map(repr, found))}. An empty cell is ''."
+def _nothing_chosen(table: str, column: str, wanted: Sequence[str], found: Sequence[str]) -> Message:
+    start = Message(
+        "`clinical.where.{column}`: no row of {table} has one of {wanted} there",
+        column=column,
+        table=table,
+        wanted=[Message("{value!r}", value=value) for value in wanted],
+    )
+    if len(found) > _MAX_VALUES_SHOWN:
+        return Message("{start}, but {n} different values. Is it the right column?", start=start, n=len(found))
+    values = [Message("{value!r}", value=value) for value in found]
+    return Message("{start}, but {values}. An empty cell is ''.", start=start, values=values)
 
 
 def _rows(text: TextTable, table: ClinicalTable, places: dict[str, int]) -> list[_Row]:
@@ -286,26 +317,40 @@ def _check_kinds(text: TextTable, table: ClinicalTable, rows: Sequence[_Row]) ->
         problem for name, variable in table.variables.items() if (problem := _wrong_kind(text, table, name, rows))
     ]
     if problems:
-        raise ConfigError(f"the clinical table {text.name} does not fit its description:", tuple(problems))
+        message = "the clinical table {table} does not fit its description:"
+        raise ConfigError(message, tuple(problems), table=text.name)
 
 
-def _wrong_kind(text: TextTable, table: ClinicalTable, name: str, rows: Sequence[_Row]) -> str:
+def _wrong_kind(text: TextTable, table: ClinicalTable, name: str, rows: Sequence[_Row]) -> Message | None:
     variable = table.variables[name]
     cells = [row.cells[name] for row in rows]
     filled = [cell for cell in cells if cell.value is not None or cell.problem]
     if len(filled) < _MIN_VALUES or any(cell.problem not in WRONG_KINDS for cell in filled):
-        return ""
+        return None
     column = variable.column or name
-    start = f"`clinical.variables.{name}`: none of the {len(filled)} values in column {column!r} is "
+    start = Message(
+        "`clinical.variables.{name}`: none of the {n} values in column {column!r} is",
+        name=name,
+        n=len(filled),
+        column=column,
+    )
     if variable.kind == "numeric":
-        other = "point" if table.decimal == "," else "comma"
-        return f"{start}a number. Is it another column, or do its numbers have a decimal {other} (`clinical.decimal`)?"
+        return Message(
+            "{start} a number. Is it another column, or do its numbers have a decimal {mark} (`clinical.decimal`)?",
+            start=start,
+            mark=Message("point" if table.decimal == "," else "comma"),
+        )
     if variable.kind == "date":
         written = [value for value, cell in zip(text.cells(column.strip()), cells, strict=True) if cell.problem]
-        fitting = " or ".join(map(repr, fitting_formats(written)))
-        return f"{start}a date as {variable.date_format!r} says.{f' All fit {fitting}.' if fitting else ''}"
-    known = ", ".join(variable.levels or ["0", "1"])
-    return f"{start}one of the levels {known}. Give `levels`, with quotes around yes, no, on, off, true and false."
+        fitting = [Message("{name!r}", name=name) for name in fitting_formats(written)]
+        all_fit = Message(" All fit: {formats}.", formats=fitting) if fitting else ""
+        wanted = variable.date_format
+        return Message("{start} a date as {wanted!r}.{all_fit}", start=start, wanted=wanted, all_fit=all_fit)
+    return Message(
+        "{start} one of the levels {levels}. Give `levels`, with quotes around yes, no, on, off, true and false.",
+        start=start,
+        levels=list(variable.levels or ["0", "1"]),
+    )
 
 
 # --- rows -> patients ------------------------------------------------------------------------------------------

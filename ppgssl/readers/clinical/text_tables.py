@@ -15,7 +15,7 @@ from typing import Any
 import openpyxl
 
 from ppgssl.core.errors import ReadError
-from ppgssl.core.text import suggest
+from ppgssl.core.text import Message, suggest
 from ppgssl.readers.clinical.statistical_files import SUFFIXES, cell_text, read_typed_table
 from ppgssl.readers.raw_files import check_size, read_bytes
 
@@ -98,9 +98,9 @@ def read_text_table(path: Path, *, delimiter: str = ",", decimal: str = ".", she
     """
     suffix = path.suffix.lower()
     if sheet is not None and suffix not in _EXCEL:
-        raise ReadError(f"{path}: `sheet` is {sheet!r}, but only .xlsx and .xlsm files have sheets.")
+        raise ReadError("`sheet` is {sheet!r}, but only .xlsx and .xlsm files have sheets.", path=path, sheet=sheet)
     if suffix == ".xls":
-        raise ReadError(f"{path}: the old Excel format. Save it as .xlsx, or as CSV in UTF-8.")
+        raise ReadError("the old Excel format. Save it as .xlsx, or as CSV in UTF-8.", path=path)
     if suffix in _EXCEL:
         return _table(path, enumerate(_excel_rows(path, decimal, sheet), start=1), is_typed=True)
     if suffix in SUFFIXES:
@@ -126,7 +126,7 @@ def _typed(path: Path, decimal: str) -> TextTable:
 def _table(path: Path, numbered: Iterable[tuple[int, list[str]]], *, is_typed: bool) -> TextTable:
     filled = [(number, cells) for number, cells in numbered if any(cell.strip() for cell in cells)]
     if not filled or filled[0][0] != 1:
-        raise ReadError(f"{path}: row 1 is empty; expected the names of the columns there.")
+        raise ReadError("row 1 is empty; expected the names of the columns there.", path=path)
     columns = [cell.strip() for cell in _without_empty_end(filled[0][1], 0)]
     rows = [(number, _without_empty_end(cells, len(columns))) for number, cells in filled[1:]]
     return TextTable(
@@ -156,21 +156,25 @@ def _csv_rows(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
         return list(enumerate(reader, start=1))
     except csv.Error as error:
         raise ReadError(
-            f"{path}: line {reader.line_num} is not delimited text ({error}). Look for a quote that is never closed."
+            "line {line} is not delimited text ({error}). Look for a quote that is never closed.",
+            path=path,
+            line=reader.line_num,
+            error=str(error),
         ) from None
 
 
 def _decoded(path: Path) -> str:
     content = read_bytes(path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ReadError(f"{path}: the text is UTF-16. Save it as CSV in UTF-8.")
+        raise ReadError("the text is UTF-16. Save it as CSV in UTF-8.", path=path)
     if b"\0" in content:
-        raise ReadError(f"{path}: binary data; expected text. Save the table as CSV in UTF-8, or as .xlsx.")
+        raise ReadError("binary data; expected text. Save the table as CSV in UTF-8, or as .xlsx.", path=path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ReadError(f"{path}: line {line} is not UTF-8. Save the table as CSV in UTF-8, or as .xlsx.") from None
+        problem = "line {line} is not UTF-8. Save the table as CSV in UTF-8, or as .xlsx."
+        raise ReadError(problem, path=path, line=line) from None
 
 
 # --- Excel -----------------------------------------------------------------------------------------------------
@@ -185,16 +189,15 @@ def _excel_rows(path: Path, decimal: str, sheet: str | None) -> list[list[str]]:
         if any(value is None and written is not None for value, written in zip(row, as_written, strict=True))
     ]
     if uncomputed:
-        raise ReadError(
-            f"{path}: row {uncomputed[0]} has a formula whose result is not in the file. Open it in Excel and save it."
-        )
+        problem = "row {row} has a formula whose result is not in the file. Open it in Excel and save it."
+        raise ReadError(problem, path=path, row=uncomputed[0])
     return [[cell_text(value, decimal) for value in row] for row in values]
 
 
 def _sheet(path: Path, content: bytes, sheet: str | None, data_only: bool) -> list[tuple[object, ...]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            check_size(path, sum(part.file_size for part in packed.infolist()), "the unpacked workbook")
+            check_size(path, sum(part.file_size for part in packed.infolist()), Message("the unpacked workbook"))
         with warnings.catch_warnings():
             # openpyxl warns of styles and validation rules that it does not keep.
             warnings.simplefilter("ignore")
@@ -203,17 +206,23 @@ def _sheet(path: Path, content: bytes, sheet: str | None, data_only: bool) -> li
     except ReadError:
         raise
     except Exception as error:  # Damaged workbooks raise whatever zip and XML parsers do.
-        raise ReadError(f"{path}: not an Excel workbook, or damaged ({type(error).__name__}). Save it again.") from None
+        problem = "not an Excel workbook, or damaged ({error}). Save it again."
+        raise ReadError(problem, path=path, error=type(error)) from None
 
 
 def _chosen(path: Path, workbook: Any, sheet: str | None) -> Any:
     sheets = {one.title: one for one in workbook.worksheets}
     if sheet is not None and sheet not in sheets:
-        raise ReadError(f"{path}: no sheet is named {sheet!r}{suggest(sheet, sheets)}; there are: {', '.join(sheets)}.")
+        problem = "no sheet is named {sheet!r}{near}; there are: {sheets}."
+        raise ReadError(problem, path=path, sheet=sheet, near=suggest(sheet, sheets), sheets=list(sheets))
     chosen = workbook.worksheets[0] if sheet is None else sheets[sheet]
     if chosen.max_row * chosen.max_column > _MAX_CELLS:
         raise ReadError(
-            f"{path}: sheet {chosen.title!r} reaches to row {chosen.max_row} and column {chosen.max_column}. Delete "
-            "the empty rows and columns beyond the table, and save it again."
+            "sheet {sheet!r} reaches to row {row} and column {column}. Delete the empty rows and columns beyond the "
+            "table, and save it again.",
+            path=path,
+            sheet=chosen.title,
+            row=chosen.max_row,
+            column=chosen.max_column,
         )
     return chosen

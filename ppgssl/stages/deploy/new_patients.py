@@ -19,7 +19,6 @@ from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.models.card import ModelCard
 from ppgssl.readers import get_reader
-from ppgssl.readers.clinical.table import Clinical
 from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.privacy.pseudonyms import Pseudonyms
 from ppgssl.readers.privacy.secret_key import key_warnings, load_key
@@ -34,6 +33,8 @@ _PART = re.compile(r"\{\w*(?::(?:[^{}]|\{[^{}]*\})*)?\}")
 _N_NAMED = 5
 # Files that lie beside those to predict, of which the length is looked up: at least so many, and so many for each.
 _MIN_BESIDE, _BESIDE_EACH = 20, 5
+# Complaints whose detail names what they are about.
+_NAMING_ALL = (Reason.COPY_OF_PATIENT, Reason.COPY_OF_OTHER)
 # Complaints whose detail is enough.
 _PLAIN = (Reason.NO_SIGNALS, Reason.NOT_IN_TABLE)
 _ROWS = (Reason.ROW_WITHOUT_ID, Reason.ROW_MISSHAPEN)
@@ -86,7 +87,7 @@ class NewPatients:
         if self._has_signals and self._is_whole and cohort_file and not chosen.sources:
             raise ConfigError(f"{cohort_file}: no file under {chosen.root} matches {self.cohort.signals.files!r}")
         self._sources, self._others = self._named(chosen.sources), self._named(chosen.others)
-        self.notes += [_told(self._of_name(reject)) for reject in chosen.rejects]
+        self.notes += [_note(self._of_name(reject)) for reject in chosen.rejects]
         self._instead = clinical
         self._table = self._described_table(card, is_here=cohort_file is not None)
         absent = site_dictionary(self._table, card, self._needed)
@@ -133,7 +134,7 @@ class NewPatients:
         store.drop_incomplete()
         split_joined(store, self.cohort, read, _lengths(_beside(self._others, len(read)), self.cohort))
         store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
-        found = self._clinical(cohort)
+        found = clinical_table(cohort, self._root, self._pseudonyms, instead=self._instead)
         if found is not None:
             store.replace_patients(found.patients)
             self._of_table = {*found.patients.index, *found.rejected_ids}
@@ -141,14 +142,6 @@ class NewPatients:
         problems = clinical_rejects(found, {source.patient_id for source in self._sources}, originals)
         self._sort(store, problems)
         return store
-
-    def _clinical(self, cohort: Cohort) -> Clinical | None:
-        try:
-            return clinical_table(cohort, self._root, self._pseudonyms, instead=self._instead)
-        except ConfigError as error:
-            if self._instead is None:
-                raise
-            raise ConfigError(str(error).replace("`clinical.file`", "`--clinical`")) from None
 
     def patients(self) -> list[str]:
         """Ids of those to predict: whom FILES name; without FILES, whom a file or the clinical table names."""
@@ -173,9 +166,9 @@ class NewPatients:
         for reject in [*_rejects(store), *of_table]:
             about = self._about(reject, owners)
             for name in about:
-                self._complaints.setdefault(name, []).append(_said(reject).replace(f"{self._root}/", ""))
+                self._complaints.setdefault(name, []).append(_complaint(reject))
             if not about and (reject.reason is Reason.OTHER_UNIT or reject.reason in _ROWS):
-                self.notes.append(_told(reject))
+                self.notes.append(_note(reject))
 
     def _about(self, reject: Reject, owners: Mapping[str, list[str]]) -> list[str]:
         if reject.reason is Reason.NO_TRENDS and self.cohort.segments.accept == "sqi":
@@ -194,16 +187,16 @@ def _rejects(store: CohortStore) -> Iterator[Reject]:
         yield Reject(Reason(reason), subject, detail)
 
 
-def _said(reject: Reject) -> str:
-    """A complaint, to the patient whom it is about."""
+def _complaint(reject: Reject) -> str:
+    """What is wrong, for the patient whom it is about."""
     if reject.reason in _PLAIN:
         return reject.detail
-    if reject.unit in ("cell", "patient", "row") or reject.subject in reject.detail:
+    if reject.unit in ("cell", "patient", "row") or reject.reason in _NAMING_ALL:
         return f"{reject.reason.text}: {reject.detail}"
-    return _told(reject)
+    return _note(reject)
 
 
-def _told(reject: Reject) -> str:
+def _note(reject: Reject) -> str:
     return ": ".join(text for text in (reject.subject, reject.reason.text, reject.detail) if text)
 
 

@@ -15,7 +15,7 @@ from ppgssl.core.errors import ReadError, SignalError
 from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Recording, Reject
 from ppgssl.readers.files import SourceFile, fill_pattern
-from ppgssl.readers.privacy.redaction import redacted
+from ppgssl.readers.privacy.redaction import error_text
 from ppgssl.readers.sources import OpenRecording, lacks_trends, open_source, source_bytes, source_sha256
 from ppgssl.store.processing import Piece, check_bands, process
 from ppgssl.store.rows import StoredRecording
@@ -173,18 +173,11 @@ def look(task: FileTask) -> tuple[list[dict[str, object]], list[Reject]]:
 
 def file_reject(source: SourceFile, error: Exception, cohort: Cohort) -> Reject:
     """What became of a file that raised ``error``; with `privacy`, in words that show nothing of the file."""
-    reason = Reason.SIGNAL_UNUSABLE if isinstance(error, SignalError) else Reason.FILE_UNREADABLE
-    return Reject(reason, source.relative, str(error) if cohort.privacy is None else _said(source, error, cohort))
-
-
-def _said(source: SourceFile, error: Exception, cohort: Cohort) -> str:
     fields = {"patient": source.patient_id, "visit": source.visit, "recording": source.recording}
-    places = {path: fill_pattern(pattern, fields) for pattern, path in source.companions.items()}
-    places[source.path] = source.relative
-    message = str(error)
-    for path, place in places.items():
-        message = message.replace(str(path), place)
-    return redacted(message, cohort, known=[*places.values(), source.recording_id])
+    places = {source.path: source.relative}
+    places |= {path: fill_pattern(pattern, fields) for pattern, path in source.companions.items()}
+    reason = Reason.SIGNAL_UNUSABLE if isinstance(error, SignalError) else Reason.FILE_UNREADABLE
+    return Reject(reason, source.relative, error_text(error, places, cohort))
 
 
 def _notes(source: SourceFile, cohort: Cohort) -> list[Reject]:
@@ -211,8 +204,8 @@ def _stretches(long: LongSource, task: FileTask) -> list[Piece]:
     recordings = open_source(long.source, task.cohort)
     if not set(long.stretches) <= set(stretches_of(recordings)):
         raise ReadError(
-            f"{long.source.path}: became shorter or longer while it was read. Is it still being copied? Try again when "
-            "it is done."
+            "became shorter or longer while it was read. Is it still being copied? Try again when it is done.",
+            path=long.source.path,
         )
     return [_piece(recordings, stretch, long.sha256, task.n_of_source) for stretch in long.stretches]
 

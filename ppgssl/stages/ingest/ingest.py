@@ -19,7 +19,7 @@ from ppgssl.readers import get_reader
 from ppgssl.readers.clinical.table import Clinical, read_clinical
 from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.privacy.pseudonyms import Pseudonyms
-from ppgssl.readers.privacy.redaction import redacted
+from ppgssl.readers.privacy.redaction import redacted_error
 from ppgssl.readers.privacy.secret_key import key_warnings, load_key
 from ppgssl.readers.sources import source_bytes, source_sha256
 from ppgssl.stages.ingest.file_tasks import (
@@ -42,7 +42,6 @@ from ppgssl.store.tables import CohortStore, only_writer
 _COMMIT_BYTES = 24_000_000
 # Fewer and smaller files are read right here: starting processes would cost more than it saves.
 _FEW_FILES, _FEW_BYTES = 8, 16_000_000
-_A_TABLE = "the clinical table"
 
 Progress = Callable[[int, int], None]
 
@@ -165,20 +164,14 @@ def clinical_table(
         As :func:`ppgssl.readers.clinical.table.read_clinical`; where patients have pseudonyms, without values of the
         table.
     """
-    table = cohort.clinical
-    if table is None:
+    if cohort.clinical is None:
         return None
-    wanted = table if instead is None else table.model_copy(update={"file": str(instead.absolute())})
     if names is None:
-        return read_clinical(wanted, root)
+        return read_clinical(cohort.clinical, root, instead=instead)
     try:
-        found = read_clinical(wanted, root, pseudonym=names.patient)
+        return read_clinical(cohort.clinical, root, pseudonym=names.patient, instead=instead)
     except ConfigError as error:
-        raise ConfigError(redacted(str(error), cohort, known=[str(root / table.file)])) from None
-    if instead is None:
-        return found
-    problems = [replace(one, detail=one.detail.replace(instead.name, _A_TABLE)) for one in found.problems]
-    return replace(found, problems=problems)
+        raise redacted_error(error, cohort) from None
 
 
 def _key_warnings(cohort: Cohort, cohort_file: Path, root: Path, folder: Path) -> tuple[str, ...]:
@@ -308,9 +301,10 @@ def _rows_of_long(long: LongSource, cohort: Cohort, crew: Workers) -> Iterator[t
 
 def _killer(source: SourceFile, cohort: Cohort) -> Reject:
     error = ReadError(
-        f"{source.path}: the process that read this file was killed, by a fault that the file sets off in a library or "
-        "for want of memory. Copy the file again from its source; if it is sound, give the machine more memory, or "
-        "ingest with fewer --jobs."
+        "the process that read this file was killed, by a fault that the file sets off in a library or for want of "
+        "memory. Copy the file again from its source; if it is sound, give the machine more memory, or ingest with "
+        "fewer --jobs.",
+        path=source.path,
     )
     return file_reject(source, error, cohort)
 

@@ -303,8 +303,8 @@ def test_dates_in_another_format_are_a_mistake_of_the_description_that_names_the
     with pytest.raises(ConfigError) as caught:
         read(f"id,seen\n{rows}", described({"seen": {"kind": "date"}}))
     assert caught.value.problems == (
-        "`clinical.variables.seen`: none of the 5 values in column 'seen' is a date as '%Y-%m-%d' says. "
-        "All fit '%d/%m/%Y'.",
+        "`clinical.variables.seen`: none of the 5 values in column 'seen' is a date as '%Y-%m-%d'. "
+        "All fit: '%d/%m/%Y'.",
     )
 
 
@@ -344,7 +344,7 @@ def test_where_that_fits_no_row_names_the_values_there_are(read):
     with pytest.raises(ConfigError) as caught:
         read(EVENTS, described(where={"event": ["admission", "baseline"]}))
     assert str(caught.value) == (
-        "`clinical.where.event`: no row of t.csv has 'admission' or 'baseline' there, but 'adm', 'dis'. "
+        "`clinical.where.event`: no row of t.csv has one of 'admission', 'baseline' there, but 'adm', 'dis'. "
         "An empty cell is ''."
     )
 
