@@ -66,6 +66,7 @@ def ingest(
     cohort_file: Path,
     folder: Path,
     *,
+    described: Cohort | None = None,
     n_jobs: int = -1,
     scheduler: str | None = None,
     progress: Progress | None = None,
@@ -81,6 +82,8 @@ def ingest(
         ``cohort.yaml``.
     folder
         The store; made if absent. After an interruption, of whatever kind, the same call goes on where it stopped.
+    described
+        What the file describes, where it was read and changed; its paths are relative to the file.
     n_jobs
         Processes; -1 is one a core.
     scheduler
@@ -98,7 +101,7 @@ def ingest(
         another process.
     """
     watch = Stopwatch()
-    cohort, root, names = _described(cohort_file)
+    cohort, root, names = _described(cohort_file, described)
     sources, escaped = _found(cohort, cohort_file, root, names)
     clinical = clinical_table(cohort, root, names)
     with only_writer(folder):
@@ -123,9 +126,9 @@ def ingest(
         return replace(counts, warnings=_key_warnings(cohort, cohort_file, root, folder))
 
 
-def _described(cohort_file: Path) -> tuple[Cohort, Path, Pseudonyms | None]:
+def _described(cohort_file: Path, described: Cohort | None = None) -> tuple[Cohort, Path, Pseudonyms | None]:
     """The cohort, its root, and who names its patients where it has `privacy`."""
-    cohort = load_cohort(cohort_file)
+    cohort = described or load_cohort(cohort_file)
     root = cohort_root(cohort, cohort_file)
     get_reader(cohort.signals.reader).parse_options(cohort.signals.options)  # refuses both before any file is read
     return cohort, root, Pseudonyms(load_key(cohort.privacy.pseudonyms, cohort_file)) if cohort.privacy else None
