@@ -55,7 +55,7 @@ def _print(summary: dict[str, Any]) -> None:
         cut = f"{row['segment_s']:g} s every {row['step_s']:g} s"
         typer.echo(f"segments, {cut}: {row['segments']}, accepted {_share(row['accepted'], row['segments'])}")
     _print_table(
-        ["channel", "recordings", "turned over", "segments", "accepted", "SQI 5 %", "median", "95 %", "rejected for"],
+        ["channel", "recordings", "inverted", "segments", "accepted", "SQI 5 %", "median", "95 %", "rejected for"],
         [
             [
                 row["channel"],

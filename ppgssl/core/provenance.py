@@ -1,4 +1,4 @@
-"""What made an artefact: ``run.json`` beside it, with configuration, seeds, versions and hashes of the inputs."""
+"""What made an artefact: ``run.json`` next to it, with configuration, seeds, versions and hashes of the inputs."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def write_atomically(path: Path, content: str | bytes | memoryview, *, sync: boo
 
 
 class Stopwatch:
-    """Time and memory of one stage, and the ``run.json`` that tells them."""
+    """Time and memory of one stage, and the ``run.json`` that records them."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()

@@ -22,7 +22,7 @@ class Reason(StrEnum):
     text : str
         A short phrase for people.
     consequence : str
-        What was done about it, in a sentence; empty where the text says enough.
+        What was done about it, in a sentence; empty where the text is enough.
     severity : {"note", "caution"}
         Whether a reader should hesitate.
     label : str

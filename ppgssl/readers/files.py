@@ -31,7 +31,7 @@ class SourceFile:
     relative : str
         Its path under the cohort's root, with forward slashes.
     patient_id, visit, recording : str
-        What its name says; ``visit`` and ``recording`` are empty where the pattern has no such field.
+        The fields of its name; ``visit`` and ``recording`` are empty where the pattern has no such field.
     recording_id : str
         Patient, visit and recording joined by underscores: unique in the cohort.
     companions : mapping of path pattern to Path
@@ -47,9 +47,9 @@ class SourceFile:
     companions: Mapping[str, Path] = field(default_factory=dict)
 
     def fields(self, names: Iterable[str]) -> tuple[str, ...]:
-        """What the file name says of these fields."""
-        said = {"patient": self.patient_id, "visit": self.visit, "recording": self.recording}
-        return tuple(said[name] for name in names)
+        """These fields of the file name."""
+        fields = {"patient": self.patient_id, "visit": self.visit, "recording": self.recording}
+        return tuple(fields[name] for name in names)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def find_files(cohort: Cohort, root: Path) -> tuple[list[SourceFile], list[Rejec
     matched = _matched(root, parsed)
     sources = _with_unique_ids(sorted(matched.sources[main], key=_natural))
     for files in companions:
-        sources, lonely = _joined(sources, files, matched.sources[files])
+        sources, lonely = _with_companions(sources, files, matched.sources[files])
         matched.rejects.extend(lonely)
     return sources, sorted(dict.fromkeys(matched.rejects), key=lambda reject: reject.subject)
 
@@ -161,7 +161,7 @@ def _check_companion(files: str, key: str, main: str) -> None:
         )
 
 
-def _joined(
+def _with_companions(
     sources: Sequence[SourceFile], pattern: str, found: Sequence[SourceFile]
 ) -> tuple[list[SourceFile], list[Reject]]:
     """The sources, each with its file of ``found``; and a reject for each file of ``found`` that belongs to none."""
@@ -332,7 +332,7 @@ def _natural(source: SourceFile) -> list[tuple[int, int | str]]:
 
 
 def _with_unique_ids(sources: list[SourceFile]) -> list[SourceFile]:
-    # Patient a_1 with recording 2, and patient a with recording 1_2: only paths tell them apart.
+    # Patient a_1 with recording 2, and patient a with recording 1_2: only paths distinguish them.
     counts = Counter(source.recording_id for source in sources)
     return [
         source if counts[source.recording_id] == 1 else replace(source, recording_id=source.relative)

@@ -125,7 +125,7 @@ def check_samples(path: Path, name: str | int, samples: FloatArray) -> FloatArra
     Raises
     ------
     ReadError
-        If there are no samples, or one is infinite or too large; the message says the first.
+        If there are no samples, or one is infinite or too large; the message names the first.
     """
     if not samples.size:
         problem = "channel {name!r} has no samples. Was the recording interrupted before it began?"
@@ -160,7 +160,7 @@ def position(path: Path, column: str | int, names: Sequence[str], what: str) -> 
                 path=path,
                 noun=noun,
                 column=column,
-                found=_found(names, noun),
+                found=_found_names(names, noun),
             )
         return column
     places = [place for place, name in enumerate(names) if name == column]
@@ -171,10 +171,10 @@ def position(path: Path, column: str | int, names: Sequence[str], what: str) -> 
         raise ReadError(problem, path=path, n=len(places), noun=noun, column=column)
     problem = "no {noun} is named {column!r}{near}: {found}."
     near = suggest(column, names)
-    raise ReadError(problem, path=path, noun=noun, column=column, near=near, found=_found(names, noun))
+    raise ReadError(problem, path=path, noun=noun, column=column, near=near, found=_found_names(names, noun))
 
 
-def _found(names: Sequence[str], noun: Message) -> Message:
+def _found_names(names: Sequence[str], noun: Message) -> Message:
     listed = [name[:60] or "(no name)" for name in names[:_MAX_NAMES]] or Message("none")
     more = Message(" and {n} more", n=len(names) - _MAX_NAMES) if len(names) > _MAX_NAMES else ""
     nouns = noun if len(names) == 1 else Message("{noun}s", noun=noun)

@@ -130,7 +130,7 @@ def _file_sha256(path: Path) -> str:
         # To open a pipe would wait for someone to write into it.
         return file_sha256(path) if path.is_file() else ""
     except (OSError, ValueError):
-        return ""  # It vanished or may not be read: the reader says so in its own words.
+        return ""  # It vanished or may not be read: the reader reports it.
 
 
 def _n_bytes(path: Path) -> int:
@@ -151,7 +151,7 @@ def _open_file(source: SourceFile, cohort: Cohort, pattern: str) -> list[RawReco
     path = source.companions.get(pattern) if pattern else source.path
     if path is None:
         raise ReadError(
-            "there is no file beside it for {channels}: expected {pattern} with the same patient, visit and recording. "
+            "there is no file for {channels}: expected {pattern} with the same patient, visit and recording. "
             "Copy it, or move what cannot be completed out of the folder.",
             path=source.path,
             channels=list(channels),

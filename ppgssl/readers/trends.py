@@ -33,7 +33,7 @@ def read_trends(path: Path, trends: DeviceTrends) -> dict[TrendName, FloatArray]
     ------
     ReadError
         If the file cannot be read, a column is absent, or a cell is neither a number nor a mark of missing; the message
-        says the line.
+        names the line.
     """
     lines = read_bytes(path).decode("utf-8-sig", errors="replace").rstrip().splitlines()[trends.skip_rows :]
     if not lines:

@@ -20,7 +20,7 @@ from ppgssl.store.tables import CohortStore
 
 @dataclass(frozen=True)
 class Described:
-    """What a row group says of its recordings beside their samples; rows in the order of the samples.
+    """What a row group holds of its recordings in addition to their samples; rows in the order of the samples.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class RowGroup:
         samples = np.zeros((len(self.channels), int(sizes.sum())), dtype=np.float32)
         for row, name in zip(samples, self.channels, strict=True):
             if name is not None:
-                # Unusable stretches become 0, the mean of a band-passed signal: the nearest that resampling can do.
+                # Unusable intervals become 0, the mean of a band-passed signal: the nearest that resampling can do.
                 row[:] = held[name].flatten().to_numpy(zero_copy_only=False)
                 row[~np.isfinite(row)] = 0
         rates = np.array(self._values(table, "fs_hz"))

@@ -36,7 +36,7 @@ class StoredChannel:
     polarity : float
         Score of :func:`ppgssl.signals.polarity.polarity` before any inversion; NaN where it was not asked for.
     inverted : bool
-        Whether the samples were turned over.
+        Whether the samples were inverted.
     """
 
     samples: FloatArray
@@ -52,7 +52,7 @@ class StoredRecording:
     """A row of ``recordings``: a recording, or a part of a long one.
 
     ``start_s`` is where the part begins in its recording; ``n_of_source`` is how many rows the raw file makes in all,
-    so that a file of which some are missing can be told from a complete one. ``trends`` are the device's, from the
+    so that a file of which some are missing is not taken for a complete one. ``trends`` are the device's, from the
     start of the part on.
     """
 
@@ -80,7 +80,7 @@ REJECTS_SCHEMA = pa.schema(
 
 
 def device_columns(trends: Sequence[str]) -> list[str]:
-    """Columns of ``segments`` that tell what the device displayed: medians, and the largest SQI."""
+    """Columns of ``segments`` with what the device displayed: medians, and the largest SQI."""
     largest = ["device_sqi_max"] if "sqi" in trends else []
     return [*(f"device_{name}" for name in trends), *largest]
 

@@ -1,4 +1,4 @@
-"""Segments of stored recordings: indices with a verdict, never copies of samples."""
+"""Segments of stored recordings: indices with a decision on quality, never copies of samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ppgssl.signals.vitals import VITALS, VitalChannel, segment_vitals
 from ppgssl.store.rows import StoredChannel, StoredRecording
 from ppgssl.store.tables import CohortStore
 
-# Samples of recordings that are judged in one go: enough that thousands of short recordings cost no call each.
+# Samples of recordings that are assessed at once: enough that thousands of short recordings cost no call each.
 _BLOCK_SAMPLES = 1_000_000
 
 
@@ -25,7 +25,7 @@ def segment_rows(
 ) -> pd.DataFrame:
     """Rows of ``segments`` for recordings of one cohort: start, SQI and defect of each channel, vital signs.
 
-    A segment is ``accepted`` when at least one channel is by :func:`is_accepted`; studies judge again by the channels
+    A segment is ``accepted`` when at least one channel is by :func:`is_accepted`; studies decide again by the channels
     that they use. ``grid`` is the cohort's own by default.
     """
     return concatenate(_rows_of_block(block, cohort, grid or cohort.segments) for block in _blocks(recordings))
@@ -110,7 +110,7 @@ def _vitals(
                 samples=channel.samples,
                 baseline=channel.baseline,
                 has_baseline=cohort.signals.channels[name].has_baseline,
-                # Where quality was not judged, all channels are as good.
+                # Where quality was not assessed, all channels are as good.
                 quality=np.nan_to_num(quality[name][end - len(of_one) : end], nan=1.0),
             )
             for name, channel in recording.channels.items()
@@ -123,7 +123,7 @@ def _vitals(
 def _device(
     recordings: Sequence[StoredRecording], starts: Sequence[IntArray], segment_s: float, cohort: Cohort
 ) -> dict[str, FloatArray]:
-    """Medians of the device's trends over each segment, and the largest SQI; NaN where the device says nothing."""
+    """Medians of the device's trends over each segment, and the largest SQI; NaN where the device displays nothing."""
     trends = cohort.signals.trends
     if trends is None:
         return {}

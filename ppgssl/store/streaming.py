@@ -112,8 +112,8 @@ class StreamedSamples:
         # Those in memory first, before others take their place.
         for number in sorted(set(block.tolist()), key=lambda number: number not in self._held):
             rows = np.flatnonzero(block == number)
-            stretches = sliding_window_view(self._block(number), length, axis=1)
-            segments[rows] = stretches[:, first[rows]].swapaxes(0, 1)
+            windows = sliding_window_view(self._block(number), length, axis=1)
+            segments[rows] = windows[:, first[rows]].swapaxes(0, 1)
         return segments
 
     def _block(self, number: int) -> FloatArray:

@@ -49,7 +49,7 @@ def test_a_stretch_holds_its_samples_and_its_trends(ward):
 def test_a_missing_channel_file_is_named(ward):
     (ward / "signals" / "7_spo2infra.ts").unlink()
     cohort, (source,), _ = found(ward)
-    with pytest.raises(ReadError, match=r"no file beside it for ppg_ir: expected signals/\{patient\}_spo2infra.ts"):
+    with pytest.raises(ReadError, match=r"no file for ppg_ir: expected signals/\{patient\}_spo2infra.ts"):
         open_source(source, cohort)
 
 

@@ -128,8 +128,8 @@ def test_a_dictionary_becomes_kinds_levels_ranges_and_dates(project):
         "bmi": {"kind": "numeric"},
         "died": {"kind": "binary", "label": "Died in hospital", "levels": {"0": "No", "1": "Yes"}},
     }
-    assert "#   first_name: an identifier, says the dictionary\n" in text
-    assert "#   village: its name suggests that it may tell who a person is\n" in text
+    assert "#   first_name: an identifier by the dictionary\n" in text
+    assert "#   village: its name suggests that it may identify a person\n" in text
     assert "#   remarks: free text\n" in text
 
 
@@ -306,7 +306,7 @@ def test_an_existing_file_is_never_overwritten(project):
         (b"1,61,F\n2,62,M\n", "row 1 holds numbers where the names"),
         (b"sex,age\nF,2\nF,2\n", "name it with --patient COLUMN"),
         (b"id,name\n1,Ann\n2,Ben\n", "no column of .* could be described: its name suggests"),
-        (b"id\n1\n2\n", "it has no column beside the patient's id"),
+        (b"id\n1\n2\n", "it has no column but the patient's id"),
     ],
 )
 def test_a_table_that_cannot_be_drafted_says_why_and_leaves_no_file(tmp_path, content, words):

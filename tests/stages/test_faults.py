@@ -615,7 +615,7 @@ def test_two_gigabytes_that_are_called_text_are_refused_and_cost_no_memory(ppgss
     assert done.peak_mb < 400
 
 
-def test_long_text_is_read_in_stretches(ppgssl, tmp_path):
+def test_long_text_is_read_in_intervals(ppgssl, tmp_path):
     # Columns that nobody asks for make the text long, and not the recording.
     raw = tmp_path / "raw"
     raw.mkdir()
@@ -873,8 +873,8 @@ class LostCluster:
 
 
 def test_what_kills_the_workers_of_a_cluster_is_tried_here():
-    crew = Workers(-1, LostCluster(KilledWorker("abs", None, 3)))
-    assert list(crew.run(abs, [-1, -2, -3])) == [1, 2, 3]
+    pool = Workers(-1, LostCluster(KilledWorker("abs", None, 3)))
+    assert list(pool.run(abs, [-1, -2, -3])) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("error", [FutureCancelledError("abs", "scheduler-connection-lost"), CommClosedError()])

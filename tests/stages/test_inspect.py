@@ -24,7 +24,8 @@ from ppgssl.core.records import FloatArray, Recording, Reject, Signal
 from ppgssl.report.browser_page import PageContent
 from ppgssl.stages import inspect as inspection
 from ppgssl.stages.ingest.ingest import ingest
-from ppgssl.stages.inspect import UNKNOWN, excerpts, inspect_store
+from ppgssl.stages.inspect import inspect_store
+from ppgssl.stages.inspect_encoding import UNKNOWN, excerpts
 from ppgssl.store.processing import Piece, process
 from ppgssl.store.rows import rejects_frame
 from ppgssl.store.segmenting import ensure_grid, segment_rows

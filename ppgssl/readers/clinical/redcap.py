@@ -51,7 +51,7 @@ class Field:
     validation, low, high : str
         Of text fields: what REDCap checks.
     is_identifier : bool
-        Whether the project marks the field as one that tells who a person is.
+        Whether the project marks the field as one that identifies a person.
     """
 
     name: str

@@ -57,13 +57,13 @@ def main(path: str, name: str, max_bytes: int) -> dict[str, Any]:
 
 
 def _missing_codes(pyreadstat: Any, path: str) -> dict[str, list[dict[str, Any]]]:
-    """Of SPSS: ranges of the codes of missing, which are told only to those who want them as values."""
+    """Of SPSS: ranges of the codes of missing, which are given only to those who want them as values."""
     _, about = pyreadstat.read_sav(path, metadataonly=True, user_missing=True)
     return dict(about.missing_ranges)
 
 
 def _is_missing(name: str, code: Any, ranges: list[dict[str, Any]]) -> bool:
-    """Whether a code with a label is one of missing: .a to .z in Stata, what the file says in SPSS."""
+    """Whether a code with a label is one of missing: .a to .z in Stata, what the file defines in SPSS."""
     if name == "dta":
         return isinstance(code, str)
     return any(type(code) is type(one["lo"]) and one["lo"] <= code <= one["hi"] for one in ranges)

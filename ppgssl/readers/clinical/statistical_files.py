@@ -62,7 +62,7 @@ _SPSS_DATES = re.compile(r"[AEJS]?DATE|QYR|MOYR|WKYR|DATETIME|YMDHMS")
 
 @dataclass(frozen=True)
 class TypedTable:
-    """A table whose file says what the columns are.
+    """A table whose file describes its columns.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class TypedTable:
     rows : list of list of str
         A text for each cell: '' where missing, whole numbers without a decimal, dates and times in ISO.
     labels : dict of str to str
-        Column -> what it means, where the file says it.
+        Column -> what it means, where the file has labels.
     levels : dict of str to dict of str to str
         Column -> text of a cell -> its label, where the file has value labels.
     """
@@ -91,14 +91,14 @@ def read_typed_table(path: Path, *, decimal: str = ".") -> TypedTable:
     Parameters
     ----------
     path : Path
-        The suffix says the format.
+        The suffix gives the format.
     decimal : str
         How fractions are written: as in the texts of the same hospital.
 
     Raises
     ------
     ReadError
-        If the file cannot be read, is damaged, or is of another format than its suffix says.
+        If the file cannot be read, is damaged, or is of another format than its suffix.
     """
     name = SUFFIXES[path.suffix.lower()]
     content = read_bytes(path)
@@ -145,7 +145,7 @@ def _decimal_text(value: decimals.Decimal, decimal: str) -> str:
 
 
 def _statistical(path: Path, name: str, n_bytes: int, decimal: str) -> TypedTable:
-    found = _asked_of_child(path, name, n_bytes)
+    found = _read_in_child(path, name, n_bytes)
     if "error" in found:
         raise _damaged(path, name, str(found["error"]))
     columns = [
@@ -161,7 +161,7 @@ def _statistical(path: Path, name: str, n_bytes: int, decimal: str) -> TypedTabl
     return TypedTable(found["columns"], [list(row) for row in zip(*columns, strict=True)], labels, levels)
 
 
-def _asked_of_child(path: Path, name: str, n_bytes: int) -> dict[str, Any]:
+def _read_in_child(path: Path, name: str, n_bytes: int) -> dict[str, Any]:
     # The child finds the same packages as this process; -P: and nothing in its own folder.
     # Every thread of a linear algebra library, which nothing here needs, would reserve memory.
     threads = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

@@ -21,9 +21,9 @@ from ppgssl.readers.clinical.date_offsets import days_from_first
 from ppgssl.readers.clinical.dates import fitting_formats, is_date_format, read_date, read_iso_date
 from ppgssl.readers.clinical.patient_ids import id_hint
 from ppgssl.readers.clinical.text_tables import TextTable, canonical_text, plain_number, read_text_table
-from ppgssl.readers.clinical.unit_suspects import unit_suspects
+from ppgssl.readers.clinical.unit_candidates import unit_candidates
 
-__all__ = ["Clinical", "id_hint", "read_clinical", "unit_suspects"]
+__all__ = ["Clinical", "id_hint", "read_clinical", "unit_candidates"]
 
 # From so many values on, none of them fitting is a mistake in the description, and no accident of the data.
 _MIN_VALUES = 5
@@ -41,7 +41,7 @@ class Clinical:
     Attributes
     ----------
     patients : DataFrame, index ``patient_id`` (str, as written in the table, or a pseudonym)
-        A column for each variable: float for numeric, transformed where the dictionary says so; 0.0 or 1.0 (the event)
+        A column for each variable: float for numeric, transformed as the dictionary asks; 0.0 or 1.0 (the event)
         for binary; the level for categorical; 'YYYY-MM-DD' for a date, or with pseudonyms a number of days. NaN, or
         None of a level or date, where missing.
     problems : list of Reject
@@ -113,7 +113,7 @@ def read_clinical(
     _check_date_formats(table)
     whole = _read_text(table, root, instead, is_private=pseudonym is not None)
     places = _places(whole, table)
-    text = _chosen_rows(whole, table)
+    text = _choose_rows(whole, table)
     rows = _rows(text, table, places)
     if pseudonym is not None:
         rows = [row._replace(patient_id=_renamed(row.patient_id, pseudonym)) for row in rows]
@@ -133,7 +133,7 @@ def read_clinical(
             *problems,
             *cell_problems,
             *_identical_patients(patients[_one_of_each_column(table)]),
-            *unit_suspects(patients, table),
+            *unit_candidates(patients, table),
         ],
         rejected_ids=frozenset(rejected),
         n_rows=len(text.rows) + len(text.misshapen),
@@ -211,7 +211,7 @@ def _about_columns(text: TextTable) -> Message:
     return Message("Its columns are: {columns}.{hint}", columns=text.columns, hint=hint)
 
 
-def _chosen_rows(text: TextTable, table: ClinicalTable) -> TextTable:
+def _choose_rows(text: TextTable, table: ClinicalTable) -> TextTable:
     """The rows that ``where`` asks for."""
     chosen = text.rows
     for column, values in table.where.items():
@@ -221,12 +221,12 @@ def _chosen_rows(text: TextTable, table: ClinicalTable) -> TextTable:
         found = dict.fromkeys(canonical_text(cells[place], table.decimal) for _, cells in chosen)
         fitting = [row for row in chosen if canonical_text(row[1][place], table.decimal) in wanted]
         if chosen and not fitting:
-            raise ConfigError(_nothing_chosen(text.name, column, values, list(found)))
+            raise ConfigError(_no_row_message(text.name, column, values, list(found)))
         chosen = fitting
     return replace(text, rows=chosen)
 
 
-def _nothing_chosen(table: str, column: str, wanted: Sequence[str], found: Sequence[str]) -> Message:
+def _no_row_message(table: str, column: str, wanted: Sequence[str], found: Sequence[str]) -> Message:
     start = Message(
         "`clinical.where.{column}`: no row of {table} has one of {wanted} there",
         column=column,

@@ -45,7 +45,7 @@ class TextTable:
     is_typed : bool
         Whether the file itself knows which cells are dates. These are in ISO.
     labels, levels
-        What columns, and codes in them, mean, where the file says it; see ``TypedTable``.
+        What columns, and codes in them, mean, where the file has labels; see ``TypedTable``.
     """
 
     name: str
@@ -63,7 +63,7 @@ class TextTable:
 
 
 def plain_number(text: str, decimal: str) -> float | None:
-    """The number that a cell says, None if it says none. Only plain numbers are numbers: no 1_000, 0x1 or 1 000."""
+    """The number in a cell, None if it is none. Only plain numbers are numbers: no 1_000, 0x1 or 1 000."""
     text = text.strip()
     if decimal == ",":
         text = text.replace(".", "?").replace(",", ".")
@@ -82,7 +82,7 @@ def read_text_table(path: Path, *, delimiter: str = ",", decimal: str = ".", she
     Parameters
     ----------
     path : Path
-        The suffix says the format: ``.xlsx`` and ``.xlsm``; those of ``statistical_files``; anything else is delimited
+        The suffix gives the format: ``.xlsx`` and ``.xlsm``; those of ``statistical_files``; anything else is delimited
         text.
     delimiter : str
         Of delimited text. Files named ``.tsv`` have tabs in place of a comma.
@@ -202,7 +202,7 @@ def _sheet(path: Path, content: bytes, sheet: str | None, data_only: bool) -> li
             # openpyxl warns of styles and validation rules that it does not keep.
             warnings.simplefilter("ignore")
             workbook = openpyxl.load_workbook(io.BytesIO(content), data_only=data_only)
-            return list(_chosen(path, workbook, sheet).values)
+            return list(_choose_sheet(path, workbook, sheet).values)
     except ReadError:
         raise
     except Exception as error:  # Damaged workbooks raise whatever zip and XML parsers do.
@@ -210,7 +210,7 @@ def _sheet(path: Path, content: bytes, sheet: str | None, data_only: bool) -> li
         raise ReadError(problem, path=path, error=type(error)) from None
 
 
-def _chosen(path: Path, workbook: Any, sheet: str | None) -> Any:
+def _choose_sheet(path: Path, workbook: Any, sheet: str | None) -> Any:
     sheets = {one.title: one for one in workbook.worksheets}
     if sheet is not None and sheet not in sheets:
         problem = "no sheet is named {sheet!r}{near}; there are: {sheets}."

@@ -96,7 +96,7 @@ def _example(
     shown = samples[first : first + round(_MOST_SECONDS * fs_hz)]
     every = max(1, int(np.ceil(len(shown) / _MOST_SAMPLES)))
     last_s = first_s + len(shown) / fs_hz
-    # Overlapping segments cannot be told apart in a figure: show those that lie end to end.
+    # Overlapping segments cannot be distinguished in a figure: show those that lie end to end.
     steps = (decisions["start_s"] - first_s) / segment_s
     is_shown = (steps >= -1e-9) & np.isclose(steps, steps.round()) & (decisions["start_s"] + segment_s <= last_s + 1e-9)
     return ExampleWaveform(
@@ -120,7 +120,7 @@ def _example(
 
 
 def _first_second(decisions: pd.DataFrame, duration_s: float) -> float:
-    """Start of the stretch to show: such that the first rejected segment is inside."""
+    """Start of the interval to show: such that the first rejected segment is inside."""
     rejected = decisions.loc[~decisions["accepted"], "start_s"]
     if rejected.empty or rejected.min() < _MOST_SECONDS / 2:
         return 0.0

@@ -101,8 +101,8 @@ def ingest(
         another process.
     """
     watch = Stopwatch()
-    cohort, root, names = _described(cohort_file, described)
-    sources, escaped = _found(cohort, cohort_file, root, names)
+    cohort, root, names = _open_cohort(cohort_file, described)
+    sources, escaped = _find_sources(cohort, cohort_file, root, names)
     clinical = clinical_table(cohort, root, names)
     with only_writer(folder):
         store = CohortStore.create(folder, cohort, key_fingerprint=names.fingerprint if names else "")
@@ -110,8 +110,8 @@ def ingest(
         store.drop_orphans()
         to_do, gone = _new_and_gone(store, sources)
         if to_do:
-            with workers(_n_jobs(to_do, cohort, n_jobs), scheduler=scheduler, shared_folder=root) as crew:
-                add_files(store, cohort, to_do, crew, progress)
+            with workers(_n_jobs(to_do, cohort, n_jobs), scheduler=scheduler, shared_folder=root) as pool:
+                add_files(store, cohort, to_do, pool, progress)
             store.drop_incomplete()
         split_joined(store, cohort, sources)
         store.replace_rejects("folder", [*escaped, *map(_gone_note, gone)])
@@ -126,7 +126,7 @@ def ingest(
         return replace(counts, warnings=_key_warnings(cohort, cohort_file, root, folder))
 
 
-def _described(cohort_file: Path, described: Cohort | None = None) -> tuple[Cohort, Path, Pseudonyms | None]:
+def _open_cohort(cohort_file: Path, described: Cohort | None = None) -> tuple[Cohort, Path, Pseudonyms | None]:
     """The cohort, its root, and who names its patients where it has `privacy`."""
     cohort = described or load_cohort(cohort_file)
     root = cohort_root(cohort, cohort_file)
@@ -134,16 +134,16 @@ def _described(cohort_file: Path, described: Cohort | None = None) -> tuple[Coho
     return cohort, root, Pseudonyms(load_key(cohort.privacy.pseudonyms, cohort_file)) if cohort.privacy else None
 
 
-def _found(
+def _find_sources(
     cohort: Cohort, cohort_file: Path, root: Path, names: Pseudonyms | None
 ) -> tuple[list[SourceFile], list[Reject]]:
-    """The cohort's files, and what is wrong with others; from here on, nothing but a path tells who a patient is."""
+    """The cohort's files, and what is wrong with others; from here on, nothing but a path shows who a patient is."""
     sources, escaped = find_files(cohort, root)
     if not sources:
         raise ConfigError(f"{cohort_file}: no file under {root} matches `signals.files`: {cohort.signals.files!r}")
     if names is None:
         return sources, escaped
-    # In the order of the pseudonyms: that of the rows of a table would tell the order of the ids.
+    # In the order of the pseudonyms: the order of the rows of a table would show that of the ids.
     renamed = sorted((names.source(source, cohort) for source in sources), key=lambda source: source.relative)
     return renamed, [names.reject(reject, cohort) for reject in escaped]
 
@@ -192,10 +192,10 @@ def original_names(cohort_file: Path) -> dict[str, str]:
     ConfigError
         As :func:`ingest`; and if the cohort has no `privacy`.
     """
-    cohort, root, names = _described(cohort_file)
+    cohort, root, names = _open_cohort(cohort_file)
     if names is None:
         raise ConfigError(f"{cohort_file} has no `privacy`: its patients have no pseudonyms")
-    _found(cohort, cohort_file, root, names)
+    _find_sources(cohort, cohort_file, root, names)
     clinical_table(cohort, root, names)
     return names.originals()
 
@@ -228,7 +228,7 @@ def _new_and_gone(store: CohortStore, sources: Sequence[SourceFile]) -> tuple[li
 def _old_notes(
     notes: pd.DataFrame, sources: Sequence[SourceFile], to_do: Sequence[SourceFile], held: set[str]
 ) -> list[str]:
-    """Recordings of which something is noted, and whose source is read anew, or is gone and left nothing ``held``."""
+    """Recordings of which something is noted, and whose source is read again, or is gone and left nothing ``held``."""
     present, unread = ({source.recording_id for source in group} for group in (sources, to_do))
     is_gone = ~notes["subject"].isin(present) & ~notes["source_sha256"].isin(held)
     return sorted(set(notes.loc[is_gone | notes["subject"].isin(unread), "subject"]))
@@ -244,18 +244,18 @@ def _n_jobs(sources: Sequence[SourceFile], cohort: Cohort, n_jobs: int) -> int:
 
 
 def add_files(
-    store: CohortStore, cohort: Cohort, to_do: Sequence[SourceFile], crew: Workers, progress: Progress | None = None
+    store: CohortStore, cohort: Cohort, to_do: Sequence[SourceFile], pool: Workers, progress: Progress | None = None
 ) -> None:
     """Read files into a store, and what is wrong with them: whatever they hold, it is never an error."""
     batch: list[FileRows] = []
     held = n_done = 0
     try:
-        for n_sources, rows in _rows(cohort, to_do, crew):
+        for n_sources, rows in _rows(cohort, to_do, pool):
             batch.append(rows)
             held += rows.n_bytes
             n_done += n_sources
             if held >= _COMMIT_BYTES:
-                # Emptied first: interrupted half way, a batch is read anew, where committing it again would double it.
+                # Emptied first: interrupted half way, a batch is read again, where committing it again would double it.
                 full, batch, held = batch, [], 0
                 _commit(store, full)
             if progress:
@@ -264,45 +264,45 @@ def add_files(
         _commit(store, batch)
 
 
-def _rows(cohort: Cohort, to_do: Sequence[SourceFile], crew: Workers) -> Iterator[tuple[int, FileRows]]:
-    """Rows of all sources, and how many of them are finished with these: long ones and killers come last."""
-    tasks = plan(to_do, cohort, n_workers=crew.n_workers)
+def _rows(cohort: Cohort, to_do: Sequence[SourceFile], pool: Workers) -> Iterator[tuple[int, FileRows]]:
+    """Rows of all sources, and how many of them are finished with these: long ones and failing ones come last."""
+    tasks = plan(to_do, cohort, n_workers=pool.n_workers)
     long: list[LongSource] = []
-    suspects: list[SourceFile] = []
-    for task, rows in zip(tasks, crew.run(do_task, tasks), strict=True):
+    candidates: list[SourceFile] = []
+    for task, rows in zip(tasks, pool.run(do_task, tasks), strict=True):
         if isinstance(rows, Died):
-            suspects += task.sources
+            candidates += task.sources
             continue
         long += rows.long
         yield len(task.sources) - len(rows.long), rows
-    yield from _rows_of_suspects(cohort, suspects, crew)
+    yield from _candidate_rows(cohort, candidates, pool)
     for source in long:
-        yield from _rows_of_long(source, cohort, crew)
+        yield from _rows_of_long(source, cohort, pool)
 
 
-def _rows_of_suspects(cohort: Cohort, suspects: Sequence[SourceFile], crew: Workers) -> Iterator[tuple[int, FileRows]]:
+def _candidate_rows(cohort: Cohort, candidates: Sequence[SourceFile], pool: Workers) -> Iterator[tuple[int, FileRows]]:
     """Of sources that were read together when their process was killed, each alone: one of them is to blame."""
-    tasks = [FileTask(cohort, (source,)) for source in suspects]
-    for source, rows in zip(suspects, crew.run_alone(do_task, tasks), strict=True):
+    tasks = [FileTask(cohort, (source,)) for source in candidates]
+    for source, rows in zip(candidates, pool.run_alone(do_task, tasks), strict=True):
         if isinstance(rows, Died):
-            yield 1, _killer_rows(source, cohort)
+            yield 1, _failing_rows(source, cohort)
             continue
         yield 1 - len(rows.long), rows
         for long in rows.long:
-            yield from _rows_of_long(long, cohort, crew)
+            yield from _rows_of_long(long, cohort, pool)
 
 
-def _rows_of_long(long: LongSource, cohort: Cohort, crew: Workers) -> Iterator[tuple[int, FileRows]]:
-    """Rows of all stretches; or, where one cannot be read, of some of them, and why: the store drops such a source."""
+def _rows_of_long(long: LongSource, cohort: Cohort, pool: Workers) -> Iterator[tuple[int, FileRows]]:
+    """Rows of all intervals; or, where one cannot be read, of some of them, and why: the store drops such a source."""
     tasks = plan_long(long, cohort)
     has_failed = False
-    for number, found in enumerate(crew.run(do_task, tasks), start=1):
-        rows = _killer_rows(long.source, cohort) if isinstance(found, Died) else found
+    for number, found in enumerate(pool.run(do_task, tasks), start=1):
+        rows = _failing_rows(long.source, cohort) if isinstance(found, Died) else found
         yield int(number == len(tasks)), FileRows() if has_failed else rows
         has_failed = has_failed or bool(rows.rejects)
 
 
-def _killer(source: SourceFile, cohort: Cohort) -> Reject:
+def _failing_file(source: SourceFile, cohort: Cohort) -> Reject:
     error = ReadError(
         "the process that read this file was killed, by a fault that the file sets off in a library or for want of "
         "memory. Copy the file again from its source; if it is sound, give the machine more memory, or ingest with "
@@ -312,8 +312,8 @@ def _killer(source: SourceFile, cohort: Cohort) -> Reject:
     return file_reject(source, error, cohort)
 
 
-def _killer_rows(source: SourceFile, cohort: Cohort) -> FileRows:
-    return FileRows(rejects=[(_killer(source, cohort), source_sha256(source, cohort))])
+def _failing_rows(source: SourceFile, cohort: Cohort) -> FileRows:
+    return FileRows(rejects=[(_failing_file(source, cohort), source_sha256(source, cohort))])
 
 
 def _commit(store: CohortStore, batch: Sequence[FileRows]) -> None:
@@ -328,7 +328,7 @@ def _commit(store: CohortStore, batch: Sequence[FileRows]) -> None:
 
 
 def split_joined(
-    store: CohortStore, cohort: Cohort, sources: Sequence[SourceFile], beside: pd.DataFrame | None = None
+    store: CohortStore, cohort: Cohort, sources: Sequence[SourceFile], others: pd.DataFrame | None = None
 ) -> None:
     """Split recordings that are a whole multiple of the length that nearly all others have.
 
@@ -337,26 +337,26 @@ def split_joined(
     store, cohort
     sources : sequence of SourceFile
         Those of the recordings of the store that may be split.
-    beside : DataFrame, optional
-        ``source``, ``duration_s`` and ``start_s`` of recordings that are not in the store, and tell what is usual.
+    others : DataFrame, optional
+        ``source``, ``duration_s`` and ``start_s`` of recordings that are not in the store, for the typical length.
     """
     by_name = {source.relative: source for source in sources}
     recordings = store.recordings(["source", "duration_s", "start_s"])
-    if beside is not None and len(beside) and len(recordings):
-        recordings = pd.concat([recordings, beside], ignore_index=True)
+    if others is not None and len(others) and len(recordings):
+        recordings = pd.concat([recordings, others], ignore_index=True)
     joined = find_joined(recordings)
     names = [name for name in dict.fromkeys(joined["source"]) if name in by_name]
     if not names:
         return
-    usual_s = float(recordings["duration_s"].mode().iloc[0])
-    rows = do_task(FileTask(cohort, tuple(by_name[name] for name in names), split_s=usual_s))
+    typical_s = float(recordings["duration_s"].mode().iloc[0])
+    rows = do_task(FileTask(cohort, tuple(by_name[name] for name in names), split_s=typical_s))
     noted = [(joined_reject(name), source_sha256(by_name[name], cohort)) for name in names]
     store.forget_sources(names)
     store.forget_notes([by_name[name].recording_id for name in names])
     _commit(store, [rows, FileRows(rejects=noted)])
 
 
-# --- check: the same complaints, without filtering, judging or storing a signal --------------------------------
+# --- check: the same complaints, without filtering, assessing or storing a signal --------------------------------
 
 
 @dataclass(frozen=True)
@@ -377,17 +377,17 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     ConfigError
         As :func:`ingest`.
     """
-    cohort, root, names = _described(cohort_file)
-    sources, escaped = _found(cohort, cohort_file, root, names)
+    cohort, root, names = _open_cohort(cohort_file)
+    sources, escaped = _find_sources(cohort, cohort_file, root, names)
     clinical = clinical_table(cohort, root, names)
     rows: list[dict[str, object]] = []
     complaints: list[Reject] = []
     n_done = 0
-    with workers(_n_jobs(sources, cohort, n_jobs)) as crew:
-        tasks = plan(sources, cohort, n_workers=crew.n_workers)
-        for task, found in zip(tasks, crew.run(look, tasks), strict=True):
+    with workers(_n_jobs(sources, cohort, n_jobs)) as pool:
+        tasks = plan(sources, cohort, n_workers=pool.n_workers)
+        for task, found in zip(tasks, pool.run(look, tasks), strict=True):
             if isinstance(found, Died):
-                found = _look_alone(task, crew)
+                found = _look_alone(task, pool)
             rows += found[0]
             complaints += found[1]
             n_done += len(task.sources)
@@ -411,14 +411,14 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     )
 
 
-def _look_alone(task: FileTask, crew: Workers) -> tuple[list[dict[str, object]], list[Reject]]:
-    """What :func:`look` says of each source of a task whose process was killed."""
+def _look_alone(task: FileTask, pool: Workers) -> tuple[list[dict[str, object]], list[Reject]]:
+    """What :func:`look` finds of each source of a task whose process was killed."""
     rows: list[dict[str, object]] = []
     complaints: list[Reject] = []
     single = [FileTask(task.cohort, (source,)) for source in task.sources]
-    for source, found in zip(task.sources, crew.run_alone(look, single), strict=True):
+    for source, found in zip(task.sources, pool.run_alone(look, single), strict=True):
         if isinstance(found, Died):
-            complaints.append(_killer(source, task.cohort))
+            complaints.append(_failing_file(source, task.cohort))
         else:
             rows += found[0]
             complaints += found[1]

@@ -11,8 +11,8 @@ from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.readers.clinical.table import Clinical, id_hint
 
-# Of recordings with the cohort's usual length, from which a length that is a multiple of it is suspicious.
-_USUAL_SHARE = 0.8
+# Of recordings with the cohort's typical length, from which a length that is a multiple of it is suspicious.
+_TYPICAL_PROPORTION = 0.8
 _MAX_NAMES = 10
 
 
@@ -29,10 +29,10 @@ def find_joined(recordings: pd.DataFrame) -> pd.DataFrame:
     in_parts = set(recordings.loc[recordings["start_s"] > 0, "source"])
     recordings = recordings[~recordings["source"].isin(in_parts)]
     lengths = recordings["duration_s"].astype(float).round(6)
-    usual = lengths.mode()
-    if usual.empty or (lengths == usual.iloc[0]).mean() < _USUAL_SHARE:
+    typical = lengths.mode()
+    if typical.empty or (lengths == typical.iloc[0]).mean() < _TYPICAL_PROPORTION:
         return recordings.iloc[:0]
-    ratio = lengths / usual.iloc[0]
+    ratio = lengths / typical.iloc[0]
     return recordings[(ratio >= 2) & np.isclose(ratio, ratio.round(), atol=1e-6)]
 
 

@@ -442,13 +442,13 @@ def test_a_stack_of_pieces_is_a_recording_each(tmp_path):
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_files, summary.n_recordings, summary.n_patients, summary.n_segments) == (2, 6, 2, 6 * N_SEGMENTS)
     names = CohortStore(tmp_path / "store").recordings(["recording_id"])["recording_id"].tolist()
-    assert names == [f"p{patient}#{piece}" for patient in (1, 2) for piece in (0, 1, 2)]
+    assert names == [f"p{patient}#{chunk}" for patient in (1, 2) for chunk in (0, 1, 2)]
 
 
 def stack_ward(folder: Path) -> Path:
     for number in (1, 2):
-        pieces = np.stack([signal(10 * number + piece) for piece in range(3)], axis=1)
-        np.savez(folder / f"p{number}.npz", red=pieces[0], ir=pieces[1])
+        chunks = np.stack([signal(10 * number + chunk) for chunk in range(3)], axis=1)
+        np.savez(folder / f"p{number}.npz", red=chunks[0], ir=chunks[1])
     files = {"signals__reader": "arrays", "signals__options": {}, "signals__files": "{patient}.npz"}
     return describe(folder, clinical=None, **files)
 
@@ -522,7 +522,7 @@ def test_the_known_defects_of_ppg_bp_are_found(test_data, tmp_path, monkeypatch)
     assert summary.n_segments_accepted > 0.8 * summary.n_segments
 
 
-def test_a_file_of_arrhythmia_pool_is_a_stack_of_ten_second_pieces(test_data, tmp_path):
+def test_a_file_of_arrhythmia_pool_is_a_stack_of_ten_second_chunks(test_data, tmp_path):
     cohort_file = real_cohort(test_data, tmp_path, "arrhythmia_pool", "{patient:MPA_181220.*}.npz")
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_files, summary.n_recordings, summary.n_segments) == (1, 199, 199)
@@ -657,7 +657,7 @@ def test_parts_are_whole_minutes_and_hold_no_more_than_a_task_reads():
         raw = RawRecording(dict.fromkeys(range(channels), fs_hz), dict.fromkeys(range(channels), n_samples), in_memory)
         source = SourceFile(Path("p1.hea"), "p1.hea", "p1", "p1")
         opened = OpenRecording(source, "p1", {f"ecg_{number}": (raw, number) for number in range(channels)})
-        parts = file_tasks.stretches_of([opened])
+        parts = file_tasks.intervals_of([opened])
         assert parts[0].start_s == 0
         assert parts[-1].stop_s == opened.duration_s
         assert all(one.stop_s == other.start_s and one.stop_s % 60 == 0 for one, other in pairwise(parts))
