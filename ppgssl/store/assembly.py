@@ -19,7 +19,7 @@ from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.normalisation import Moments, segment_moments
 from ppgssl.store.memory import samples_budget
 from ppgssl.store.row_groups import Described, RowGroup, row_groups
-from ppgssl.store.segmenting import concatenate, ensure_grid, is_accepted
+from ppgssl.store.segmenting import concatenate, ensure_grid, is_accepted, row_median
 from ppgssl.store.streaming import Places, StreamedSamples
 from ppgssl.store.tables import CohortStore
 
@@ -354,11 +354,7 @@ def _levels(seconds: FloatArray, starts_s: FloatArray, segment_s: float) -> Floa
     at = first[:, None] + np.arange(n_seconds.max())
     is_known = (np.arange(n_seconds.max()) < n_seconds[:, None]) & (at < len(seconds))
     known = np.append(np.where(np.isfinite(seconds), seconds, np.nan), np.float32(np.nan))
-    values = np.sort(known[np.where(is_known, at, -1)], axis=1)  # NaN goes last.
-    n_known = np.isfinite(values).sum(axis=1)
-    rows = np.arange(len(values))
-    low, high = (values[rows, (np.maximum(n_known - 1, 0) + shift) // 2] for shift in (0, 1))
-    return np.asarray((low + high) / 2)
+    return row_median(known[np.where(is_known, at, -1)])
 
 
 def _acquisition(source: _Source, described: Described, row: int) -> list[dict[str, object]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from ppgssl.signals.filters import check_band
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import Processed, preprocess_all
 from ppgssl.signals.resampling import check_rates
-from ppgssl.store.rows import StoredChannel, StoredRecording
+from ppgssl.store.rows import StoredChannel, StoredRecording, batches
 
 # Raw samples that are filtered in one go: several arrays of this size in float64 are held at a time.
 _BATCH_SAMPLES = 1_000_000
@@ -62,7 +62,8 @@ def process(chunks: Sequence[Chunk], cohort: Cohort) -> list[StoredRecording]:
     SignalError
         If a channel's rate is too low for its pass band.
     """
-    return [stored for batch in _batches(chunks) for stored in _process_batch(batch, cohort)]
+    groups = batches(chunks, lambda chunk: chunk.n_samples, _BATCH_SAMPLES)
+    return [stored for batch in groups for stored in _process_batch(batch, cohort)]
 
 
 def check_bands(recording_rates: Mapping[str, float], cohort: Cohort) -> None:
@@ -78,19 +79,6 @@ def band_hz(channel: str, cohort: Cohort) -> tuple[float, float]:
     """Pass band of a channel: the cohort's, or the default of its modality."""
     kind = modality(channel)
     return cohort.signal.band_hz.get(kind, BANDS_HZ[kind])  # type: ignore[call-overload]
-
-
-def _batches(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
-    batch: list[Chunk] = []
-    n_samples = 0
-    for chunk in chunks:
-        batch.append(chunk)
-        n_samples += chunk.n_samples
-        if n_samples >= _BATCH_SAMPLES:
-            yield batch
-            batch, n_samples = [], 0
-    if batch:
-        yield batch
 
 
 def _process_batch(chunks: Sequence[Chunk], cohort: Cohort) -> list[StoredRecording]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from ppgssl.core.config.cohort import TrendName
 from ppgssl.core.records import FloatArray, Reject
+
+Item = TypeVar("Item")
 
 # Uncompressed size of a row group of samples: studies that stream their samples read one at a time.
 _ROW_GROUP_BYTES = 4_000_000
@@ -150,6 +152,20 @@ _SCALARS = ("amplitude", "polarity", "inverted")
 def _values(batch: pa.RecordBatch, column: str, number: int, dtype: DTypeLike) -> Any:
     values: pa.Array = batch.column(column)[number].values  # noqa: PD011 - a list of Arrow, not of pandas
     return np.asarray(values, dtype=dtype)
+
+
+def batches(items: Iterable[Item], size: Callable[[Item], int], most: int) -> Iterator[list[Item]]:
+    """The items in order, as many at a time as bring their sizes to ``most``."""
+    batch: list[Item] = []
+    total = 0
+    for item in items:
+        batch.append(item)
+        total += size(item)
+        if total >= most:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
 
 
 def rejects_frame(stage: str, rejects: Iterable[Reject]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from ppgssl.core.records import FloatArray, IntArray, modality
 from ppgssl.signals.quality import segment_defects, sqi
 from ppgssl.signals.segments import cut, segment_starts
 from ppgssl.signals.vitals import VITALS, VitalChannel, segment_vitals
-from ppgssl.store.rows import StoredChannel, StoredRecording
+from ppgssl.store.rows import StoredChannel, StoredRecording, batches
 from ppgssl.store.tables import CohortStore
 
 # Samples of recordings that are assessed at once: enough that thousands of short recordings cost no call each.
@@ -28,20 +28,8 @@ def segment_rows(
     A segment is ``accepted`` when at least one channel is by :func:`is_accepted`; studies decide again by the channels
     that they use. ``grid`` is the cohort's own by default.
     """
-    return concatenate(_rows_of_block(block, cohort, grid or cohort.segments) for block in _blocks(recordings))
-
-
-def _blocks(recordings: Iterable[StoredRecording]) -> Iterator[list[StoredRecording]]:
-    block: list[StoredRecording] = []
-    n_samples = 0
-    for recording in recordings:
-        block.append(recording)
-        n_samples += _n_samples(recording)
-        if n_samples >= _BLOCK_SAMPLES:
-            yield block
-            block, n_samples = [], 0
-    if block:
-        yield block
+    blocks = batches(recordings, _n_samples, _BLOCK_SAMPLES)
+    return concatenate(_rows_of_block(block, cohort, grid or cohort.segments) for block in blocks)
 
 
 def _n_samples(recording: StoredRecording) -> int:
@@ -142,13 +130,13 @@ def _device(
             line[offset : offset + len(values)] = values
         at = np.concatenate([of_one + offset for of_one, offset in zip(first, offsets, strict=False)])
         windows = line[at[:, None] + np.arange(n_rows)]
-        found[f"device_{name}"] = _row_median(windows).astype(np.float32)
+        found[f"device_{name}"] = row_median(windows).astype(np.float32)
         if name == "sqi":
             found["device_sqi_max"] = np.fmax.reduce(windows, axis=1).astype(np.float32)
     return found
 
 
-def _row_median(windows: FloatArray) -> FloatArray:
+def row_median(windows: FloatArray) -> FloatArray:
     """Median of what is known in each row; NaN where nothing is."""
     ordered = np.sort(windows, axis=1)  # NaN goes last.
     n_known = np.isfinite(windows).sum(axis=1)

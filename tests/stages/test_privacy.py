@@ -315,7 +315,7 @@ def test_who_is_in_two_cohorts_of_one_key_stays_on_one_side_of_a_split(hospital)
     data = load_study_data(Study.model_validate(study), hospital / "study.yaml", hospital / "out")
     for fold in data.folds:
         expected = {f"clinic/{pseudonym(name)}" for name in ("p5", "p6") if f"ward/{pseudonym(name)}" in fold.test}
-        assert set(fold.kin) == expected
+        assert set(fold.linked) == expected
     assert any("or are that patient by their pseudonym" in note for note in data.notes)
 
 
