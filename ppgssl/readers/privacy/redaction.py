@@ -56,7 +56,7 @@ def error_text(error: Exception, places: Mapping[Path, str], cohort: Cohort) -> 
             return text
         unknown = str(error.path) if cohort.privacy is None else HIDDEN
         return f"{places.get(error.path, unknown)}: {text}"
-    text = str(error)
+    text = str(error).removeprefix(f"{next(iter(places))}: ")
     for path, place in places.items():
         text = text.replace(str(path), place)
     return text if cohort.privacy is None else redacted(text, cohort, known=places.values())
