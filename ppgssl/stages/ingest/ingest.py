@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -44,6 +45,7 @@ _COMMIT_BYTES = 24_000_000
 _FEW_FILES, _FEW_BYTES = 8, 16_000_000
 
 Progress = Callable[[int, int], None]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -265,31 +267,27 @@ def add_files(
 
 
 def _rows(cohort: Cohort, to_do: Sequence[SourceFile], pool: Workers) -> Iterator[tuple[int, FileRows]]:
-    """Rows of all sources, and how many of them are finished with these: long ones and failing ones come last."""
-    tasks = plan(to_do, cohort, n_workers=pool.n_workers)
+    """Rows of all sources, and how many of them are finished with these: long ones come last."""
     long: list[LongSource] = []
-    candidates: list[SourceFile] = []
-    for task, rows in zip(tasks, pool.run(do_task, tasks), strict=True):
-        if isinstance(rows, Died):
-            candidates += task.sources
-            continue
+    for task, found in _run(do_task, plan(to_do, cohort, n_workers=pool.n_workers), pool):
+        rows = _failing_rows(task.sources[0], cohort) if isinstance(found, Died) else found
         long += rows.long
         yield len(task.sources) - len(rows.long), rows
-    yield from _candidate_rows(cohort, candidates, pool)
     for source in long:
         yield from _rows_of_long(source, cohort, pool)
 
 
-def _candidate_rows(cohort: Cohort, candidates: Sequence[SourceFile], pool: Workers) -> Iterator[tuple[int, FileRows]]:
-    """Of sources that were read together when their process was killed, each alone: one of them is to blame."""
-    tasks = [FileTask(cohort, (source,)) for source in candidates]
-    for source, rows in zip(candidates, pool.run_alone(do_task, tasks), strict=True):
-        if isinstance(rows, Died):
-            yield 1, _failing_rows(source, cohort)
-            continue
-        yield 1 - len(rows.long), rows
-        for long in rows.long:
-            yield from _rows_of_long(long, cohort, pool)
+def _run(
+    function: Callable[[FileTask], Found], tasks: Sequence[FileTask], pool: Workers
+) -> Iterator[tuple[FileTask, Found | Died]]:
+    """What is found in each task; where a process was killed, in each of its sources alone: one of them is to blame."""
+    candidates: list[FileTask] = []
+    for task, found in zip(tasks, pool.run(function, tasks), strict=True):
+        if isinstance(found, Died):
+            candidates += [FileTask(task.cohort, (source,)) for source in task.sources]
+        else:
+            yield task, found
+    yield from zip(candidates, pool.run_alone(function, candidates), strict=True)
 
 
 def _rows_of_long(long: LongSource, cohort: Cohort, pool: Workers) -> Iterator[tuple[int, FileRows]]:
@@ -384,12 +382,12 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
     complaints: list[Reject] = []
     n_done = 0
     with workers(_n_jobs(sources, cohort, n_jobs)) as pool:
-        tasks = plan(sources, cohort, n_workers=pool.n_workers)
-        for task, found in zip(tasks, pool.run(look, tasks), strict=True):
+        for task, found in _run(look, plan(sources, cohort, n_workers=pool.n_workers), pool):
             if isinstance(found, Died):
-                found = _look_alone(task, pool)
-            rows += found[0]
-            complaints += found[1]
+                complaints.append(_failing_file(task.sources[0], cohort))
+            else:
+                rows += found[0]
+                complaints += found[1]
             n_done += len(task.sources)
             if progress:
                 progress(n_done, len(sources))
@@ -409,20 +407,6 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress | No
         n_patients=recordings["patient_id"].nunique(),
         rejects=pd.concat([rejects_frame(stage, rejects) for stage, rejects in stages.items()], ignore_index=True),
     )
-
-
-def _look_alone(task: FileTask, pool: Workers) -> tuple[list[dict[str, object]], list[Reject]]:
-    """What :func:`look` finds of each source of a task whose process was killed."""
-    rows: list[dict[str, object]] = []
-    complaints: list[Reject] = []
-    single = [FileTask(task.cohort, (source,)) for source in task.sources]
-    for source, found in zip(task.sources, pool.run_alone(look, single), strict=True):
-        if isinstance(found, Died):
-            complaints.append(_failing_file(source, task.cohort))
-        else:
-            rows += found[0]
-            complaints += found[1]
-    return rows, complaints
 
 
 def _record_run(store: CohortStore, watch: Stopwatch, *, n_files: int) -> None:
