@@ -217,8 +217,8 @@ def _linked_notes(folds: Sequence[Fold], analysed: set[str]) -> list[str]:
     if others - analysed:
         notes.append(
             f"{len(others - analysed)} patients without an analysed outcome, or of other cohorts, share a recording "
-            "with a patient analysed, or are that patient by their pseudonym: where that patient was tested, no encoder "
-            "was pretrained on them."
+            "with a patient analysed, or are that patient by their pseudonym: where that patient was tested, no "
+            "encoder was pretrained on them."
         )
     return notes
 
