@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ppgssl.core.reasons import Reason
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -44,7 +46,7 @@ def print_rejects(rejects: pd.DataFrame, *, most: int = 5) -> None:
     """Print each reason with its count and its first cases, on stderr."""
     for (unit, reason), group in rejects.groupby(["unit", "reason"], sort=True):
         plural = "s" if len(group) > 1 else ""
-        print(f"{len(group)} {unit}{plural}: {reason}", file=sys.stderr)
+        print(f"{len(group)} {unit}{plural}: {Reason(str(reason)).text}", file=sys.stderr)
         for _, row in group.head(most).iterrows():
             detail = f": {row['detail']}" if row["detail"] else ""
             print(f"    {row['subject']}{detail}", file=sys.stderr)
@@ -53,4 +55,5 @@ def print_rejects(rejects: pd.DataFrame, *, most: int = 5) -> None:
 
 
 def rejects_by_reason(rejects: pd.DataFrame) -> dict[str, int]:
-    return {f"{unit}: {reason}": len(group) for (unit, reason), group in rejects.groupby(["unit", "reason"])}
+    """Counts by the stable code of the reason, for machines."""
+    return {str(reason): int(n) for reason, n in rejects["reason"].value_counts(sort=False).sort_index().items()}

@@ -1,13 +1,17 @@
-"""The exceptions that users meet. Each message says what was tried, with which value, and the way out.
+"""The exceptions that users meet. Each message gives what was tried, with which value, and the way out.
 
 Study identifiers may stand in a message; clinical values may not.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from ppgssl.core.text import Message
+
 
 class PpgsslError(Exception):
-    """Base of every error that a user can cause or mend; the command line prints it without a traceback."""
+    """Base of every error that a user can cause or fix; the command line prints it without a traceback."""
 
     exit_code = 1
 
@@ -17,13 +21,28 @@ class ConfigError(PpgsslError):
 
     exit_code = 2
 
-    def __init__(self, message: str, problems: tuple[str, ...] = ()) -> None:
-        super().__init__("\n".join([message, *(f"  - {problem}" for problem in problems)]))
+    def __init__(self, message: str, problems: tuple[str, ...] = (), **values: object) -> None:
+        self.message = Message(message, **values) if values else message
         self.problems = problems
+        super().__init__("\n".join([self.message, *(f"  - {problem}" for problem in problems)]))
 
 
 class ReadError(PpgsslError):
-    """One raw file cannot be read as its reader expects. Ingest turns it into a row of ``rejects``."""
+    """One raw file cannot be read as its reader expects. Ingest turns it into a row of ``rejects``.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong. With ``path``, a template with the names of ``values`` in braces: see
+        :class:`~ppgssl.core.text.Message`.
+    path : Path, optional
+        The file. Without it, ``problem`` is the whole message, of which nothing is known to be free of values.
+    """
+
+    def __init__(self, problem: str, *, path: Path | None = None, **values: object) -> None:
+        self.problem = problem if path is None else Message(problem, **values)
+        self.path = path
+        super().__init__(self.problem if path is None else f"{path}: {self.problem}")
 
 
 class SignalError(PpgsslError):

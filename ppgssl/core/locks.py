@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ppgssl.core.errors import BusyError
 
@@ -16,7 +17,7 @@ LOCK_FILE = ".lock"
 def locked(folder: Path, name: str) -> Iterator[None]:
     """Be the only process that writes into a folder, which is made if absent.
 
-    The system lets go of the lock when the process ends, however it ends.
+    The system releases the lock when the process ends, however it ends.
 
     Parameters
     ----------
@@ -30,14 +31,17 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         If another process, or another part of this one, holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_FILE).open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(
-                f"another process is writing into {name}. Wait until it is done, or stop it; then run the same "
-                "command again."
-            ) from None
-        except OSError:
-            pass  # Some network drives have no locks: users must see to it themselves there.
+    lock = FileLock(folder / LOCK_FILE, blocking=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(
+            f"another process is writing into {name}. Wait until it is done, or stop it; then run the same command "
+            "again."
+        ) from None
+    except OSError:
+        pass  # Some network drives have no locks: users must see to it themselves there.
+    try:
         yield
+    finally:
+        lock.release()

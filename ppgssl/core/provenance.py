@@ -1,4 +1,4 @@
-"""What made an artefact: ``run.json`` beside it, with configuration, seeds, versions and hashes of the inputs."""
+"""What made an artefact: ``run.json`` next to it, with configuration, seeds, versions and hashes of the inputs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -69,21 +68,45 @@ def utc_now() -> str:
 
 def peak_memory_mb() -> float:
     """Largest resident memory that this process, or one of its finished children, has had so far."""
+    try:
+        import resource
+    except ImportError:  # on Windows, which counts this process alone
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset / 1e6)
     scale = 1 if sys.platform == "darwin" else 1024
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return max(own, children) * scale / 1e6
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file as a whole: a reader sees the old text or the new one, never a part."""
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A file to write to, which takes the place of ``path`` at the end; after an error it is removed.
+
+    A reader sees the old file or the new one, never a part.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)  # it would take the room that is missing
+        raise
+
+
+def write_atomically(path: Path, content: str | bytes | memoryview, *, sync: bool = False) -> None:
+    """Replace a file as a whole, see :func:`replaced`; ``sync`` waits until the content is on the disk."""
+    with replaced(path) as temporary, temporary.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 class Stopwatch:
-    """Time and memory of one stage, and the ``run.json`` that tells them."""
+    """Time and memory of one stage, and the ``run.json`` that records them."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()

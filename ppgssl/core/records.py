@@ -1,4 +1,4 @@
-"""What all rooms share: one recording, and the signals in it."""
+"""What all packages share: one recording, and the signals in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ppgssl.core.reasons import Reason, Unit
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]
@@ -86,16 +88,17 @@ class Reject:
 
     Attributes
     ----------
-    unit : {"file", "recording", "segment", "patient", "cell"}
+    reason : Reason
     subject : str
         Which one: a path relative to the cohort's root, a recording or patient id, ``patient/column`` for a cell.
-    reason : str
-        A short phrase that is the same for the same cause, so that reasons can be counted.
     detail : str
         File, row, column, what was expected. Never a clinical value.
     """
 
-    unit: str
+    reason: Reason
     subject: str
-    reason: str
     detail: str = ""
+
+    @property
+    def unit(self) -> Unit:
+        return self.reason.unit

@@ -59,7 +59,7 @@ class FoldFeatures(Mapping[str, PatientFeatures]):
     ) -> None:
         self.fold, self.data, self.out, self.parts = fold, data, out, parts
         self.patients = data.segments.table["patient"].to_numpy()
-        is_training = ~data.of_patients([*fold.test, *fold.kin])
+        is_training = ~data.of_patients([*fold.test, *fold.linked])
         if data.study.inputs.normalisation == "cohort":
             parts.record("Normalisation of segments", self.patients[is_training])
         self.segments = NormalisedSegments(describe_study_input(data, is_training))

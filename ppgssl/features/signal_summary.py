@@ -23,8 +23,8 @@ def signal_summary(data: StudyData) -> pd.DataFrame:
     Vital signs are medians over accepted segments; NaN where there is none.
     """
     inputs, cohort = data.study.inputs, data.labelled.cohort.name
-    verdicts = data.segments.verdicts[data.segments.verdicts["cohort"] == cohort]
-    by_patient = verdicts.groupby("patient")
+    decisions = data.segments.decisions[data.segments.decisions["cohort"] == cohort]
+    by_patient = decisions.groupby("patient")
     summary = pd.DataFrame(
         {
             "n_segments": by_patient.size(),
@@ -35,7 +35,7 @@ def signal_summary(data: StudyData) -> pd.DataFrame:
     summary[["n_segments", "n_accepted"]] = summary[["n_segments", "n_accepted"]].fillna(0).astype(int)
     summary["share"] = summary["n_accepted"] / summary["n_segments"].where(summary["n_segments"] > 0)
     vitals = [name for name in SIGNAL_QUANTITIES if name not in summary.columns]
-    accepted = verdicts.loc[verdicts["accepted"], ["patient", "recording_id", "start_s"]]
+    accepted = decisions.loc[decisions["accepted"], ["patient", "recording_id", "start_s"]]
     stored = data.labelled.segments(inputs.segment_s, inputs.step_s)[["recording_id", "start_s", *vitals]]
     merged = accepted.merge(stored, on=["recording_id", "start_s"], how="left", validate="one_to_one")
     return summary.join(merged.groupby("patient")[vitals].median().astype(float))

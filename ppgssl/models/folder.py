@@ -9,7 +9,6 @@ SHA256SUMS               a checksum of each of them; `sha256sum -c SHA256SUMS` v
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -172,9 +171,8 @@ def save_model(folder: Path, fitted: FittedModel, text: str, *, encoder: Path | 
         arrays |= {f"{_REFITS}{name}": values for name, values in fitted.refits.to_arrays().items()}
     if fitted.precision is not None:
         arrays[_PRECISION] = fitted.precision
-    temporary = folder / f".{CLASSIFIER_FILE}.{os.getpid()}"
-    temporary.write_bytes(save({name: np.ascontiguousarray(values) for name, values in arrays.items()}))
-    temporary.replace(folder / CLASSIFIER_FILE)
+    contiguous = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    write_atomically(folder / CLASSIFIER_FILE, save(contiguous))
     write_atomically(folder / CARD_FILE, fitted.card.model_dump_json(indent=1))
     write_atomically(folder / TEXT_FILE, text)
     names = [*_ALWAYS, *(_ENCODER_FILES if encoder is not None else ())]

@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
-from ppgssl.core.text import suggest
+from ppgssl.core.text import Message, suggest
 
 FIELDS = ("patient", "visit", "recording")
 _FIELD = re.compile(r"\{(\w*)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
@@ -30,7 +31,7 @@ class SourceFile:
     relative : str
         Its path under the cohort's root, with forward slashes.
     patient_id, visit, recording : str
-        What its name says; ``visit`` and ``recording`` are empty where the pattern has no such field.
+        The fields of its name; ``visit`` and ``recording`` are empty where the pattern has no such field.
     recording_id : str
         Patient, visit and recording joined by underscores: unique in the cohort.
     companions : mapping of path pattern to Path
@@ -46,9 +47,9 @@ class SourceFile:
     companions: Mapping[str, Path] = field(default_factory=dict)
 
     def fields(self, names: Iterable[str]) -> tuple[str, ...]:
-        """What the file name says of these fields."""
-        said = {"patient": self.patient_id, "visit": self.visit, "recording": self.recording}
-        return tuple(said[name] for name in names)
+        """These fields of the file name."""
+        fields = {"patient": self.patient_id, "visit": self.visit, "recording": self.recording}
+        return tuple(fields[name] for name in names)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def find_files(cohort: Cohort, root: Path) -> tuple[list[SourceFile], list[Rejec
     matched = _matched(root, parsed)
     sources = _with_unique_ids(sorted(matched.sources[main], key=_natural))
     for files in companions:
-        sources, lonely = _joined(sources, files, matched.sources[files])
+        sources, lonely = _with_companions(sources, files, matched.sources[files])
         matched.rejects.extend(lonely)
     return sources, sorted(dict.fromkeys(matched.rejects), key=lambda reject: reject.subject)
 
@@ -136,7 +137,7 @@ def _matched(root: Path, patterns: Mapping[str, _Pattern]) -> _Matched:
 
 
 def _sort_in(root: Path, path: Path, patterns: Mapping[str, _Pattern], matched: _Matched) -> None:
-    relative = str(path)[len(str(root)) :].lstrip("/")
+    relative = str(path)[len(str(root)) :].replace(os.sep, "/").lstrip("/")
     found = {files: item for files, pattern in patterns.items() if (item := _match(root, path, relative, pattern))}
     for files, item in found.items():
         if isinstance(item, SourceFile):
@@ -160,7 +161,7 @@ def _check_companion(files: str, key: str, main: str) -> None:
         )
 
 
-def _joined(
+def _with_companions(
     sources: Sequence[SourceFile], pattern: str, found: Sequence[SourceFile]
 ) -> tuple[list[SourceFile], list[Reject]]:
     """The sources, each with its file of ``found``; and a reject for each file of ``found`` that belongs to none."""
@@ -173,9 +174,11 @@ def _joined(
         else source
         for source in sources
     ]
-    detail = "no file of `signals.files` has the same patient, visit and recording: was one not copied, or renamed?"
+    detail = Message(
+        "no file of `signals.files` has the same patient, visit and recording: was one not copied, or renamed?"
+    )
     lonely = [
-        Reject("file", file.relative, "file without its recording", detail)
+        Reject(Reason.FILE_WITHOUT_RECORDING, file.relative, detail)
         for file in found
         if file.fields(names) not in known
     ]
@@ -239,7 +242,7 @@ def _match(root: Path, path: Path, relative: str, pattern: _Pattern) -> SourceFi
         return _outside(relative)
     if not _is_text(relative):
         shown = relative.encode("ascii", "backslashreplace").decode()
-        return Reject("file", shown, "file name is not valid text", "rename the file: its name is not UTF-8")
+        return Reject(Reason.NAME_NOT_TEXT, shown, Message("rename the file: its name is not UTF-8"))
     fields = {name: short.groupdict().get(name) or "" for name in FIELDS}
     return SourceFile(
         path=path,
@@ -264,23 +267,29 @@ def _near_match(relative: str, pattern: _Pattern) -> Reject | None:
     if not pattern.any_case.fullmatch(tidy):
         return None
     shown = relative.encode("utf-8", "backslashreplace").decode()
-    detail = "it would match `signals.files` but for letter case or white space: rename it, or correct the pattern"
-    return Reject("file", shown, "file name nearly matches", detail)
+    detail = Message(
+        "it would match `signals.files` but for letter case or white space: rename it, or correct the pattern"
+    )
+    return Reject(Reason.NAME_NEARLY_MATCHES, shown, detail)
 
 
 def _ambiguous(relative: str, short: re.Match[str], long: re.Match[str]) -> Reject:
-    detail = (
-        f"the patient could be {short['patient']!r} or {long['patient']!r}: give the fields of `signals.files` regular "
-        "expressions, for example {patient:[A-Z]+[0-9]+}"
-        if short["patient"] != long["patient"]
-        else "its fields can be divided in two ways: give the fields of `signals.files` regular expressions"
-    )
-    return Reject("file", relative, "file name can be read in two ways", detail)
+    detail = Message("its fields can be divided in two ways: give the fields of `signals.files` regular expressions")
+    if short["patient"] != long["patient"]:
+        detail = Message(
+            "the patient could be {short!r} or {long!r}: give the fields of `signals.files` regular expressions, for "
+            "example {{patient:[A-Z]+[0-9]+}}",
+            short=short["patient"],
+            long=long["patient"],
+        )
+    return Reject(Reason.NAME_AMBIGUOUS, relative, detail)
 
 
 def _outside(relative: str) -> Reject:
-    detail = "a link leads out of the cohort's root: copy the data into the root, or set `root` to where they lie"
-    return Reject("file", relative, "lies outside the cohort's folder", detail)
+    detail = Message(
+        "a link leads out of the cohort's root: copy the data into the root, or set `root` to where they lie"
+    )
+    return Reject(Reason.OUTSIDE_ROOT, relative, detail)
 
 
 # --- the folder ------------------------------------------------------------------------------------------------
@@ -298,9 +307,8 @@ def _walk(root: Path, folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Pa
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        yield Reject(
-            "file", relative, "folder cannot be listed", f"{type(error).__name__}: ask its owner for permission"
-        )
+        detail = Message("{error}: ask its owner for permission", error=type(error))
+        yield Reject(Reason.FOLDER_UNREADABLE, relative, detail)
         return
     for entry in entries:
         if entry.name.startswith("."):
@@ -324,7 +332,7 @@ def _natural(source: SourceFile) -> list[tuple[int, int | str]]:
 
 
 def _with_unique_ids(sources: list[SourceFile]) -> list[SourceFile]:
-    # Patient a_1 with recording 2, and patient a with recording 1_2: only paths tell them apart.
+    # Patient a_1 with recording 2, and patient a with recording 1_2: only paths distinguish them.
     counts = Counter(source.recording_id for source in sources)
     return [
         source if counts[source.recording_id] == 1 else replace(source, recording_id=source.relative)

@@ -15,14 +15,23 @@ import numpy as np
 
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.records import FloatArray
-from ppgssl.core.text import suggest
+from ppgssl.core.text import Message, suggest
 
-# What cannot be read in stretches is parsed whole, several files at a time, at several times its size in memory. A day
+# What cannot be read in intervals is parsed whole, several files at a time, at several times its size in memory. A day
 # of two channels at 125 Hz has 0.17 GB as float64.
 MAX_BYTES = 300_000_000
 # Samples are stored as 32-bit floats.
 _LARGEST = float(np.finfo(np.float32).max)
 _MAX_NAMES = 20
+_THE_FILE = Message("the file")
+# What a column is called in the formats: words of messages.
+_NOUNS = {
+    "column": Message("column"),
+    "line": Message("line"),
+    "channel": Message("channel"),
+    "signal": Message("signal"),
+    "array": Message("array"),
+}
 
 
 def read_bytes(path: Path) -> bytes:
@@ -44,11 +53,13 @@ def in_words(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ReadError(f"{path}: there is no such file (any more). Was it moved or renamed meanwhile?") from None
+        problem = "there is no such file (any more). Was it moved or renamed meanwhile?"
+        raise ReadError(problem, path=path) from None
     except PermissionError:
-        raise ReadError(f"{path}: no permission to read this file. Ask its owner, or copy it.") from None
+        raise ReadError("no permission to read this file. Ask its owner, or copy it.", path=path) from None
     except (OSError, ValueError) as error:
-        raise ReadError(f"{path}: the file cannot be read ({error}). Check the disk or the network drive.") from None
+        problem = "the file cannot be read ({error}). Check the disk or the network drive."
+        raise ReadError(problem, path=path, error=str(error)) from None
 
 
 def file_size(path: Path) -> int:
@@ -62,11 +73,12 @@ def file_size(path: Path) -> int:
     with in_words(path):
         status = path.stat()
     if stat.S_ISDIR(status.st_mode):
-        raise ReadError(f"{path}: expected a file and found a folder. Correct `signals.files` or `clinical.file`.")
+        problem = "expected a file and found a folder. Correct `signals.files` or `clinical.file`."
+        raise ReadError(problem, path=path)
     if not stat.S_ISREG(status.st_mode):
-        raise ReadError(f"{path}: not a plain file (a pipe, socket or device). Copy its content into a file.")
+        raise ReadError("not a plain file (a pipe, socket or device). Copy its content into a file.", path=path)
     if not status.st_size:
-        raise ReadError(f"{path}: the file is empty. Copy it again from its source, or remove it.")
+        raise ReadError("the file is empty. Copy it again from its source, or remove it.", path=path)
     return status.st_size
 
 
@@ -82,18 +94,21 @@ def read_range(path: Path, start: int, n_bytes: int) -> bytes:
         file.seek(start)
         content = file.read(n_bytes)
     if len(content) < n_bytes:
-        raise ReadError(
-            f"{path}: became shorter while it was read. Is it still being copied? Try again when it is done."
-        )
+        problem = "became shorter while it was read. Is it still being copied? Try again when it is done."
+        raise ReadError(problem, path=path)
     return content
 
 
-def check_size(path: Path, n_bytes: int, what: str = "the file") -> None:
+def check_size(path: Path, n_bytes: int, what: str = _THE_FILE) -> None:
     """ReadError if ``what`` has more than ``MAX_BYTES``."""
     if n_bytes > MAX_BYTES:
         raise ReadError(
-            f"{path}: {what} has {n_bytes / 1e9:.1f} GB; of this format, up to {MAX_BYTES / 1e9:.1g} GB can be read. "
-            "Split the recording into several files."
+            "{what} has {size_gb:.1f} GB; of this format, up to {most_gb:.1g} GB can be read. Split the recording into "
+            "several files.",
+            path=path,
+            what=what,
+            size_gb=n_bytes / 1e9,
+            most_gb=MAX_BYTES / 1e9,
         )
 
 
@@ -110,17 +125,20 @@ def check_samples(path: Path, name: str | int, samples: FloatArray) -> FloatArra
     Raises
     ------
     ReadError
-        If there are no samples, or one is infinite or too large; the message says the first.
+        If there are no samples, or one is infinite or too large; the message names the first.
     """
     if not samples.size:
-        raise ReadError(f"{path}: channel {name!r} has no samples. Was the recording interrupted before it began?")
+        problem = "channel {name!r} has no samples. Was the recording interrupted before it began?"
+        raise ReadError(problem, path=path, name=name)
     is_infinite = np.abs(samples) > _LARGEST
     if is_infinite.any():
-        first = int(np.argmax(is_infinite.ravel()))
         raise ReadError(
-            f"{path}: channel {name!r} has {int(is_infinite.sum())} infinite or too large values (beyond 32-bit "
-            f"floats), the first at sample {first}, counted from 0. If they mark missing samples, list them in the "
-            "reader's option `missing`."
+            "channel {name!r} has {n} infinite or too large values (beyond 32-bit floats), the first at sample "
+            "{first}, counted from 0. If they mark missing samples, list them in the reader's option `missing`.",
+            path=path,
+            name=name,
+            n=int(is_infinite.sum()),
+            first=int(np.argmax(is_infinite.ravel())),
         )
     return samples
 
@@ -133,36 +151,43 @@ def position(path: Path, column: str | int, names: Sequence[str], what: str) -> 
     ReadError
         If it is absent, or its name occurs twice; the message lists what there is, and the nearest spelling.
     """
+    noun = _NOUNS[what]
     if isinstance(column, int):
         if not 0 <= column < len(names):
             raise ReadError(
-                f"{path}: there is no {what} number {column}, counted from 0: {_found(names, what)}. Correct `column` "
-                f"in `signals.channels`; a name made of digits needs quotes: column: '{column}'."
+                "there is no {noun} number {column}, counted from 0: {found}. Correct `column` in `signals.channels`; "
+                "a name made of digits needs quotes: column: '{column}'.",
+                path=path,
+                noun=noun,
+                column=column,
+                found=_found_names(names, noun),
             )
         return column
     places = [place for place, name in enumerate(names) if name == column]
     if len(places) == 1:
         return places[0]
     if places:
-        raise ReadError(
-            f"{path}: {len(places)} {what}s are named {column!r}. Give the {what}'s 0-based number instead."
-        )
-    raise ReadError(f"{path}: no {what} is named {column!r}{suggest(column, names)}: {_found(names, what)}.")
+        problem = "{n} {noun}s are named {column!r}. Give the {noun}'s 0-based number instead."
+        raise ReadError(problem, path=path, n=len(places), noun=noun, column=column)
+    problem = "no {noun} is named {column!r}{near}: {found}."
+    near = suggest(column, names)
+    raise ReadError(problem, path=path, noun=noun, column=column, near=near, found=_found_names(names, noun))
 
 
-def _found(names: Sequence[str], what: str) -> str:
-    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    listed = ", ".join(name[:60] or "(no name)" for name in names[:_MAX_NAMES])
-    return f"the file has {len(names)} {what}{'s' if len(names) != 1 else ''}: {listed or 'none'}{more}"
+def _found_names(names: Sequence[str], noun: Message) -> Message:
+    listed = [name[:60] or "(no name)" for name in names[:_MAX_NAMES]] or Message("none")
+    more = Message(" and {n} more", n=len(names) - _MAX_NAMES) if len(names) > _MAX_NAMES else ""
+    nouns = noun if len(names) == 1 else Message("{noun}s", noun=noun)
+    return Message("the file has {n} {nouns}: {names}{more}", n=len(names), nouns=nouns, names=listed, more=more)
 
 
 def as_samples(
     path: Path, column: str | int, numbers: np.ndarray, missing: list[float], *, first: int = 0
 ) -> FloatArray:
-    """A stretch of numbers as they stand in a file -> float64, NaN where one is a mark of a missing sample.
+    """An interval of numbers as they stand in a file -> float64, NaN where one is a mark of a missing sample.
 
     A mark is compared as a number of the file's type: -999.9 marks the 32-bit float next to it. ``first`` is the
-    place of the stretch in its recording, which messages name.
+    place of the interval in its recording, which messages name.
 
     Raises
     ------
@@ -175,5 +200,5 @@ def as_samples(
         if missing:
             marks = np.array(missing)
             samples[np.isin(samples, marks.astype(numbers.dtype) if numbers.dtype.kind == "f" else marks)] = np.nan
-    name = f"{column}, from sample {first}" if first else column
+    name = Message("{column}, from sample {first}", column=column, first=first) if first else column
     return check_samples(path, name, samples) if samples.size else samples

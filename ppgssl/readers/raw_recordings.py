@@ -1,4 +1,4 @@
-"""One recording in a raw file, of which any stretch can be read."""
+"""One recording in a raw file, of which any interval can be read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RawRecording:
     fs_hz, n_samples : mapping of column to number
         Sampling rate and length of each channel.
     read : callable
-        ``read(start_s, stop_s)`` -> the samples of each channel in that stretch, those of :func:`span`. Raises
+        ``read(start_s, stop_s)`` -> the samples of each channel in that interval, those of :func:`span`. Raises
         ReadError where they cannot be had.
     """
 
@@ -38,7 +38,7 @@ class RawRecording:
 
 
 def span(fs_hz: float, n_samples: int, start_s: float, stop_s: float) -> slice:
-    """Samples from ``start_s`` up to, and without, ``stop_s``: stretches that meet share none and miss none."""
+    """Samples from ``start_s`` up to, and without, ``stop_s``: intervals that meet share none and miss none."""
     first, last = (min(max(round(time_s * fs_hz), 0), n_samples) for time_s in (start_s, stop_s))
     return slice(first, max(first, last))
 

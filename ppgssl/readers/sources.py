@@ -13,6 +13,7 @@ from ppgssl.core.config.cohort import Cohort, TrendName
 from ppgssl.core.errors import ReadError
 from ppgssl.core.provenance import file_sha256
 from ppgssl.core.records import FloatArray, Recording, Signal
+from ppgssl.core.text import Message
 from ppgssl.readers import get_reader
 from ppgssl.readers.files import SourceFile
 from ppgssl.readers.raw_recordings import Column, RawRecording
@@ -21,7 +22,7 @@ from ppgssl.readers.trends import read_trends
 
 @dataclass(frozen=True)
 class OpenRecording:
-    """One recording of a source, of which any stretch can be read.
+    """One recording of a source, of which any interval can be read.
 
     Attributes
     ----------
@@ -47,15 +48,15 @@ class OpenRecording:
         return sum(raw.n_samples[column] for raw, column in self.channels.values())
 
     def trends_between(self, start_s: float, stop_s: float) -> dict[TrendName, FloatArray]:
-        """The device's trends in a stretch."""
+        """The device's trends in an interval."""
         first, last = (round(time_s / self.interval_s) for time_s in (start_s, np.ceil(stop_s)))
         return {name: values[first:last] for name, values in self.trends.items()}
 
     def read(self, start_s: float = 0.0, stop_s: float | None = None) -> Recording:
-        """The stretch from ``start_s`` up to ``stop_s``, or to the end, of all channels."""
+        """The interval from ``start_s`` up to ``stop_s``, or to the end, of all channels."""
         stop_s = self.duration_s if stop_s is None else stop_s
-        pieces = {id(raw): raw.read(start_s, stop_s) for raw, _ in self.channels.values()}
-        signals: dict[str, Signal] = {name: pieces[id(raw)][column] for name, (raw, column) in self.channels.items()}
+        read = {id(raw): raw.read(start_s, stop_s) for raw, _ in self.channels.values()}
+        signals: dict[str, Signal] = {name: read[id(raw)][column] for name, (raw, column) in self.channels.items()}
         return Recording(
             recording_id=self.recording_id,
             patient_id=self.source.patient_id,
@@ -76,12 +77,17 @@ def open_source(source: SourceFile, cohort: Cohort) -> list[OpenRecording]:
     by_file = {pattern: _open_file(source, cohort, pattern) for pattern in _patterns(cohort)}
     counts = {pattern: len(found) for pattern, found in by_file.items()}
     if len(set(counts.values())) > 1:
-        listed = ", ".join(f"{count} in {pattern or 'the main file'}" for pattern, count in counts.items())
-        raise ReadError(f"{source.path}: the files of its channels hold different numbers of recordings: {listed}.")
+        listed = [
+            Message("{n} in {file}", n=count, file=pattern or Message("the main file"))
+            for pattern, count in counts.items()
+        ]
+        problem = "the files of its channels hold different numbers of recordings: {listed}."
+        raise ReadError(problem, path=source.path, listed=listed)
     n_recordings = counts[next(iter(counts))]
     trends = _trends(source, cohort)
     if trends and n_recordings > 1:
-        raise ReadError(f"{source.path}: holds {n_recordings} recordings, and one file of trends cannot describe all.")
+        problem = "holds {n} recordings, and one file of trends cannot describe all."
+        raise ReadError(problem, path=source.path, n=n_recordings)
     return [
         OpenRecording(
             source=source,
@@ -124,7 +130,7 @@ def _file_sha256(path: Path) -> str:
         # To open a pipe would wait for someone to write into it.
         return file_sha256(path) if path.is_file() else ""
     except (OSError, ValueError):
-        return ""  # It vanished or may not be read: the reader says so in its own words.
+        return ""  # It vanished or may not be read: the reader reports it.
 
 
 def _n_bytes(path: Path) -> int:
@@ -145,8 +151,11 @@ def _open_file(source: SourceFile, cohort: Cohort, pattern: str) -> list[RawReco
     path = source.companions.get(pattern) if pattern else source.path
     if path is None:
         raise ReadError(
-            f"{source.path}: there is no file beside it for {', '.join(channels)}: expected {pattern} with the same "
-            "patient, visit and recording. Copy it, or move what cannot be completed out of the folder."
+            "there is no file for {channels}: expected {pattern} with the same patient, visit and recording. "
+            "Copy it, or move what cannot be completed out of the folder.",
+            path=source.path,
+            channels=list(channels),
+            pattern=pattern,
         )
     reader = get_reader(files.reader)
     columns = [channel.column for channel in channels.values()]

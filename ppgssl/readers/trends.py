@@ -33,11 +33,12 @@ def read_trends(path: Path, trends: DeviceTrends) -> dict[TrendName, FloatArray]
     ------
     ReadError
         If the file cannot be read, a column is absent, or a cell is neither a number nor a mark of missing; the message
-        says the line.
+        names the line.
     """
     lines = read_bytes(path).decode("utf-8-sig", errors="replace").rstrip().splitlines()[trends.skip_rows :]
     if not lines:
-        raise ReadError(f"{path}: no header line after the {trends.skip_rows} lines of `signals.trends.skip_rows`.")
+        problem = "no header line after the {n} lines of `signals.trends.skip_rows`."
+        raise ReadError(problem, path=path, n=trends.skip_rows)
     header = [name.strip() for name in lines[0].split(trends.delimiter)]
     places = {name: position(path, column.strip(), header, "column") for name, column in trends.columns.items()}
     rows = [line.split(trends.delimiter) for line in lines[1:]]
@@ -56,8 +57,12 @@ def _carefully(
         line = trends.skip_rows + 2 + number
         if len(row) <= max(places.values()):
             raise ReadError(
-                f"{path}: line {line} has {len(row)} cells and {max(places.values()) + 1} are needed. The file may be "
-                "cut off there; if not, correct `signals.trends`."
+                "line {line} has {n} cells and {n_needed} are needed. The file may be cut off there; if not, correct "
+                "`signals.trends`.",
+                path=path,
+                line=line,
+                n=len(row),
+                n_needed=max(places.values()) + 1,
             )
         for name, place in places.items():
             cell = row[place].strip()
@@ -70,6 +75,10 @@ def _number(path: Path, line: int, name: str, cell: str) -> float:
         return float(cell)
     except ValueError:
         raise ReadError(
-            f"{path}: line {line}, {name}: expected a number and found {cell[:40]!r}. If that marks a missing value, "
-            "list it in `signals.trends.missing`."
+            "line {line}, {name}: expected a number and found {cell!r}. If that marks a missing value, list it in "
+            "`signals.trends.missing`.",
+            path=path,
+            line=line,
+            name=name,
+            cell=cell[:40],
         ) from None

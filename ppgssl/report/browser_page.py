@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from ppgssl.core.provenance import write_atomically
+from ppgssl.core.reasons import Reason
 from ppgssl.report.text import rounding
 
 _TEMPLATE = "inspect.html"
@@ -35,7 +36,9 @@ _RULES = {
     "device": "the channel has no defect and the median of the device's own SQI is at least {min_device_sqi:g}",
     "device-any": "the channel has no defect and the device's own SQI reaches {min_device_sqi:g} in any second",
 }
-_REASONS = {"low_sqi": "low SQI", "low_device_sqi": "low device SQI"}
+_REASONS = {
+    reason.value: reason.label[0].lower() + reason.label[1:] for reason in (Reason.LOW_SQI, Reason.LOW_DEVICE_SQI)
+}
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def vital_words(name: str) -> dict[str, Any]:
 
 
 def reason_words(reason: str) -> str:
-    """``low SQI`` for ``low_sqi``: defects are called as they are."""
+    """``low SQI`` for ``low-sqi``: defects are called as they are."""
     return _REASONS.get(reason, reason)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any, Literal
 import typst
 
 from ppgssl.core.errors import ReportError
+from ppgssl.core.provenance import write_atomically
 from ppgssl.core.results.study import Results
 from ppgssl.report.composition import Composition, compose
 from ppgssl.report.document import breakable
@@ -177,9 +177,7 @@ def _save(pdf: bytes, folder: Path) -> Path:
     target = folder / REPORT_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft = target.with_suffix(".pdf.part")
-        draft.write_bytes(pdf)
-        os.replace(draft, target)
+        write_atomically(target, pdf)
     except OSError as error:
         raise ReportError(
             f"cannot write {target}: {error.strerror}. Is the folder writable, and the disk not full?"

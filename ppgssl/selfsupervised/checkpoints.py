@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,7 +12,7 @@ import torch
 
 from ppgssl.core.config.pretraining import Pretraining
 from ppgssl.core.errors import TrainingError
-from ppgssl.core.provenance import fingerprint
+from ppgssl.core.provenance import fingerprint, write_atomically
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -44,18 +42,11 @@ def save_checkpoint(folder: Path, made_of: str, state: dict[str, Any]) -> None:
         If it cannot be written, for example because the disk is full; the old one then stays.
     """
     path = folder / CHECKPOINT_FILE
-    temporary = path.with_name(f".{CHECKPOINT_FILE}.{os.getpid()}")
     content = io.BytesIO()  # torch hides what goes wrong while it writes to a file
     torch.save({"made_of": made_of, **state}, content)
     try:
-        with temporary.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_atomically(path, content.getbuffer(), sync=True)
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)  # it would take the room that is missing
         kept = "The last one is kept" if path.exists() else "There is none yet"
         raise TrainingError(
             f"cannot write the checkpoint {path}: {error.strerror or error}. Is there room on the disk "

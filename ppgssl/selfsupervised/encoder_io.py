@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from ppgssl.core.config.pretraining import EncoderShape
 from ppgssl.core.errors import StoreError
-from ppgssl.core.provenance import file_sha256, fingerprint, write_atomically
+from ppgssl.core.provenance import file_sha256, fingerprint, replaced, write_atomically
 from ppgssl.selfsupervised.encoders import ENCODERS
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
@@ -36,9 +35,8 @@ def save_encoder(folder: Path, encoder: EncoderNetwork, card: Mapping[str, Any])
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / WEIGHTS_FILE
-    temporary = weights.with_name(f".{WEIGHTS_FILE}.{os.getpid()}")
-    save_file({name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}, temporary)
-    temporary.replace(weights)
+    with replaced(weights) as temporary:
+        save_file({name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}, temporary)
     model = {
         "version": _VERSION,
         "n_channels": encoder.n_channels,

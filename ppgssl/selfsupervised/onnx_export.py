@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.core.provenance import replaced
 from ppgssl.selfsupervised.encoder_io import load_encoder, read_model
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.input_description import InputDescription, load_input_description
@@ -59,9 +59,8 @@ def export_onnx(folder: Path, out: Path) -> float:
     if out.is_dir():
         raise ConfigError(f"{out} is a folder: name the file to write, such as {out / 'encoder.onnx'}")
     description, encoder = load_input_description(folder), load_encoder(folder)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with replaced(out) as temporary:
         _write(encoder, description.segment_samples, temporary)
         _add_metadata(onnx, temporary, _metadata(description, encoder, read_model(folder)["weights_sha256"]))
         difference = largest_difference(onnxruntime, temporary, encoder, description.segment_samples)
@@ -71,9 +70,6 @@ def export_onnx(folder: Path, out: Path) -> float:
                 f"embeddings of random segments. Versions of torch {torch.__version__}, onnx and onnxruntime "
                 f"{onnxruntime.__version__} may not fit together."
             )
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return difference
 
 

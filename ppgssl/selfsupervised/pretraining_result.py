@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ppgssl.core.errors import StoreError, TrainingError
-from ppgssl.core.provenance import file_sha256
+from ppgssl.core.provenance import file_sha256, replaced
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.checkpoints import remove_checkpoints
@@ -234,9 +234,8 @@ def finished(folder: Path, made_of: str) -> bool:
 
 
 def _save_examples(folder: Path, examples: Examples) -> str:
-    temporary = folder / f".{EXAMPLES_FILE}.{os.getpid()}"
-    save_file({name: np.ascontiguousarray(values) for name, values in vars(examples).items()}, temporary)
-    temporary.replace(folder / EXAMPLES_FILE)
+    with replaced(folder / EXAMPLES_FILE) as temporary:
+        save_file({name: np.ascontiguousarray(values) for name, values in vars(examples).items()}, temporary)
     return file_sha256(folder / EXAMPLES_FILE)
 
 

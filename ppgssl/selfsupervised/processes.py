@@ -31,6 +31,7 @@ Work = Callable[..., None]
 _LOOK_S = 0.2
 # Time for the others to end by themselves once one has failed: they may be waiting for it.
 _GRACE_S = 10.0
+_HAS_MASKS = hasattr(signal, "pthread_sigmask")  # not on Windows
 
 
 def work_together(work: Work, arguments: Sequence[Any], *, n: int, report: Callable[..., None]) -> None:
@@ -90,7 +91,7 @@ class _Group:
         port = _free_port()
         self._members = []
         # The processes inherit that Ctrl-C does not reach them.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASKS else set()
         try:
             for rank in range(n):
                 receiver, sender = context.Pipe(duplex=False)
@@ -102,7 +103,8 @@ class _Group:
                 sender.close()
                 self._members.append(_Member(rank, process, receiver))
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            if _HAS_MASKS:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def is_at_work(self) -> bool:
         is_late = self._failed_at is not None and time.monotonic() > self._failed_at + _GRACE_S

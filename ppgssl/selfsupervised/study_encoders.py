@@ -85,7 +85,7 @@ def seen_segments(job: EncoderJob, data: StudyData) -> BoolArray:
     """
     labelled = data.is_labelled_cohort()
     if job.fold is None and not job.is_transductive:
-        return ~labelled & ~data.of_patients(data.kin)
+        return ~labelled & ~data.of_patients(data.linked)
     seen = labelled if job.encoder == "ssl-labelled" else np.ones_like(labelled)
     return seen if job.fold is None else seen & ~data.of_patients(job.fold.unseen)
 

@@ -37,7 +37,7 @@ from ppgssl.readers.clinical.variable_drafts import (
     missing_marks,
 )
 
-_USUAL_MISSING = ["", "NA", "NaN", "nan", "."]
+_COMMON_MISSING = ["", "NA", "NaN", "nan", "."]
 _PATIENT_NAMES = (
     "record_id patient_id patientid patient participant_id participant subject_id subjectid subject usubjid study_id "
     "studyid pid id"
@@ -55,7 +55,7 @@ description: ""
 root: {root}
 
 # ? Which files hold the signals. {{patient}} is the part of a path that is the patient's id, as in the table below;
-# {{visit}} and {{recording}} are parts that tell a patient's recordings apart. This is an example: red and infrared of
+# {{visit}} and {{recording}} are parts that distinguish a patient's recordings. This is an example: red and infrared of
 # an oximeter in a file each, as 32-bit floats, and what it displayed each second in a third file.
 signals:
   files: "signals/{{patient}}_spo2red.ts"
@@ -142,8 +142,8 @@ def draft_cohort(
     """Write a draft of ``cohort.yaml``.
 
     Kinds, levels, units and plausible ranges come from a REDCap data dictionary, where there is one, and else from what
-    the columns hold. A range is never taken from the values observed. Columns that may tell who a person is, and free
-    texts, are left out, and named with the reason in a comment. Values are told only as levels of columns with few.
+    the columns hold. A range is never taken from the values observed. Columns that may identify a person, and free
+    texts, are left out, and named with the reason in a comment. Values are shown only as levels of columns with few.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def draft_cohort(
         raise ConfigError(f"{out} exists already, and is not overwritten. Give another name with --out.")
     sources = _read(source, table, sheet)
     patient = _patient_column(sources, patient_column)
-    missing = [*_USUAL_MISSING, *_marks(sources)]
+    missing = [*_COMMON_MISSING, *_marks(sources)]
     drafts = _drafts(sources, patient, missing)
     variables = [draft for draft in drafts if isinstance(draft, VariableDraft)]
     if not variables:
@@ -270,11 +270,11 @@ def _marks(sources: _Sources) -> list[str]:
 
 def _drafts(sources: _Sources, patient: str, missing: Sequence[str]) -> list[VariableDraft | LeftOut]:
     forms = {one.form for one in sources.fields}
-    if not sources.fields and patient == "record_id":  # An export of REDCap, by the usual name of its first column.
+    if not sources.fields and patient == "record_id":  # An export of REDCap, by the typical name of its first column.
         forms = {column.removesuffix("_complete") for column in sources.columns if column.endswith("_complete")}
     drafts: dict[str, VariableDraft | LeftOut] = {}
     for one in sources.fields:
-        drafts |= _of_field(sources, one, missing)
+        drafts |= _draft_field(sources, one, missing)
     for column in sources.columns:
         if column not in drafts and not added_column(column, forms) and sources.table is not None:
             cells = sources.cells(column, missing) or Cells([])
@@ -283,12 +283,12 @@ def _drafts(sources: _Sources, patient: str, missing: Sequence[str]) -> list[Var
     drafts.pop(patient, None)
     if _repeated(sources, patient):
         drafts |= {
-            name: LeftOut(name, "tells rows of a patient apart") for name in _event_columns(sources) if name in drafts
+            name: LeftOut(name, "distinguishes rows of a patient") for name in _event_columns(sources) if name in drafts
         }
     return [_with_events(sources, draft) for draft in drafts.values()] + _nameless(sources)
 
 
-def _of_field(sources: _Sources, one: Field, missing: Sequence[str]) -> dict[str, VariableDraft | LeftOut]:
+def _draft_field(sources: _Sources, one: Field, missing: Sequence[str]) -> dict[str, VariableDraft | LeftOut]:
     drafts: dict[str, VariableDraft | LeftOut] = {}
     choices = one.checkbox_columns()
     for raw, names in export_columns(one).items():
@@ -332,7 +332,7 @@ def _nameless(sources: _Sources) -> list[VariableDraft | LeftOut]:
 
 
 def _event_columns(sources: _Sources) -> list[str]:
-    """Columns that tell the rows of a patient apart: events, repeats, visits."""
+    """Columns that distinguish the rows of a patient: events, repeats, visits."""
     raw = {column: (added_column(column) or column).lower() for column in sources.columns}
     found = [column for column, name in raw.items() if name in _VISIT_NAMES and _names_visits(sources, column)]
     if "redcap_repeat_instrument" in raw.values():  # Says enough: the first of its instances is a repeat too.
@@ -341,7 +341,7 @@ def _event_columns(sources: _Sources) -> list[str]:
 
 
 def _names_visits(sources: _Sources, column: str) -> bool:
-    """Whether a column holds a few names that may be told: neither dates nor texts."""
+    """Whether a column holds a few names that may be shown: neither dates nor texts."""
     cells = [cell.strip() for cell in sources.whole(column)]
     values = set(cells)
     return len(values) <= min(MAX_LEVELS, len(cells) / 2) and not fitting_formats(values - {""})
@@ -349,7 +349,7 @@ def _names_visits(sources: _Sources, column: str) -> bool:
 
 def _reasons(drafts: Sequence[VariableDraft | LeftOut]) -> str:
     reasons = dict.fromkeys(draft.reason for draft in drafts if isinstance(draft, LeftOut))
-    return "; ".join(reasons) or "it has no column beside the patient's id"
+    return "; ".join(reasons) or "it has no column but the patient's id"
 
 
 # --- text ------------------------------------------------------------------------------------------------------
@@ -372,10 +372,10 @@ def _cohort_text(
         *([] if sources.delimiter == "," else [f"  delimiter: {_scalar(sources.delimiter)}"]),
         *([] if sources.decimal == "." else ['  decimal: ","']),
         *_where_lines(sources, patient),
-        f"  # Marks of missing, in all columns{'' if missing == _USUAL_MISSING else ' (? the last were found there)'}:",
+        f"  # Marks of missing, in all columns{'' if missing == _COMMON_MISSING else ' (? the last were found)'}:",
         f"  missing: [{', '.join(map(_quoted, missing))}]",
         "  # Numbers outside a plausible range become missing. Give each a range of what can be, not of what was seen:",
-        "  # range: [0, 120]. A column that decides the outcome says so: defines: [outcome].",
+        "  # range: [0, 120]. A column that decides the outcome is marked: defines: [outcome].",
         "  variables:",
     ]
     for draft in drafts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,23 +17,20 @@ from deltalake import DeltaTable
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.parallel import Progress, silent
 from ppgssl.core.provenance import read_run
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.report.browser_page import PageContent, write_page
 from ppgssl.report.text.terminal import store_facts as store_facts
 from ppgssl.report.text.terminal import store_tables as store_tables
+from ppgssl.stages.inspect_encoding import ABSENT, encode, encode_excerpt, excerpts, percent_codes, quantise, rounded
 from ppgssl.store.processing import band_hz
-from ppgssl.store.rows import StoredChannel, StoredRecording
-from ppgssl.store.segmenting import LOW_SQI, is_accepted
+from ppgssl.store.rows import StoredRecording
+from ppgssl.store.segmenting import is_accepted
 from ppgssl.store.tables import CohortStore
 
 PAGE_FILE = "inspect.html"
-LOW_DEVICE_SQI = "low_device_sqi"
-ABSENT = 255
-"""Code of a channel that a recording does not have, and of an SQI that is not known."""
-UNKNOWN = -(2**15)
-"""Code of a sample or vital that is missing."""
 
-# Recordings up to twice this length are embedded whole, of longer ones the worst and the best stretch of this length.
+# Recordings up to twice this length are embedded whole, of longer ones the worst and the best interval of this length.
 _EXCERPT_S = 60.0
 # Samples a second on the page: this, or more where the pass band needs it.
 _PAGE_HZ = 50.0
@@ -130,7 +126,7 @@ def inspect_store(
     return Inspection(summary, page, len(chosen))
 
 
-# --- judging segments ------------------------------------------------------------------------------------------
+# --- quality of segments ------------------------------------------------------------------------------------------
 
 
 def _segments(store: CohortStore) -> _Segments:
@@ -157,7 +153,7 @@ def _vitals(frame: pd.DataFrame) -> list[str]:
 def _reasons(frame: pd.DataFrame, store: CohortStore) -> pd.DataFrame:
     rule = store.cohort.segments
     is_good = is_accepted(frame, store.channels, rule)
-    below = LOW_SQI if rule.accept == "sqi" else LOW_DEVICE_SQI
+    below = (Reason.LOW_SQI if rule.accept == "sqi" else Reason.LOW_DEVICE_SQI).value
     reasons = {}
     for name in store.channels:
         defect = frame[f"defect_{name}"].astype(object)
@@ -176,8 +172,7 @@ def _quality(frame: pd.DataFrame, channel: str) -> FloatArray:
 
 def _summarise(store: CohortStore, recordings: pd.DataFrame, segments: _Segments) -> Summary:
     """Counts, distributions and reasons, ready for JSON. Vitals are those of accepted segments."""
-    rejects = store.rejects()
-    by_reason = rejects.groupby(["unit", "reason"]).size().rename("n").reset_index()
+    by_reason = store.rejects().groupby("reason").size()
     accepted = segments.frame["accepted"].astype(bool)
     return {
         "cohort": store.cohort.name,
@@ -186,7 +181,7 @@ def _summarise(store: CohortStore, recordings: pd.DataFrame, segments: _Segments
         "ingested_utc": (read_run(store.folder) or {}).get("started_utc"),
         "recordings": len(recordings),
         "patients": int(recordings["patient_id"].nunique()),
-        # None where the file names tell of no visits.
+        # None where the file names have no visits.
         "visits": len(recordings[["patient_id", "visit"]].drop_duplicates()) if recordings["visit"].any() else None,
         "hours": float(recordings["duration_s"].sum() / 3600),
         "patients_in_table": len(store.patients()),
@@ -196,7 +191,10 @@ def _summarise(store: CohortStore, recordings: pd.DataFrame, segments: _Segments
         "accepted": int(accepted.sum()),
         "channels": _channels(store, segments),
         "vitals": {name: _distribution(segments.frame.loc[accepted, name]) for name in segments.vitals},
-        "rejects": by_reason.to_dict("records"),
+        "rejects": [
+            {"unit": reason.unit, "reason": reason.value, "text": reason.text, "n": int(n)}
+            for reason, n in ((Reason(str(code)), n) for code, n in by_reason.items())
+        ],
     }
 
 
@@ -299,13 +297,13 @@ def _table(recordings: pd.DataFrame, segments: _Segments, store: CohortStore) ->
         "recording": names.tolist(),
         "patient": recordings["patient_id"].tolist(),
         "visit": recordings["visit"].tolist(),
-        "start_s": _rounded(recordings["start_s"], 2),
-        "duration_s": _rounded(recordings["duration_s"], 2),
-        "fs_hz": _rounded(recordings["source_fs_hz"], 3),
+        "start_s": rounded(recordings["start_s"], 2),
+        "duration_s": rounded(recordings["duration_s"], 2),
+        "fs_hz": rounded(recordings["source_fs_hz"], 3),
         "inverted": {name: turned[f"inverted_{name}"].astype(bool).tolist() for name in store.channels},
         "note": _notes(names, store.rejects()),
         "scopes": scopes,
-        "vitals": {name: _rounded(medians[name], 4) for name in segments.vitals if medians[name].notna().any()},
+        "vitals": {name: rounded(medians[name], 4) for name in segments.vitals if medians[name].notna().any()},
     }
 
 
@@ -314,7 +312,7 @@ def _scope(
 ) -> dict[str, Any]:
     """Mean quality and counts of segments of each recording."""
     return {
-        "quality": _rounded(of_recording(quality, "mean"), 3),
+        "quality": rounded(of_recording(quality, "mean"), 3),
         "n": [int(n) for n in of_recording(is_held.astype(float), "sum").fillna(0)],
         "accepted": [int(n) for n in of_recording((is_good & is_held).astype(float), "sum").fillna(0)],
     }
@@ -340,9 +338,10 @@ def _overall_reasons(
 
 
 def _notes(names: pd.Series, rejects: pd.DataFrame) -> list[str]:
-    """What ingest says of a recording, such as that it is a copy of another."""
-    said = rejects[rejects["unit"] == "recording"].groupby("subject")["reason"].agg("; ".join)
-    return [str(said.get(name, "")) for name in names]
+    """What ingest noted of a recording, such as that it is a copy of another."""
+    noted = rejects[rejects["unit"] == "recording"]
+    texts = noted["reason"].map({reason: reason.text for reason in Reason}).groupby(noted["subject"]).agg("; ".join)
+    return [str(texts.get(name, "")) for name in names]
 
 
 # --- the page: recordings that are drawn -----------------------------------------------------------------------
@@ -402,7 +401,7 @@ def _drawn(
     names = recordings["recording_id"].iloc[chosen].tolist()
     rows = {
         name: segments.frame.index[first:last]
-        for name, first, last in _stretches(segments.frame["recording_id"].to_numpy(), names)
+        for name, first, last in _intervals(segments.frame["recording_id"].to_numpy(), names)
     }
     waves: dict[str, Any] = {}
     if names:
@@ -419,7 +418,7 @@ def _drawn(
     }
 
 
-def _stretches(owner: np.ndarray, names: Sequence[str]) -> list[tuple[str, int, int]]:
+def _intervals(owner: np.ndarray, names: Sequence[str]) -> list[tuple[str, int, int]]:
     """Name, first row and row after the last, in the sorted ``owner``."""
     first = np.searchsorted(owner, names, side="left")
     last = np.searchsorted(owner, names, side="right")
@@ -433,21 +432,16 @@ def _encoded_segments(segments: _Segments, order: IntArray, channels: Sequence[s
     codes = {reason: code for code, reason in enumerate(["", *known])}
     return {
         "reasons": ["", *known],
-        "start_s": _base64(frame["start_s"].to_numpy(), "<f4"),
-        "accepted": _base64(frame["accepted"].to_numpy(dtype=bool), "u1"),
-        "sqi": {name: _base64(_percent_codes(frame[f"sqi_{name}"]), "u1") for name in channels},
-        "reason": {name: _base64(reasons[name].map(codes).fillna(ABSENT).to_numpy(), "u1") for name in channels},
+        "start_s": encode(frame["start_s"].to_numpy(), "<f4"),
+        "accepted": encode(frame["accepted"].to_numpy(dtype=bool), "u1"),
+        "sqi": {name: encode(percent_codes(frame[f"sqi_{name}"]), "u1") for name in channels},
+        "reason": {name: encode(reasons[name].map(codes).fillna(ABSENT).to_numpy(), "u1") for name in channels},
         "vitals": {
-            name: _quantised(frame[name].to_numpy(dtype=np.float64))
+            name: quantise(frame[name].to_numpy(dtype=np.float64))
             for name in segments.vitals
             if frame[name].notna().any()
         },
     }
-
-
-def _percent_codes(values: pd.Series) -> FloatArray:
-    """Whole percents, rounded down: an SQI that was too low never reads as high enough."""
-    return np.nan_to_num(np.floor(values.to_numpy(dtype=np.float64) * 100 + 1e-4), nan=ABSENT)
 
 
 def _waveforms(recording: StoredRecording, segments: _Segments, rows: pd.Index, store: CohortStore) -> dict[str, Any]:
@@ -456,7 +450,7 @@ def _waveforms(recording: StoredRecording, segments: _Segments, rows: pd.Index, 
     quality = segments.quality[rows]
     if np.isnan(quality).any():
         quality = segments.frame.loc[rows, "accepted"].to_numpy(dtype=np.float64)
-    stretches = excerpts(
+    intervals = excerpts(
         starts,
         quality,
         duration_s=recording.duration_s,
@@ -464,82 +458,11 @@ def _waveforms(recording: StoredRecording, segments: _Segments, rows: pd.Index, 
         excerpt_s=_excerpt_s(store.cohort),
     )
     return {
-        "excerpts": [[round(begin, 3), round(end, 3)] for begin, end in stretches],
+        "excerpts": [[round(begin, 3), round(end, 3)] for begin, end in intervals],
         "channels": {
-            name: [_excerpt(channel, stretch, recording.fs_hz, _every(name, store.cohort)) for stretch in stretches]
+            name: [
+                encode_excerpt(channel, interval, recording.fs_hz, _every(name, store.cohort)) for interval in intervals
+            ]
             for name, channel in recording.channels.items()
         },
     }
-
-
-def excerpts(
-    starts_s: FloatArray, quality: FloatArray, *, duration_s: float, segment_s: float, excerpt_s: float
-) -> list[tuple[float, float]]:
-    """Stretches of a recording to show: all of it or, past twice ``excerpt_s``, the worst and then the best stretch.
-
-    Parameters
-    ----------
-    starts_s, quality : float arrays, shape (n_segments,)
-        Sorted starts of segments, and how good each is.
-    duration_s, segment_s, excerpt_s : float
-        Length of the recording, of its segments and of a stretch, which is no shorter than a segment.
-
-    Returns
-    -------
-    list of (start, end)
-        In s. Stretches begin where a segment does, are judged by the mean of the segments that lie in them, and do not
-        overlap.
-    """
-    if duration_s <= 2 * excerpt_s or not len(starts_s):
-        return [(0.0, min(duration_s, 2 * excerpt_s))]
-    begins = np.minimum(starts_s, duration_s - excerpt_s)
-    total = np.concatenate([[0.0], np.cumsum(quality)])
-    first = np.searchsorted(starts_s, begins, side="left")
-    last = np.searchsorted(starts_s, begins + excerpt_s - segment_s + 1e-6, side="right")
-    mean = (total[last] - total[first]) / np.maximum(last - first, 1)
-    worst = begins[np.argmin(mean)]
-    is_apart = np.abs(begins - worst) >= excerpt_s
-    if not is_apart.any():
-        return [(float(worst), float(worst + excerpt_s))]
-    best = begins[is_apart][np.argmax(mean[is_apart])]
-    return [(float(begin), float(begin + excerpt_s)) for begin in (worst, best)]
-
-
-def _excerpt(channel: StoredChannel, stretch: tuple[float, float], fs_hz: float, every: int) -> dict[str, Any]:
-    first, last = (round(edge * fs_hz) for edge in stretch)
-    samples, flags = channel.samples[first:last], channel.flags[first:last]
-    return _quantised(samples[::every].astype(np.float64)) | {"marks": _marks(flags, every, fs_hz)}
-
-
-def _marks(flags: np.ndarray, every: int, fs_hz: float) -> list[list[float]]:
-    """Stretches of flagged samples: start and end in s from the start of the excerpt, and the flag's bits."""
-    if not flags.any():
-        return []
-    coarse = np.bitwise_or.reduceat(flags, np.arange(0, len(flags), every))
-    edges = np.flatnonzero(np.diff(coarse.astype(np.int16), prepend=-1))
-    ends = np.append(edges[1:], len(coarse))
-    step_s = every / fs_hz
-    return [
-        [round(begin * step_s, 3), round(end * step_s, 3), int(coarse[begin])]
-        for begin, end in zip(edges.tolist(), ends.tolist(), strict=True)
-        if coarse[begin]
-    ]
-
-
-def _quantised(values: FloatArray) -> dict[str, Any]:
-    """Values as 16-bit codes: ``value = low + step * (code + 32767)``, and ``UNKNOWN`` for NaN."""
-    is_known = np.isfinite(values)
-    low, high = (values[is_known].min(), values[is_known].max()) if is_known.any() else (0.0, 0.0)
-    step = (high - low) / 65534 or 1.0
-    codes = np.where(is_known, np.round((np.where(is_known, values, low) - low) / step) - 32767, UNKNOWN)
-    return {"low": float(low), "step": float(step), "codes": _base64(codes, "<i2")}
-
-
-def _base64(values: np.ndarray, dtype: str) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode("ascii")
-
-
-def _rounded(values: pd.Series, decimals: int) -> list[float | None]:
-    """NaN becomes None: JSON knows no NaN."""
-    numbers = values.to_numpy(dtype=np.float64)
-    return [round(value, decimals) if np.isfinite(value) else None for value in numbers.tolist()]

@@ -13,11 +13,12 @@ import pandas as pd
 from ppgssl.core.config.cohort import Segmentation
 from ppgssl.core.config.study import InputChannel, Inputs
 from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.store.memory import samples_budget
 from ppgssl.store.row_groups import Described, RowGroup, row_groups
 from ppgssl.store.samples import SamplesFile, Segments, segment_levels, write_samples
-from ppgssl.store.segmenting import LOW_SQI, concatenate, ensure_grid, is_accepted
+from ppgssl.store.segmenting import concatenate, ensure_grid, is_accepted
 from ppgssl.store.tables import CohortStore
 
 
@@ -31,7 +32,7 @@ class StudySegments(Segments):
     ----------
     table : DataFrame, one row a segment
         ``cohort``, ``patient`` (``cohort/patient_id``), ``recording_id``, ``heart_rate_bpm``.
-    verdicts : DataFrame, one row a segment of either kind
+    decisions : DataFrame, one row a segment of either kind
         ``cohort``, ``recording_id``, ``patient``, ``start_s``, ``accepted``, ``defect``, ``sqi``: for the flow and the
         figures.
     acquisition : DataFrame, one row a recording and channel
@@ -43,7 +44,7 @@ class StudySegments(Segments):
 
     table: pd.DataFrame = field(repr=False)
     fs_hz: float
-    verdicts: pd.DataFrame = field(repr=False)
+    decisions: pd.DataFrame = field(repr=False)
     acquisition: pd.DataFrame = field(repr=False)
     channel_of: Mapping[str, tuple[str | None, ...]]
 
@@ -62,7 +63,7 @@ class StudySegments(Segments):
         return self.table.groupby(["cohort", "recording_id"], sort=False).ngroup().to_numpy(dtype=np.int64)
 
     def only(self, is_kept: BoolArray) -> StudySegments:
-        """These segments alone; ``verdicts`` and ``acquisition`` stay as they are."""
+        """These segments alone; ``decisions`` and ``acquisition`` stay as they are."""
         return replace(
             self,
             start=self.start[is_kept],
@@ -118,7 +119,7 @@ def assemble(stores: Sequence[CohortStore], inputs: Inputs, folder: Path | None 
         samples_sha256=digest,
         table=table,
         fs_hz=inputs.fs_hz,
-        verdicts=concatenate(part.verdicts for part in parts),
+        decisions=concatenate(part.decisions for part in parts),
         acquisition=concatenate(part.acquisition for part in parts),
         channel_of={source.cohort: source.channels for source in sources},
     )
@@ -213,7 +214,7 @@ class _Part:
     table: pd.DataFrame
     start: IntArray
     baseline: FloatArray
-    verdicts: pd.DataFrame
+    decisions: pd.DataFrame
     acquisition: pd.DataFrame
 
     @property
@@ -283,15 +284,15 @@ def _scanned(source: _Source) -> _Part:
     recordings = scan.recordings
     start, fits = _starts(segments, recordings, inputs)
     segments, start = segments[fits], start[fits]
-    verdicts = _verdicts(segments, source).reset_index(drop=True)
-    kept = verdicts["accepted"].to_numpy()
+    decisions = _decisions(segments, source).reset_index(drop=True)
+    kept = decisions["accepted"].to_numpy()
     return _Part(
         recordings=recordings,
         blocks=blocks,
-        table=verdicts.loc[kept, ["cohort", "patient", "recording_id", "heart_rate_bpm"]].reset_index(drop=True),
+        table=decisions.loc[kept, ["cohort", "patient", "recording_id", "heart_rate_bpm"]].reset_index(drop=True),
         start=start[kept],
         baseline=scan.baseline[fits][kept],
-        verdicts=verdicts,
+        decisions=decisions,
         acquisition=scan.acquisition,
     )
 
@@ -311,14 +312,14 @@ def _starts(segments: pd.DataFrame, recordings: pd.DataFrame, inputs: Inputs) ->
     return start, np.asarray(within + inputs.segment_samples <= sizes[recording])
 
 
-def _verdicts(segments: pd.DataFrame, source: _Source) -> pd.DataFrame:
+def _decisions(segments: pd.DataFrame, source: _Source) -> pd.DataFrame:
     channels = _present(source.channels)
     accepted = is_accepted(segments, channels, source.rule).all(axis=1)
     quality = segments[[f"sqi_{name}" for name in channels]].min(axis=1, skipna=False)
     defect = pd.Series("", index=segments.index, dtype=object)
     for name in channels:
         defect = defect.where(defect != "", segments[f"defect_{name}"])
-    defect = defect.where((defect != "") | accepted, LOW_SQI)
+    defect = defect.where((defect != "") | accepted, Reason.LOW_SQI.value)
     return pd.DataFrame(
         {
             "cohort": source.cohort,

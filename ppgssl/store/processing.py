@@ -1,8 +1,8 @@
-"""Raw recordings -> what the store keeps of them: filtered, resampled, upright."""
+"""Raw recordings -> what the store keeps of them: filtered, resampled, polarity-corrected."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,25 +15,25 @@ from ppgssl.signals.filters import check_band
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import Processed, preprocess_all
 from ppgssl.signals.resampling import check_rates
-from ppgssl.store.rows import StoredChannel, StoredRecording
+from ppgssl.store.rows import StoredChannel, StoredRecording, batches
 
 # Raw samples that are filtered in one go: several arrays of this size in float64 are held at a time.
 _BATCH_SAMPLES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """A recording to be stored, or a part of one.
 
     Attributes
     ----------
     recording : Recording
-        With ``lead_s`` more signal at its start than is stored, and maybe more at its end, so that the filter meets no
+        With ``padding_s`` more signal at its start than is stored, and maybe at its end, so that the filter meets no
         edge where a part begins or ends.
     source_sha256 : str
     trends : mapping of trend to float array
         From the start of what is stored on.
-    lead_s : float
+    padding_s : float
         Whole seconds.
     duration_s : float or None
         Of what is stored; all that there is by default.
@@ -44,7 +44,7 @@ class Piece:
     recording: Recording
     source_sha256: str
     trends: Mapping[TrendName, FloatArray] = field(default_factory=dict, repr=False)
-    lead_s: float = 0.0
+    padding_s: float = 0.0
     duration_s: float | None = None
     start_s: float = 0.0
     n_of_source: int = 1
@@ -54,19 +54,20 @@ class Piece:
         return sum(len(signal.samples) for signal in self.recording.signals.values())
 
 
-def process(pieces: Sequence[Piece], cohort: Cohort) -> list[StoredRecording]:
-    """Filter, resample and turn upright.
+def process(chunks: Sequence[Chunk], cohort: Cohort) -> list[StoredRecording]:
+    """Filter, resample and correct the polarity.
 
     Raises
     ------
     SignalError
         If a channel's rate is too low for its pass band.
     """
-    return [stored for batch in _batches(pieces) for stored in _process_batch(batch, cohort)]
+    groups = batches(chunks, lambda chunk: chunk.n_samples, _BATCH_SAMPLES)
+    return [stored for batch in groups for stored in _process_batch(batch, cohort)]
 
 
 def check_bands(recording_rates: Mapping[str, float], cohort: Cohort) -> None:
-    """SignalError if a channel (name -> sampling rate in Hz) cannot be filtered as the cohort says."""
+    """SignalError if a channel (name -> sampling rate in Hz) cannot be filtered as the cohort describes."""
     for name, fs_hz in recording_rates.items():
         low_hz, high_hz = band_hz(name, cohort)
         check_rates(fs_hz, cohort.signal.fs_hz)
@@ -80,27 +81,14 @@ def band_hz(channel: str, cohort: Cohort) -> tuple[float, float]:
     return cohort.signal.band_hz.get(kind, BANDS_HZ[kind])  # type: ignore[call-overload]
 
 
-def _batches(pieces: Sequence[Piece]) -> Iterator[list[Piece]]:
-    batch: list[Piece] = []
-    n_samples = 0
-    for piece in pieces:
-        batch.append(piece)
-        n_samples += piece.n_samples
-        if n_samples >= _BATCH_SAMPLES:
-            yield batch
-            batch, n_samples = [], 0
-    if batch:
-        yield batch
-
-
-def _process_batch(pieces: Sequence[Piece], cohort: Cohort) -> list[StoredRecording]:
+def _process_batch(chunks: Sequence[Chunk], cohort: Cohort) -> list[StoredRecording]:
     processed = {
-        name: _filtered(name, [piece.recording.signals[name] for piece in pieces], cohort)
+        name: _filtered(name, [chunk.recording.signals[name] for chunk in chunks], cohort)
         for name in cohort.signals.channels
     }
     return [
-        _stored(piece, {name: of_all[number] for name, of_all in processed.items()}, cohort)
-        for number, piece in enumerate(pieces)
+        _stored(chunk, {name: of_all[number] for name, of_all in processed.items()}, cohort)
+        for number, chunk in enumerate(chunks)
     ]
 
 
@@ -117,11 +105,11 @@ def _filtered(channel: str, signals: Sequence[Signal], cohort: Cohort) -> list[P
     return [found[number] for number in range(len(signals))]
 
 
-def _stored(piece: Piece, processed: Mapping[str, Processed], cohort: Cohort) -> StoredRecording:
-    recording = piece.recording
+def _stored(chunk: Chunk, processed: Mapping[str, Processed], cohort: Cohort) -> StoredRecording:
+    recording = chunk.recording
     whole_s = max(signal.duration_s for signal in recording.signals.values())
-    duration_s = whole_s if piece.duration_s is None else piece.duration_s
-    kept = {name: _without_lead(item, piece, cohort.signal.fs_hz) for name, item in processed.items()}
+    duration_s = whole_s if chunk.duration_s is None else chunk.duration_s
+    kept = {name: _without_padding(item, chunk, cohort.signal.fs_hz) for name, item in processed.items()}
     n_samples = max(len(item.samples) for item in kept.values())
     n_baseline = max(len(item.baseline) for item in kept.values())
     return StoredRecording(
@@ -129,23 +117,23 @@ def _stored(piece: Piece, processed: Mapping[str, Processed], cohort: Cohort) ->
         patient_id=recording.patient_id,
         visit=recording.visit,
         source=recording.source,
-        source_sha256=piece.source_sha256,
+        source_sha256=chunk.source_sha256,
         signal_sha256=recording.sha256(),
         source_fs_hz=max(signal.fs_hz for signal in recording.signals.values()),
         duration_s=duration_s,
         fs_hz=cohort.signal.fs_hz,
         channels={name: _channel(name, item, n_samples, n_baseline, cohort) for name, item in kept.items()},
-        trends=dict(piece.trends),
-        start_s=piece.start_s,
-        n_of_source=piece.n_of_source,
+        trends=dict(chunk.trends),
+        start_s=chunk.start_s,
+        n_of_source=chunk.n_of_source,
     )
 
 
-def _without_lead(item: Processed, piece: Piece, fs_hz: float) -> Processed:
-    if piece.duration_s is None:
+def _without_padding(item: Processed, chunk: Chunk, fs_hz: float) -> Processed:
+    if chunk.duration_s is None:
         return item
-    first, first_second = round(piece.lead_s * fs_hz), round(piece.lead_s)
-    last, last_second = first + round(piece.duration_s * fs_hz), first_second + int(np.ceil(piece.duration_s))
+    first, first_second = round(chunk.padding_s * fs_hz), round(chunk.padding_s)
+    last, last_second = first + round(chunk.duration_s * fs_hz), first_second + int(np.ceil(chunk.duration_s))
     return Processed(item.samples[first:last], item.flags[first:last], item.baseline[first_second:last_second])
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,10 @@ from numpy.typing import DTypeLike, NDArray
 from ppgssl.core.config.cohort import TrendName
 from ppgssl.core.records import FloatArray, Reject
 
+Item = TypeVar("Item")
+
 # Uncompressed size of a row group of samples: studies that stream their samples read one at a time.
 _ROW_GROUP_BYTES = 4_000_000
-
-
-JOINED = "joined recordings, split"
-"""Reason of the one kind of reject that takes nothing out: its subject is the raw file, which is held in pieces."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class StoredChannel:
     polarity : float
         Score of :func:`ppgssl.signals.polarity.polarity` before any inversion; NaN where it was not asked for.
     inverted : bool
-        Whether the samples were turned over.
+        Whether the samples were inverted.
     """
 
     samples: FloatArray
@@ -56,7 +54,7 @@ class StoredRecording:
     """A row of ``recordings``: a recording, or a part of a long one.
 
     ``start_s`` is where the part begins in its recording; ``n_of_source`` is how many rows the raw file makes in all,
-    so that a file of which some are missing can be told from a complete one. ``trends`` are the device's, from the
+    so that a file of which some are missing is not taken for a complete one. ``trends`` are the device's, from the
     start of the part on.
     """
 
@@ -84,7 +82,7 @@ REJECTS_SCHEMA = pa.schema(
 
 
 def device_columns(trends: Sequence[str]) -> list[str]:
-    """Columns of ``segments`` that tell what the device displayed: medians, and the largest SQI."""
+    """Columns of ``segments`` with what the device displayed: medians, and the largest SQI."""
     largest = ["device_sqi_max"] if "sqi" in trends else []
     return [*(f"device_{name}" for name in trends), *largest]
 
@@ -156,6 +154,20 @@ def _values(batch: pa.RecordBatch, column: str, number: int, dtype: DTypeLike) -
     return np.asarray(values, dtype=dtype)
 
 
+def batches(items: Iterable[Item], size: Callable[[Item], int], most: int) -> Iterator[list[Item]]:
+    """The items in order, as many at a time as bring their sizes to ``most``."""
+    batch: list[Item] = []
+    total = 0
+    for item in items:
+        batch.append(item)
+        total += size(item)
+        if total >= most:
+            yield batch
+            batch, total = [], 0
+    if batch:
+        yield batch
+
+
 def rejects_frame(stage: str, rejects: Iterable[Reject]) -> pd.DataFrame:
     """Rows of ``rejects``, sorted."""
     return sourced_rejects_frame(stage, ((reject, "") for reject in rejects))
@@ -163,6 +175,6 @@ def rejects_frame(stage: str, rejects: Iterable[Reject]) -> pd.DataFrame:
 
 def sourced_rejects_frame(stage: str, rejects: Iterable[tuple[Reject, str]]) -> pd.DataFrame:
     """As :func:`rejects_frame`, of pairs of a reject and the hash of the raw file that it speaks of."""
-    rows = [{"stage": stage, **asdict(reject), "source_sha256": sha256} for reject, sha256 in rejects]
+    rows = [(stage, one.unit, one.subject, one.reason.value, one.detail, sha256) for one, sha256 in rejects]
     frame = pd.DataFrame(rows, columns=REJECTS_SCHEMA.names).astype(str)
     return frame.sort_values(["stage", "unit", "subject", "reason"], kind="stable", ignore_index=True)

@@ -1,8 +1,8 @@
-"""Segments of stored recordings: indices with a verdict, never copies of samples."""
+"""Segments of stored recordings: indices with a decision on quality, never copies of samples."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,10 @@ from ppgssl.core.records import FloatArray, IntArray, modality
 from ppgssl.signals.quality_indices import segment_defects, sqi
 from ppgssl.signals.segmentation import cut, segment_starts
 from ppgssl.signals.vitals import VITALS, VitalChannel, segment_vitals
-from ppgssl.store.rows import StoredChannel, StoredRecording
+from ppgssl.store.rows import StoredChannel, StoredRecording, batches
 from ppgssl.store.tables import CohortStore
 
-LOW_SQI = "low_sqi"
-
-
-# Samples of recordings that are judged in one go: enough that thousands of short recordings cost no call each.
+# Samples of recordings that are assessed at once: enough that thousands of short recordings cost no call each.
 _BLOCK_SAMPLES = 1_000_000
 
 
@@ -28,23 +25,11 @@ def segment_rows(
 ) -> pd.DataFrame:
     """Rows of ``segments`` for recordings of one cohort: start, SQI and defect of each channel, vital signs.
 
-    A segment is ``accepted`` when at least one channel is by :func:`is_accepted`; studies judge again by the channels
+    A segment is ``accepted`` when at least one channel is by :func:`is_accepted`; studies decide again by the channels
     that they use. ``grid`` is the cohort's own by default.
     """
-    return concatenate(_rows_of_block(block, cohort, grid or cohort.segments) for block in _blocks(recordings))
-
-
-def _blocks(recordings: Iterable[StoredRecording]) -> Iterator[list[StoredRecording]]:
-    block: list[StoredRecording] = []
-    n_samples = 0
-    for recording in recordings:
-        block.append(recording)
-        n_samples += _n_samples(recording)
-        if n_samples >= _BLOCK_SAMPLES:
-            yield block
-            block, n_samples = [], 0
-    if block:
-        yield block
+    blocks = batches(recordings, _n_samples, _BLOCK_SAMPLES)
+    return concatenate(_rows_of_block(block, cohort, grid or cohort.segments) for block in blocks)
 
 
 def _n_samples(recording: StoredRecording) -> int:
@@ -113,7 +98,7 @@ def _vitals(
                 samples=channel.samples,
                 baseline=channel.baseline,
                 has_baseline=cohort.signals.channels[name].has_baseline,
-                # Where quality was not judged, all channels are as good.
+                # Where quality was not assessed, all channels are as good.
                 quality=np.nan_to_num(quality[name][end - len(of_one) : end], nan=1.0),
             )
             for name, channel in recording.channels.items()
@@ -126,7 +111,7 @@ def _vitals(
 def _device(
     recordings: Sequence[StoredRecording], starts: Sequence[IntArray], segment_s: float, cohort: Cohort
 ) -> dict[str, FloatArray]:
-    """Medians of the device's trends over each segment, and the largest SQI; NaN where the device says nothing."""
+    """Medians of the device's trends over each segment, and the largest SQI; NaN where the device displays nothing."""
     trends = cohort.signals.trends
     if trends is None:
         return {}
@@ -145,13 +130,13 @@ def _device(
             line[offset : offset + len(values)] = values
         at = np.concatenate([of_one + offset for of_one, offset in zip(first, offsets, strict=False)])
         windows = line[at[:, None] + np.arange(n_rows)]
-        found[f"device_{name}"] = _row_median(windows).astype(np.float32)
+        found[f"device_{name}"] = row_median(windows).astype(np.float32)
         if name == "sqi":
             found["device_sqi_max"] = np.fmax.reduce(windows, axis=1).astype(np.float32)
     return found
 
 
-def _row_median(windows: FloatArray) -> FloatArray:
+def row_median(windows: FloatArray) -> FloatArray:
     """Median of what is known in each row; NaN where nothing is."""
     ordered = np.sort(windows, axis=1)  # NaN goes last.
     n_known = np.isfinite(windows).sum(axis=1)

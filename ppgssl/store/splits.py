@@ -27,7 +27,7 @@ class Fold:
         Position in the repeated cross-validation, from 0.
     train, test : tuple of str
         Patient keys, disjoint, sorted.
-    kin : tuple of str
+    linked : tuple of str
         Patients of any cohort who are not tested, but hold a recording that a tested patient holds, too: nothing that
         is fitted for this fold may see them, encoders included.
     site : str
@@ -38,7 +38,7 @@ class Fold:
     fold: int
     train: tuple[str, ...]
     test: tuple[str, ...]
-    kin: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
     site: str = ""
 
     @property
@@ -48,7 +48,7 @@ class Fold:
     @property
     def unseen(self) -> tuple[str, ...]:
         """All patients whom nothing that is fitted for this fold may see."""
-        return (*self.test, *self.kin)
+        return (*self.test, *self.linked)
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,9 @@ def _sites(sites: pd.Series) -> Iterator[_Part]:
 
 def _fold(part: _Part, y: pd.Series, linked: Mapping[str, str]) -> Fold:
     groups = {linked[name] for name in part.test if name in linked}
-    kin = {name for name, group in linked.items() if group in groups} - part.test
-    train = [name for name in y.index if name not in part.test and name not in kin]
-    return Fold(part.repeat, part.fold, tuple(train), tuple(sorted(part.test)), tuple(sorted(kin)), part.site)
+    others = {name for name, group in linked.items() if group in groups} - part.test
+    train = [name for name in y.index if name not in part.test and name not in others]
+    return Fold(part.repeat, part.fold, tuple(train), tuple(sorted(part.test)), tuple(sorted(others)), part.site)
 
 
 def _check_counts(y: pd.Series, validation: Validation) -> None:
@@ -161,7 +161,7 @@ def _check_training(fold: Fold, y: pd.Series) -> None:
     if min(n_events, n_others) >= _MIN_TRAINING:
         return
     what = f"site {fold.site!r}" if fold.site else f"the {len(fold.test)} patients of {fold.name}"
-    cause = f", and the {len(fold.kin)} others who share a recording with them," if fold.kin else ""
+    cause = f", and the {len(fold.linked)} others who share a recording with them," if fold.linked else ""
     way_out = "Join small sites to larger ones in `validation.site`" if fold.site else "Lower `validation.n_folds`"
     raise EvaluationError(
         f"cannot test {what}: without them{cause} {n_events} patients with the event and {n_others} without are left "
@@ -197,7 +197,7 @@ def split_notes(folds: Sequence[Fold], y: pd.Series, linked: Mapping[str, str]) 
             f"{n_patients} patients in {len(together)} {'groups' if len(together) > 1 else 'group'} share a recording "
             "within the group, and may be one person under several ids: they were never on both sides of a split."
         )
-    return [*notes, *_kin_notes(folds, set(y.index))]
+    return [*notes, *_linked_notes(folds, set(y.index))]
 
 
 def _these(folds: Sequence[Fold], n_folds: int) -> str:
@@ -206,19 +206,19 @@ def _these(folds: Sequence[Fold], n_folds: int) -> str:
     return f"The test part of {len(folds)} of {n_folds} folds holds no patient"
 
 
-def _kin_notes(folds: Sequence[Fold], analysed: set[str]) -> list[str]:
-    kin = {name for fold in folds for name in fold.kin}
+def _linked_notes(folds: Sequence[Fold], analysed: set[str]) -> list[str]:
+    others = {name for fold in folds for name in fold.linked}
     notes = []
-    if kin & analysed:
+    if others & analysed:
         notes.append(
-            f"{len(kin & analysed)} patients share a recording with a patient of another site: where that site was "
+            f"{len(others & analysed)} patients share a recording with a patient of another site: where that site was "
             "tested, they did not train."
         )
-    if kin - analysed:
+    if others - analysed:
         notes.append(
-            f"{len(kin - analysed)} patients without an analysed outcome, or of other cohorts, share a recording with "
-            "a patient analysed, or are that patient by their pseudonym: where that patient was tested, no encoder was "
-            "pretrained on them."
+            f"{len(others - analysed)} patients without an analysed outcome, or of other cohorts, share a recording "
+            "with a patient analysed, or are that patient by their pseudonym: where that patient was tested, no "
+            "encoder was pretrained on them."
         )
     return notes
 

@@ -73,9 +73,9 @@ class StudyData:
         return table
 
     @property
-    def kin(self) -> tuple[str, ...]:
+    def linked(self) -> tuple[str, ...]:
         """Patients not analysed who share a recording with one who is: an encoder for all folds may not see them."""
-        return tuple(sorted({name for fold in self.folds for name in fold.kin} - set(self.y.index)))
+        return tuple(sorted({name for fold in self.folds for name in fold.linked} - set(self.y.index)))
 
     def is_labelled_cohort(self) -> BoolArray:
         """Which segments are of the labelled cohort, with an outcome or not."""

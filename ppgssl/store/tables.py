@@ -49,8 +49,8 @@ COHORT_FILE = "cohort.yaml"
 FORMAT_FILE = "format.json"
 
 
-FORMAT = 2
-"""Of the tables; a store of another format has to be made anew."""
+FORMAT = 3
+"""Of the tables; a store of another format has to be made again."""
 
 
 _SYSTEM_ERROR = re.compile(r"[^:]+ \(os error \d+\)")
@@ -84,7 +84,7 @@ class CohortStore:
     def create(cls, folder: Path, cohort: Cohort, *, key_fingerprint: str = "") -> CohortStore:
         """Open the store in ``folder``, or make it for ``cohort``.
 
-        ``key_fingerprint`` tells the key of its pseudonyms; empty where patients are called by their ids.
+        ``key_fingerprint`` identifies the key of its pseudonyms; empty where patients are called by their ids.
 
         Raises
         ------
@@ -147,7 +147,7 @@ class CohortStore:
     def append(self, recordings: Sequence[StoredRecording], segments: pd.DataFrame, rejects: pd.DataFrame) -> None:
         """Add recordings with their segments, and rejected files, so that an interruption loses no whole file.
 
-        Recordings come last: what is said of a file is there before the file counts as read.
+        Recordings come last: what was found wrong with a file is there before the file counts as read.
         """
         if len(rejects):
             self._write("rejects", pa.Table.from_pandas(rejects, REJECTS_SCHEMA, preserve_index=False))
@@ -323,7 +323,7 @@ class CohortStore:
             write_deltalake(folder, table, mode="append", writer_properties=properties)
 
     def _delete(self, name: str, predicate: str) -> None:
-        with self.reading(name) as held:  # What stays of a file is written anew.
+        with self.reading(name) as held:  # What stays of a file is written again.
             groups = [group for file in islice(held.get_fragments(), 1) for group in file.row_groups[:1]]
             sizes = [(group.total_byte_size, group.num_rows) for group in groups] or [(0, 1)]
             properties = writer_properties(held.schema, *sizes[0])
@@ -417,11 +417,12 @@ def _in_words(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, DeltaError) as error:
-        # Delta Lake wraps what the system says in several layers, and one of its threads talks of a panic besides.
-        said = _SYSTEM_ERROR.findall(str(error))
-        panic = " If a line above says that a thread panicked: this is why." if said else ""
+        # Delta Lake wraps the system's message in several layers, and one of its threads reports a panic too.
+        causes = _SYSTEM_ERROR.findall(str(error))
+        cause = causes[-1].strip() if causes else str(error)[:300]
+        panic = " If a line above reports that a thread panicked: this is why." if causes else ""
         raise StoreError(
-            f"cannot write {what}: {said[-1].strip() if said else str(error)[:300]}. Is there room on the disk, and "
+            f"cannot write {what}: {cause}. Is there room on the disk, and "
             f"may you write there? What was finished is kept; run the same command again to go on.{panic}"
         ) from None
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from ppgssl.core.provenance import (
     made_of,
     peak_memory_mb,
     read_run,
+    replaced,
     versions,
     write_atomically,
 )
@@ -63,6 +65,14 @@ def test_a_replaced_file_leaves_nothing_beside_it(tmp_path):
     write_atomically(tmp_path / "run.json", "Größe")
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
     assert (tmp_path / "run.json").read_text(encoding="utf-8") == "Größe"
+
+
+def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    write_atomically(tmp_path / "weights", b"old", sync=True)
+    with pytest.raises(TypeError), replaced(tmp_path / "weights") as temporary:
+        temporary.write_bytes(b"ne") and temporary.write_bytes(3)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
+    assert (tmp_path / "weights").read_bytes() == b"old"
 
 
 def test_a_run_says_what_it_was_made_of_how_long_it_took_and_with_what(tmp_path):

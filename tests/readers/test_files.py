@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError
+from ppgssl.core.reasons import Reason
 from ppgssl.readers.files import fill_pattern, find_files
 
 
@@ -70,7 +71,7 @@ def test_a_name_that_can_be_read_in_two_ways_is_rejected_rather_than_guessed(fol
     root = folder("A_1_2.csv", "A_1.csv")
     sources, (reject,) = find_files(cohort("{patient}_{recording}.csv"), root)
     assert [source.recording_id for source in sources] == ["A_1"]
-    assert (reject.subject, reject.reason) == ("A_1_2.csv", "file name can be read in two ways")
+    assert (reject.subject, reject.reason) == ("A_1_2.csv", Reason.NAME_AMBIGUOUS)
     assert "'A' or 'A_1'" in reject.detail
     sources, rejects = find_files(cohort("{patient:[A-Z]+}_{recording}.csv"), root)
     assert [source.recording for source in sources] == ["1", "1_2"]
@@ -90,7 +91,7 @@ def test_a_name_that_nearly_matches_is_reported(folder, name):
     if name.startswith("S"):  # Another folder altogether: it is not searched.
         assert rejects == []
     else:
-        assert [(reject.subject, reject.reason) for reject in rejects] == [(name, "file name nearly matches")]
+        assert [(reject.subject, reject.reason) for reject in rejects] == [(name, Reason.NAME_NEARLY_MATCHES)]
 
 
 def test_hidden_files_and_folders_are_passed_over(folder):
@@ -112,7 +113,7 @@ def test_links_are_followed_inside_the_root_and_rejected_when_they_leave_it(fold
     for name in ("raw", "current"):
         sources, (reject,) = find_files(cohort(f"{name}/{{patient:[0-9]+}}.csv"), root)
         assert [source.relative for source in sources] == [f"{name}/1.csv", f"{name}/2.csv"]
-        assert (reject.subject, reject.reason) == (f"{name}/3.csv", "lies outside the cohort's folder")
+        assert (reject.subject, reject.reason) == (f"{name}/3.csv", Reason.OUTSIDE_ROOT)
     sources, (reject,) = find_files(cohort("outside/{patient}.csv"), root)
     assert sources == []
     assert reject.subject == "outside"
@@ -136,7 +137,7 @@ def test_a_folder_that_cannot_be_listed_is_reported(folder, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     sources, (reject,) = find_files(cohort("{visit}/{patient}.csv"), root)
     assert [source.relative for source in sources] == ["b/1.csv"]
-    assert (reject.subject, reject.reason) == ("a", "folder cannot be listed")
+    assert (reject.subject, reject.reason) == ("a", Reason.FOLDER_UNREADABLE)
 
 
 def test_a_name_that_is_no_text_is_reported(folder):
@@ -145,7 +146,7 @@ def test_a_name_that_is_no_text_is_reported(folder):
         pass
     sources, (reject,) = find_files(cohort("{patient}.csv"), root)
     assert len(sources) == 1
-    assert reject.reason == "file name is not valid text"
+    assert reject.reason == Reason.NAME_NOT_TEXT
     assert reject.subject.isascii()
 
 

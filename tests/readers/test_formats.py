@@ -22,6 +22,7 @@ import scipy.io
 import yaml
 
 from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray
 from ppgssl.readers import READERS, get_reader
 from ppgssl.readers.files import find_files
@@ -392,7 +393,7 @@ def test_segments_that_were_not_copied(test_data, tmp_path):
     )
     assert summary.n_recordings == 0
     (reject,) = summary.rejects.itertuples()
-    assert reject.reason == "file cannot be read"
+    assert reject.reason is Reason.FILE_UNREADABLE
     assert "missing_segments: gap" in reject.detail
 
 

@@ -6,6 +6,7 @@ import pytest
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.loading import load_cohort
 from ppgssl.core.errors import ReadError
+from ppgssl.core.reasons import Reason
 from ppgssl.readers.files import find_files
 from ppgssl.readers.sources import lacks_trends, open_source, source_bytes, source_sha256
 from tests.support import oximeter
@@ -48,7 +49,7 @@ def test_a_stretch_holds_its_samples_and_its_trends(ward):
 def test_a_missing_channel_file_is_named(ward):
     (ward / "signals" / "7_spo2infra.ts").unlink()
     cohort, (source,), _ = found(ward)
-    with pytest.raises(ReadError, match=r"no file beside it for ppg_ir: expected signals/\{patient\}_spo2infra.ts"):
+    with pytest.raises(ReadError, match=r"no file for ppg_ir: expected signals/\{patient\}_spo2infra.ts"):
         open_source(source, cohort)
 
 
@@ -65,8 +66,8 @@ def test_companions_without_their_recording_are_named(ward):
     _, sources, rejects = found(ward)
     assert sources == []
     assert {reject.subject: reject.reason for reject in rejects} == {
-        "signals/7_spo2infra.ts": "file without its recording",
-        "signals/7_spo2trends.csv": "file without its recording",
+        "signals/7_spo2infra.ts": Reason.FILE_WITHOUT_RECORDING,
+        "signals/7_spo2trends.csv": Reason.FILE_WITHOUT_RECORDING,
     }
 
 

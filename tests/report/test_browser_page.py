@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ppgssl.core.config.loading import load_cohort
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.report.browser_page import PageContent, vital_words, write_page
 from ppgssl.stages.inspect import inspect_store
@@ -164,7 +165,7 @@ class Page:
 def file(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("ward")
     rejects = [
-        Reject("recording", "p5_1", "identical to another recording of the patient"),
+        Reject(Reason.COPY_OF_PATIENT, "p5_1"),
         Reject("file", "x", HOSTILE),
     ]
     return inspect_store(make_store(folder, RECORDINGS, rejects)).page

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError
+from ppgssl.core.reasons import Reason
 from ppgssl.readers import get_reader
 from ppgssl.readers.clinical.table import read_clinical
 from ppgssl.stages.draft import draft_cohort
@@ -127,8 +128,8 @@ def test_a_dictionary_becomes_kinds_levels_ranges_and_dates(project):
         "bmi": {"kind": "numeric"},
         "died": {"kind": "binary", "label": "Died in hospital", "levels": {"0": "No", "1": "Yes"}},
     }
-    assert "#   first_name: an identifier, says the dictionary\n" in text
-    assert "#   village: its name suggests that it may tell who a person is\n" in text
+    assert "#   first_name: an identifier by the dictionary\n" in text
+    assert "#   village: its name suggests that it may identify a person\n" in text
     assert "#   remarks: free text\n" in text
 
 
@@ -210,7 +211,7 @@ def test_an_export_of_labels_is_described_by_its_labels(tmp_path):
     assert cohort.clinical.variables["sex"].levels == {"Male": "Male", "Female": "Female"}
     assert cohort.clinical.variables["irritable"].column == "Irritable?"
     clinical = read_clinical(cohort.clinical, tmp_path)
-    assert clinical.problems[0].reason == "outside the plausible range"  # The weight of C0 is 0.
+    assert clinical.problems[0].reason is Reason.IMPLAUSIBLE  # The weight of C0 is 0.
     assert clinical.patients.loc["C1"].to_dict() == {
         "sex": 0.0,
         "weight_kg": 1.0,
@@ -305,7 +306,7 @@ def test_an_existing_file_is_never_overwritten(project):
         (b"1,61,F\n2,62,M\n", "row 1 holds numbers where the names"),
         (b"sex,age\nF,2\nF,2\n", "name it with --patient COLUMN"),
         (b"id,name\n1,Ann\n2,Ben\n", "no column of .* could be described: its name suggests"),
-        (b"id\n1\n2\n", "it has no column beside the patient's id"),
+        (b"id\n1\n2\n", "it has no column but the patient's id"),
     ],
 )
 def test_a_table_that_cannot_be_drafted_says_why_and_leaves_no_file(tmp_path, content, words):
@@ -346,7 +347,7 @@ def test_whatever_a_table_holds_its_draft_loads_and_reads_it_or_it_is_refused(tm
     cohort = load_cohort(out)
     assert cohort.clinical is not None
     clinical = read_clinical(cohort.clinical, tmp_path)
-    assert all(item.reason in ("not a number",) for item in clinical.problems if item.unit == "cell")
+    assert all(item.reason is Reason.NOT_A_NUMBER for item in clinical.problems if item.unit == "cell")
 
 
 # --- the command -----------------------------------------------------------------------------------------------

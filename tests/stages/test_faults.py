@@ -40,6 +40,7 @@ from safetensors.numpy import load_file
 from ppgssl.core.errors import BusyError, PpgsslError, StoreError, TrainingError
 from ppgssl.core.parallel import Workers
 from ppgssl.core.provenance import RUN_FILE
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray
 from ppgssl.selfsupervised.checkpoints import CHECKPOINT_FILE
 from ppgssl.selfsupervised.pretraining_result import save_result
@@ -329,7 +330,7 @@ def test_notes_of_missing_trends_are_neither_lost_nor_doubled(tmp_path, monkeypa
         oximeter.write_binary(tmp_path / "signals", f"{patient}", seed=patient, seconds=20)
     (tmp_path / "signals" / "2_spo2trends.csv").unlink()
     cohort_file = oximeter.describe(tmp_path, "oximeter_binary")
-    noted = {"2": "no file of device trends"}
+    noted = {"2": Reason.NO_TRENDS}
     write = CohortStore._write
 
     def power_fails(store: CohortStore, name: str, table: Any) -> None:
@@ -594,7 +595,7 @@ def test_bad_files_are_a_line_each_and_cost_no_other_file(ppgssl, tmp_path, name
     store = CohortStore(tmp_path / "store")
     assert store.recordings(["recording_id"])["recording_id"].tolist() == ["good1", "good2"]
     rejects = store.rejects()
-    assert dict.fromkeys(sorted(bad), "file cannot be read") == reasons(rejects)
+    assert dict.fromkeys(sorted(bad), Reason.FILE_UNREADABLE) == reasons(rejects)
     assert len(rejects) == len(bad)
     assert rejects["detail"].str.len().max() < 600
     assert not rejects["detail"].str.contains("\n").any()
@@ -614,7 +615,7 @@ def test_two_gigabytes_that_are_called_text_are_refused_and_cost_no_memory(ppgss
     assert done.peak_mb < 400
 
 
-def test_long_text_is_read_in_stretches(ppgssl, tmp_path):
+def test_long_text_is_read_in_intervals(ppgssl, tmp_path):
     # Columns that nobody asks for make the text long, and not the recording.
     raw = tmp_path / "raw"
     raw.mkdir()
@@ -658,7 +659,7 @@ def test_a_file_that_changes_between_listing_and_reading(ppgssl, tmp_path, do, w
     done = ppgssl.ingest(make_ward(tmp_path, 3), tmp_path / "store", before=AFTER_LISTING.format(do=do))
     assert done.summary["recordings"] == 2
     rejects = CohortStore(tmp_path / "store").rejects().query("stage == 'files'")
-    assert reasons(rejects) == {"signals/p2_1.csv": "file cannot be read"}
+    assert reasons(rejects) == {"signals/p2_1.csv": Reason.FILE_UNREADABLE}
     assert words in rejects["detail"].iloc[0]
     # It is back.
     shutil.rmtree(tmp_path / "signals")
@@ -683,7 +684,7 @@ def test_a_file_without_permission(ppgssl, tmp_path):
     (tmp_path / "signals" / "p2_1.csv").chmod(0)
     assert ppgssl.ingest(cohort_file, tmp_path / "store", before=AS_ANYBODY).summary["recordings"] == 2
     rejects = CohortStore(tmp_path / "store").rejects().query("stage == 'files'")
-    assert reasons(rejects) == {"signals/p2_1.csv": "file cannot be read"}
+    assert reasons(rejects) == {"signals/p2_1.csv": Reason.FILE_UNREADABLE}
     assert "no permission to read this file" in rejects["detail"].iloc[0]
 
 
@@ -706,7 +707,7 @@ binary._SHORT_BYTES = 0
     done = ppgssl.ingest(cohort_file, tmp_path / "store", before=SMALL_PARTS + cut_it)
     assert done.summary["recordings"] == 1
     rejects = CohortStore(tmp_path / "store").rejects()
-    assert reasons(rejects) == {"signals/1_spo2red.ts": "file cannot be read"}
+    assert reasons(rejects) == {"signals/1_spo2red.ts": Reason.FILE_UNREADABLE}
     assert len(rejects) == 1
     assert set(content(tmp_path / "store")[1]["recording_id"]) == {"2"}
 
@@ -723,7 +724,7 @@ def test_a_bad_part_of_a_long_recording_leaves_one_line_and_no_part(ppgssl, tmp_
     store = tmp_path / "store"
     assert ppgssl.ingest(cohort_file, store, before=before).summary["recordings"] == 1
     rejects = CohortStore(store).rejects()
-    assert reasons(rejects) == {"signals/1_spo2red.ts": "file cannot be read"}
+    assert reasons(rejects) == {"signals/1_spo2red.ts": Reason.FILE_UNREADABLE}
     assert len(rejects) == 1
     assert set(content(store)[1]["recording_id"]) == {"2"}
     assert ppgssl.ingest(cohort_file, store, before=before).summary["files_read_now"] == 0
@@ -762,9 +763,9 @@ def test_links_out_of_the_folder_are_a_line_each_and_are_not_read(ppgssl, tmp_pa
     assert done.summary["recordings"] == 2
     rejects = CohortStore(tmp_path / "store").rejects().query("unit == 'file'")
     assert reasons(rejects) == {
-        "signals/circle_1.csv": "file cannot be read",
-        "signals/p8_1.csv": "lies outside the cohort's folder",
-        "signals/p9_1.csv": "lies outside the cohort's folder",
+        "signals/circle_1.csv": Reason.FILE_UNREADABLE,
+        "signals/p8_1.csv": Reason.OUTSIDE_ROOT,
+        "signals/p9_1.csv": Reason.OUTSIDE_ROOT,
     }
     shutil.rmtree(inside / "signals")
     (inside / "signals").symlink_to(outside / "signals")
@@ -791,7 +792,7 @@ def test_a_file_that_takes_all_memory_is_a_line_and_costs_no_other_file(ppgssl, 
     done = ppgssl.ingest(make_ward(tmp_path, 9), tmp_path / "store", jobs=2, before=before)
     assert done.summary["recordings"] == 8
     rejects = CohortStore(tmp_path / "store").rejects().query("stage == 'files'")
-    assert reasons(rejects) == {"signals/p5_1.csv": "file cannot be read"}
+    assert reasons(rejects) == {"signals/p5_1.csv": Reason.FILE_UNREADABLE}
     assert "the process that read this file was killed" in rejects["detail"].iloc[0]
 
 

@@ -19,11 +19,13 @@ from typer.testing import CliRunner
 
 from ppgssl.core.config.loading import load_cohort
 from ppgssl.core.errors import StoreError
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray, Recording, Reject, Signal
 from ppgssl.report.browser_page import PageContent
 from ppgssl.stages import inspect as inspection
 from ppgssl.stages.ingest.ingest import ingest
-from ppgssl.stages.inspect import UNKNOWN, excerpts, inspect_store
+from ppgssl.stages.inspect import inspect_store
+from ppgssl.stages.inspect_encoding import UNKNOWN, excerpts
 from ppgssl.store.processing import Piece, process
 from ppgssl.store.rows import rejects_frame
 from ppgssl.store.segmenting import ensure_grid, segment_rows
@@ -86,7 +88,7 @@ MESSY = [
 
 @pytest.fixture(scope="module")
 def messy(tmp_path_factory) -> Path:
-    rejects = [Reject("file", "p9_1.csv", "file cannot be read"), Reject("file", "p8_1.csv", "file cannot be read")]
+    rejects = [Reject(Reason.FILE_UNREADABLE, "p9_1.csv"), Reject(Reason.FILE_UNREADABLE, "p8_1.csv")]
     return make_store(tmp_path_factory.mktemp("messy"), MESSY, rejects)
 
 
@@ -96,7 +98,7 @@ def test_the_summary_counts_what_the_store_holds(messy, tmp_path):
     assert (summary["recordings"], summary["patients"], summary["visits"]) == (4, 3, None)
     assert summary["hours"] == pytest.approx(4 * SECONDS / 3600)
     assert summary["source_fs_hz"] == [{"fs_hz": FS_HZ, "recordings": 4}]
-    assert summary["rejects"] == [{"unit": "file", "reason": "file cannot be read", "n": 2}]
+    assert [(row["unit"], row["reason"], row["n"]) for row in summary["rejects"]] == [("file", "file-unreadable", 2)]
     assert summary["segments"][0]["segments"] == 4 * N_SEGMENTS
     assert (found.n_drawn, found.page) == (4, tmp_path / "page.html")
     assert found.page.is_file()
@@ -113,7 +115,7 @@ def test_every_segment_of_a_channel_is_accepted_or_has_one_reason(messy, tmp_pat
     # Of the segments [0, 4], [2, 6], [4, 8], [6, 10], [8, 12] three meet the gap from 5 to 7 s, two that of 0 to 3 s.
     assert by_channel["ppg_red"]["reasons"]["gap"] == 3 + 2
     assert by_channel["ppg_ir"]["reasons"]["flat"] == 2
-    assert by_channel["ppg_ir"]["reasons"]["low_sqi"] >= 4  # noise three times as high as the pulse
+    assert by_channel["ppg_ir"]["reasons"]["low-sqi"] >= 4  # noise three times as high as the pulse
 
 
 def test_vitals_are_those_of_accepted_segments(messy, tmp_path):
@@ -225,7 +227,7 @@ def test_without_quality_recordings_are_ranked_by_their_share_of_accepted_segmen
     assert content.summary["channels"][0]["sqi"]["n"] == 0
     assert content.table["scopes"][""]["quality"] == [None] * 3
     assert content.drawn["rows"] == [1, 0, 2]
-    assert content.table["scopes"]["ppg_ir"]["reasons"][1] == {"low_device_sqi": N_SEGMENTS}
+    assert content.table["scopes"]["ppg_ir"]["reasons"][1] == {"low-device-sqi": N_SEGMENTS}
 
 
 def test_a_store_without_accepted_segments_has_no_vitals_but_a_page(tmp_path):

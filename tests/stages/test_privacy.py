@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from ppgssl.core.config.loading import load_cohort
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.core.reasons import Reason
 from ppgssl.readers.privacy.pseudonyms import Pseudonyms
 from ppgssl.stages.ingest import ingest as ingest_module
 from ppgssl.stages.ingest.ingest import IngestSummary, check_cohort, original_names
@@ -130,7 +131,7 @@ def test_everything_that_is_wrong_is_still_told(made, plain):
     private = CohortStore(made / "stores" / "ward").rejects()
     columns = ["stage", "unit", "reason"]
     assert sorted(map(tuple, private[columns].to_numpy())) == sorted(map(tuple, plain.rejects()[columns].to_numpy()))
-    assert {"patient twice in the table, other values", "file without its recording"} <= set(private["reason"])
+    assert {Reason.CONTRADICTING_ROWS, Reason.FILE_WITHOUT_RECORDING} <= set(private["reason"])
     said = " ".join(private["detail"])
     assert "clinical.csv, row 12, column stage: expected one of a, b; taken as missing" in said
     assert "line 2, column 0 counted from 0: expected a number and found …" in said
@@ -314,7 +315,7 @@ def test_who_is_in_two_cohorts_of_one_key_stays_on_one_side_of_a_split(hospital)
     data = load_study_data(Study.model_validate(study), hospital / "study.yaml", hospital / "out")
     for fold in data.folds:
         expected = {f"clinic/{pseudonym(name)}" for name in ("p5", "p6") if f"ward/{pseudonym(name)}" in fold.test}
-        assert set(fold.kin) == expected
+        assert set(fold.linked) == expected
     assert any("or are that patient by their pseudonym" in note for note in data.notes)
 
 

@@ -40,7 +40,7 @@ def test_each_segment_starts_at_its_samples_of_its_recording(tmp_path):
     data = assemble(stores, inputs())
     assert len(data.table) == 3 * N_SEGMENTS
     for cohort, recording, start, start_s in zip(
-        data.table["cohort"], data.table["recording_id"], data.start, data.verdicts["start_s"], strict=True
+        data.table["cohort"], data.table["recording_id"], data.start, data.decisions["start_s"], strict=True
     ):
         store = stores[0] if cohort == "ward" else stores[1]
         first = round(start_s * FS_HZ)
@@ -67,7 +67,7 @@ def test_a_segment_that_does_not_fit_at_the_rate_of_the_study_is_not_counted(tmp
     ingest(describe(folder), folder / "store", n_jobs=1)
     data = assemble([CohortStore(folder / "store")], inputs(fs_hz=18.0, step_s=0.09))
     assert (data.start + data.length <= data.samples.shape[1]).all()
-    assert data.verdicts["accepted"].sum() == len(data.table)
+    assert data.decisions["accepted"].sum() == len(data.table)
 
 
 def test_only_accepted_segments_are_gathered_and_the_others_have_a_reason(tmp_path):
@@ -78,17 +78,17 @@ def test_only_accepted_segments_are_gathered_and_the_others_have_a_reason(tmp_pa
     ingest(describe(tmp_path), tmp_path / "store", n_jobs=1)
     data = assemble([CohortStore(tmp_path / "store")], inputs())
     assert (data.table["recording_id"] == "p2_1").sum() == 3
-    rejected = data.verdicts[~data.verdicts["accepted"]]
+    rejected = data.decisions[~data.decisions["accepted"]]
     assert rejected[["start_s", "defect"]].to_numpy().tolist() == [[2.0, "gap"], [4.0, "gap"]]
     assert np.isfinite(data.samples).all()
 
 
 def test_the_study_decides_what_quality_is_enough(tmp_path):
     store = make_store(tmp_path)
-    quality = assemble([store], inputs()).verdicts["sqi"]
+    quality = assemble([store], inputs()).decisions["sqi"]
     data = assemble([store], inputs(min_sqi=float(quality.median())))
     assert len(data.table) == (quality >= quality.median()).sum() < len(quality)
-    assert set(data.verdicts.loc[~data.verdicts["accepted"], "defect"]) == {"low_sqi"}
+    assert set(data.decisions.loc[~data.decisions["accepted"], "defect"]) == {"low-sqi"}
 
 
 def test_with_two_inputs_both_must_be_good(tmp_path):
@@ -145,10 +145,10 @@ def test_only_the_channels_that_a_cohort_has_are_judged(tmp_path):
     stores = [make_store(tmp_path / "a"), other_ward(tmp_path / "b", signals__channels=RED_ALONE)]
     apart = [assemble([store], inputs(channels=BOTH[:1])) for store in stores]
     together = assemble(stores, inputs(channels=BOTH))
-    other = together.verdicts.query("cohort == 'other'").reset_index(drop=True)
-    assert other.equals(apart[1].verdicts)
-    ward = together.verdicts.query("cohort == 'ward'")
-    assert (ward["sqi"] <= apart[0].verdicts["sqi"]).all()
+    other = together.decisions.query("cohort == 'other'").reset_index(drop=True)
+    assert other.equals(apart[1].decisions)
+    ward = together.decisions.query("cohort == 'ward'")
+    assert (ward["sqi"] <= apart[0].decisions["sqi"]).all()
 
 
 def test_a_cohort_needs_a_channel_for_some_input_even_if_all_are_optional(tmp_path):
@@ -174,7 +174,7 @@ def test_duplicates_are_left_out(tmp_path):
     (tmp_path / "signals" / "p3_1.csv").write_bytes((tmp_path / "signals" / "p2_1.csv").read_bytes())
     ingest(describe(tmp_path), tmp_path / "store", n_jobs=1)
     data = assemble([CohortStore(tmp_path / "store")], inputs())
-    assert set(data.table["recording_id"]) == set(data.verdicts["recording_id"]) == {"p1_1"}
+    assert set(data.table["recording_id"]) == set(data.decisions["recording_id"]) == {"p1_1"}
 
 
 def test_recordings_that_an_earlier_cohort_holds_are_left_out_of_later_ones(tmp_path):

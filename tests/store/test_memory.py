@@ -1,20 +1,22 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import psutil
 import pytest
 
 from ppgssl.store.memory import available_bytes, samples_budget
 
 
 @pytest.fixture
-def root(tmp_path):
-    """The files of a Linux of which 8 GiB are available."""
-    (tmp_path / "proc").mkdir()
-    (tmp_path / "proc/meminfo").write_text("MemTotal:       16777216 kB\nMemAvailable:    8388608 kB\n")
+def root(tmp_path, monkeypatch):
+    """The files of a system of which 8 GiB are available."""
     (tmp_path / "sys/fs/cgroup/memory").mkdir(parents=True)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8 * 2**30))
     return tmp_path
 
 
-def test_what_linux_can_give_is_available(root):
+def test_what_the_system_can_give_is_available(root):
     assert available_bytes(root) == 8 * 2**30
 
 
@@ -34,8 +36,8 @@ def test_a_container_without_a_limit_takes_nothing_away(root):
     assert available_bytes(root) == 8 * 2**30
 
 
-def test_other_systems_say_how_much_memory_they_have(tmp_path):
-    assert available_bytes(tmp_path) > 2**28
+def test_this_machine_has_memory():
+    assert available_bytes() > 2**28
 
 
 def test_the_study_decides_or_half_of_what_is_available():

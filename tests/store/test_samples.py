@@ -54,7 +54,7 @@ def test_samples_are_in_a_file_where_they_exceed_the_memory(resident, on_disk):
 
 
 def test_all_but_the_samples_is_the_same(resident, on_disk):
-    for name in ("table", "verdicts", "acquisition"):
+    for name in ("table", "decisions", "acquisition"):
         assert getattr(on_disk, name).equals(getattr(resident, name))
     for name in ("start", "baseline", "is_present"):
         np.testing.assert_array_equal(getattr(on_disk, name), getattr(resident, name))
@@ -112,7 +112,7 @@ def test_some_segments_alone_keep_what_is_theirs(resident):
     some = resident.only(is_kept)
     np.testing.assert_array_equal(some.moments.mean, resident.moments.mean[is_kept])
     assert some.table["patient"].tolist() == resident.table["patient"][is_kept].tolist()
-    assert some.verdicts is resident.verdicts
+    assert some.decisions is resident.decisions
 
 
 @settings(deadline=None, max_examples=50)

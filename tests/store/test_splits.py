@@ -80,7 +80,7 @@ def test_linked_patients_are_never_on_both_sides_of_a_random_split(pairs, scheme
         groups_tested = {linked.get(name, name) for name in fold.test}
         assert not groups_tested & {linked.get(name, name) for name in fold.train}
         assert set(fold.train) | set(fold.test) == set(y.index)
-        assert fold.kin == ()
+        assert fold.linked == ()
 
 
 def test_without_linked_patients_the_folds_are_those_of_a_stratified_cross_validation():
@@ -95,18 +95,18 @@ def test_linked_patients_of_other_cohorts_are_kin_that_nothing_may_see():
     y = outcome(20, 10)
     linked = {"ward/0003": "a", "clinic/7": "a", "clinic/8": "b", "clinic/9": "b"}
     for fold in make_folds(y, Validation(n_folds=5, n_repeats=1), seed=0, linked=linked):
-        assert fold.kin == (("clinic/7",) if "ward/0003" in fold.test else ())
-        assert set(fold.unseen) == {*fold.test, *fold.kin}
+        assert fold.linked == (("clinic/7",) if "ward/0003" in fold.test else ())
+        assert set(fold.unseen) == {*fold.test, *fold.linked}
 
 
 def test_the_notes_say_who_shares_a_recording():
     y = outcome(20, 10)
     linked = {"ward/0003": "a", "ward/0012": "a", "clinic/7": "a"}
     folds = make_folds(y, Validation(n_folds=5, n_repeats=1), seed=0, linked=linked)
-    together, kin = split_notes(folds, y, linked)
+    together, note = split_notes(folds, y, linked)
     assert together.startswith("2 patients in 1 group share a recording")
-    assert kin.startswith("1 patients without an analysed outcome, or of other cohorts, share a recording")
-    assert split_notes(folds, y, {}) == [kin]
+    assert note.startswith("1 patients without an analysed outcome, or of other cohorts, share a recording")
+    assert split_notes(folds, y, {}) == [note]
 
 
 # --- sites -----------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_a_patient_linked_to_another_site_does_not_train_for_it():
     y = outcome(12, 6)
     linked = {"ward/0000": "one", "ward/0001": "one"}
     folds = make_folds(y, BY_SITE, seed=0, linked=linked, sites=sites(y, "abababababab"))
-    assert folds[0].kin == ("ward/0001",)
+    assert folds[0].linked == ("ward/0001",)
     assert "ward/0001" not in folds[0].train
     assert "ward/0001" in folds[1].test
     assert any("a patient of another site" in note for note in split_notes(folds, y, linked))

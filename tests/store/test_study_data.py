@@ -222,15 +222,15 @@ def test_patients_who_share_a_recording_stay_on_one_side_of_every_split(hospital
     assert sorted(data.shared_signals) == ["ward/p1", "ward/p12", "ward/p13"]
     for fold in data.folds:
         assert ("ward/p1" in fold.test) == ("ward/p12" in fold.test)
-        assert fold.kin == (("ward/p13",) if "ward/p1" in fold.test else ())
-    assert data.kin == ("ward/p13",)
+        assert fold.linked == (("ward/p13",) if "ward/p1" in fold.test else ())
+    assert data.linked == ("ward/p13",)
     assert any(note.startswith("2 patients in 1 group share a recording") for note in data.notes)
 
 
 def test_nobody_is_linked_in_a_clean_cohort(ward):
     data = load(ward)
     assert data.shared_signals == {}
-    assert data.kin == data.without_site == data.notes == ()
+    assert data.linked == data.without_site == data.notes == ()
 
 
 def test_a_site_that_nobody_has_is_refused(tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import StoreError
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.signals.vitals import VITALS
 from ppgssl.store.rows import StoredChannel, StoredRecording, rejects_frame, sourced_rejects_frame
@@ -98,7 +99,7 @@ def test_segments_without_a_recording_are_dropped(store):
 
 
 def test_a_forgotten_source_takes_its_recordings_segments_and_rejects_along(store):
-    failed = sourced_rejects_frame("files", [(Reject("file", "b.csv", "file cannot be read", "empty"), "1" * 64)])
+    failed = sourced_rejects_frame("files", [(Reject(Reason.FILE_UNREADABLE, "b.csv", "empty"), "1" * 64)])
     store.append([recording("p1_1")], segments("p1_1", [0.0]), failed)
     store.append([recording("p2_1", source="c.csv")], segments("p2_1", [0.0]), NO_REJECTS)
     store.forget_sources(["a.csv", "b.csv"])
@@ -108,7 +109,7 @@ def test_a_forgotten_source_takes_its_recordings_segments_and_rejects_along(stor
 
 
 def test_the_same_rejects_change_nothing(store):
-    rejects = [Reject("patient", "p9", "patient without signals"), Reject("cell", "p1/age", "impossible value")]
+    rejects = [Reject(Reason.NO_SIGNALS, "p9"), Reject(Reason.IMPLAUSIBLE, "p1/age")]
     assert store.replace_rejects("clinical", rejects)
     assert not store.replace_rejects("clinical", reversed(rejects))
     assert store.replace_rejects("clinical", rejects[:1])

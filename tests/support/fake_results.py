@@ -10,6 +10,7 @@ import numpy as np
 from ppgssl.core.config.arms import DEFAULT_ARMS
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.study import Study
+from ppgssl.core.reasons import Reason
 from ppgssl.core.results.data import (
     ChannelQuality,
     CohortFlow,
@@ -199,15 +200,13 @@ def _flow(name: str, number: int, n_patients: int, n_events: int, suffix: str) -
         n_patients_analysed=n_patients,
         n_events=n_events if labelled else None,
         exclusions=[
-            Exclusion(unit="file", reason="not a number" + suffix, n=2, examples=["signals/12_1.txt"]),
-            Exclusion(
-                unit="recording", reason="identical to another recording of the patient", n=6, examples=["146_2"]
-            ),
-            Exclusion(unit="segment", reason="low signal quality", n=17),
-            Exclusion(unit="segment", reason="clipped", n=5),
-            Exclusion(unit="patient", reason="outcome missing", n=3, examples=["p7", "p12", "p99"]),
-            Exclusion(unit="patient", reason="no accepted segment", n=1, examples=["p55"]),
-            Exclusion(unit="cell", reason="outside the plausible range", n=4, examples=["p3/weight_kg"]),
+            Exclusion(unit="file", reason=Reason.FILE_UNREADABLE, n=2, examples=["signals/12_1.txt"]),
+            Exclusion(unit="recording", reason=Reason.COPY_OF_PATIENT, n=6, examples=["146_2"]),
+            Exclusion(unit="segment", reason=Reason.LOW_SQI, n=17),
+            Exclusion(unit="segment", reason=Reason.CLIPPED, n=5),
+            Exclusion(unit="patient", reason=Reason.OUTCOME_MISSING, n=3, examples=["p7", "p12", "p99"]),
+            Exclusion(unit="patient", reason=Reason.PATIENT_WITHOUT_SEGMENT, n=1, examples=["p55"]),
+            Exclusion(unit="cell", reason=Reason.IMPLAUSIBLE, n=4, examples=["p3/weight_kg"]),
         ],
     )
 
@@ -216,15 +215,16 @@ def _findings(cohorts: list[str], suffix: str) -> list[Finding]:
     return [
         Finding(
             cohort=cohorts[0],
-            kind="Identical signals under two patients" + suffix,
+            kind=Reason.COPY_OF_OTHER,
             text="Recording 23_3 equals 24_1, sample by sample: one of the two patients has a wrong recording. Both "
-            "recordings were left out.",
+            f"recordings were left out.{suffix}",
             severity="caution",
         ),
         Finding(
             cohort=cohorts[-1],
-            kind="Weight may be in another unit",
+            kind=Reason.OTHER_UNIT,
             text="32 weights fall into the bulk when halved, as jin (500 g) would. Values were left as they are.",
+            severity="note",
         ),
     ]
 
@@ -299,7 +299,7 @@ def _quality(cohort: str, channel: str, rng: np.random.Generator) -> ChannelQual
         n_segments=1130,
         n_accepted=905,
         sqi_histogram=histogram.tolist(),
-        defects={"gap": 4, "flat": 11, "clipped": 9, "jump": 6, "low_sqi": 195},
+        defects={"gap": 4, "flat": 11, "clipped": 9, "jump": 6, "low-sqi": 195},
         heart_rate_bpm_quartiles=[64.2, 71.8, 80.3],
     )
 
@@ -313,7 +313,7 @@ def _example(cohort: str, number: int, suffix: str, rng: np.random.Generator) ->
     fs_hz = 50.0
     samples: list[float | None] = list(_pulse(3000, fs_hz, rng))
     samples[900:980] = [None] * 80
-    defects = ["", "gap", "gap", "", "low_sqi", "", "", "clipped", "", ""]
+    defects = ["", "gap", "gap", "", "low-sqi", "", "", "clipped", "", ""]
     marks = [
         SegmentMark(start_s=5.0 * i, duration_s=10.0, accepted=not defect, sqi=0.9 - 0.5 * bool(defect), defect=defect)
         for i, defect in enumerate(defects)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ppgssl.core.reasons import FindingKind, Reason, Severity
 from ppgssl.core.results.base import ResultSchema
 
 
@@ -13,7 +14,7 @@ class Exclusion(ResultSchema):
     """How many units one reason took out of one cohort."""
 
     unit: Literal["file", "recording", "segment", "patient", "cell"]
-    reason: str
+    reason: Reason
     n: int
     examples: list[str] = Field(default_factory=list, description="Up to five identifiers, never clinical values.")
 
@@ -41,9 +42,14 @@ class Finding(ResultSchema):
     """A defect of the data that the pipeline met, what it did about it, and what a reader should make of it."""
 
     cohort: str
-    kind: str = Field(description="Short title, for example `Identical signals under two patients`.")
+    kind: Reason | FindingKind = Field(description="For example `copy-of-other-patient`.")
     text: str
-    severity: Literal["note", "caution"] = "note"
+    severity: Severity
+
+
+def finding(cohort: str, kind: Reason | FindingKind, text: str) -> Finding:
+    """A finding as severe as its kind."""
+    return Finding(cohort=cohort, kind=kind, text=text, severity=kind.severity)
 
 
 class TableOneCell(ResultSchema):
@@ -85,7 +91,7 @@ class ChannelQuality(ResultSchema):
         description="Counts of segments in 20 equal bins over 0..1; undefined SQI left out."
     )
     defects: dict[str, int] = Field(
-        description="Segments by their defect, for example gap, flat, clipped, jump, low_sqi."
+        description="Segments by their defect, for example gap, flat, clipped, jump, low-sqi."
     )
     heart_rate_bpm_quartiles: list[float] | None = Field(description="First quartile, median, third; null if none.")
 

@@ -1,4 +1,4 @@
-"""Dates written in the way that a description says."""
+"""Dates written in the way that a description gives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 ISO = "%Y-%m-%d"
-# How tables write dates, by country; the day first where a table cannot tell (03/04/2020).
+# How tables write dates, by country; the day first where a table does not show which (03/04/2020).
 _DAYS = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%Y/%m/%d", "%d%b%Y", "%d-%b-%Y")
 _SHORT_DAYS = ("%d/%m/%y", "%m/%d/%y", "%d-%b-%y", "%d%b%y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S")
@@ -18,7 +18,7 @@ _ISO_START = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ][0-9:.+\-]*)?")
 
 
 def read_date(text: str, date_format: str) -> datetime.date | None:
-    """The date that the text says in this format of strptime; None if it says none. The time of day is dropped."""
+    """The date of the text in this format of strptime; None if it is none. The time of day is dropped."""
     try:
         return datetime.datetime.strptime(text.strip(), date_format).date()
     except ValueError:

@@ -51,7 +51,7 @@ class Field:
     validation, low, high : str
         Of text fields: what REDCap checks.
     is_identifier : bool
-        Whether the project marks the field as one that tells who a person is.
+        Whether the project marks the field as one that identifies a person.
     """
 
     name: str
@@ -101,15 +101,18 @@ def read_dictionary(path: Path) -> list[Field]:
 def dictionary_fields(path: Path, table: TextTable) -> list[Field]:
     """The same, of a table that was read already; ``path`` is for messages."""
     if not is_dictionary(table):
-        wanted = ", ".join(f"{_COLUMNS[attribute][0]!r}" for attribute in _NEEDED)
         raise ReadError(
-            f"{path}: not a REDCap data dictionary: expected the columns {wanted}. In REDCap: Dictionary, Download the "
-            "current Data Dictionary."
+            "not a REDCap data dictionary: expected the columns {wanted}. In REDCap: Dictionary, Download the current "
+            "Data Dictionary.",
+            path=path,
+            wanted=[repr(_COLUMNS[attribute][0]) for attribute in _NEEDED],
         )
     if table.misshapen:
         raise ReadError(
-            f"{path}: row {table.misshapen[0]} has another number of cells than the header. Download the dictionary "
-            "from REDCap again, and do not edit it as text."
+            "row {row} has another number of cells than the header. Download the dictionary from REDCap again, and do "
+            "not edit it as text.",
+            path=path,
+            row=table.misshapen[0],
         )
     places = {attribute: _place(table, attribute) for attribute in _COLUMNS}
     fields = [
@@ -118,8 +121,10 @@ def dictionary_fields(path: Path, table: TextTable) -> list[Field]:
     ]
     names = [one.name for one in fields]
     repeated = [name for name in names if names.count(name) > 1]
-    if repeated or not fields:
-        raise ReadError(f"{path}: {f'two fields are named {repeated[0]!r}' if repeated else 'there are no fields'}.")
+    if repeated:
+        raise ReadError("two fields are named {name!r}.", path=path, name=repeated[0])
+    if not fields:
+        raise ReadError("there are no fields.", path=path)
     return fields
 
 
@@ -145,7 +150,7 @@ def _place(table: TextTable, attribute: str) -> int | None:
 
 def _field(path: Path, number: int, cells: dict[str, str]) -> Field:
     if not cells["name"]:
-        raise ReadError(f"{path}: row {number} has no field name.")
+        raise ReadError("row {row} has no field name.", path=path, row=number)
     kind = cells["kind"].lower()
     has_choices = kind in ("radio", "dropdown", "checkbox")
     return Field(

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ppgssl.core.errors import ReadError
+from ppgssl.core.text import Message
 from ppgssl.readers.isolated import LibraryError, call
 from ppgssl.readers.raw_files import check_size, file_size, read_bytes
 
@@ -34,7 +35,13 @@ _FUNCTIONS = {
     "sav": "read_sav",
     "zsav": "read_sav",
 }
-_PROGRAMS = {"sas7bdat": "a SAS", "xpt": "a SAS transport", "dta": "a Stata", "sav": "an SPSS", "zsav": "an SPSS"}
+_PROGRAMS = {
+    "sas7bdat": Message("a SAS"),
+    "xpt": Message("a SAS transport"),
+    "dta": Message("a Stata"),
+    "sav": Message("an SPSS"),
+    "zsav": Message("an SPSS"),
+}
 
 _EPOCH_1960 = datetime.datetime(1960, 1, 1)
 _EPOCH_SPSS = datetime.datetime(1582, 10, 14)
@@ -52,7 +59,7 @@ _SPSS_DATES = re.compile(r"[AEJS]?DATE|QYR|MOYR|WKYR|DATETIME|YMDHMS")
 
 @dataclass(frozen=True)
 class TypedTable:
-    """A table whose file says what the columns are.
+    """A table whose file describes its columns.
 
     Attributes
     ----------
@@ -60,7 +67,7 @@ class TypedTable:
     rows : list of list of str
         A text for each cell: '' where missing, whole numbers without a decimal, dates and times in ISO.
     labels : dict of str to str
-        Column -> what it means, where the file says it.
+        Column -> what it means, where the file has labels.
     levels : dict of str to dict of str to str
         Column -> text of a cell -> its label, where the file has value labels.
     """
@@ -81,14 +88,14 @@ def read_typed_table(path: Path, *, decimal: str = ".") -> TypedTable:
     Parameters
     ----------
     path : Path
-        The suffix says the format.
+        The suffix gives the format.
     decimal : str
         How fractions are written: as in the texts of the same hospital.
 
     Raises
     ------
     ReadError
-        If the file cannot be read, is damaged, or is of another format than its suffix says.
+        If the file cannot be read, is damaged, or is of another format than its suffix.
     """
     name = SUFFIXES[path.suffix.lower()]
     check_size(path, file_size(path))
@@ -139,8 +146,11 @@ def _statistical(path: Path, name: str, decimal: str) -> TypedTable:
         table = call("statistical_table", path, _FUNCTIONS[name])
     except LibraryError as error:
         raise ReadError(
-            f"{path}: not {_PROGRAMS[name]} file, or damaged ({error}). Copy it again from its source, save it again "
-            "in the program that made it, or save the table as CSV in UTF-8."
+            "not {program} file, or damaged ({reason}). Copy it again from its source, save it again in the program "
+            "that made it, or save the table as CSV in UTF-8.",
+            path=path,
+            program=_PROGRAMS[name],
+            reason=str(error),
         ) from None
     columns = [
         _texts(cells, type_, _moment(name, format_), decimal)
@@ -206,15 +216,17 @@ def _parquet(path: Path, decimal: str) -> TypedTable:
     try:
         file = pq.ParquetFile(pa.BufferReader(read_bytes(path)))
         n_bytes = sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
-        check_size(path, n_bytes, "the table")
+        check_size(path, n_bytes, Message("the table"))
         table = file.read()
         columns = [_arrow_texts(column, decimal) for column in table.columns]
     except ReadError:
         raise
     except Exception as error:  # Damaged files raise whatever the metadata leads to.
         raise ReadError(
-            f"{path}: not a Parquet file, or damaged ({type(error).__name__}). Copy it again from its source, or save "
-            "the table as CSV in UTF-8."
+            "not a Parquet file, or damaged ({error}). Copy it again from its source, or save the table as CSV in "
+            "UTF-8.",
+            path=path,
+            error=type(error),
         ) from None
     return TypedTable(list(table.column_names), [list(row) for row in zip(*columns, strict=True)])
 

@@ -14,23 +14,24 @@ import pandas as pd
 
 from ppgssl.core.config.cohort import ClinicalTable, Variable
 from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.reasons import WRONG_KINDS, Reason
 from ppgssl.core.records import Reject
-from ppgssl.core.text import suggest
+from ppgssl.core.text import Message, suggest
 from ppgssl.readers.clinical.date_offsets import days_from_first
 from ppgssl.readers.clinical.dates import fitting_formats, is_date_format, read_date, read_iso_date
 from ppgssl.readers.clinical.patient_ids import id_hint
 from ppgssl.readers.clinical.text_tables import TextTable, canonical_text, plain_number, read_text_table
-from ppgssl.readers.clinical.unit_suspects import unit_suspects
+from ppgssl.readers.clinical.unit_candidates import unit_candidates
 
-__all__ = ["Clinical", "id_hint", "read_clinical", "unit_suspects"]
+__all__ = ["Clinical", "id_hint", "read_clinical", "unit_candidates"]
 
 # From so many values on, none of them fitting is a mistake in the description, and no accident of the data.
 _MIN_VALUES = 5
-_WRONG_KINDS = ("not a number", "not a date", "unknown level")
 # Of pairs of different patients that agree in every variable by chance; fewer expected, and a pair is worth a word.
 _MAX_EXPECTED_PAIRS = 0.05
-# A column that names events or visits holds few different values; of another one none is told.
-_MAX_VALUES_TOLD = 12
+# A column that names events or visits holds few different values; of another one none is shown.
+_MAX_VALUES_SHOWN = 12
+_A_TABLE = Message("the clinical table")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Clinical:
     Attributes
     ----------
     patients : DataFrame, index ``patient_id`` (str, as written in the table, or a pseudonym)
-        A column for each variable: float for numeric, transformed where the dictionary says so; 0.0 or 1.0 (the event)
+        A column for each variable: float for numeric, transformed as the dictionary asks; 0.0 or 1.0 (the event)
         for binary; the level for categorical; 'YYYY-MM-DD' for a date, or with pseudonyms a number of days. NaN, or
         None of a level or date, where missing.
     problems : list of Reject
@@ -63,7 +64,7 @@ class Clinical:
 
 class _Cell(NamedTuple):
     value: float | str | None  # None: missing
-    problem: str = ""
+    problem: Reason | None = None
 
 
 class _Row(NamedTuple):
@@ -75,7 +76,13 @@ class _Row(NamedTuple):
         return tuple(cell.value for cell in self.cells.values())
 
 
-def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str], str] | None = None) -> Clinical:
+def read_clinical(
+    table: ClinicalTable,
+    root: Path,
+    *,
+    pseudonym: Callable[[str], str] | None = None,
+    instead: Path | None = None,
+) -> Clinical:
     """Read and check the clinical table.
 
     Rows that do not have the values that ``where`` asks for are left out first. A cell that is not what the dictionary
@@ -92,6 +99,9 @@ def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str]
     pseudonym : callable, optional
         From a patient's id to the name that takes its place. Patients are then in the order of these names, and dates
         are days from the patient's first one; see :mod:`ppgssl.readers.clinical.date_offsets`.
+    instead : Path, optional
+        A file to read in place of ``clinical.file``, and as that is described: that of the option ``--clinical``. Where
+        patients have pseudonyms, its name is not shown: it may be a patient's.
 
     Raises
     ------
@@ -101,16 +111,16 @@ def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str]
         dictionary says; every such mistake is listed.
     """
     _check_date_formats(table)
-    whole = _read_text(table, root)
+    whole = _read_text(table, root, instead, is_private=pseudonym is not None)
     places = _places(whole, table)
-    text = _chosen_rows(whole, table)
+    text = _choose_rows(whole, table)
     rows = _rows(text, table, places)
     if pseudonym is not None:
         rows = [row._replace(patient_id=_renamed(row.patient_id, pseudonym)) for row in rows]
     _check_kinds(text, table, rows)
     kept, problems, rejected = _one_row_each(text, table, rows)
     patients = _frame(kept, table)
-    # Two variables of one column have the same bad cells: each is told once.
+    # Two variables of one column have the same bad cells: each is listed once.
     cell_problems = dict.fromkeys(
         _bad_cell(text, row, name, table.variables[name], cell.problem)
         for row in kept
@@ -123,7 +133,7 @@ def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str]
             *problems,
             *cell_problems,
             *_identical_patients(patients[_one_of_each_column(table)]),
-            *unit_suspects(patients, table),
+            *unit_candidates(patients, table),
         ],
         rejected_ids=frozenset(rejected),
         n_rows=len(text.rows) + len(text.misshapen),
@@ -136,39 +146,51 @@ def read_clinical(table: ClinicalTable, root: Path, *, pseudonym: Callable[[str]
 
 def _check_date_formats(table: ClinicalTable) -> None:
     problems = [
-        f"`clinical.variables.{name}.date_format`: {variable.date_format!r} does not give day, month and year. "
-        f"03/04/2020 is '%d/%m/%Y' or '%m/%d/%Y', 3-Apr-20 is '%d-%b-%y', 2020-04-03 13:45 is '%Y-%m-%d %H:%M'"
+        Message(
+            "`clinical.variables.{name}.date_format`: {written!r} does not give day, month and year. 03/04/2020 is "
+            "'%d/%m/%Y' or '%m/%d/%Y', 3-Apr-20 is '%d-%b-%y', 2020-04-03 13:45 is '%Y-%m-%d %H:%M'",
+            name=name,
+            written=variable.date_format,
+        )
         for name, variable in table.variables.items()
         if variable.kind == "date" and not is_date_format(variable.date_format)
     ]
     if problems:
-        raise ConfigError("the dates of the clinical table are not described:", tuple(problems))
+        raise ConfigError(Message("the dates of the clinical table are not described:"), tuple(problems))
 
 
-def _read_text(table: ClinicalTable, root: Path) -> TextTable:
+def _read_text(table: ClinicalTable, root: Path, instead: Path | None, *, is_private: bool) -> TextTable:
+    path = root / table.file if instead is None else instead.absolute()
     try:
-        return read_text_table(root / table.file, delimiter=table.delimiter, decimal=table.decimal, sheet=table.sheet)
+        text = read_text_table(path, delimiter=table.delimiter, decimal=table.decimal, sheet=table.sheet)
     except ReadError as error:
-        raise ConfigError(f"`clinical.file`: {error}") from None
+        option = Message("`clinical.file`" if instead is None else "`--clinical`")
+        shown = str(path)
+        if is_private:
+            shown = table.file if instead is None else _A_TABLE
+        raise ConfigError("{option}: {file}: {problem}", option=option, file=shown, problem=error.problem) from None
+    return text if instead is None or not is_private else replace(text, name=_A_TABLE)
 
 
 def _places(text: TextTable, table: ClinicalTable) -> dict[str, int]:
     """Where the column of each key of the description stands; "" is the patient's id."""
-    wanted = {"": ("clinical.patient_column", table.patient_column)}
+    wanted = {"": (Message("`clinical.patient_column`"), table.patient_column)}
     wanted |= {
-        name: (f"clinical.variables.{name}", variable.column or name) for name, variable in table.variables.items()
+        name: (Message("`clinical.variables.{name}`", name=name), variable.column or name)
+        for name, variable in table.variables.items()
     }
-    wanted |= {f"where {column}": ("clinical.where", column) for column in table.where}
+    wanted |= {f"where {column}": (Message("`clinical.where`"), column) for column in table.where}
     known = [] if _is_headless(text) else text.columns
     problems = [
-        f"`{key}`: {'more than one column' if column.strip() in text.columns else 'no column'} is named {column!r}"
-        f"{'' if column.strip() in text.columns else suggest(column, known)}"
+        Message("{key}: more than one column is named {column!r}", key=key, column=column)
+        if column.strip() in text.columns
+        else Message("{key}: no column is named {column!r}{near}", key=key, column=column, near=suggest(column, known))
         for key, column in wanted.values()
         if text.columns.count(column.strip()) != 1
     ]
     if problems:
-        message = f"the clinical table {text.name} does not fit its description. {_about_columns(text)}"
-        raise ConfigError(message, tuple(problems))
+        message = "the clinical table {table} does not fit its description. {about}"
+        raise ConfigError(message, tuple(problems), table=text.name, about=_about_columns(text))
     return {name: text.columns.index(column.strip()) for name, (_, column) in wanted.items()}
 
 
@@ -178,15 +200,18 @@ def _is_headless(text: TextTable) -> bool:
     return any(plain_number(cell, ".") is not None for cell in cells)
 
 
-def _about_columns(text: TextTable) -> str:
+def _about_columns(text: TextTable) -> Message:
     marks = [mark for mark in (";", "\t", ",", "|") if len(text.columns) == 1 and mark in text.columns[0]]
-    hint = f" If that is several columns, set `clinical.delimiter: {marks[0]!r}`." if marks else ""
+    hint = Message("")
+    if marks:
+        mark = Message("{mark!r}", mark=marks[0])
+        hint = Message(" If that is several columns, set `clinical.delimiter: {mark}`.", mark=mark)
     if _is_headless(text):
-        return f"Row 1 holds numbers where the names of the columns are expected.{hint}"
-    return f"Its columns are: {', '.join(text.columns)}.{hint}"
+        return Message("Row 1 holds numbers where the names of the columns are expected.{hint}", hint=hint)
+    return Message("Its columns are: {columns}.{hint}", columns=text.columns, hint=hint)
 
 
-def _chosen_rows(text: TextTable, table: ClinicalTable) -> TextTable:
+def _choose_rows(text: TextTable, table: ClinicalTable) -> TextTable:
     """The rows that ``where`` asks for."""
     chosen = text.rows
     for column, values in table.where.items():
@@ -196,16 +221,22 @@ def _chosen_rows(text: TextTable, table: ClinicalTable) -> TextTable:
         found = dict.fromkeys(canonical_text(cells[place], table.decimal) for _, cells in chosen)
         fitting = [row for row in chosen if canonical_text(row[1][place], table.decimal) in wanted]
         if chosen and not fitting:
-            raise ConfigError(_nothing_chosen(text.name, column, values, list(found)))
+            raise ConfigError(_no_row_message(text.name, column, values, list(found)))
         chosen = fitting
     return replace(text, rows=chosen)
 
 
-def _nothing_chosen(name: str, column: str, wanted: Sequence[str], found: Sequence[str]) -> str:
-    start = f"`clinical.where.{column}`: no row of {name} has {' or '.join(map(repr, wanted))} there"
-    if len(found) > _MAX_VALUES_TOLD:
-        return f"{start}, but {len(found)} different values. Is it the right column?"
-    return f"{start}, but {', '.join(map(repr, found))}. An empty cell is ''."
+def _no_row_message(table: str, column: str, wanted: Sequence[str], found: Sequence[str]) -> Message:
+    start = Message(
+        "`clinical.where.{column}`: no row of {table} has one of {wanted} there",
+        column=column,
+        table=table,
+        wanted=[Message("{value!r}", value=value) for value in wanted],
+    )
+    if len(found) > _MAX_VALUES_SHOWN:
+        return Message("{start}, but {n} different values. Is it the right column?", start=start, n=len(found))
+    values = [Message("{value!r}", value=value) for value in found]
+    return Message("{start}, but {values}. An empty cell is ''.", start=start, values=values)
 
 
 def _rows(text: TextTable, table: ClinicalTable, places: dict[str, int]) -> list[_Row]:
@@ -244,7 +275,7 @@ def _cell_reader(variable: Variable, decimal: str, is_typed: bool) -> Callable[[
 
     def read_level(text: str) -> _Cell:
         canonical = canonical_text(text, decimal)
-        return _Cell(levels[canonical]) if canonical in levels else _Cell(None, "unknown level")
+        return _Cell(levels[canonical]) if canonical in levels else _Cell(None, Reason.UNKNOWN_LEVEL)
 
     return read_level
 
@@ -252,10 +283,10 @@ def _cell_reader(variable: Variable, decimal: str, is_typed: bool) -> Callable[[
 def _read_number(text: str, variable: Variable, decimal: str) -> _Cell:
     value = plain_number(text, decimal)
     if value is None:
-        return _Cell(None, "not a number")
+        return _Cell(None, Reason.NOT_A_NUMBER)
     low, high = variable.range or (-math.inf, math.inf)
     if not (low <= value <= high and math.isfinite(value)):
-        return _Cell(None, "outside the plausible range")
+        return _Cell(None, Reason.IMPLAUSIBLE)
     return _Cell(variable.transform(value) if variable.transform else value)
 
 
@@ -263,9 +294,9 @@ def _read_date(text: str, variable: Variable, is_typed: bool) -> _Cell:
     # A typed table has its dates in ISO, and may have texts that look like dates in the same column.
     date = (read_iso_date(text) if is_typed else None) or read_date(text, variable.date_format)
     if date is None:
-        return _Cell(None, "not a date")
+        return _Cell(None, Reason.NOT_A_DATE)
     first, last = variable.dates or (date, date)
-    return _Cell(date.isoformat()) if first <= date <= last else _Cell(None, "outside the plausible range")
+    return _Cell(date.isoformat()) if first <= date <= last else _Cell(None, Reason.IMPLAUSIBLE)
 
 
 def _levels(variable: Variable, decimal: str) -> dict[str, float | str]:
@@ -286,26 +317,40 @@ def _check_kinds(text: TextTable, table: ClinicalTable, rows: Sequence[_Row]) ->
         problem for name, variable in table.variables.items() if (problem := _wrong_kind(text, table, name, rows))
     ]
     if problems:
-        raise ConfigError(f"the clinical table {text.name} does not fit its description:", tuple(problems))
+        message = "the clinical table {table} does not fit its description:"
+        raise ConfigError(message, tuple(problems), table=text.name)
 
 
-def _wrong_kind(text: TextTable, table: ClinicalTable, name: str, rows: Sequence[_Row]) -> str:
+def _wrong_kind(text: TextTable, table: ClinicalTable, name: str, rows: Sequence[_Row]) -> Message | None:
     variable = table.variables[name]
     cells = [row.cells[name] for row in rows]
     filled = [cell for cell in cells if cell.value is not None or cell.problem]
-    if len(filled) < _MIN_VALUES or any(cell.problem not in _WRONG_KINDS for cell in filled):
-        return ""
+    if len(filled) < _MIN_VALUES or any(cell.problem not in WRONG_KINDS for cell in filled):
+        return None
     column = variable.column or name
-    start = f"`clinical.variables.{name}`: none of the {len(filled)} values in column {column!r} is "
+    start = Message(
+        "`clinical.variables.{name}`: none of the {n} values in column {column!r} is",
+        name=name,
+        n=len(filled),
+        column=column,
+    )
     if variable.kind == "numeric":
-        other = "point" if table.decimal == "," else "comma"
-        return f"{start}a number. Is it another column, or do its numbers have a decimal {other} (`clinical.decimal`)?"
+        return Message(
+            "{start} a number. Is it another column, or do its numbers have a decimal {mark} (`clinical.decimal`)?",
+            start=start,
+            mark=Message("point" if table.decimal == "," else "comma"),
+        )
     if variable.kind == "date":
         written = [value for value, cell in zip(text.cells(column.strip()), cells, strict=True) if cell.problem]
-        fitting = " or ".join(map(repr, fitting_formats(written)))
-        return f"{start}a date as {variable.date_format!r} says.{f' All fit {fitting}.' if fitting else ''}"
-    known = ", ".join(variable.levels or ["0", "1"])
-    return f"{start}one of the levels {known}. Give `levels`, with quotes around yes, no, on, off, true and false."
+        fitting = [Message("{name!r}", name=name) for name in fitting_formats(written)]
+        all_fit = Message(" All fit: {formats}.", formats=fitting) if fitting else ""
+        wanted = variable.date_format
+        return Message("{start} a date as {wanted!r}.{all_fit}", start=start, wanted=wanted, all_fit=all_fit)
+    return Message(
+        "{start} one of the levels {levels}. Give `levels`, with quotes around yes, no, on, off, true and false.",
+        start=start,
+        levels=list(variable.levels or ["0", "1"]),
+    )
 
 
 # --- rows -> patients ------------------------------------------------------------------------------------------
@@ -331,11 +376,11 @@ def _unusable_rows(text: TextTable, table: ClinicalTable, nameless: Sequence[int
     no_id = f"column {table.patient_column} is empty"
     shape = f"expected {len(text.columns)} cells; look for an unquoted delimiter or a line break inside a cell"
     cases = [
-        (nameless, "row without a patient id", no_id),
-        (text.misshapen, "row with too many or too few cells", shape),
+        (nameless, Reason.ROW_WITHOUT_ID, no_id),
+        (text.misshapen, Reason.ROW_MISSHAPEN, shape),
     ]
     return [
-        Reject("patient", f"row {number}", reason, f"{text.name}, row {number}: {detail}")
+        Reject(reason, f"row {number}", f"{text.name}, row {number}: {detail}")
         for numbers, reason, detail in cases
         for number in numbers
     ]
@@ -345,10 +390,10 @@ def _repeated(text: TextTable, patient_id: str, rows: Sequence[_Row], is_conflic
     numbers = ", ".join(str(row.number) for row in rows)
     if not is_conflict:
         detail = f"{text.name}, rows {numbers} say the same: one is used"
-        return Reject("row", patient_id, "patient twice in the table, same values", detail)
+        return Reject(Reason.REPEATED_PATIENT, patient_id, detail)
     differing = [name for name in rows[0].cells if len({row.cells[name].value for row in rows}) > 1]
     detail = f"{text.name}, rows {numbers} differ in {', '.join(differing)}: none is used"
-    return Reject("patient", patient_id, "patient twice in the table, other values", detail)
+    return Reject(Reason.CONTRADICTING_ROWS, patient_id, detail)
 
 
 def _frame(rows: Sequence[_Row], table: ClinicalTable) -> pd.DataFrame:
@@ -364,10 +409,10 @@ def _frame(rows: Sequence[_Row], table: ClinicalTable) -> pd.DataFrame:
     return pd.DataFrame(columns, index=index)
 
 
-def _bad_cell(text: TextTable, row: _Row, name: str, variable: Variable, problem: str) -> Reject:
+def _bad_cell(text: TextTable, row: _Row, name: str, variable: Variable, problem: Reason) -> Reject:
     column = variable.column or name
     detail = f"{text.name}, row {row.number}, column {column}: expected {_expected(variable)}; taken as missing"
-    return Reject("cell", f"{row.patient_id}/{column}", problem, detail)
+    return Reject(problem, f"{row.patient_id}/{column}", detail)
 
 
 def _expected(variable: Variable) -> str:
@@ -399,9 +444,7 @@ def _identical_patients(patients: pd.DataFrame) -> list[Reject]:
     for patient_id, values in zip(known.index, known.astype(object).where(known.notna(), None).to_numpy(), strict=True):
         groups.setdefault(tuple(values), []).append(str(patient_id))
     detail = "all variables are equal: one row may have been copied by mistake. Both are kept"
-    return [
-        Reject("row", ", ".join(ids), "identical rows under two ids", detail) for ids in groups.values() if len(ids) > 1
-    ]
+    return [Reject(Reason.IDENTICAL_ROWS, ", ".join(ids), detail) for ids in groups.values() if len(ids) > 1]
 
 
 def _expected_pairs(patients: pd.DataFrame) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 import openpyxl
 
 from ppgssl.core.errors import ReadError
-from ppgssl.core.text import suggest
+from ppgssl.core.text import Message, suggest
 from ppgssl.readers.clinical.statistical_files import SUFFIXES, cell_text, read_typed_table
 from ppgssl.readers.raw_files import check_size, read_bytes
 
@@ -45,7 +45,7 @@ class TextTable:
     is_typed : bool
         Whether the file itself knows which cells are dates. These are in ISO.
     labels, levels
-        What columns, and codes in them, mean, where the file says it; see ``TypedTable``.
+        What columns, and codes in them, mean, where the file has labels; see ``TypedTable``.
     """
 
     name: str
@@ -63,7 +63,7 @@ class TextTable:
 
 
 def plain_number(text: str, decimal: str) -> float | None:
-    """The number that a cell says, None if it says none. Only plain numbers are numbers: no 1_000, 0x1 or 1 000."""
+    """The number in a cell, None if it is none. Only plain numbers are numbers: no 1_000, 0x1 or 1 000."""
     text = text.strip()
     if decimal == ",":
         text = text.replace(".", "?").replace(",", ".")
@@ -82,7 +82,7 @@ def read_text_table(path: Path, *, delimiter: str = ",", decimal: str = ".", she
     Parameters
     ----------
     path : Path
-        The suffix says the format: ``.xlsx`` and ``.xlsm``; those of ``statistical_files``; anything else is delimited
+        The suffix gives the format: ``.xlsx`` and ``.xlsm``; those of ``statistical_files``; anything else is delimited
         text.
     delimiter : str
         Of delimited text. Files named ``.tsv`` have tabs in place of a comma.
@@ -98,9 +98,9 @@ def read_text_table(path: Path, *, delimiter: str = ",", decimal: str = ".", she
     """
     suffix = path.suffix.lower()
     if sheet is not None and suffix not in _EXCEL:
-        raise ReadError(f"{path}: `sheet` is {sheet!r}, but only .xlsx and .xlsm files have sheets.")
+        raise ReadError("`sheet` is {sheet!r}, but only .xlsx and .xlsm files have sheets.", path=path, sheet=sheet)
     if suffix == ".xls":
-        raise ReadError(f"{path}: the old Excel format. Save it as .xlsx, or as CSV in UTF-8.")
+        raise ReadError("the old Excel format. Save it as .xlsx, or as CSV in UTF-8.", path=path)
     if suffix in _EXCEL:
         return _table(path, enumerate(_excel_rows(path, decimal, sheet), start=1), is_typed=True)
     if suffix in SUFFIXES:
@@ -126,7 +126,7 @@ def _typed(path: Path, decimal: str) -> TextTable:
 def _table(path: Path, numbered: Iterable[tuple[int, list[str]]], *, is_typed: bool) -> TextTable:
     filled = [(number, cells) for number, cells in numbered if any(cell.strip() for cell in cells)]
     if not filled or filled[0][0] != 1:
-        raise ReadError(f"{path}: row 1 is empty; expected the names of the columns there.")
+        raise ReadError("row 1 is empty; expected the names of the columns there.", path=path)
     columns = [cell.strip() for cell in _without_empty_end(filled[0][1], 0)]
     rows = [(number, _without_empty_end(cells, len(columns))) for number, cells in filled[1:]]
     return TextTable(
@@ -156,21 +156,25 @@ def _csv_rows(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
         return list(enumerate(reader, start=1))
     except csv.Error as error:
         raise ReadError(
-            f"{path}: line {reader.line_num} is not delimited text ({error}). Look for a quote that is never closed."
+            "line {line} is not delimited text ({error}). Look for a quote that is never closed.",
+            path=path,
+            line=reader.line_num,
+            error=str(error),
         ) from None
 
 
 def _decoded(path: Path) -> str:
     content = read_bytes(path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ReadError(f"{path}: the text is UTF-16. Save it as CSV in UTF-8.")
+        raise ReadError("the text is UTF-16. Save it as CSV in UTF-8.", path=path)
     if b"\0" in content:
-        raise ReadError(f"{path}: binary data; expected text. Save the table as CSV in UTF-8, or as .xlsx.")
+        raise ReadError("binary data; expected text. Save the table as CSV in UTF-8, or as .xlsx.", path=path)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise ReadError(f"{path}: line {line} is not UTF-8. Save the table as CSV in UTF-8, or as .xlsx.") from None
+        problem = "line {line} is not UTF-8. Save the table as CSV in UTF-8, or as .xlsx."
+        raise ReadError(problem, path=path, line=line) from None
 
 
 # --- Excel -----------------------------------------------------------------------------------------------------
@@ -185,35 +189,40 @@ def _excel_rows(path: Path, decimal: str, sheet: str | None) -> list[list[str]]:
         if any(value is None and written is not None for value, written in zip(row, as_written, strict=True))
     ]
     if uncomputed:
-        raise ReadError(
-            f"{path}: row {uncomputed[0]} has a formula whose result is not in the file. Open it in Excel and save it."
-        )
+        problem = "row {row} has a formula whose result is not in the file. Open it in Excel and save it."
+        raise ReadError(problem, path=path, row=uncomputed[0])
     return [[cell_text(value, decimal) for value in row] for row in values]
 
 
 def _sheet(path: Path, content: bytes, sheet: str | None, data_only: bool) -> list[tuple[object, ...]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            check_size(path, sum(part.file_size for part in packed.infolist()), "the unpacked workbook")
+            check_size(path, sum(part.file_size for part in packed.infolist()), Message("the unpacked workbook"))
         with warnings.catch_warnings():
             # openpyxl warns of styles and validation rules that it does not keep.
             warnings.simplefilter("ignore")
             workbook = openpyxl.load_workbook(io.BytesIO(content), data_only=data_only)
-            return list(_chosen(path, workbook, sheet).values)
+            return list(_choose_sheet(path, workbook, sheet).values)
     except ReadError:
         raise
     except Exception as error:  # Damaged workbooks raise whatever zip and XML parsers do.
-        raise ReadError(f"{path}: not an Excel workbook, or damaged ({type(error).__name__}). Save it again.") from None
+        problem = "not an Excel workbook, or damaged ({error}). Save it again."
+        raise ReadError(problem, path=path, error=type(error)) from None
 
 
-def _chosen(path: Path, workbook: Any, sheet: str | None) -> Any:
+def _choose_sheet(path: Path, workbook: Any, sheet: str | None) -> Any:
     sheets = {one.title: one for one in workbook.worksheets}
     if sheet is not None and sheet not in sheets:
-        raise ReadError(f"{path}: no sheet is named {sheet!r}{suggest(sheet, sheets)}; there are: {', '.join(sheets)}.")
+        problem = "no sheet is named {sheet!r}{near}; there are: {sheets}."
+        raise ReadError(problem, path=path, sheet=sheet, near=suggest(sheet, sheets), sheets=list(sheets))
     chosen = workbook.worksheets[0] if sheet is None else sheets[sheet]
     if chosen.max_row * chosen.max_column > _MAX_CELLS:
         raise ReadError(
-            f"{path}: sheet {chosen.title!r} reaches to row {chosen.max_row} and column {chosen.max_column}. Delete "
-            "the empty rows and columns beyond the table, and save it again."
+            "sheet {sheet!r} reaches to row {row} and column {column}. Delete the empty rows and columns beyond the "
+            "table, and save it again.",
+            path=path,
+            sheet=chosen.title,
+            row=chosen.max_row,
+            column=chosen.max_column,
         )
     return chosen

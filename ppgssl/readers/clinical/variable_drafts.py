@@ -1,6 +1,6 @@
 """A first description of a clinical variable, from its column or from its field in a REDCap data dictionary.
 
-What is not sure is said in a note, for a person to decide. Values of a column are told only as levels, of columns that
+What is not sure is written in a note, for a person to decide. Values are shown only as levels of columns that
 have few, and never of columns that may say who a person is.
 """
 
@@ -44,7 +44,7 @@ _ID_WORDS = _listed("id ids identifier number no nr code uid pid")
 _NEGATIVE = _listed(
     "0 no n false absent negative neg never none alive survived normal unchecked unlikely nein non nao não hapana 否"
 )
-# Marks of missing beside those that every table may have: REDCap's suggestions, and what hospitals write.
+# Marks of missing in addition to those that every table may have: REDCap's suggestions, and what hospitals write.
 _MISSING_WORDS = _listed(
     "na n/a nan nil null none missing unknown unk ni inv nask asku nav msk navu np nd not_done notdone refused",
     "? - -- #n/a #null!",
@@ -166,7 +166,7 @@ class Cells:
 
 
 def missing_marks(columns: Iterable[Sequence[str]], decimal: str, codes: Iterable[str] = ()) -> list[str]:
-    """Marks of missing that a table seems to use, beside the usual ones.
+    """Marks of missing that a table seems to use, in addition to the common ones.
 
     A word such as UNK counts where a column's other values are numbers or dates; a number such as -99 or 999 where it
     stands apart from a column's other numbers, which are not negative, and is nowhere a likely value.
@@ -217,7 +217,7 @@ def draft_of_column(
     column : str
     cells : Cells
     label : str
-        What the file says that the column means.
+        The column's label in the file.
     levels : mapping of str to str, optional
         Value labels of the file.
     """
@@ -225,14 +225,14 @@ def draft_of_column(
     if reason:
         return LeftOut(column, reason)
     label, unit = label_and_unit(label, column)
-    draft = _of_values(column, cells, levels or {}, is_quantity=bool(unit or _words(column) & _QUANTITIES))
+    draft = _draft_values(column, cells, levels or {}, is_quantity=bool(unit or _words(column) & _QUANTITIES))
     return draft if isinstance(draft, LeftOut) else replace(draft, label=label, unit="" if draft.levels else unit)
 
 
 def _why_not(column: str, label: str, cells: Cells) -> str:
     words = _words(column)
     if is_identifying(column, label):
-        return "its name suggests that it may tell who a person is"
+        return "its name suggests that it may identify a person"
     if not cells.texts:
         return "no values"
     distinct = cells.distinct()
@@ -244,7 +244,7 @@ def _why_not(column: str, label: str, cells: Cells) -> str:
 
 
 def is_identifying(column: str, label: str = "") -> bool:
-    """Whether a column's name, or its label, suggests that its values may tell who a person is."""
+    """Whether a column's name, or its label, suggests that its values may identify a person."""
     words = _words(column)
     return bool(
         words & _IDENTIFYING or {"birth", "date"} <= words | _words(label) or _words(label) & {"dob", "surname"}
@@ -256,7 +256,7 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"[^\W\d_]+", parts.lower()))
 
 
-def _of_values(
+def _draft_values(
     column: str, cells: Cells, levels: Mapping[str, str], is_quantity: bool = False
 ) -> VariableDraft | LeftOut:
     distinct = cells.distinct()
@@ -269,14 +269,14 @@ def _of_values(
     if formats:
         return dated(column, formats)
     if cells.n_numbers() >= _MOSTLY * len(cells.texts):
-        draft = VariableDraft(column, "numeric") if is_quantity else _of_numbers(column, cells, distinct)
+        draft = VariableDraft(column, "numeric") if is_quantity else _draft_numbers(column, cells, distinct)
         return draft.noted(_no_numbers(cells), _labelled_codes(levels))
     if len(distinct) <= MAX_LEVELS and len(cells.texts) >= _MIN_PER_LEVEL * len(distinct):
-        return _of_words(column, distinct)
+        return _draft_words(column, distinct)
     return LeftOut(column, f"{len(distinct)} different texts among {len(cells.texts)}")
 
 
-def _of_numbers(column: str, cells: Cells, distinct: Sequence[str]) -> VariableDraft:
+def _draft_numbers(column: str, cells: Cells, distinct: Sequence[str]) -> VariableDraft:
     """Few whole numbers are codes, others are quantities."""
     values = [cells.number(text) for text in distinct]
     are_codes = all(value is not None and value.is_integer() for value in values)
@@ -288,7 +288,7 @@ def _of_numbers(column: str, cells: Cells, distinct: Sequence[str]) -> VariableD
     return draft.noted("name the levels, or write `kind: numeric` without levels if it is a quantity")
 
 
-def _of_words(column: str, distinct: Sequence[str]) -> VariableDraft:
+def _draft_words(column: str, distinct: Sequence[str]) -> VariableDraft:
     """Levels under their own names; spellings that differ by case alone are one level."""
     names: dict[str, str] = {}
     levels = {text: names.setdefault(text.casefold(), text) for text in distinct}
@@ -312,7 +312,7 @@ def _labelled_codes(levels: Mapping[str, str]) -> str:
 
 
 def levelled(column: str, levels: Mapping[str, str]) -> VariableDraft:
-    """A variable with these levels: binary if there are two, the one that says no first."""
+    """A variable with these levels: binary if there are two, the negative one first."""
     names = list(dict.fromkeys(levels.values()))
     if len(names) != 2:
         return VariableDraft(column, "categorical", levels=dict(levels))
@@ -326,7 +326,7 @@ def _is_negative(level: str) -> bool:
 
 
 def dated(column: str, formats: Sequence[str]) -> VariableDraft:
-    """A date in the first of the formats that fit; a note tells of the others."""
+    """A date in the first of the formats that fit; a note lists the others."""
     others = " or ".join(repr(name) for name in formats[1:])
     note = f"all dates would also fit {others}: which is right?" if others else ""
     return VariableDraft(column, "date", date_format=formats[0]).noted(note)
@@ -365,43 +365,43 @@ def draft_of_field(one: Field, column: str, choice: str = "", cells: Cells | Non
         What the column holds, where there is a table: this decides between codes and labels, and how dates are written.
     """
     if one.is_identifier:
-        return LeftOut(column, "an identifier, says the dictionary")
+        return LeftOut(column, "an identifier by the dictionary")
     if one.kind in _NO_VARIABLE:
         return LeftOut(column, _NO_VARIABLE[one.kind])
     if is_identifying(one.name, one.label) and one.kind == "text":
-        return LeftOut(column, "its name suggests that it may tell who a person is")
+        return LeftOut(column, "its name suggests that it may identify a person")
     if cells is not None and not cells.texts:
         return LeftOut(column, "no values")
     label, unit = label_and_unit(one.label, one.name, one.note)
-    draft = _of_field(one, column, cells)
+    draft = _draft_field(one, column, cells)
     if isinstance(draft, LeftOut):
         return draft
     return replace(draft, label=f"{label}: {choice}" if choice else label, unit="" if draft.levels else unit)
 
 
-def _of_field(one: Field, column: str, cells: Cells | None) -> VariableDraft | LeftOut:
+def _draft_field(one: Field, column: str, cells: Cells | None) -> VariableDraft | LeftOut:
     if one.kind == "checkbox":
-        return _of_checkbox(column, cells)
+        return _draft_checkbox(column, cells)
     choices = _YES_NO.get(one.kind, one.choices)
     if choices:
-        return _of_choices(one, column, choices, cells)
+        return _draft_choices(one, column, choices, cells)
     if one.kind in ("calc", "slider"):
         return _bounded(VariableDraft(column, "numeric"), one, ("0", "100") if one.kind == "slider" else ("", ""))
     if _NUMBERS.fullmatch(one.validation):
         return _bounded(VariableDraft(column, "numeric"), one)
     if re.fullmatch(r"(date|datetime|datetime_seconds)_(ymd|mdy|dmy)", one.validation):
-        return _of_date(one, column, cells)
+        return _draft_date(one, column, cells)
     if one.validation or cells is None:
         return LeftOut(column, f"text checked as {one.validation!r}" if one.validation else "free text")
-    return _of_values(column, cells, {})
+    return _draft_values(column, cells, {})
 
 
-def _of_checkbox(column: str, cells: Cells | None) -> VariableDraft:
+def _draft_checkbox(column: str, cells: Cells | None) -> VariableDraft:
     keys = list(_in_file(_CHECKBOX, cells).values())
     return VariableDraft(column, "binary", levels={keys[0]: "no", keys[1]: "yes"})
 
 
-def _of_choices(one: Field, column: str, choices: Mapping[str, str], cells: Cells | None) -> VariableDraft | LeftOut:
+def _draft_choices(one: Field, column: str, choices: Mapping[str, str], cells: Cells | None) -> VariableDraft | LeftOut:
     if len(choices) > _MAX_CHOICES:
         return LeftOut(column, f"{len(choices)} choices")
     levels = {text: choices[code] for code, text in _in_file(choices, cells).items()}
@@ -438,10 +438,10 @@ def _bounded(draft: VariableDraft, one: Field, default: tuple[str, str] = ("", "
     if low is not None and high is not None and low < high and math.isfinite(low) and math.isfinite(high):
         return replace(draft, range=(low, high))
     given = [f"{word} {text}" for word, text in zip(("from", "to"), texts, strict=True) if text]
-    return draft.noted(f"the dictionary says {' '.join(given)}: complete the range" if given else "")
+    return draft.noted(f"the dictionary has {' '.join(given)}: complete the range" if given else "")
 
 
-def _of_date(one: Field, column: str, cells: Cells | None) -> VariableDraft:
+def _draft_date(one: Field, column: str, cells: Cells | None) -> VariableDraft:
     start, _, order = one.validation.rpartition("_")
     draft = VariableDraft(column, "date", date_format=_DATE_FORMATS[f"{start}_"])
     if cells is not None and not (cells.is_typed and all(map(read_iso_date, cells.texts))):
@@ -455,7 +455,7 @@ def _of_date(one: Field, column: str, cells: Cells | None) -> VariableDraft:
     if first and last and first < last:
         return replace(draft, dates=(first, last))
     given = [f"{word} {text}" for word, text in zip(("from", "to"), (one.low, one.high), strict=True) if text]
-    return draft.noted(f"the dictionary says {' '.join(given)}: complete `dates`" if given else "")
+    return draft.noted(f"the dictionary has {' '.join(given)}: complete `dates`" if given else "")
 
 
 def _iso(text: str, order: str) -> str:

@@ -39,7 +39,7 @@ class Pseudonyms:
     Attributes
     ----------
     fingerprint : str
-        Tells keys apart, and does not tell the key.
+        Distinguishes keys, and does not reveal the key.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -80,9 +80,9 @@ class Pseudonyms:
         """All pseudonyms made so far, and what they stand for."""
         return dict(self._originals)
 
-    def _letters(self, *said: str) -> str:
+    def _letters(self, *names: str) -> str:
         # Lengths keep apart what would run together: ("a", "bc") and ("ab", "c").
-        message = "".join(f"{len(text)}:{text}" for text in said).encode("utf-8", "surrogateescape")
+        message = "".join(f"{len(text)}:{text}" for text in names).encode("utf-8", "surrogateescape")
         return base64.b32encode(hmac.digest(self._key, message, "sha256")).decode("ascii").lower()
 
     def _remember(self, pseudonym: str, original: str) -> str:

@@ -1,7 +1,9 @@
 """Messages without what they quote from raw files.
 
-A message of a reader may show a cell, a header, a channel's label or what a library said: all may hold a name. So
-nothing is shown but words of this package, words of the cohort's description, and numbers among them, such as a line.
+A message of a reader may show a cell, a header, a channel's label or what a library reported: all may hold a name. Of a
+:class:`~ppgssl.core.text.Message`, the text is this package's own and is shown, and so are values that are numbers or
+texts of the cohort's description; other values are hidden. Of any other text, nothing is shown but words of this
+package, words of the description, and numbers among them, such as a line.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
 from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.text import Message
 
 HIDDEN = "…"
 _QUOTED = re.compile(r"""(?<!\w)b?('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", re.DOTALL)
@@ -23,6 +28,44 @@ _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d+)?(e[+-]?\d+)?%?", re.IGNORECASE)
 _DATE_FORMAT = re.compile(r"(%[A-Za-z][-/.: T]?)+")
 _SOURCES = ("readers", "signals", "store", "stages/ingest")
 _EDGES = "`'\"()[]{},.;:?!…"
+
+
+class _Hidden:
+    """In place of a value, however a template would write it."""
+
+    def __format__(self, _: str) -> str:
+        return HIDDEN
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+
+def error_text(error: Exception, places: Mapping[Path, str], cohort: Cohort) -> str:
+    """What an error is about, with other names for files; where the cohort has `privacy`, without values of files.
+
+    Parameters
+    ----------
+    error : Exception
+    places : mapping of Path to str
+        What files are called. The first is the one that the reader of the message knows already.
+    cohort : Cohort
+    """
+    if isinstance(error, ReadError) and error.path is not None:
+        text = error.problem if cohort.privacy is None else redacted(error.problem, cohort)
+        if error.path == next(iter(places)):
+            return text
+        unknown = str(error.path) if cohort.privacy is None else HIDDEN
+        return f"{places.get(error.path, unknown)}: {text}"
+    text = str(error).removeprefix(f"{next(iter(places))}: ")
+    for path, place in places.items():
+        text = text.replace(str(path), place)
+    return text if cohort.privacy is None else redacted(text, cohort, known=places.values())
+
+
+def redacted_error(error: ConfigError, cohort: Cohort) -> ConfigError:
+    """The same error without what it quotes."""
+    problems = tuple(redacted(problem, cohort) for problem in error.problems)
+    return ConfigError(redacted(error.message, cohort), problems)
 
 
 def redacted(message: str, cohort: Cohort, known: Iterable[str] = ()) -> str:
@@ -37,18 +80,45 @@ def redacted(message: str, cohort: Cohort, known: Iterable[str] = ()) -> str:
         Other texts that may be: pseudonyms.
     """
     described = {text.strip() for text in _texts(json.loads(cohort.model_dump_json()))}
+    if isinstance(message, Message):
+        return _without_values(message, described.union(known))
+    return _known_words(message, described, known)
+
+
+# --- messages with fields --------------------------------------------------------------------------------------
+
+
+def _without_values(message: Message, known: set[str]) -> str:
+    def show(value: object) -> object:
+        if isinstance(value, Message):
+            return value.with_values(show)
+        if value is None or isinstance(value, int | float | Enum | type):
+            return value
+        if isinstance(value, list | tuple):
+            shown = [show(item) for item in value]
+            return shown if any(not isinstance(item, _Hidden) for item in shown) else _Hidden()
+        is_known = isinstance(value, str) and (not value or _may_be_quoted(value, known))
+        return value if is_known else _Hidden()
+
+    return message.with_values(show)
+
+
+def _may_be_quoted(text: str, described: set[str]) -> bool:
+    return text.strip() in described or _DATE_FORMAT.fullmatch(text) is not None
+
+
+# --- other messages --------------------------------------------------------------------------------------------
+
+
+def _known_words(message: str, described: set[str], known: Iterable[str]) -> str:
     message = _LISTED.sub(r"the file has \1 \2, not shown", message)
     message = _QUOTED.sub(lambda match: match[0] if _may_be_quoted(match[1][1:-1], described) else HIDDEN, message)
     words = _own_words().union(_words(described), _words(known))
     spaces, parts = re.findall(r"\s+", message), message.split()
     shown = _without_lone_numbers([_shown(part, words) for part in parts])
-    lead = spaces.pop(0) if message[:1].isspace() else ""
-    text = lead + "".join(part + space for part, space in zip_longest(shown, spaces, fillvalue=""))
+    start = spaces.pop(0) if message[:1].isspace() else ""
+    text = start + "".join(part + space for part, space in zip_longest(shown, spaces, fillvalue=""))
     return re.sub(rf"{HIDDEN}(\s+{HIDDEN})+", HIDDEN, text)
-
-
-def _may_be_quoted(text: str, described: set[str]) -> bool:
-    return text in described or _DATE_FORMAT.fullmatch(text) is not None
 
 
 def _shown(part: str, words: frozenset[str]) -> str:
@@ -57,11 +127,11 @@ def _shown(part: str, words: frozenset[str]) -> str:
 
 
 def _without_lone_numbers(parts: list[str]) -> list[str]:
-    """Numbers beside what is hidden may belong to it: a name, and when somebody was born."""
+    """Numbers next to what is hidden may belong to it: a name, and when somebody was born."""
     for order in (range(1, len(parts)), range(len(parts) - 2, -1, -1)):
         for place in order:
-            beside = parts[place - 1] if order.step == 1 else parts[place + 1]
-            if beside == HIDDEN and _NUMBER.fullmatch(parts[place].strip(_EDGES)):
+            neighbour = parts[place - 1] if order.step == 1 else parts[place + 1]
+            if neighbour == HIDDEN and _NUMBER.fullmatch(parts[place].strip(_EDGES)):
                 parts[place] = HIDDEN
     return parts
 

@@ -79,11 +79,11 @@ def key_warnings(place: PseudonymKey, cohort_file: Path, folders: Sequence[tuple
     if place.key_file is None:
         return ()
     path = key_path(place, cohort_file)
-    beside = [
+    misplaced = [
         f"the key of the pseudonyms lies in {what} ({folder}): whoever is given that folder can find out who the "
         f"patients are. Move {path} elsewhere, and correct `privacy.pseudonyms.key_file`."
         for what, folder in folders
         if path.is_relative_to(folder.resolve())
     ]
-    is_open = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-    return (*beside, *([f"other users of this machine may read the key: chmod 600 {path}"] if is_open else []))
+    is_open = os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    return (*misplaced, *([f"other users of this machine may read the key: chmod 600 {path}"] if is_open else []))

@@ -97,7 +97,7 @@ def _eligibility(results: Results) -> Answer | None:
     lost = patients_left_out(results)
     if not lost:
         return None
-    reasons = enumeration(f"{item.reason} ({rounding.count(item.n)})" for item in lost)
+    reasons = enumeration(f"{item.reason.text} ({rounding.count(item.n)})" for item in lost)
     return Answer(f"Patients whom the analysis left out: {reasons}.", ("figure-flow", "table-exclusions"), "partly")
 
 

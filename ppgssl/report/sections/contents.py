@@ -165,7 +165,7 @@ def _reasons(flow: CohortFlow, unit: str) -> tuple[str, ...]:
 
 
 def _reason(exclusion: Exclusion) -> str:
-    return f"{plural(exclusion.n, exclusion.unit)}: {exclusion.reason}"
+    return f"{plural(exclusion.n, exclusion.unit)}: {exclusion.reason.text}"
 
 
 # --- data ------------------------------------------------------------------------------------------------------
@@ -174,7 +174,9 @@ def _reason(exclusion: Exclusion) -> str:
 def _data_check(results: Results) -> Section:
     ordered = sorted(results.findings, key=lambda finding: finding.severity != "caution")
     callouts = [
-        Callout(f"{finding.kind} · {tables.cohort_title(results, finding.cohort)}", finding.text, finding.severity)
+        Callout(
+            f"{finding.kind.heading} · {tables.cohort_title(results, finding.cohort)}", finding.text, finding.severity
+        )
         for finding in ordered
     ]
     if not callouts and not results.acquisition:

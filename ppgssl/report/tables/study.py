@@ -8,13 +8,14 @@ import math
 import re
 from itertools import groupby
 
+from ppgssl.core.reasons import SEGMENT_REASONS
 from ppgssl.core.results.data import ChannelQuality, CohortFlow, Exclusion, TableOneCell, TableOneRow
 from ppgssl.core.results.study import Results
 from ppgssl.report.document import Column, Row, Table, Text
 from ppgssl.report.text import rounding
 from ppgssl.report.text.rounding import UNDEFINED, UNDEFINED_NOTE
 
-DEFECT_LABELS = {"gap": "Gap", "flat": "Flat", "clipped": "Clipped", "jump": "Jump", "low_sqi": "Low SQI"}
+DEFECT_LABELS = {reason.value: reason.label for reason in SEGMENT_REASONS}
 _SKEW_LIMIT = 0.2
 
 
@@ -74,7 +75,7 @@ def exclusions_table(results: Results) -> Table | None:
 
 
 def _exclusion_cells(exclusion: Exclusion) -> tuple[Text, ...]:
-    return exclusion.reason, exclusion.unit, rounding.count(exclusion.n), ", ".join(exclusion.examples)
+    return exclusion.reason.text, exclusion.unit, rounding.count(exclusion.n), ", ".join(exclusion.examples)
 
 
 # --- Table 1 ---------------------------------------------------------------------------------------------------

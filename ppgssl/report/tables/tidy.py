@@ -232,7 +232,8 @@ def _flow(results: Results) -> Iterator[Record]:
 def _exclusions(results: Results) -> Iterator[Record]:
     for cohort in results.flow:
         for exclusion in cohort.exclusions:
-            yield {"cohort": cohort.cohort} | _plain(exclusion, "unit", "reason", "n")
+            texts = {"reason": exclusion.reason.value, "text": exclusion.reason.text}
+            yield {"cohort": cohort.cohort, "unit": exclusion.unit, **texts, "n": exclusion.n}
 
 
 def _quality(results: Results) -> Iterator[Record]:

@@ -116,7 +116,7 @@ def _slopes(pairs: Sequence[tuple[ArmResult, Interval]]) -> str:
 
 
 def _data_cautions(results: Results) -> Text:
-    kinds = list(dict.fromkeys(finding.kind for finding in results.findings if finding.severity == "caution"))
+    kinds = list(dict.fromkeys(finding.kind.heading for finding in results.findings if finding.severity == "caution"))
     shortcuts = [
         check for check in results.acquisition if check.threshold is not None or verdict(check.auroc, 0.5) == "higher"
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ppgssl.core.reasons import Reason
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.probe import ProbeQuantity, ProbeResults
 from ppgssl.core.results.study import Results
@@ -54,7 +55,7 @@ def store_tables(summary: dict[str, Any]) -> Iterator[str]:
                 str(row["segments"]),
                 _proportion(row["accepted"], row["segments"]),
                 *(_number(row["sqi"][key], ".2f") for key in ("p5", "median", "p95")),
-                ", ".join(f"{reason} {n}" for reason, n in row["reasons"].items()) or _NONE,
+                ", ".join(f"{Reason(reason).label.lower()} {n}" for reason, n in row["reasons"].items()) or _NONE,
             ]
             for row in summary["channels"]
         ],
@@ -68,7 +69,7 @@ def store_tables(summary: dict[str, Any]) -> Iterator[str]:
         ],
     )
     if summary["rejects"]:
-        rows = [[row["unit"], str(row["n"]), row["reason"]] for row in summary["rejects"]]
+        rows = [[row["unit"], str(row["n"]), row["text"]] for row in summary["rejects"]]
         yield from _table(["left out, noted", "n", "reason"], rows, n_last_left=1)
 
 

@@ -12,6 +12,7 @@ from ppgssl.core.config.arms import Arm, parse_arm
 from ppgssl.core.config.cohort import ClinicalTable, Cohort, Variable
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError, StoreError
+from ppgssl.core.reasons import Reason
 from ppgssl.features.patient_table import (
     ArmTable,
     NormalisedSegments,
@@ -217,14 +218,14 @@ def _with_level(segments: StudySegments, described: InputDescription) -> StudySe
         return segments
     if is_bad.all():
         raise StoreError("no segment has a raw level above 0, by which the model divides the pulse (AC/DC)")
-    verdicts = segments.verdicts.reset_index(drop=True)
-    rows = np.flatnonzero(verdicts["accepted"])[is_bad]
-    is_lost = pd.Series(False, index=verdicts.index)
+    decisions = segments.decisions.reset_index(drop=True)
+    rows = np.flatnonzero(decisions["accepted"])[is_bad]
+    is_lost = pd.Series(False, index=decisions.index)
     is_lost.iloc[rows] = True
-    verdicts["accepted"] &= ~is_lost
+    decisions["accepted"] &= ~is_lost
     # Of the defects that a segment may have, this is the nearest: its level is missing.
-    verdicts["defect"] = verdicts["defect"].mask(is_lost, "gap")
-    return replace(segments.only(np.logical_not(is_bad)), verdicts=verdicts)
+    decisions["defect"] = decisions["defect"].mask(is_lost, Reason.GAP.value)
+    return replace(segments.only(np.logical_not(is_bad)), decisions=decisions)
 
 
 def site_covariates(store: CohortStore, card: ModelCard, patients: Sequence[str]) -> pd.DataFrame:

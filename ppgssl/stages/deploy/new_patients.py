@@ -15,31 +15,34 @@ from ppgssl.core.config.cohort import ClinicalTable, Cohort
 from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.parallel import Workers
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.features.patient_table import clinical_variables, needs_signals
 from ppgssl.models.card import ModelCard
 from ppgssl.readers import get_reader
-from ppgssl.readers.clinical.table import Clinical
 from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.privacy.pseudonyms import Pseudonyms
 from ppgssl.readers.privacy.secret_key import key_warnings, load_key
 from ppgssl.readers.sources import open_source, source_bytes, source_sha256
 from ppgssl.stages.deploy.model_inputs import site_cohort, site_dictionary
-from ppgssl.stages.ingest.file_tasks import SIGNAL_COLUMNS, stretches_of
+from ppgssl.stages.ingest.file_tasks import SIGNAL_COLUMNS, intervals_of
 from ppgssl.stages.ingest.ingest import add_files, clinical_table, split_joined
 from ppgssl.stages.ingest.whole_cohort import clinical_rejects, find_duplicates
 from ppgssl.store.tables import CohortStore
 
 _PART = re.compile(r"\{\w*(?::(?:[^{}]|\{[^{}]*\})*)?\}")
 _N_NAMED = 5
-# Files that lie beside those to predict, of which the length is looked up: at least so many, and so many for each.
-_MIN_BESIDE, _BESIDE_EACH = 20, 5
-# Complaints whose detail says all.
-_PLAIN = ("patient without signals", "signals without a patient")
+# Other files of the folder, of which the length is looked up: at least so many, and so many for each file to predict.
+_MIN_OTHERS, _OTHERS_EACH = 20, 5
+# Complaints whose detail names what they are about.
+_NAMING_SUBJECTS = (Reason.COPY_OF_PATIENT, Reason.COPY_OF_OTHER)
+# Complaints whose detail is enough.
+_PLAIN = (Reason.NO_SIGNALS, Reason.NOT_IN_TABLE)
+_ROWS = (Reason.ROW_WITHOUT_ID, Reason.ROW_MISSHAPEN)
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class _ChosenFiles:
     """Files to predict, the others of their cohort, and what is wrong with the names of files."""
 
     root: Path
@@ -79,22 +82,22 @@ class NewPatients:
         if self._has_signals:
             check_channels(self.cohort, card)
         get_reader(self.cohort.signals.reader).parse_options(self.cohort.signals.options)
-        chosen = _chosen(self.cohort, files, cohort_file)
-        self._is_whole, self._root = not files, chosen.root
-        self._pseudonyms = self._keyed(cohort_file, chosen.root)
-        if self._has_signals and self._is_whole and cohort_file and not chosen.sources:
+        chosen = _choose_files(self.cohort, files, cohort_file)
+        self._is_whole_cohort, self._root = not files, chosen.root
+        self._pseudonyms = self._open_key(cohort_file, chosen.root)
+        if self._has_signals and self._is_whole_cohort and cohort_file and not chosen.sources:
             raise ConfigError(f"{cohort_file}: no file under {chosen.root} matches {self.cohort.signals.files!r}")
-        self._sources, self._others = self._named(chosen.sources), self._named(chosen.others)
-        self.notes += [_told(self._of_name(reject)) for reject in chosen.rejects]
-        self._instead = clinical
-        self._table = self._described_table(card, is_here=cohort_file is not None)
+        self._sources, self._others = self._rename_sources(chosen.sources), self._rename_sources(chosen.others)
+        self.notes += [_note(self._rename(reject)) for reject in chosen.rejects]
+        self._given_table = clinical
+        self._table = self._table_description(card, is_here=cohort_file is not None)
         absent = site_dictionary(self._table, card, self._needed)
         if absent:
             self.notes.append(f"Not among the clinical values given, and so unknown of everybody: {', '.join(absent)}.")
         self._complaints: dict[str, list[str]] = {}
-        self._of_table: set[str] = set()
+        self._table_ids: set[str] = set()
 
-    def _keyed(self, cohort_file: Path | None, root: Path) -> Pseudonyms | None:
+    def _open_key(self, cohort_file: Path | None, root: Path) -> Pseudonyms | None:
         privacy = self.cohort.privacy
         if privacy is None or cohort_file is None:
             return None
@@ -102,19 +105,19 @@ class NewPatients:
         self.notes += key_warnings(privacy.pseudonyms, cohort_file, [("the folder of the raw files", root)])
         return found
 
-    def _named(self, sources: Sequence[SourceFile]) -> list[SourceFile]:
-        """Sources under the names that patients have, pseudonyms in their own order: that of ids would tell of them."""
+    def _rename_sources(self, sources: Sequence[SourceFile]) -> list[SourceFile]:
+        """Sources under the names that patients have; pseudonyms in their own order, which shows nothing of the ids."""
         if self._pseudonyms is None:
             return list(sources)
         renamed = (self._pseudonyms.source(source, self.cohort) for source in sources)
         return sorted(renamed, key=lambda source: source.relative)
 
-    def _of_name(self, reject: Reject) -> Reject:
+    def _rename(self, reject: Reject) -> Reject:
         return reject if self._pseudonyms is None else self._pseudonyms.reject(reject, self.cohort)
 
-    def _described_table(self, card: ModelCard, *, is_here: bool) -> ClinicalTable | None:
+    def _table_description(self, card: ModelCard, *, is_here: bool) -> ClinicalTable | None:
         """The description of the table; nothing of the training cohort's own table, which is not here, is read."""
-        if self._instead is None:
+        if self._given_table is None:
             return self.cohort.clinical if is_here else None
         return self.cohort.clinical or card.cohort_model().clinical
 
@@ -123,36 +126,28 @@ class NewPatients:
     def store(self, folder: Path) -> CohortStore:
         """A store of these files alone, and of those that hold the same as one of them."""
         key = self._pseudonyms.fingerprint if self._pseudonyms else ""
-        table = _restricted(self._table, self._needed)
+        table = _needed_variables(self._table, self._needed)
         cohort = self.cohort.model_copy(update={"clinical": table})
         store = CohortStore.create(folder, cohort, key_fingerprint=key)
         read = [*self._sources, *_copies(self._sources, self._others, self.cohort)]
         add_files(store, self.cohort, read, Workers(1))
         store.drop_incomplete()
-        split_joined(store, self.cohort, read, _lengths(_beside(self._others, len(read)), self.cohort))
+        split_joined(store, self.cohort, read, _lengths(_spread(self._others, len(read)), self.cohort))
         store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
-        found = self._clinical(cohort)
+        found = clinical_table(cohort, self._root, self._pseudonyms, instead=self._given_table)
         if found is not None:
             store.replace_patients(found.patients)
-            self._of_table = {*found.patients.index, *found.rejected_ids}
+            self._table_ids = {*found.patients.index, *found.rejected_ids}
         originals = self._pseudonyms.originals() if self._pseudonyms else None
         problems = clinical_rejects(found, {source.patient_id for source in self._sources}, originals)
         self._sort(store, problems)
         return store
 
-    def _clinical(self, cohort: Cohort) -> Clinical | None:
-        try:
-            return clinical_table(cohort, self._root, self._pseudonyms, instead=self._instead)
-        except ConfigError as error:
-            if self._instead is None:
-                raise
-            raise ConfigError(str(error).replace("`clinical.file`", "`--clinical`")) from None
-
     def patients(self) -> list[str]:
         """Ids of those to predict: whom FILES name; without FILES, whom a file or the clinical table names."""
         names = dict.fromkeys(source.patient_id for source in self._sources)
-        if self._is_whole:
-            names |= dict.fromkeys(sorted(self._of_table))
+        if self._is_whole_cohort:
+            names |= dict.fromkeys(sorted(self._table_ids))
         return sorted(names) if self._pseudonyms else list(names)
 
     # --- complaints
@@ -171,14 +166,14 @@ class NewPatients:
         for reject in [*_rejects(store), *of_table]:
             about = self._about(reject, owners)
             for name in about:
-                self._complaints.setdefault(name, []).append(_said(reject).replace(f"{self._root}/", ""))
-            if not about and (reject.unit == "variable" or reject.subject.startswith("row ")):
-                self.notes.append(_told(reject))
+                self._complaints.setdefault(name, []).append(_complaint(reject))
+            if not about and (reject.reason is Reason.OTHER_UNIT or reject.reason in _ROWS):
+                self.notes.append(_note(reject))
 
     def _about(self, reject: Reject, owners: Mapping[str, list[str]]) -> list[str]:
-        if reject.reason == "no file of device trends" and self.cohort.segments.accept == "sqi":
+        if reject.reason is Reason.NO_TRENDS and self.cohort.segments.accept == "sqi":
             return []  # they decide nothing
-        if reject.reason == "patient without signals" and not self._has_signals:
+        if reject.reason is Reason.NO_SIGNALS and not self._has_signals:
             return []
         if reject.unit == "cell":
             return owners.get(reject.subject.rpartition("/")[0], [])
@@ -188,22 +183,21 @@ class NewPatients:
 
 
 def _rejects(store: CohortStore) -> Iterator[Reject]:
-    columns = store.rejects()[["unit", "subject", "reason", "detail"]]
-    for row in columns.itertuples(index=False):
-        yield Reject(*map(str, row))
+    for reason, subject, detail in store.rejects()[["reason", "subject", "detail"]].itertuples(index=False):
+        yield Reject(Reason(reason), subject, detail)
 
 
-def _said(reject: Reject) -> str:
-    """A complaint, to the patient whom it is about."""
+def _complaint(reject: Reject) -> str:
+    """What is wrong, for the patient whom it is about."""
     if reject.reason in _PLAIN:
         return reject.detail
-    if reject.unit in ("cell", "patient", "row") or reject.subject in reject.detail:
-        return f"{reject.reason}: {reject.detail}"
-    return _told(reject)
+    if reject.unit in ("cell", "patient", "row") or reject.reason in _NAMING_SUBJECTS:
+        return f"{reject.reason.text}: {reject.detail}"
+    return _note(reject)
 
 
-def _told(reject: Reject) -> str:
-    return ": ".join(text for text in (reject.subject, reject.reason, reject.detail) if text)
+def _note(reject: Reject) -> str:
+    return ": ".join(text for text in (reject.subject, reject.reason.text, reject.detail) if text)
 
 
 def check_channels(cohort: Cohort, card: ModelCard) -> None:
@@ -224,7 +218,7 @@ def check_channels(cohort: Cohort, card: ModelCard) -> None:
             )
 
 
-def _restricted(table: ClinicalTable | None, needed: Sequence[str]) -> ClinicalTable | None:
+def _needed_variables(table: ClinicalTable | None, needed: Sequence[str]) -> ClinicalTable | None:
     """The table with the variables that the model takes alone: no other cell is read, outcomes least of all."""
     if table is None:
         return None
@@ -239,15 +233,15 @@ def _restricted(table: ClinicalTable | None, needed: Sequence[str]) -> ClinicalT
 # --- which files -----------------------------------------------------------------------------------------------
 
 
-def _chosen(cohort: Cohort, files: Sequence[Path], cohort_file: Path | None) -> _Chosen:
+def _choose_files(cohort: Cohort, files: Sequence[Path], cohort_file: Path | None) -> _ChosenFiles:
     """The files to predict, as the cohort's pattern sees them, and the folder that they lie under."""
     if files:
-        return _named_ones(cohort, {_place(path): _shown(path, n, cohort) for n, path in enumerate(files, start=1)})
+        return _choose_named(cohort, {_place(path): _shown(path, n, cohort) for n, path in enumerate(files, start=1)})
     if cohort_file is None:
-        return _Chosen(Path.cwd())
+        return _ChosenFiles(Path.cwd())
     root = cohort_root(cohort, cohort_file)
     sources, rejects = find_files(cohort, root)
-    return _Chosen(root, sources, rejects=rejects)
+    return _ChosenFiles(root, sources, rejects=rejects)
 
 
 def _place(path: Path) -> Path:
@@ -260,7 +254,7 @@ def _shown(path: Path, number: int, cohort: Cohort) -> str:
     return str(path) if cohort.privacy is None else f"file {number} of those given"
 
 
-def _named_ones(cohort: Cohort, wanted: Mapping[Path, str]) -> _Chosen:
+def _choose_named(cohort: Cohort, wanted: Mapping[Path, str]) -> _ChosenFiles:
     folders = [shown for path, shown in wanted.items() if path.is_dir()]
     if folders:
         raise ConfigError(f"{_listed(folders)}: a folder. Name the files in it")
@@ -275,7 +269,7 @@ def _named_ones(cohort: Cohort, wanted: Mapping[Path, str]) -> _Chosen:
     for root in roots:
         sources, rejects = find_files(cohort, root)
         found |= {_place(source.path): source for source in sources}
-        why |= {root / reject.subject: reject.reason for reject in rejects}
+        why |= {root / reject.subject: reject.reason.text for reject in rejects}
     _check_all_known(cohort, wanted, found, why)
     chosen = {path: found[path] for path in wanted if path in found}
     used = [root for root in roots if any(path.is_relative_to(root) for path in chosen)]
@@ -283,7 +277,7 @@ def _named_ones(cohort: Cohort, wanted: Mapping[Path, str]) -> _Chosen:
         listed = "" if cohort.privacy else f" ({_listed([str(root) for root in used])})"
         raise ConfigError(f"the files lie in different folders{listed}: predict the files of one folder at a time")
     others = [source for path, source in found.items() if path not in chosen]
-    return _Chosen(used[0], list(chosen.values()), others)
+    return _ChosenFiles(used[0], list(chosen.values()), others)
 
 
 def _check_all_known(
@@ -324,16 +318,16 @@ def _listed(names: Sequence[str]) -> str:
 def _copies(sources: Sequence[SourceFile], others: Sequence[SourceFile], cohort: Cohort) -> list[SourceFile]:
     """Other files with the same bytes as one to predict: whose recording it is, one of the names says wrongly."""
     sizes = {source_bytes(source, cohort) for source in sources}
-    suspects = [source for source in others if source_bytes(source, cohort) in sizes]
-    if not suspects:
+    candidates = [source for source in others if source_bytes(source, cohort) in sizes]
+    if not candidates:
         return []
     held = {source_sha256(source, cohort) for source in sources}
-    return [source for source in suspects if source_sha256(source, cohort) in held]
+    return [source for source in candidates if source_sha256(source, cohort) in held]
 
 
-def _beside(others: Sequence[SourceFile], n_read: int) -> list[SourceFile]:
+def _spread(others: Sequence[SourceFile], n_read: int) -> list[SourceFile]:
     """Some of the others, from all over the folder."""
-    n = min(len(others), max(_MIN_BESIDE, _BESIDE_EACH * n_read))
+    n = min(len(others), max(_MIN_OTHERS, _OTHERS_EACH * n_read))
     return [others[place] for place in np.linspace(0, len(others) - 1, n).round().astype(int)] if n else []
 
 
@@ -342,8 +336,8 @@ def _lengths(sources: Sequence[SourceFile], cohort: Cohort) -> pd.DataFrame:
     rows = []
     for source in sources:
         try:
-            stretches = stretches_of(open_source(source, cohort))
+            intervals = intervals_of(open_source(source, cohort))
         except (ReadError, OSError):
             continue
-        rows += [(source.relative, one.stop_s - one.start_s, one.start_s) for one in stretches]
+        rows += [(source.relative, one.stop_s - one.start_s, one.start_s) for one in intervals]
     return pd.DataFrame(rows, columns=["source", "duration_s", "start_s"])

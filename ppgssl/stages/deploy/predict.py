@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.provenance import utc_now
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray
 from ppgssl.core.schema import Schema
 from ppgssl.evaluation.recalibration import Recalibration
@@ -26,9 +27,7 @@ from ppgssl.models.folder import FittedModel, load_model
 from ppgssl.models.reference import Reference, distance
 from ppgssl.stages.deploy.model_inputs import arm_table, known_as, site_covariates, site_data
 from ppgssl.stages.deploy.new_patients import NewPatients
-from ppgssl.stages.evaluate.flow import DEFECT_LABELS
 from ppgssl.store.assembly import patient_key
-from ppgssl.store.segmenting import LOW_SQI
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import CohortStore
 
@@ -313,9 +312,9 @@ class _Judge:
         wanted = [f"defect_{channel}" for one in self.inputs.channels for channel in one.any_of]
         own = self.segments[self.segments["patient_id"] == name]
         rows = own[["accepted", *own.columns.intersection(wanted)]].itertuples(index=False)
-        found = (next(filter(None, defects), "" if accepted else LOW_SQI) for accepted, *defects in rows)
+        found = (next(filter(None, defects), "" if accepted else Reason.LOW_SQI) for accepted, *defects in rows)
         counts = Counter(defect for defect in found if defect)
-        return [f"segments with {DEFECT_LABELS[defect]}: {n}" for defect, n in counts.items()]
+        return [f"segments with {Reason(defect).text}: {n}" for defect, n in counts.items()]
 
     def _signal(self, row: int) -> str:
         assert self.found is not None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ppgssl.core.reasons import FindingKind
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.evaluation.shift import (
@@ -24,7 +25,12 @@ from ppgssl.stages.deploy.predict import RisksOfPatients
 
 _MOST_NAMED = 8
 _RARE = 0.05
-_GROUPS = {"covariate": "clinical values", "signal": "signals", "feature": "features", "risk": "predicted risks"}
+_GROUPS = {
+    "covariate": FindingKind.UNLIKE_COVARIATES,
+    "signal": FindingKind.UNLIKE_SIGNALS,
+    "feature": FindingKind.UNLIKE_FEATURES,
+    "risk": FindingKind.UNLIKE_RISKS,
+}
 
 
 def measure_shift(model: FittedModel, found: RisksOfPatients, rows: IntArray) -> list[ShiftMeasure]:
@@ -113,10 +119,10 @@ def _levels(one: Reference, values: pd.Series) -> dict[str, float | None]:
 
 def shift_findings(
     model: FittedModel, shift: Sequence[ShiftMeasure], found: RisksOfPatients, rows: IntArray
-) -> list[tuple[str, str]]:
-    """Title and text of what deserves a warning, one for each group of quantities."""
+) -> list[tuple[FindingKind, str]]:
+    """Kind and text of what deserves a warning, one for each group of quantities."""
     told = []
-    for group, words in _GROUPS.items():
+    for group, kind in _GROUPS.items():
         beyond = [one for one in shift if one.group == group and one.is_warning]
         if beyond:
             n = sum(one.group == group for one in shift)
@@ -128,7 +134,7 @@ def shift_findings(
                 f"{len(beyond)} of {n} {verb} by more than {LIMIT_DIFFERENCE:g} SD, or in distribution, and by more "
                 f"than chance: {shown}{rest}. Whether the model still holds, calibration and discrimination say."
             )
-            told.append((f"Unlike the training patients: {words}", text))
+            told.append((kind, text))
     return told + _far(model, found, rows)
 
 
@@ -138,7 +144,7 @@ def _told(one: ShiftMeasure) -> str:
     return f"{one.label} ({one.difference:+.2f} SD)"
 
 
-def _far(model: FittedModel, found: RisksOfPatients, rows: IntArray) -> list[tuple[str, str]]:
+def _far(model: FittedModel, found: RisksOfPatients, rows: IntArray) -> list[tuple[FindingKind, str]]:
     """Whether more patients are far from the training patients than there should be, by all features together."""
     near = model.card.neighbourhood
     if near is None or found.distance is None:
@@ -152,7 +158,7 @@ def _far(model: FittedModel, found: RisksOfPatients, rows: IntArray) -> list[tup
         return []
     return [
         (
-            "Unlike the training patients: features together",
+            FindingKind.UNLIKE_TOGETHER,
             f"{100 * share:.0f} % of the patients are further from the training patients than 99 % of these are from "
             "each other. `ppgssl predict` names them.",
         )

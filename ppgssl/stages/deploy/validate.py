@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,15 @@ import pandas as pd
 
 from ppgssl.classifiers.imputation import missing_data
 from ppgssl.core.config.arms import parse_arm
-from ppgssl.core.config.cohort import Cohort, Privacy, PseudonymKey
-from ppgssl.core.config.loading import cohort_root, load_cohort, save_description
+from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.config.loading import load_cohort
 from ppgssl.core.config.study import Decisions, Study, Validation
 from ppgssl.core.errors import ConfigError, EvaluationError, LeakageError
 from ppgssl.core.parallel import Progress, silent
 from ppgssl.core.provenance import Stopwatch, fingerprint, peak_memory_mb, system, utc_now, versions, write_atomically
+from ppgssl.core.reasons import FindingKind, Reason
 from ppgssl.core.records import FloatArray
-from ppgssl.core.results.data import CohortFlow, Exclusion, Finding, LeakageCheck
+from ppgssl.core.results.data import CohortFlow, Finding, LeakageCheck, finding
 from ppgssl.core.results.performance import ArmResult, OperatingPoint, ValidationSummary
 from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Results, save_results
@@ -34,14 +34,13 @@ from ppgssl.evaluation.subgroups import subgroups
 from ppgssl.evaluation.table_one import table_one
 from ppgssl.features.patient_table import clinical_variables
 from ppgssl.models.folder import FittedModel, load_model
-from ppgssl.readers.privacy.secret_key import key_path
 from ppgssl.stages.deploy.model_inputs import check_store, known_as, site_cohort, site_data, site_dictionary
 from ppgssl.stages.deploy.new_patients import check_channels
 from ppgssl.stages.deploy.predict import RisksOfPatients, refusal, risks_of
 from ppgssl.stages.deploy.shift import measure_shift, shift_findings
 from ppgssl.stages.evaluate.acquisition import acquisition_checks
 from ppgssl.stages.evaluate.examples import channel_quality, example_waveforms
-from ppgssl.stages.evaluate.flow import cohort_flow, findings
+from ppgssl.stages.evaluate.flow import cohort_flow, exclusions, findings
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.assembly import patient_key
 from ppgssl.store.study_data import StudyData
@@ -127,11 +126,12 @@ def validate_model(
     save_results(results, out / RESULTS_FILE)
     made = fingerprint([model.fingerprint, store.fingerprint()])
     watch.write(out, "external validation", made_of=made, model=model.fingerprint, store=store.fingerprint())
-    warnings = [*model.warnings, *(one.text for one in results.findings if one.kind.startswith(_OF_MODEL))]
+    warnings = [*model.warnings, *(one.text for one in results.findings if _concerns_model(one))]
     return ExternalValidation(results, validating.recalibrations, tuple(warnings))
 
 
-_OF_MODEL = ("Model", "Unlike the training patients")
+def _concerns_model(found: Finding) -> bool:
+    return isinstance(found.kind, FindingKind) and found.kind.concerns_model
 
 
 def _opened(
@@ -150,23 +150,8 @@ def _opened(
     cohort, notes = site_cohort(described, model.card)
     check_channels(cohort, model.card)
     _check_dictionary(model, cohort)
-    with TemporaryDirectory() as scratch:
-        changed = Path(scratch) / COHORT_FILE
-        save_description(_at_any_place(cohort, source), changed)
-        try:
-            ingest(changed, out / "store", n_jobs=n_jobs, scheduler=scheduler, progress=progress)
-        except ConfigError as error:
-            raise ConfigError(str(error).replace(str(changed), str(source))) from None
+    ingest(source, out / "store", described=cohort, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
     return CohortStore(out / "store"), notes
-
-
-def _at_any_place(cohort: Cohort, source: Path) -> Cohort:
-    """The description with whole paths, so that it may lie elsewhere than ``source``."""
-    update: dict[str, object] = {"root": str(cohort_root(cohort, source))}
-    if cohort.privacy and cohort.privacy.pseudonyms.key_file:
-        key = str(key_path(cohort.privacy.pseudonyms, source).resolve())
-        update["privacy"] = Privacy(pseudonyms=PseudonymKey(key_file=key))
-    return cohort.model_copy(update=update)
 
 
 def _check_dictionary(model: FittedModel, cohort: Cohort) -> None:
@@ -339,28 +324,25 @@ class _Validating:
                 "n_events": int(self.data.y.sum()),
                 "exclusions": [
                     *flow.exclusions,
-                    *_excluded("already seen by the model", self.seen),
-                    *_excluded("nothing known that the model takes", self.unknown),
+                    *exclusions({Reason.SEEN_BY_MODEL: self.seen, Reason.NOTHING_KNOWN: self.unknown}),
                 ],
             }
         )
 
     def _findings(self) -> list[Finding]:
-        cautions = []
+        cautions: list[tuple[FindingKind, str]] = []
         if self.seen:
             text = f"{len(self.seen)} patients, by their id or a recording ({_named(self.seen)}). Left out."
-            cautions.append(("Model had seen patients", text))
+            cautions.append((FindingKind.MODEL_SAW_PATIENTS, text))
         needed = clinical_variables(self.arm, self.card.study_model())
         absent = site_dictionary(self.store.cohort.clinical, self.card, needed)
         if absent:
             text = f"{', '.join(absent)}: taken as missing of everybody, and replaced by what is usual in training."
-            cautions.append(("Model takes values that this cohort does not have", text))
-        cautions += [("Model was given other signals than in training", note) for note in self.site_notes]
-        cautions += [("Model was made with other software", text) for text in self.model.warnings]
+            cautions.append((FindingKind.MODEL_LACKS_VALUES, text))
+        cautions += [(FindingKind.MODEL_OTHER_SIGNALS, note) for note in self.site_notes]
+        cautions += [(FindingKind.MODEL_OTHER_SOFTWARE, text) for text in self.model.warnings]
         cautions += shift_findings(self.model, self.shift, self.found, self.rows)
-        return [
-            Finding(cohort=self.store.cohort.name, kind=kind, text=text, severity="caution") for kind, text in cautions
-        ]
+        return [finding(self.store.cohort.name, kind, text) for kind, text in cautions]
 
     def _validation(self, reached: Discrimination) -> ValidationSummary:
         notes = [
@@ -448,12 +430,6 @@ def _seen_patients(model: FittedModel, store: CohortStore) -> set[str]:
 
 def _restricted(data: StudyData, patients: pd.Index) -> StudyData:
     return replace(data, y=data.y.loc[patients], covariates=data.covariates.loc[patients])
-
-
-def _excluded(reason: str, patients: Sequence[str]) -> list[Exclusion]:
-    if not patients:
-        return []
-    return [Exclusion(unit="patient", reason=reason, n=len(patients), examples=list(patients[:_N_NAMED]))]
 
 
 def _named(names: Sequence[str]) -> str:

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.core.config.cohort import Segmentation
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.data import ChannelQuality, ExampleWaveform, SegmentMark
-from ppgssl.store.segmenting import LOW_SQI, is_accepted
+from ppgssl.store.segmenting import is_accepted
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import CohortStore
 
@@ -29,7 +30,7 @@ def channel_quality(data: StudyData, store: CohortStore) -> list[ChannelQuality]
 def _quality(segments: pd.DataFrame, cohort: str, channel: str, rule: Segmentation) -> ChannelQuality:
     sqi = segments.loc[segments[f"defect_{channel}"] == "", f"sqi_{channel}"].to_numpy(dtype=float)
     accepted = is_accepted(segments, [channel], rule)[channel].to_numpy()
-    defects = segments[f"defect_{channel}"].where(segments[f"defect_{channel}"] != "", LOW_SQI)
+    defects = segments[f"defect_{channel}"].where(segments[f"defect_{channel}"] != "", Reason.LOW_SQI.value)
     rates = segments.loc[accepted, "heart_rate_bpm"].dropna()
     return ChannelQuality(
         cohort=cohort,
@@ -44,8 +45,8 @@ def _quality(segments: pd.DataFrame, cohort: str, channel: str, rule: Segmentati
 
 def example_waveforms(data: StudyData, store: CohortStore) -> list[ExampleWaveform]:
     """A typical recording, one that is partly good, and one without an accepted segment; fewer if there is none."""
-    verdicts = data.segments.verdicts.query("cohort == @store.cohort.name")
-    chosen = _chosen(verdicts)
+    decisions = data.segments.decisions.query("cohort == @store.cohort.name")
+    chosen = _chosen(decisions)
     channel = data.segments.channels_of(store.cohort.name)[0]
     recordings = {row.recording_id: row for row in store.iterate([channel]) if row.recording_id in chosen}
     return [
@@ -55,15 +56,15 @@ def example_waveforms(data: StudyData, store: CohortStore) -> list[ExampleWavefo
             caption,
             recordings[name].fs_hz,
             recordings[name].channels[channel].samples,
-            verdicts[verdicts["recording_id"] == name],
+            decisions[decisions["recording_id"] == name],
             data.study.inputs.segment_s,
         )
         for name, caption in chosen.items()
     ]
 
 
-def _chosen(verdicts: pd.DataFrame) -> dict[str, str]:
-    recordings = verdicts.groupby("recording_id").agg(
+def _chosen(decisions: pd.DataFrame) -> dict[str, str]:
+    recordings = decisions.groupby("recording_id").agg(
         share=("accepted", "mean"), sqi=("sqi", "median"), n=("accepted", "size")
     )
     chosen: dict[str, str] = {}
@@ -87,20 +88,20 @@ def _example(
     caption: str,
     fs_hz: float,
     samples: FloatArray,
-    verdicts: pd.DataFrame,
+    decisions: pd.DataFrame,
     segment_s: float,
 ) -> ExampleWaveform:
-    first_s = _first_second(verdicts, len(samples) / fs_hz)
+    first_s = _first_second(decisions, len(samples) / fs_hz)
     first = round(first_s * fs_hz)
     shown = samples[first : first + round(_MOST_SECONDS * fs_hz)]
     every = max(1, int(np.ceil(len(shown) / _MOST_SAMPLES)))
     last_s = first_s + len(shown) / fs_hz
-    # Overlapping segments cannot be told apart in a figure: show those that lie end to end.
-    steps = (verdicts["start_s"] - first_s) / segment_s
-    is_shown = (steps >= -1e-9) & np.isclose(steps, steps.round()) & (verdicts["start_s"] + segment_s <= last_s + 1e-9)
+    # Overlapping segments cannot be distinguished in a figure: show those that lie end to end.
+    steps = (decisions["start_s"] - first_s) / segment_s
+    is_shown = (steps >= -1e-9) & np.isclose(steps, steps.round()) & (decisions["start_s"] + segment_s <= last_s + 1e-9)
     return ExampleWaveform(
         cohort=cohort,
-        recording_id=str(verdicts["recording_id"].iloc[0]),
+        recording_id=str(decisions["recording_id"].iloc[0]),
         channel=channel,
         fs_hz=fs_hz / every,
         samples=[float(value) if np.isfinite(value) else None for value in shown[::every]],
@@ -112,18 +113,18 @@ def _example(
                 sqi=float(row["sqi"]) if np.isfinite(row["sqi"]) else None,
                 defect=row["defect"],
             )
-            for row in verdicts[is_shown].to_dict("records")
+            for row in decisions[is_shown].to_dict("records")
         ],
         caption=caption,
     )
 
 
-def _first_second(verdicts: pd.DataFrame, duration_s: float) -> float:
-    """Start of the stretch to show: such that the first rejected segment is inside."""
-    rejected = verdicts.loc[~verdicts["accepted"], "start_s"]
+def _first_second(decisions: pd.DataFrame, duration_s: float) -> float:
+    """Start of the interval to show: such that the first rejected segment is inside."""
+    rejected = decisions.loc[~decisions["accepted"], "start_s"]
     if rejected.empty or rejected.min() < _MOST_SECONDS / 2:
         return 0.0
     latest = max(0.0, duration_s - _MOST_SECONDS)
     wanted = min(float(rejected.min()) - _MOST_SECONDS / 2, latest)
-    starts = verdicts["start_s"].to_numpy()
+    starts = decisions["start_s"].to_numpy()
     return float(starts[np.abs(starts - wanted).argmin()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from ppgssl.core.config.arms import Arm
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.parallel import Progress, Workers, silent
-from ppgssl.core.provenance import write_atomically
+from ppgssl.core.provenance import replaced, write_atomically
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.data import LeakageCheck
 from ppgssl.features.columns import Columns
@@ -128,9 +127,8 @@ def _keep(found: FoldPredictions, folder: Path, fold: Fold) -> None:
     """The predictions last: where they are, the fold is done."""
     write_atomically(folder / f"{fold.name}.leakage.json", _CHECKS.dump_json(found.leakage, indent=1).decode())
     for frame, name in ((found.training, f"{fold.name}.training"), (found.predictions, fold.name)):
-        temporary = folder / f"{name}.{os.getpid()}"
-        frame.to_parquet(temporary, index=False)
-        temporary.replace(folder / f"{name}.parquet")
+        with replaced(folder / f"{name}.parquet") as temporary:
+            frame.to_parquet(temporary, index=False)
 
 
 def _read(folder: Path, fold: Fold) -> FoldPredictions:

@@ -16,7 +16,8 @@ from ppgssl.core.config.arms import (
     without_encoder,
     without_features,
 )
-from ppgssl.core.results.data import Finding
+from ppgssl.core.reasons import FindingKind
+from ppgssl.core.results.data import Finding, finding
 from ppgssl.core.results.performance import AddedValue, ArmResult, DecisionCurve, ValidationSummary
 from ppgssl.core.results.robustness import Subgroup
 from ppgssl.core.seeds import derive_seed
@@ -86,11 +87,10 @@ def fit_findings(data: StudyData, predictions: pd.DataFrame) -> list[Finding]:
     """What a fit had to do otherwise than planned, such as leaving out an empty column."""
     noted = predictions[predictions["note"] != ""]
     return [
-        Finding(
-            cohort=data.labelled.cohort.name,
-            kind="A model was fitted otherwise than planned",
-            text=f"{parse_arm(str(arm)).label}: {note} ({rows[['repeat', 'fold']].drop_duplicates().shape[0]} folds).",
-            severity="caution",
+        finding(
+            data.labelled.cohort.name,
+            FindingKind.FIT_CHANGED,
+            f"{parse_arm(str(arm)).label}: {note} ({rows[['repeat', 'fold']].drop_duplicates().shape[0]} folds).",
         )
         for (arm, note), rows in noted.groupby(["arm", "note"])
     ]

@@ -1,4 +1,4 @@
-"""The unit of parallel work in ingest: some raw files, or some stretches of a long one -> rows of the store."""
+"""The unit of parallel work in ingest: some raw files, or some intervals of a long one -> rows of the store."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import pandas as pd
 
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ReadError, SignalError
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Recording, Reject
 from ppgssl.readers.files import SourceFile, fill_pattern
-from ppgssl.readers.privacy.redaction import redacted
+from ppgssl.readers.privacy.redaction import error_text
 from ppgssl.readers.sources import OpenRecording, lacks_trends, open_source, source_bytes, source_sha256
-from ppgssl.store.processing import Piece, check_bands, process
+from ppgssl.store.processing import Chunk, check_bands, process
 from ppgssl.store.rows import StoredRecording
 from ppgssl.store.segmenting import segment_rows
 
 # Longer recordings are stored in parts of this length.
 PART_S = 3600.0
-# A part is filtered with this much of its neighbours.
-_LEAD_S = 10.0
+# A part is filtered with this much of the recording before and after it.
+_PADDING_S = 10.0
 # Raw samples that one task reads: with the size of a commit, what decides the memory of a process.
 TASK_SAMPLES = 3_000_000
 _TASK_BYTES = 8_000_000
@@ -35,10 +36,10 @@ SIGNAL_COLUMNS = ("recording_id", "patient_id", "source", "signal_sha256", "dura
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Interval:
     """A row to be: all of the recording with this number in its file, or what lies between two times.
 
-    ``kind`` is "whole"; "part" of a long recording, which is filtered together with its neighbourhood; or "joined": a
+    ``kind`` is "whole"; "part" of a long recording, which is filtered with padding; or "joined": a
     recording of its own, though the file joins it to others.
     """
 
@@ -49,22 +50,22 @@ class Stretch:
     kind: Literal["whole", "part", "joined"] = "whole"
 
     @property
-    def lead_s(self) -> float:
-        return min(self.start_s, _LEAD_S) if self.kind == "part" else 0.0
+    def padding_s(self) -> float:
+        return min(self.start_s, _PADDING_S) if self.kind == "part" else 0.0
 
 
 @dataclass(frozen=True)
 class LongSource:
-    """A source with more samples than a task reads, and the stretches that it is read in."""
+    """A source with more samples than a task reads, and the intervals that it is read in."""
 
     source: SourceFile
     sha256: str
-    stretches: tuple[Stretch, ...]
+    intervals: tuple[Interval, ...]
 
 
 @dataclass(frozen=True)
 class FileTask:
-    """Sources to be read whole, or stretches of one long source; ``split_s`` cuts joined recordings."""
+    """Sources to be read whole, or intervals of one long source; ``split_s`` cuts joined recordings."""
 
     cohort: Cohort
     sources: tuple[SourceFile, ...] = ()
@@ -115,54 +116,54 @@ def plan(sources: Sequence[SourceFile], cohort: Cohort, *, n_workers: int) -> li
 
 
 def plan_long(long: LongSource, cohort: Cohort) -> list[FileTask]:
-    """Tasks for the stretches of a long source."""
-    groups: list[list[Stretch]] = []
+    """Tasks for the intervals of a long source."""
+    groups: list[list[Interval]] = []
     n_samples = 0
-    for stretch in long.stretches:
-        if not groups or n_samples + stretch.n_samples > TASK_SAMPLES:
+    for interval in long.intervals:
+        if not groups or n_samples + interval.n_samples > TASK_SAMPLES:
             groups.append([])
             n_samples = 0
-        groups[-1].append(stretch)
-        n_samples += stretch.n_samples
-    n_rows = len(long.stretches)
-    return [FileTask(cohort, long=replace(long, stretches=tuple(group)), n_of_source=n_rows) for group in groups]
+        groups[-1].append(interval)
+        n_samples += interval.n_samples
+    n_rows = len(long.intervals)
+    return [FileTask(cohort, long=replace(long, intervals=tuple(group)), n_of_source=n_rows) for group in groups]
 
 
 def do_task(task: FileTask) -> FileRows:
-    """Read, filter, cut and judge. A bad file is a reject, never an exception."""
+    """Read, filter, cut and assess. A bad file is a reject, never an exception."""
     rows = FileRows()
-    pieces: list[Piece] = []
+    chunks: list[Chunk] = []
     for source in task.sources:
         sha256 = source_sha256(source, task.cohort)
         try:
-            found = _pieces(source, sha256, task)
+            found = _chunks(source, sha256, task)
         except _BAD_FILE as error:
             rows.rejects.append((file_reject(source, error, task.cohort), sha256))
             continue
         if isinstance(found, LongSource):
             rows.long.append(found)
         else:
-            pieces += found
+            chunks += found
         rows.rejects.extend((note, sha256) for note in _notes(source, task.cohort))
     if task.long is not None:
         try:
-            pieces += _stretches(task.long, task)
+            chunks += _intervals(task.long, task)
         except _BAD_FILE as error:
             rows.rejects.append((file_reject(task.long.source, error, task.cohort), task.long.sha256))
-    stored = process(pieces, task.cohort)
+    stored = process(chunks, task.cohort)
     segments = segment_rows(stored, task.cohort)
     return replace(rows, recordings=stored, segments=segments)
 
 
 def look(task: FileTask) -> tuple[list[dict[str, object]], list[Reject]]:
-    """Rows of :data:`SIGNAL_COLUMNS`, and complaints, for the sources of a task: nothing is filtered or judged."""
+    """Rows of :data:`SIGNAL_COLUMNS`, and complaints, for the sources of a task: nothing is filtered or assessed."""
     rows: list[dict[str, object]] = []
     rejects: list[Reject] = []
     for source in task.sources:
         try:
             recordings = open_source(source, task.cohort)
             _check_rates(recordings, task.cohort)
-            rows += [_look_row(recordings, stretch) for stretch in stretches_of(recordings)]
+            rows += [_look_row(recordings, interval) for interval in intervals_of(recordings)]
         except _BAD_FILE as error:
             rejects.append(file_reject(source, error, task.cohort))
             continue
@@ -172,20 +173,11 @@ def look(task: FileTask) -> tuple[list[dict[str, object]], list[Reject]]:
 
 def file_reject(source: SourceFile, error: Exception, cohort: Cohort) -> Reject:
     """What became of a file that raised ``error``; with `privacy`, in words that show nothing of the file."""
-    reason = "signal cannot be processed" if isinstance(error, SignalError) else "file cannot be read"
-    return Reject(
-        "file", source.relative, reason, str(error) if cohort.privacy is None else _said(source, error, cohort)
-    )
-
-
-def _said(source: SourceFile, error: Exception, cohort: Cohort) -> str:
     fields = {"patient": source.patient_id, "visit": source.visit, "recording": source.recording}
-    places = {path: fill_pattern(pattern, fields) for pattern, path in source.companions.items()}
-    places[source.path] = source.relative
-    message = str(error)
-    for path, place in places.items():
-        message = message.replace(str(path), place)
-    return redacted(message, cohort, known=[*places.values(), source.recording_id])
+    places = {source.path: source.relative}
+    places |= {path: fill_pattern(pattern, fields) for pattern, path in source.companions.items()}
+    reason = Reason.SIGNAL_UNUSABLE if isinstance(error, SignalError) else Reason.FILE_UNREADABLE
+    return Reject(reason, source.relative, error_text(error, places, cohort))
 
 
 def _notes(source: SourceFile, cohort: Cohort) -> list[Reject]:
@@ -193,29 +185,29 @@ def _notes(source: SourceFile, cohort: Cohort) -> list[Reject]:
         return []
     trends = cohort.signals.trends
     detail = f"expected {trends.file if trends else ''} with the same patient, visit and recording"
-    return [Reject("recording", source.recording_id, "no file of device trends", detail)]
+    return [Reject(Reason.NO_TRENDS, source.recording_id, detail)]
 
 
-# --- recordings -> pieces --------------------------------------------------------------------------------------
+# --- recordings -> chunks --------------------------------------------------------------------------------------
 
 
-def _pieces(source: SourceFile, sha256: str, task: FileTask) -> list[Piece] | LongSource:
+def _chunks(source: SourceFile, sha256: str, task: FileTask) -> list[Chunk] | LongSource:
     recordings = open_source(source, task.cohort)
     _check_rates(recordings, task.cohort)
-    stretches = stretches_of(recordings) if task.split_s is None else _split(recordings, task.split_s)
-    if task.split_s is None and sum(stretch.n_samples for stretch in stretches) > TASK_SAMPLES:
-        return LongSource(source, sha256, tuple(stretches))
-    return [_piece(recordings, stretch, sha256, len(stretches)) for stretch in stretches]
+    intervals = intervals_of(recordings) if task.split_s is None else _split(recordings, task.split_s)
+    if task.split_s is None and sum(interval.n_samples for interval in intervals) > TASK_SAMPLES:
+        return LongSource(source, sha256, tuple(intervals))
+    return [_chunk(recordings, interval, sha256, len(intervals)) for interval in intervals]
 
 
-def _stretches(long: LongSource, task: FileTask) -> list[Piece]:
+def _intervals(long: LongSource, task: FileTask) -> list[Chunk]:
     recordings = open_source(long.source, task.cohort)
-    if not set(long.stretches) <= set(stretches_of(recordings)):
+    if not set(long.intervals) <= set(intervals_of(recordings)):
         raise ReadError(
-            f"{long.source.path}: became shorter or longer while it was read. Is it still being copied? Try again when "
-            "it is done."
+            "became shorter or longer while it was read. Is it still being copied? Try again when it is done.",
+            path=long.source.path,
         )
-    return [_piece(recordings, stretch, long.sha256, task.n_of_source) for stretch in long.stretches]
+    return [_chunk(recordings, interval, long.sha256, task.n_of_source) for interval in long.intervals]
 
 
 def _check_rates(recordings: Iterable[OpenRecording], cohort: Cohort) -> None:
@@ -223,71 +215,71 @@ def _check_rates(recordings: Iterable[OpenRecording], cohort: Cohort) -> None:
         check_bands({name: raw.fs_hz[column] for name, (raw, column) in recording.channels.items()}, cohort)
 
 
-def stretches_of(recordings: Sequence[OpenRecording]) -> list[Stretch]:
+def intervals_of(recordings: Sequence[OpenRecording]) -> list[Interval]:
     """The rows that a source's recordings become: whole recordings, and parts of long ones."""
-    return [stretch for number, recording in enumerate(recordings) for stretch in _parts(number, recording)]
+    return [interval for number, recording in enumerate(recordings) for interval in _parts(number, recording)]
 
 
-def _parts(number: int, recording: OpenRecording) -> list[Stretch]:
+def _parts(number: int, recording: OpenRecording) -> list[Interval]:
     duration_s, n_samples = recording.duration_s, recording.n_samples
     # Shorter where an hour has more samples than a task may read.
     part_s = min(PART_S, max(60.0, TASK_SAMPLES * duration_s / max(n_samples, 1) // 60 * 60))
     if duration_s <= part_s:
-        return [Stretch(number, 0.0, duration_s, n_samples)]
+        return [Interval(number, 0.0, duration_s, n_samples)]
     return _between(number, recording, [*np.arange(0.0, duration_s, part_s).tolist(), duration_s], "part")
 
 
-def _split(recordings: Sequence[OpenRecording], split_s: float) -> list[Stretch]:
+def _split(recordings: Sequence[OpenRecording], split_s: float) -> list[Interval]:
     return [
-        stretch
+        interval
         for number, recording in enumerate(recordings)
-        for stretch in _between(
-            number, recording, [piece * split_s for piece in range(round(recording.duration_s / split_s) + 1)], "joined"
+        for interval in _between(
+            number, recording, [part * split_s for part in range(round(recording.duration_s / split_s) + 1)], "joined"
         )
     ]
 
 
 def _between(
     number: int, recording: OpenRecording, edges_s: Sequence[float], kind: Literal["part", "joined"]
-) -> list[Stretch]:
+) -> list[Interval]:
     return [
-        Stretch(number, start_s, stop_s, round(recording.n_samples * (stop_s - start_s) / recording.duration_s), kind)
+        Interval(number, start_s, stop_s, round(recording.n_samples * (stop_s - start_s) / recording.duration_s), kind)
         for start_s, stop_s in pairwise(edges_s)
     ]
 
 
-def _read(recording: OpenRecording, stretch: Stretch) -> Recording:
-    """A stretch, with its neighbourhood if it is a part, under its own id."""
-    if stretch.kind == "whole":
+def _read(recording: OpenRecording, interval: Interval) -> Recording:
+    """An interval, with its padding if it is a part, under its own id."""
+    if interval.kind == "whole":
         return recording.read()
-    follow_s = _LEAD_S if stretch.kind == "part" else 0.0
-    stop_s = min(stretch.stop_s + follow_s, recording.duration_s)
-    part = recording.read(stretch.start_s - stretch.lead_s, stop_s)
-    length_s = stretch.stop_s - stretch.start_s
-    suffix = f"@{stretch.start_s:g}" if stretch.kind == "part" else f"#{round(stretch.start_s / length_s)}"
+    follow_s = _PADDING_S if interval.kind == "part" else 0.0
+    stop_s = min(interval.stop_s + follow_s, recording.duration_s)
+    part = recording.read(interval.start_s - interval.padding_s, stop_s)
+    length_s = interval.stop_s - interval.start_s
+    suffix = f"@{interval.start_s:g}" if interval.kind == "part" else f"#{round(interval.start_s / length_s)}"
     return replace(part, recording_id=f"{recording.recording_id}{suffix}")
 
 
-def _piece(recordings: Sequence[OpenRecording], stretch: Stretch, sha256: str, n_of_source: int) -> Piece:
-    recording = recordings[stretch.recording]
-    return Piece(
-        _read(recording, stretch),
+def _chunk(recordings: Sequence[OpenRecording], interval: Interval, sha256: str, n_of_source: int) -> Chunk:
+    recording = recordings[interval.recording]
+    return Chunk(
+        _read(recording, interval),
         sha256,
-        trends=recording.trends_between(stretch.start_s, stretch.stop_s),
-        lead_s=stretch.lead_s,
-        duration_s=stretch.stop_s - stretch.start_s if stretch.kind == "part" else None,
-        start_s=stretch.start_s if stretch.kind == "part" else 0.0,
+        trends=recording.trends_between(interval.start_s, interval.stop_s),
+        padding_s=interval.padding_s,
+        duration_s=interval.stop_s - interval.start_s if interval.kind == "part" else None,
+        start_s=interval.start_s if interval.kind == "part" else 0.0,
         n_of_source=n_of_source,
     )
 
 
-def _look_row(recordings: Sequence[OpenRecording], stretch: Stretch) -> dict[str, object]:
-    recording = _read(recordings[stretch.recording], stretch)
+def _look_row(recordings: Sequence[OpenRecording], interval: Interval) -> dict[str, object]:
+    recording = _read(recordings[interval.recording], interval)
     return {
         "recording_id": recording.recording_id,
         "patient_id": recording.patient_id,
         "source": recording.source,
         "signal_sha256": recording.sha256(),
-        "duration_s": stretch.stop_s - stretch.start_s,
-        "start_s": stretch.start_s,
+        "duration_s": interval.stop_s - interval.start_s,
+        "start_s": interval.start_s,
     }

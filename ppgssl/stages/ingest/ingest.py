@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -13,12 +14,13 @@ from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.parallel import Died, Progress, Workers, silent, workers
 from ppgssl.core.provenance import Stopwatch, fingerprint, read_run
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.readers import get_reader
 from ppgssl.readers.clinical.table import Clinical, read_clinical
 from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.privacy.pseudonyms import Pseudonyms
-from ppgssl.readers.privacy.redaction import redacted
+from ppgssl.readers.privacy.redaction import redacted_error
 from ppgssl.readers.privacy.secret_key import key_warnings, load_key
 from ppgssl.readers.sources import source_bytes, source_sha256
 from ppgssl.stages.ingest.file_tasks import (
@@ -33,7 +35,7 @@ from ppgssl.stages.ingest.file_tasks import (
     plan_long,
 )
 from ppgssl.stages.ingest.whole_cohort import clinical_rejects, find_duplicates, find_joined, joined_reject
-from ppgssl.store.rows import JOINED, rejects_frame, sourced_rejects_frame
+from ppgssl.store.rows import rejects_frame, sourced_rejects_frame
 from ppgssl.store.segmenting import concatenate, ensure_grid
 from ppgssl.store.tables import CohortStore, only_writer
 
@@ -41,7 +43,8 @@ from ppgssl.store.tables import CohortStore, only_writer
 _COMMIT_BYTES = 24_000_000
 # Fewer and smaller files are read right here: starting processes would cost more than it saves.
 _FEW_FILES, _FEW_BYTES = 8, 16_000_000
-_A_TABLE = "the clinical table"
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def ingest(
     cohort_file: Path,
     folder: Path,
     *,
+    described: Cohort | None = None,
     n_jobs: int = -1,
     scheduler: str | None = None,
     progress: Progress = silent,
@@ -79,6 +83,8 @@ def ingest(
         ``cohort.yaml``.
     folder
         The store; made if absent. After an interruption, of whatever kind, the same call goes on where it stopped.
+    described
+        What the file describes, where it was read and changed; its paths are relative to the file.
     n_jobs
         Processes; -1 is one a core.
     scheduler
@@ -97,8 +103,8 @@ def ingest(
         another process.
     """
     watch = Stopwatch()
-    cohort, root, names = _described(cohort_file)
-    sources, escaped = _found(cohort, cohort_file, root, names)
+    cohort, root, names = _open_cohort(cohort_file, described)
+    sources, escaped = _find_sources(cohort, cohort_file, root, names)
     clinical = clinical_table(cohort, root, names)
     with only_writer(folder):
         store = CohortStore.create(folder, cohort, key_fingerprint=names.fingerprint if names else "")
@@ -122,24 +128,24 @@ def ingest(
         return replace(counts, warnings=_key_warnings(cohort, cohort_file, root, folder))
 
 
-def _described(cohort_file: Path) -> tuple[Cohort, Path, Pseudonyms | None]:
+def _open_cohort(cohort_file: Path, described: Cohort | None = None) -> tuple[Cohort, Path, Pseudonyms | None]:
     """The cohort, its root, and who names its patients where it has `privacy`."""
-    cohort = load_cohort(cohort_file)
+    cohort = described or load_cohort(cohort_file)
     root = cohort_root(cohort, cohort_file)
     get_reader(cohort.signals.reader).parse_options(cohort.signals.options)  # refuses both before any file is read
     return cohort, root, Pseudonyms(load_key(cohort.privacy.pseudonyms, cohort_file)) if cohort.privacy else None
 
 
-def _found(
+def _find_sources(
     cohort: Cohort, cohort_file: Path, root: Path, names: Pseudonyms | None
 ) -> tuple[list[SourceFile], list[Reject]]:
-    """The cohort's files, and what is wrong with others; from here on, nothing but a path tells who a patient is."""
+    """The cohort's files, and what is wrong with others; from here on, nothing but a path shows who a patient is."""
     sources, escaped = find_files(cohort, root)
     if not sources:
         raise ConfigError(f"{cohort_file}: no file under {root} matches `signals.files`: {cohort.signals.files!r}")
     if names is None:
         return sources, escaped
-    # In the order of the pseudonyms: that of the rows of a table would tell the order of the ids.
+    # In the order of the pseudonyms: the order of the rows of a table would show that of the ids.
     renamed = sorted((names.source(source, cohort) for source in sources), key=lambda source: source.relative)
     return renamed, [names.reject(reject, cohort) for reject in escaped]
 
@@ -163,20 +169,14 @@ def clinical_table(
         As :func:`ppgssl.readers.clinical.table.read_clinical`; where patients have pseudonyms, without values of the
         table.
     """
-    table = cohort.clinical
-    if table is None:
+    if cohort.clinical is None:
         return None
-    wanted = table if instead is None else table.model_copy(update={"file": str(instead.absolute())})
     if names is None:
-        return read_clinical(wanted, root)
+        return read_clinical(cohort.clinical, root, instead=instead)
     try:
-        found = read_clinical(wanted, root, pseudonym=names.patient)
+        return read_clinical(cohort.clinical, root, pseudonym=names.patient, instead=instead)
     except ConfigError as error:
-        raise ConfigError(redacted(str(error), cohort, known=[str(root / table.file)])) from None
-    if instead is None:
-        return found
-    problems = [replace(one, detail=one.detail.replace(instead.name, _A_TABLE)) for one in found.problems]
-    return replace(found, problems=problems)
+        raise redacted_error(error, cohort) from None
 
 
 def _key_warnings(cohort: Cohort, cohort_file: Path, root: Path, folder: Path) -> tuple[str, ...]:
@@ -194,10 +194,10 @@ def original_names(cohort_file: Path) -> dict[str, str]:
     ConfigError
         As :func:`ingest`; and if the cohort has no `privacy`.
     """
-    cohort, root, names = _described(cohort_file)
+    cohort, root, names = _open_cohort(cohort_file)
     if names is None:
         raise ConfigError(f"{cohort_file} has no `privacy`: its patients have no pseudonyms")
-    _found(cohort, cohort_file, root, names)
+    _find_sources(cohort, cohort_file, root, names)
     clinical_table(cohort, root, names)
     return names.originals()
 
@@ -219,7 +219,7 @@ def _new_and_gone(store: CohortStore, sources: Sequence[SourceFile]) -> tuple[li
         if source.relative not in seen or seen[source.relative] != source_sha256(source, store.cohort)
     ]
     present, unread = ({source.relative for source in group} for group in (sources, to_do))
-    is_note = (noted["unit"] == "recording") & (noted["reason"] != JOINED)
+    is_note = (noted["unit"] == "recording") & (noted["reason"] != Reason.JOINED)
     held = {*seen, *noted.loc[~is_note, "subject"]}
     gone_unread = (held - set(known["source"])) - present
     store.forget_sources(sorted(gone_unread | held & unread))
@@ -230,14 +230,14 @@ def _new_and_gone(store: CohortStore, sources: Sequence[SourceFile]) -> tuple[li
 def _old_notes(
     notes: pd.DataFrame, sources: Sequence[SourceFile], to_do: Sequence[SourceFile], held: set[str]
 ) -> list[str]:
-    """Recordings of which something is noted, and whose source is read anew, or is gone and left nothing ``held``."""
+    """Recordings of which something is noted, and whose source is read again, or is gone and left nothing ``held``."""
     present, unread = ({source.recording_id for source in group} for group in (sources, to_do))
     is_gone = ~notes["subject"].isin(present) & ~notes["source_sha256"].isin(held)
     return sorted(set(notes.loc[is_gone | notes["subject"].isin(unread), "subject"]))
 
 
 def _gone_note(name: str) -> Reject:
-    return Reject("source", name, "file no longer in the folder", "its recordings are kept in the store")
+    return Reject(Reason.FILE_GONE, name, "its recordings are kept in the store")
 
 
 def _n_jobs(sources: Sequence[SourceFile], cohort: Cohort, n_jobs: int) -> int:
@@ -257,7 +257,7 @@ def add_files(
             held += rows.n_bytes
             n_done += n_sources
             if held >= _COMMIT_BYTES:
-                # Emptied first: interrupted half way, a batch is read anew, where committing it again would double it.
+                # Emptied first: interrupted half way, a batch is read again, where committing it again would double it.
                 full, batch, held = batch, [], 0
                 _commit(store, full)
             progress(n_done, len(to_do))
@@ -266,54 +266,51 @@ def add_files(
 
 
 def _rows(cohort: Cohort, to_do: Sequence[SourceFile], pool: Workers) -> Iterator[tuple[int, FileRows]]:
-    """Rows of all sources, and how many of them are finished with these: long ones and killers come last."""
-    tasks = plan(to_do, cohort, n_workers=pool.n_workers)
+    """Rows of all sources, and how many of them are finished with these: long ones come last."""
     long: list[LongSource] = []
-    suspects: list[SourceFile] = []
-    for task, rows in zip(tasks, pool.run_surviving(do_task, tasks), strict=True):
-        if isinstance(rows, Died):
-            suspects += task.sources
-            continue
+    for task, found in _run(do_task, plan(to_do, cohort, n_workers=pool.n_workers), pool):
+        rows = _failing_rows(task.sources[0], cohort) if isinstance(found, Died) else found
         long += rows.long
         yield len(task.sources) - len(rows.long), rows
-    yield from _rows_of_suspects(cohort, suspects, pool)
     for source in long:
         yield from _rows_of_long(source, cohort, pool)
 
 
-def _rows_of_suspects(cohort: Cohort, suspects: Sequence[SourceFile], pool: Workers) -> Iterator[tuple[int, FileRows]]:
-    """Of sources that were read together when their process was killed, each alone: one of them is to blame."""
-    tasks = [FileTask(cohort, (source,)) for source in suspects]
-    for source, rows in zip(suspects, pool.run_alone(do_task, tasks), strict=True):
-        if isinstance(rows, Died):
-            yield 1, _killer_rows(source, cohort)
-            continue
-        yield 1 - len(rows.long), rows
-        for long in rows.long:
-            yield from _rows_of_long(long, cohort, pool)
+def _run(
+    function: Callable[[FileTask], Found], tasks: Sequence[FileTask], pool: Workers
+) -> Iterator[tuple[FileTask, Found | Died]]:
+    """What is found in each task; where a process was killed, in each of its sources alone: one of them is to blame."""
+    candidates: list[FileTask] = []
+    for task, found in zip(tasks, pool.run_surviving(function, tasks), strict=True):
+        if isinstance(found, Died):
+            candidates += [FileTask(task.cohort, (source,)) for source in task.sources]
+        else:
+            yield task, found
+    yield from zip(candidates, pool.run_alone(function, candidates), strict=True)
 
 
 def _rows_of_long(long: LongSource, cohort: Cohort, pool: Workers) -> Iterator[tuple[int, FileRows]]:
-    """Rows of all stretches; or, where one cannot be read, of some of them, and why: the store drops such a source."""
+    """Rows of all intervals; or, where one cannot be read, of some of them, and why: the store drops such a source."""
     tasks = plan_long(long, cohort)
     has_failed = False
     for number, found in enumerate(pool.run_surviving(do_task, tasks), start=1):
-        rows = _killer_rows(long.source, cohort) if isinstance(found, Died) else found
+        rows = _failing_rows(long.source, cohort) if isinstance(found, Died) else found
         yield int(number == len(tasks)), FileRows() if has_failed else rows
         has_failed = has_failed or bool(rows.rejects)
 
 
-def _killer(source: SourceFile, cohort: Cohort) -> Reject:
+def _failing_file(source: SourceFile, cohort: Cohort) -> Reject:
     error = ReadError(
-        f"{source.path}: the process that read this file was killed, by a fault that the file sets off in a library or "
-        "for want of memory. Copy the file again from its source; if it is sound, give the machine more memory, or "
-        "ingest with fewer --jobs."
+        "the process that read this file was killed, by a fault that the file sets off in a library or for want of "
+        "memory. Copy the file again from its source; if it is sound, give the machine more memory, or ingest with "
+        "fewer --jobs.",
+        path=source.path,
     )
     return file_reject(source, error, cohort)
 
 
-def _killer_rows(source: SourceFile, cohort: Cohort) -> FileRows:
-    return FileRows(rejects=[(_killer(source, cohort), source_sha256(source, cohort))])
+def _failing_rows(source: SourceFile, cohort: Cohort) -> FileRows:
+    return FileRows(rejects=[(_failing_file(source, cohort), source_sha256(source, cohort))])
 
 
 def _commit(store: CohortStore, batch: Sequence[FileRows]) -> None:
@@ -328,7 +325,7 @@ def _commit(store: CohortStore, batch: Sequence[FileRows]) -> None:
 
 
 def split_joined(
-    store: CohortStore, cohort: Cohort, sources: Sequence[SourceFile], beside: pd.DataFrame | None = None
+    store: CohortStore, cohort: Cohort, sources: Sequence[SourceFile], others: pd.DataFrame | None = None
 ) -> None:
     """Split recordings that are a whole multiple of the length that nearly all others have.
 
@@ -337,26 +334,26 @@ def split_joined(
     store, cohort
     sources : sequence of SourceFile
         Those of the recordings of the store that may be split.
-    beside : DataFrame, optional
-        ``source``, ``duration_s`` and ``start_s`` of recordings that are not in the store, and tell what is usual.
+    others : DataFrame, optional
+        ``source``, ``duration_s`` and ``start_s`` of recordings that are not in the store, for the typical length.
     """
     by_name = {source.relative: source for source in sources}
     recordings = store.recordings(["source", "duration_s", "start_s"])
-    if beside is not None and len(beside) and len(recordings):
-        recordings = pd.concat([recordings, beside], ignore_index=True)
+    if others is not None and len(others) and len(recordings):
+        recordings = pd.concat([recordings, others], ignore_index=True)
     joined = find_joined(recordings)
     names = [name for name in dict.fromkeys(joined["source"]) if name in by_name]
     if not names:
         return
-    usual_s = float(recordings["duration_s"].mode().iloc[0])
-    rows = do_task(FileTask(cohort, tuple(by_name[name] for name in names), split_s=usual_s))
+    typical_s = float(recordings["duration_s"].mode().iloc[0])
+    rows = do_task(FileTask(cohort, tuple(by_name[name] for name in names), split_s=typical_s))
     noted = [(joined_reject(name), source_sha256(by_name[name], cohort)) for name in names]
     store.forget_sources(names)
     store.forget_notes([by_name[name].recording_id for name in names])
     _commit(store, [rows, FileRows(rejects=noted)])
 
 
-# --- check: the same complaints, without filtering, judging or storing a signal --------------------------------
+# --- check: the same complaints, without filtering, assessing or storing a signal --------------------------------
 
 
 @dataclass(frozen=True)
@@ -377,19 +374,19 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress = si
     ConfigError
         As :func:`ingest`.
     """
-    cohort, root, names = _described(cohort_file)
-    sources, escaped = _found(cohort, cohort_file, root, names)
+    cohort, root, names = _open_cohort(cohort_file)
+    sources, escaped = _find_sources(cohort, cohort_file, root, names)
     clinical = clinical_table(cohort, root, names)
     rows: list[dict[str, object]] = []
     complaints: list[Reject] = []
     n_done = 0
     with workers(_n_jobs(sources, cohort, n_jobs)) as pool:
-        tasks = plan(sources, cohort, n_workers=pool.n_workers)
-        for task, found in zip(tasks, pool.run_surviving(look, tasks), strict=True):
+        for task, found in _run(look, plan(sources, cohort, n_workers=pool.n_workers), pool):
             if isinstance(found, Died):
-                found = _look_alone(task, pool)
-            rows += found[0]
-            complaints += found[1]
+                complaints.append(_failing_file(task.sources[0], cohort))
+            else:
+                rows += found[0]
+                complaints += found[1]
             n_done += len(task.sources)
             progress(n_done, len(sources))
     recordings = pd.DataFrame(rows, columns=list(SIGNAL_COLUMNS))
@@ -408,20 +405,6 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress = si
         n_patients=recordings["patient_id"].nunique(),
         rejects=pd.concat([rejects_frame(stage, rejects) for stage, rejects in stages.items()], ignore_index=True),
     )
-
-
-def _look_alone(task: FileTask, pool: Workers) -> tuple[list[dict[str, object]], list[Reject]]:
-    """What :func:`look` says of each source of a task whose process was killed."""
-    rows: list[dict[str, object]] = []
-    complaints: list[Reject] = []
-    single = [FileTask(task.cohort, (source,)) for source in task.sources]
-    for source, found in zip(task.sources, pool.run_alone(look, single), strict=True):
-        if isinstance(found, Died):
-            complaints.append(_killer(source, task.cohort))
-        else:
-            rows += found[0]
-            complaints += found[1]
-    return rows, complaints
 
 
 def _record_run(store: CohortStore, watch: Stopwatch, *, n_files: int) -> None:

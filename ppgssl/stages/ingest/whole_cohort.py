@@ -7,18 +7,18 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.readers.clinical.table import Clinical, id_hint
-from ppgssl.store.rows import JOINED
 
-# Of recordings with the cohort's usual length, from which a length that is a multiple of it is suspicious.
-_USUAL_SHARE = 0.8
+# Of recordings with the cohort's typical length, from which a length that is a multiple of it is suspicious.
+_TYPICAL_PROPORTION = 0.8
 _MAX_NAMES = 10
 
 
 def joined_reject(source: str) -> Reject:
     detail = "a whole number of times as long as nearly all other recordings: split at that length"
-    return Reject("recording", source, JOINED, detail)
+    return Reject(Reason.JOINED, source, detail)
 
 
 def find_joined(recordings: pd.DataFrame) -> pd.DataFrame:
@@ -29,10 +29,10 @@ def find_joined(recordings: pd.DataFrame) -> pd.DataFrame:
     in_parts = set(recordings.loc[recordings["start_s"] > 0, "source"])
     recordings = recordings[~recordings["source"].isin(in_parts)]
     lengths = recordings["duration_s"].astype(float).round(6)
-    usual = lengths.mode()
-    if usual.empty or (lengths == usual.iloc[0]).mean() < _USUAL_SHARE:
+    typical = lengths.mode()
+    if typical.empty or (lengths == typical.iloc[0]).mean() < _TYPICAL_PROPORTION:
         return recordings.iloc[:0]
-    ratio = lengths / usual.iloc[0]
+    ratio = lengths / typical.iloc[0]
     return recordings[(ratio >= 2) & np.isclose(ratio, ratio.round(), atol=1e-6)]
 
 
@@ -48,10 +48,10 @@ def find_duplicates(recordings: pd.DataFrame) -> list[Reject]:
         names = ", ".join(group["recording_id"].head(_MAX_NAMES))
         names += f" and {len(group) - _MAX_NAMES} more" if len(group) > _MAX_NAMES else ""
         if len(set(group["patient_id"])) == 1:
-            reason, excluded = "identical to another recording of the patient", group["recording_id"].iloc[1:]
+            reason, excluded = Reason.COPY_OF_PATIENT, group["recording_id"].iloc[1:]
         else:
-            reason, excluded = "identical signals under two patients", group["recording_id"]
-        rejects.extend(Reject("recording", name, reason, f"identical signals: {names}") for name in excluded)
+            reason, excluded = Reason.COPY_OF_OTHER, group["recording_id"]
+        rejects.extend(Reject(reason, name, f"identical signals: {names}") for name in excluded)
     return rejects
 
 
@@ -74,14 +74,8 @@ def clinical_rejects(
     no_row = sorted(patients_with_signals - in_table)
     return [
         *clinical.problems,
-        *(
-            Reject("patient", name, "patient without signals", f"no signal file names this patient{hint}")
-            for name in no_signals
-        ),
-        *(
-            Reject("patient", name, "signals without a patient", f"no row in the clinical table{hint}")
-            for name in no_row
-        ),
+        *(Reject(Reason.NO_SIGNALS, name, f"no signal file names this patient{hint}") for name in no_signals),
+        *(Reject(Reason.NOT_IN_TABLE, name, f"no row in the clinical table{hint}") for name in no_row),
     ]
 
 

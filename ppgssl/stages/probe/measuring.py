@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.classifiers.risk_model import RiskModel
+from ppgssl.core.provenance import replaced
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.probes import linear_probe
@@ -71,9 +71,8 @@ def measure(task: tuple[Representation, Fold], plan: Plan, data: StudyData, out:
         return pd.read_parquet(file)
     rows = pd.DataFrame(list(_FoldMeasurer(representation, fold, plan, data, out).rows()))
     rows = rows.assign(representation=representation.name, repeat=fold.repeat, fold=fold.fold)
-    temporary = file.with_suffix(f".{os.getpid()}")
-    rows.to_parquet(temporary, index=False)
-    temporary.replace(file)
+    with replaced(file) as temporary:
+        rows.to_parquet(temporary, index=False)
     return rows
 
 

@@ -126,9 +126,9 @@ def cohort_targets(data: StudyData, store: CohortStore) -> list[Target]:
 
 def _accepted_with_vitals(data: StudyData, store: CohortStore) -> pd.DataFrame:
     """``patient`` and all columns of the store, of the accepted segments of one cohort."""
-    inputs, verdicts = data.study.inputs, data.segments.verdicts
-    accepted = verdicts.loc[
-        verdicts["accepted"] & (verdicts["cohort"] == store.cohort.name), ["patient", "recording_id", "start_s"]
+    inputs, decisions = data.study.inputs, data.segments.decisions
+    accepted = decisions.loc[
+        decisions["accepted"] & (decisions["cohort"] == store.cohort.name), ["patient", "recording_id", "start_s"]
     ]
     stored = store.segments(inputs.segment_s, inputs.step_s)
     return accepted.merge(stored, on=["recording_id", "start_s"], how="left", validate="one_to_one")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ppgssl.core.config.cohort import ClinicalTable
 from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError
+from ppgssl.core.reasons import Reason
 from ppgssl.readers import get_reader
 from ppgssl.readers.clinical.table import read_clinical
 from ppgssl.readers.files import find_files
@@ -85,13 +86,19 @@ def test_a_bad_cell_becomes_missing_and_is_named_without_its_value(read):
     found = {item.subject: (item.reason, item.detail) for item in clinical.problems}
     assert found == {
         "a/age": (
-            "outside the plausible range",
+            Reason.IMPLAUSIBLE,
             "t.csv, row 2, column age: expected a number from 0 to 120 years; taken as missing",
         ),
-        "b/age": ("not a number", "t.csv, row 3, column age: expected a number from 0 to 120 years; taken as missing"),
-        "b/sex": ("unknown level", "t.csv, row 3, column sex: expected one of F, M; taken as missing"),
-        "b/died": ("unknown level", "t.csv, row 3, column died: expected one of 0, 1; taken as missing"),
-        "c/age": ("not a number", "t.csv, row 4, column age: expected a number from 0 to 120 years; taken as missing"),
+        "b/age": (
+            Reason.NOT_A_NUMBER,
+            "t.csv, row 3, column age: expected a number from 0 to 120 years; taken as missing",
+        ),
+        "b/sex": (Reason.UNKNOWN_LEVEL, "t.csv, row 3, column sex: expected one of F, M; taken as missing"),
+        "b/died": (Reason.UNKNOWN_LEVEL, "t.csv, row 3, column died: expected one of 0, 1; taken as missing"),
+        "c/age": (
+            Reason.NOT_A_NUMBER,
+            "t.csv, row 4, column age: expected a number from 0 to 120 years; taken as missing",
+        ),
     }
 
 
@@ -119,8 +126,8 @@ def test_a_column_may_be_two_variables_one_of_them_transformed(read):
 def test_a_bad_cell_of_two_variables_is_named_once_and_by_the_range_of_the_table(read):
     clinical = read("id,Oxygen saturation\n1,98\n2,105\n3,good\n", described(TWO_OF_ONE))
     assert [(one.subject, one.reason) for one in clinical.problems] == [
-        ("2/Oxygen saturation", "outside the plausible range"),
-        ("3/Oxygen saturation", "not a number"),
+        ("2/Oxygen saturation", Reason.IMPLAUSIBLE),
+        ("3/Oxygen saturation", Reason.NOT_A_NUMBER),
     ]
     assert "expected a number from 50 to 100 %; taken as missing" in clinical.problems[0].detail
     assert clinical.patients.loc[["2", "3"]].isna().all(axis=None)
@@ -173,8 +180,8 @@ def test_decimal_commas_are_read_when_described(read):
     assert clinical.patients["age"].tolist()[:1] == [30.5]
     assert clinical.patients["died"].tolist() == [1.0, 0.0, 0.0, 0.0]
     assert [(item.subject, item.reason) for item in clinical.problems] == [
-        ("d/age", "outside the plausible range"),
-        ("c/age", "not a number"),
+        ("d/age", Reason.IMPLAUSIBLE),
+        ("c/age", Reason.NOT_A_NUMBER),
     ]
 
 
@@ -188,8 +195,8 @@ def test_identical_rows_of_a_patient_are_one_and_contradictory_rows_none(read):
     assert list(clinical.patients.index) == ["a", "c"]
     assert clinical.rejected_ids == {"b"}
     assert [(item.unit, item.subject, item.reason, item.detail) for item in clinical.problems] == [
-        ("row", "a", "patient twice in the table, same values", "t.csv, rows 2, 4 say the same: one is used"),
-        ("patient", "b", "patient twice in the table, other values", "t.csv, rows 3, 5 differ in age: none is used"),
+        ("row", "a", Reason.REPEATED_PATIENT, "t.csv, rows 2, 4 say the same: one is used"),
+        ("patient", "b", Reason.CONTRADICTING_ROWS, "t.csv, rows 3, 5 differ in age: none is used"),
     ]
 
 
@@ -198,9 +205,9 @@ def test_rows_that_cannot_be_used_are_listed_by_their_number(read):
     assert list(clinical.patients.index) == ["a", "d"]
     assert clinical.n_rows == 5
     assert [(item.subject, item.reason) for item in clinical.problems] == [
-        ("row 3", "row without a patient id"),
-        ("row 5", "row with too many or too few cells"),
-        ("row 6", "row with too many or too few cells"),
+        ("row 3", Reason.ROW_WITHOUT_ID),
+        ("row 5", Reason.ROW_MISSHAPEN),
+        ("row 6", Reason.ROW_MISSHAPEN),
     ]
 
 
@@ -259,7 +266,7 @@ def test_equal_rows_under_two_ids_are_reported_where_chance_cannot_explain_them(
     rows.append("copy" + rows[7][1:])
     clinical = read("id,a,b,c\n" + "\n".join(rows), described(variables))
     (problem,) = clinical.problems
-    assert (problem.unit, problem.subject, problem.reason) == ("row", "7, copy", "identical rows under two ids")
+    assert (problem.unit, problem.subject, problem.reason) == ("row", "7, copy", Reason.IDENTICAL_ROWS)
     assert len(clinical.patients) == 41
 
 
@@ -280,9 +287,9 @@ def test_dates_are_stored_in_iso_and_bad_ones_are_named_without_their_value(read
     assert clinical.patients["admitted"].dtype == object
     expected = "expected a date from 2019-01-01 to 2021-12-31, written as %d/%m/%Y; taken as missing"
     assert [(item.subject, item.reason, item.detail) for item in clinical.problems] == [
-        ("c/admitted", "not a date", f"t.csv, row 4, column admitted: {expected}"),
-        ("d/admitted", "outside the plausible range", f"t.csv, row 5, column admitted: {expected}"),
-        ("e/admitted", "not a date", f"t.csv, row 6, column admitted: {expected}"),
+        ("c/admitted", Reason.NOT_A_DATE, f"t.csv, row 4, column admitted: {expected}"),
+        ("d/admitted", Reason.IMPLAUSIBLE, f"t.csv, row 5, column admitted: {expected}"),
+        ("e/admitted", Reason.NOT_A_DATE, f"t.csv, row 6, column admitted: {expected}"),
     ]
 
 
@@ -296,8 +303,8 @@ def test_dates_in_another_format_are_a_mistake_of_the_description_that_names_the
     with pytest.raises(ConfigError) as caught:
         read(f"id,seen\n{rows}", described({"seen": {"kind": "date"}}))
     assert caught.value.problems == (
-        "`clinical.variables.seen`: none of the 5 values in column 'seen' is a date as '%Y-%m-%d' says. "
-        "All fit '%d/%m/%Y'.",
+        "`clinical.variables.seen`: none of the 5 values in column 'seen' is a date as '%Y-%m-%d'. "
+        "All fit: '%d/%m/%Y'.",
     )
 
 
@@ -337,7 +344,7 @@ def test_where_that_fits_no_row_names_the_values_there_are(read):
     with pytest.raises(ConfigError) as caught:
         read(EVENTS, described(where={"event": ["admission", "baseline"]}))
     assert str(caught.value) == (
-        "`clinical.where.event`: no row of t.csv has 'admission' or 'baseline' there, but 'adm', 'dis'. "
+        "`clinical.where.event`: no row of t.csv has one of 'admission', 'baseline' there, but 'adm', 'dis'. "
         "An empty cell is ''."
     )
 
@@ -450,8 +457,8 @@ def test_the_workbook_of_mw_ppg_says_the_same_as_its_csv(test_data):
     pd.testing.assert_frame_equal(from_excel.patients, from_csv.patients, atol=1e-4)
     for clinical in (from_excel, from_csv):
         assert [(item.subject, item.reason) for item in clinical.problems] == [
-            ("114, 142", "identical rows under two ids"),
-            ("weight", "perhaps another unit"),
+            ("114, 142", Reason.IDENTICAL_ROWS),
+            ("weight", Reason.OTHER_UNIT),
         ]
 
 

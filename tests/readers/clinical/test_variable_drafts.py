@@ -203,8 +203,8 @@ def test_a_field_says_what_its_column_holds(more, expected):
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ({"kind": "text", "is_identifier": True}, "an identifier, says the dictionary"),
-        ({"kind": "radio", "choices": {"1": "a"}, "is_identifier": True}, "an identifier, says the dictionary"),
+        ({"kind": "text", "is_identifier": True}, "an identifier by the dictionary"),
+        ({"kind": "radio", "choices": {"1": "a"}, "is_identifier": True}, "an identifier by the dictionary"),
         ({"kind": "notes"}, "free text"),
         ({"kind": "text"}, "free text"),
         ({"kind": "text", "validation": "email"}, "text checked as 'email'"),
@@ -222,9 +222,9 @@ def test_a_field_that_is_no_variable_is_left_out_with_the_reason(more, reason):
 
 def test_half_a_range_is_asked_about():
     draft = of_field("text", validation="number", low="30")
-    assert (draft.range, draft.notes) == (None, ("the dictionary says from 30: complete the range",))
+    assert (draft.range, draft.notes) == (None, ("the dictionary has from 30: complete the range",))
     draft = of_field("text", validation="date_ymd", low="2019-01-01", high="today")
-    assert (draft.dates, draft.notes) == (None, ("the dictionary says from 2019-01-01 to today: complete `dates`",))
+    assert (draft.dates, draft.notes) == (None, ("the dictionary has from 2019-01-01 to today: complete `dates`",))
 
 
 def test_the_table_decides_between_codes_and_labels():

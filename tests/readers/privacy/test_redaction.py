@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.text import Message
 from ppgssl.readers import READERS, get_reader
 from ppgssl.readers.clinical.table import read_clinical
-from ppgssl.readers.privacy.redaction import HIDDEN, redacted
+from ppgssl.readers.privacy.redaction import HIDDEN, error_text, redacted, redacted_error
 
 NAME, BORN, NUMBER = "Wanjiru", "2019-03-04", "40717382"
 PLANTED = f"{NAME} {BORN} {NUMBER}"
 
 
-def cohort(**clinical: object) -> Cohort:
+def cohort(*, private: bool = False, **clinical: object) -> Cohort:
     described = {
         "name": "ward",
         "signals": {
@@ -34,7 +35,8 @@ def cohort(**clinical: object) -> Cohort:
             "channels": {"ppg_red": {"column": "red"}, "ppg_ir": {"column": "ir"}},
         },
     }
-    return Cohort.model_validate(described | ({"clinical": clinical} if clinical else {}))
+    privacy = {"privacy": {"pseudonyms": {"key_env": "KEY"}}} if private else {}
+    return Cohort.model_validate(described | privacy | ({"clinical": clinical} if clinical else {}))
 
 
 def assert_hidden(message: str) -> None:
@@ -86,6 +88,46 @@ def test_no_place_in_a_message_shows_a_name(words):
     assert_hidden(message)
     if not {NAME, BORN, "…"} & set(words):
         assert redacted(message, cohort()) == message
+
+
+# --- messages with fields --------------------------------------------------------------------------------------
+
+
+def test_of_a_message_with_fields_its_text_and_numbers_are_shown():
+    message = Message("line {line}, {name}: found {cell!r}; {found}", line=3, name="ppg_red", cell=NAME, found=[NAME])
+    assert redacted(message, cohort()) == "line 3, ppg_red: found …; …"
+    assert str(message) == "line 3, ppg_red: found 'Wanjiru'; Wanjiru"
+
+
+def test_a_field_may_be_a_message_a_type_or_a_list():
+    names = Message("{n} columns: {names}", n=2, names=["red", NAME])
+    message = Message("damaged ({error}): {names}{near}", error=KeyError, names=names, near="")
+    assert redacted(message, cohort()) == "damaged (KeyError): 2 columns: red, …"
+
+
+@given(st.text(min_size=1), st.sampled_from(["{x}", "{x!r}", "{x:>9}", "{x!s:.3}"]))
+def test_no_field_of_a_file_gets_into_the_text(text, template):
+    assert redacted(Message(f"found {template}.", x=f"{text}{NAME}"), cohort()) == f"found {HIDDEN}."
+
+
+def test_an_error_is_worded_with_the_names_that_files_have_for_its_reader():
+    main, other, unknown = Path("/data/Wanjiru.csv"), Path("/data/Wanjiru_trends.csv"), Path("/data/Wanjiru.dat")
+    places = {main: "signals/pabc.csv", other: "trends/pabc.csv"}
+    texts = {}
+    for path in (main, other, unknown):
+        error = ReadError("line {line}: {cell!r}", path=path, line=3, cell=NAME)
+        assert str(error) == f"{path}: line 3: 'Wanjiru'"
+        texts[path] = [error_text(error, places, cohort(private=private)) for private in (False, True)]
+    assert texts[main] == ["line 3: 'Wanjiru'", "line 3: …"]
+    assert texts[other] == ["trends/pabc.csv: line 3: 'Wanjiru'", "trends/pabc.csv: line 3: …"]
+    assert texts[unknown] == [f"{unknown}: line 3: 'Wanjiru'", "…: line 3: …"]
+
+
+def test_an_error_without_fields_shows_known_words_alone():
+    error = ReadError("/data/Wanjiru.csv: the file holds Wanjiru where a number is expected")
+    places = {Path("/data/Wanjiru.csv"): "signals/pabc.csv"}
+    assert NAME in error_text(error, places, cohort())
+    assert NAME not in error_text(error, places, cohort(private=True))
 
 
 # --- the messages of all readers -------------------------------------------------------------------------------
@@ -193,7 +235,10 @@ def _refused(reader, path: Path, columns, options) -> bool:
         for recording in reader.open(path, columns, fs_hz, reader.parse_options(options)):
             recording.whole()
     except ReadError as error:
-        assert_hidden(str(error))
+        private = cohort(private=True)
+        # As it is stored, and as a text of which nothing is known.
+        for text in (error_text(error, {path: "signals/pabc.csv"}, private), redacted(str(error), private)):
+            assert not any(planted in text for planted in PLANTED.split()), text
         return True
     return False
 
@@ -222,7 +267,7 @@ def test_no_message_about_the_clinical_table_shows_what_it_says(content, changes
     described = cohort(file="t.csv", patient_column="id", variables=VARIABLES, **changes)
     with pytest.raises(ConfigError) as caught:
         read_clinical(described.clinical, tmp_path)
-    shown = redacted(str(caught.value), described)
-    assert "t.csv" in shown or "clinical" in shown
-    for text in (*PLANTED.split(), "Otieno", "Nakato"):
-        assert text not in shown, shown
+    for shown in (str(redacted_error(caught.value, described)), redacted(str(caught.value), described)):
+        assert "t.csv" in shown or "clinical" in shown
+        for text in (*PLANTED.split(), "Otieno", "Nakato"):
+            assert text not in shown, shown

@@ -141,9 +141,9 @@ def test_each_bad_signal_is_refused_for_its_reason_and_costs_no_other(hospital_m
         "p1": "segments with missing samples: 5",
         "p2": "segments with flat line: 5",
         "p3": "segments with low signal quality index: 5",
-        "p4": "file cannot be read: signals/p4_1.csv: channel 'red' has 600 infinite",
+        "p4": "signals/p4_1.csv: file cannot be read: channel 'red' has 600 infinite",
         "p5": "no usable signal: no segment of 4 s",
-        "p6": "file cannot be read: signals/p6_1.csv: binary data",
+        "p6": "signals/p6_1.csv: file cannot be read: binary data",
     }
     for name, reason in reasons.items():
         assert found[name].verdict == "refused"

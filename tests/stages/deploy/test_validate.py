@@ -15,6 +15,7 @@ from ppgssl.data_schemas import schema_text
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from ppgssl.core.errors import ConfigError, EvaluationError, LeakageError, StoreError
+from ppgssl.core.reasons import Reason
 from ppgssl.core.results.study import load_results
 from ppgssl.evaluation.recalibration import Recalibration
 from ppgssl.report.composition import compose
@@ -146,7 +147,7 @@ def test_patients_whom_the_model_has_seen_are_left_out_and_named(model, again):
     assert any("1 patients" in one.text and f"{folder.name}/p3" in one.text for one in found.results.findings)
     flow = found.results.flow[0]
     assert flow.n_patients_analysed == N - 1
-    assert [one.n for one in flow.exclusions if one.reason == "already seen by the model"] == [1]
+    assert [one.n for one in flow.exclusions if one.reason is Reason.SEEN_BY_MODEL] == [1]
     assert not any(one.n_shared for one in found.results.leakage)
 
 
@@ -209,7 +210,7 @@ def test_patients_of_whom_nothing_is_known_are_counted_and_not_judged(model, aga
     flow = found.results.flow[0]
     assert flow.n_patients_analysed == N - 2
     reasons = {one.reason: one.n for one in flow.exclusions if one.unit == "patient"}
-    assert reasons == {"nothing known that the model takes": 2}
+    assert reasons == {Reason.NOTHING_KNOWN: 2}
 
 
 def test_with_privacy_no_id_is_in_any_output(model, shifted, tmp_path):

@@ -70,7 +70,7 @@ def make_unlabelled(folder: Path, labelled: Path) -> None:
 
 
 def lost(flow: CohortFlow, unit: str) -> Counter[str]:
-    return Counter({item.reason: item.n for item in flow.exclusions if item.unit == unit})
+    return Counter({item.reason.text: item.n for item in flow.exclusions if item.unit == unit})
 
 
 def test_files_are_those_read_and_those_excluded(data):
@@ -128,7 +128,7 @@ def test_a_recording_that_is_both_shared_and_a_duplicate_is_counted_once(data):
 
 
 def test_exclusions_name_examples(data):
-    examples = {item.reason: item.examples for item in cohort_flow(data, data.labelled).exclusions}
+    examples = {item.reason.text: item.examples for item in cohort_flow(data, data.labelled).exclusions}
     assert examples["identical signals under two patients"] == ["p2_1", "p3_1"]
     assert examples["outcome missing"] == ["p9"]
     assert all(len(names) <= 5 for names in examples.values())
@@ -146,12 +146,12 @@ def test_exclusions_name_examples(data):
         ("Signals without a patient", "p12"),
         ("Patient twice in the table, other values", "p11"),
         ("Outside the plausible range", "p10/age"),
-        ("Signal stretches with missing samples", "p7_1"),
-        ("Signal stretches: flat line", "p8_1"),
+        ("Missing samples", "p7_1"),
+        ("Flat line", "p8_1"),
     ],
 )
 def test_each_defect_is_a_finding_that_names_where(data, kind, subject):
-    texts = {finding.kind: finding.text for finding in findings(data, data.labelled)}
+    texts = {finding.kind.heading: finding.text for finding in findings(data, data.labelled)}
     assert subject in texts[kind]
 
 
@@ -161,13 +161,13 @@ def test_nothing_else_is_found(data):
 
 
 def test_a_doubt_about_who_is_who_asks_for_caution(data):
-    severity = {finding.kind: finding.severity for finding in findings(data, data.labelled)}
+    severity = {finding.kind.heading: finding.severity for finding in findings(data, data.labelled)}
     assert severity["Identical signals under two patients"] == "caution"
     assert severity["Patient without signals"] == "note"
 
 
 def test_findings_name_signals_shared_between_cohorts(data):
-    texts = {finding.kind: finding.text for finding in findings(data, data.stores[1])}
+    texts = {finding.kind.heading: finding.text for finding in findings(data, data.stores[1])}
     assert "a_1, b_1, b_2" in texts["Signals shared with another cohort"]
 
 

@@ -112,7 +112,7 @@ def test_a_split_between_two_ids_of_one_person_is_caught(data):
 
 def test_an_encoder_that_saw_a_test_patient_under_another_id_is_caught(data, parts):
     """The other id need not be analysed itself: an encoder sees patients without outcomes, too."""
-    fold = replace(data.folds[0], test=("ward/p1",), kin=("ward/p12",))
+    fold = replace(data.folds[0], test=("ward/p1",), linked=("ward/p12",))
     seen = data.segments.table.loc[~data.of_patients(fold.test), "patient"]  # instead of `fold.unseen`
     parts.record_hashed("encoder", map(hashed_patient, seen.unique()))
     with pytest.raises(LeakageError, match="encoder has seen recordings of 1"):

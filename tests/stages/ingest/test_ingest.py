@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.provenance import RUN_FILE
+from ppgssl.core.reasons import Reason
 from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.raw_recordings import at_one_rate
 from ppgssl.readers.sources import OpenRecording
@@ -25,7 +26,6 @@ from ppgssl.stages.ingest.file_tasks import FileRows, FileTask, do_task, plan
 from ppgssl.stages.ingest.ingest import check_cohort
 from ppgssl.stages.ingest.whole_cohort import find_duplicates, find_joined
 from ppgssl.store import tables
-from ppgssl.store.rows import JOINED
 from ppgssl.store.tables import CohortStore
 from tests.conftest import REPOSITORY
 from tests.support import oximeter
@@ -103,14 +103,14 @@ def describe_bad_ward(folder: Path) -> Path:
 
 def expected_of_bad_ward() -> dict[str, str]:
     return {
-        "signals/p11_1.csv": "file cannot be read",
-        "signals/p12_1.csv": "file cannot be read",
-        "signals/p13_1.csv": "file cannot be read",
-        "p14": "signals without a patient",
-        "p15": "patient without signals",
-        "p1": "patient twice in the table, same values",
-        "p2": "patient twice in the table, other values",
-        "p8/age": "outside the plausible range",
+        "signals/p11_1.csv": Reason.FILE_UNREADABLE,
+        "signals/p12_1.csv": Reason.FILE_UNREADABLE,
+        "signals/p13_1.csv": Reason.FILE_UNREADABLE,
+        "p14": Reason.NOT_IN_TABLE,
+        "p15": Reason.NO_SIGNALS,
+        "p1": Reason.REPEATED_PATIENT,
+        "p2": Reason.CONTRADICTING_ROWS,
+        "p8/age": Reason.IMPLAUSIBLE,
     }
 
 
@@ -153,7 +153,7 @@ def test_a_cohort_without_a_readable_file_is_an_empty_store_with_reasons(tmp_pat
         path.write_text("")
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_recordings, summary.n_segments, summary.n_segments_accepted) == (0, 0, 0)
-    assert list(summary.rejects["reason"]) == ["file cannot be read"] * 2
+    assert list(summary.rejects["reason"]) == [Reason.FILE_UNREADABLE] * 2
     assert check_cohort(cohort_file, n_jobs=1).n_recordings == 0
 
 
@@ -161,7 +161,7 @@ def test_ids_that_differ_by_leading_zeros_alone_are_pointed_out(tmp_path):
     cohort_file = make_ward(tmp_path, 2)
     write_clinical(tmp_path, ["p01,30,a,0", "p02,31,b,1"])
     rejects = ingest(cohort_file, tmp_path / "store").rejects
-    assert set(rejects["reason"]) == {"signals without a patient", "patient without signals"}
+    assert set(rejects["reason"]) == {Reason.NOT_IN_TABLE, Reason.NO_SIGNALS}
     assert rejects["detail"].str.contains("leading zeros").all()
 
 
@@ -247,8 +247,8 @@ def test_recordings_of_a_file_that_is_gone_are_kept_and_named(tmp_path):
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_files_gone, summary.n_recordings, summary.n_segments) == (1, 2, 2 * N_SEGMENTS)
     assert reasons(summary.rejects) == {
-        "p2": "patient without signals",
-        "signals/p3_1.csv": "file no longer in the folder",
+        "p2": Reason.NO_SIGNALS,
+        "signals/p3_1.csv": Reason.FILE_GONE,
     }
 
 
@@ -346,9 +346,9 @@ def test_identical_signals_of_one_patient_count_once_and_of_two_patients_not_at_
     copy_signal(tmp_path, "p2_1", "p3_2")
     rejects = ingest(cohort_file, tmp_path / "store").rejects
     assert reasons(rejects) == {
-        "p1_2": "identical to another recording of the patient",
-        "p2_1": "identical signals under two patients",
-        "p3_2": "identical signals under two patients",
+        "p1_2": Reason.COPY_OF_PATIENT,
+        "p2_1": Reason.COPY_OF_OTHER,
+        "p3_2": Reason.COPY_OF_OTHER,
     }
     assert rejects.set_index("subject").loc["p2_1", "detail"] == "identical signals: p2_1, p3_2"
 
@@ -363,7 +363,7 @@ def test_joined_recordings_are_split_and_no_segment_spans_the_seam(tmp_path):
     halves = signal(60), signal(61)
     write_signal(tmp_path, "p6_1", np.concatenate(halves, axis=1))
     summary = ingest(cohort_file, tmp_path / "store")
-    assert reasons(summary.rejects) == {"signals/p6_1.csv": JOINED}
+    assert reasons(summary.rejects) == {"signals/p6_1.csv": Reason.JOINED}
     assert summary.n_recordings == 7
     store = CohortStore(tmp_path / "store")
     segments = store.segments(*GRID)
@@ -425,7 +425,7 @@ def test_a_file_without_one_of_the_channels_is_left_out_and_says_which(tmp_path)
     path = tmp_path / "signals" / "p2_1.csv"
     path.write_text("\n".join(line.split(",")[0] for line in path.read_text().splitlines()))
     rejects = ingest(cohort_file, tmp_path / "store").rejects
-    assert reasons(rejects) == {"signals/p2_1.csv": "file cannot be read"}
+    assert reasons(rejects) == {"signals/p2_1.csv": Reason.FILE_UNREADABLE}
     assert "'ir'" in rejects["detail"].iloc[0]
 
 
@@ -433,7 +433,7 @@ def test_a_band_that_the_rate_cannot_hold_rejects_files_and_not_the_run(tmp_path
     make_ward(tmp_path, 1)
     cohort_file = describe(tmp_path, signal={"fs_hz": 10.0})
     for rejects in (ingest(cohort_file, tmp_path / "store").rejects, check_cohort(cohort_file, n_jobs=1).rejects):
-        assert list(rejects["reason"]) == ["signal cannot be processed"]
+        assert list(rejects["reason"]) == [Reason.SIGNAL_UNUSABLE]
         assert "cannot band-pass 0.5-8 Hz at fs = 10 Hz" in rejects["detail"].iloc[0]
 
 
@@ -442,13 +442,13 @@ def test_a_stack_of_pieces_is_a_recording_each(tmp_path):
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_files, summary.n_recordings, summary.n_patients, summary.n_segments) == (2, 6, 2, 6 * N_SEGMENTS)
     names = CohortStore(tmp_path / "store").recordings(["recording_id"])["recording_id"].tolist()
-    assert names == [f"p{patient}#{piece}" for patient in (1, 2) for piece in (0, 1, 2)]
+    assert names == [f"p{patient}#{chunk}" for patient in (1, 2) for chunk in (0, 1, 2)]
 
 
 def stack_ward(folder: Path) -> Path:
     for number in (1, 2):
-        pieces = np.stack([signal(10 * number + piece) for piece in range(3)], axis=1)
-        np.savez(folder / f"p{number}.npz", red=pieces[0], ir=pieces[1])
+        chunks = np.stack([signal(10 * number + chunk) for chunk in range(3)], axis=1)
+        np.savez(folder / f"p{number}.npz", red=chunks[0], ir=chunks[1])
     files = {"signals__reader": "arrays", "signals__options": {}, "signals__files": "{patient}.npz"}
     return describe(folder, clinical=None, **files)
 
@@ -486,7 +486,7 @@ def test_a_file_that_vanishes_between_listing_and_reading_is_a_reject(tmp_path):
     cohort = ingest_module.load_cohort(tmp_path / "cohort.yaml")
     gone = SourceFile(tmp_path / "gone.csv", "gone.csv", "p9", "p9_1")
     ((reject, sha256),) = do_task(FileTask(cohort, (gone,))).rejects
-    assert (reject.unit, reject.subject, reject.reason, sha256) == ("file", "gone.csv", "file cannot be read", "")
+    assert (reject.unit, reject.subject, reject.reason, sha256) == ("file", "gone.csv", Reason.FILE_UNREADABLE, "")
 
 
 # --- real recordings ---------------------------------------------------------------------------------------------
@@ -512,9 +512,9 @@ def test_the_known_defects_of_ppg_bp_are_found(test_data, tmp_path, monkeypatch)
         reason: set(rows["subject"])
         for reason, rows in summary.rejects[summary.rejects["unit"] == "recording"].groupby("reason")
     }
-    assert found["identical signals under two patients"] == {"23_3", "24_1"}
-    assert found["identical to another recording of the patient"] == {"216_2", "66_2"}
-    assert found[JOINED] == {"signals/231_1.txt", "signals/231_2.txt"}
+    assert found[Reason.COPY_OF_OTHER] == {"23_3", "24_1"}
+    assert found[Reason.COPY_OF_PATIENT] == {"216_2", "66_2"}
+    assert found[Reason.JOINED] == {"signals/231_1.txt", "signals/231_2.txt"}
     assert (summary.n_files, summary.n_recordings, summary.n_patients) == (438, 440, 146)
     segments = CohortStore(tmp_path / "store").segments(2.0, 1.0).set_index("recording_id")
     assert not segments.loc["245_3", "accepted"]
@@ -522,7 +522,7 @@ def test_the_known_defects_of_ppg_bp_are_found(test_data, tmp_path, monkeypatch)
     assert summary.n_segments_accepted > 0.8 * summary.n_segments
 
 
-def test_a_file_of_arrhythmia_pool_is_a_stack_of_ten_second_pieces(test_data, tmp_path):
+def test_a_file_of_arrhythmia_pool_is_a_stack_of_ten_second_chunks(test_data, tmp_path):
     cohort_file = real_cohort(test_data, tmp_path, "arrhythmia_pool", "{patient:MPA_181220.*}.npz")
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_files, summary.n_recordings, summary.n_segments) == (1, 199, 199)
@@ -550,7 +550,7 @@ def test_binary_channels_with_device_trends(tmp_path):
     (tmp_path / "signals" / "3_spo2infra.ts").unlink()
     summary = ingest(oximeter.describe(tmp_path, "oximeter_binary"), tmp_path / "store")
     assert summary.n_recordings == 2
-    assert reasons(summary.rejects) == {"2": "no file of device trends", "signals/3_spo2red.ts": "file cannot be read"}
+    assert reasons(summary.rejects) == {"2": Reason.NO_TRENDS, "signals/3_spo2red.ts": Reason.FILE_UNREADABLE}
     store = CohortStore(tmp_path / "store")
     segments = store.segments(10.0, 2.0).set_index("recording_id")
     assert segments["accepted"].all()
@@ -657,7 +657,7 @@ def test_parts_are_whole_minutes_and_hold_no_more_than_a_task_reads():
         raw = at_one_rate(range(channels), fs_hz, n_samples, lambda _: {})
         source = SourceFile(Path("p1.hea"), "p1.hea", "p1", "p1")
         opened = OpenRecording(source, "p1", {f"ecg_{number}": (raw, number) for number in range(channels)})
-        parts = file_tasks.stretches_of([opened])
+        parts = file_tasks.intervals_of([opened])
         assert parts[0].start_s == 0
         assert parts[-1].stop_s == opened.duration_s
         assert all(one.stop_s == other.start_s and one.stop_s % 60 == 0 for one, other in pairwise(parts))
@@ -681,7 +681,7 @@ def test_a_file_that_kills_its_process_is_a_reject_and_costs_no_other(tmp_path, 
     monkeypatch.setattr(ingest_module, "do_task", dies_of_p5)
     summary = ingest_module.ingest(cohort_file, tmp_path / "store", n_jobs=2)
     assert summary.n_recordings == 11
-    assert reasons(summary.rejects.query("stage == 'files'")) == {"signals/p5_1.csv": "file cannot be read"}
+    assert reasons(summary.rejects.query("stage == 'files'")) == {"signals/p5_1.csv": Reason.FILE_UNREADABLE}
     assert "the process that read this file was killed" in summary.rejects.query("stage == 'files'")["detail"].iloc[0]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.core.config.cohort import ClinicalTable
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray, Reject
 
 # Unit of a variable -> another unit, and the factor from a value in the other unit to the right one.
@@ -38,7 +39,7 @@ _N_SHOWN = 10
 
 
 @dataclass(frozen=True)
-class UnitSuspect:
+class UnitCandidate:
     """Patients whose values of one variable stand apart, and the units that would explain it."""
 
     variable: str
@@ -48,7 +49,7 @@ class UnitSuspect:
     by_height: bool
 
 
-def find_unit_suspects(patients: pd.DataFrame, table: ClinicalTable) -> list[UnitSuspect]:
+def find_unit_candidates(patients: pd.DataFrame, table: ClinicalTable) -> list[UnitCandidate]:
     """Find groups of values that fall among the others if a known factor is undone.
 
     A group is suspicious if (1) it holds at most 40 % of the values and lies wholly above, or below, all others;
@@ -57,9 +58,9 @@ def find_unit_suspects(patients: pd.DataFrame, table: ClinicalTable) -> list[Uni
     within the range of the others (give or take their SD), and its median within 15 % of theirs. Patients are then
     counted to the group if they are nearer to its median than to that of the others.
 
-    Where a table holds body weight (kg or g) and height (cm or m), weight is judged as weight over height squared, so
-    that a small person's weight in another unit shows beside a tall person's. Two units that both explain a group are
-    both named: data alone cannot tell.
+    Where a table holds body weight (kg or g) and height (cm or m), weight is compared as weight over height squared, so
+    that a small person's weight in another unit shows among tall persons. Two units that both explain a group are
+    both named: the data alone cannot decide.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def find_unit_suspects(patients: pd.DataFrame, table: ClinicalTable) -> list[Uni
 
     Returns
     -------
-    list of UnitSuspect
+    list of UnitCandidate
         At most one for each variable. Values are never changed.
     """
     height = _height_m(patients, table)
@@ -82,25 +83,22 @@ def find_unit_suspects(patients: pd.DataFrame, table: ClinicalTable) -> list[Uni
             reference = height**2 if height is not None and use_height else pd.Series(1.0, index=patients.index)
             names, ids = _separate_group(patients[name], reference, ways_back)
             if ids:
-                found.append(UnitSuspect(name, variable.unit, names, ids, use_height))
+                found.append(UnitCandidate(name, variable.unit, names, ids, use_height))
     return found
 
 
-def unit_suspects(patients: pd.DataFrame, table: ClinicalTable) -> list[Reject]:
-    """The same as findings: ``unit`` is "variable", ``subject`` its name, ``detail`` the text. No values are told."""
-    return [
-        Reject("variable", item.variable, "perhaps another unit", _text(item))
-        for item in find_unit_suspects(patients, table)
-    ]
+def unit_candidates(patients: pd.DataFrame, table: ClinicalTable) -> list[Reject]:
+    """The same as findings: ``unit`` is "variable", ``subject`` its name, ``detail`` the text. No values are shown."""
+    return [Reject(Reason.OTHER_UNIT, item.variable, _text(item)) for item in find_unit_candidates(patients, table)]
 
 
-def _text(item: UnitSuspect) -> str:
+def _text(item: UnitCandidate) -> str:
     n = len(item.patient_ids)
     more = f" and {n - _N_SHOWN} more" if n > _N_SHOWN else ""
-    judged = " (judged by weight over height squared)" if item.by_height else ""
+    compared = " (compared by weight over height squared)" if item.by_height else ""
     return (
         f"{n} of the values, apart from all others, would lie among them if written in "
-        f"{' or '.join(item.other_units)} instead of {item.unit}{judged}: "
+        f"{' or '.join(item.other_units)} instead of {item.unit}{compared}: "
         f"patient{'s' if n > 1 else ''} {', '.join(item.patient_ids[:_N_SHOWN])}{more}"
     )
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from ppgssl.core.config.cohort import ClinicalTable
+from ppgssl.core.reasons import Reason
 from ppgssl.readers.clinical.table import read_clinical
-from ppgssl.readers.clinical.unit_suspects import find_unit_suspects, unit_suspects
+from ppgssl.readers.clinical.unit_candidates import find_unit_candidates, unit_candidates
 
 
 def table(**units: str) -> ClinicalTable:
@@ -32,7 +33,7 @@ ADULTS = table(weight_kg="kg", height_cm="cm", temperature_c="°C")
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("n", [30, 300, 3000])
 def test_a_population_in_one_unit_raises_no_suspicion(seed, n):
-    assert find_unit_suspects(people(n, seed), ADULTS) == []
+    assert find_unit_candidates(people(n, seed), ADULTS) == []
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_values_in_another_unit_are_found(variable, written, unit, n_wrong):
     patients = people(200)
     wrong = patients.index[5 : 5 + n_wrong]
     patients.loc[wrong, variable] = written(patients.loc[wrong, variable])
-    (found,) = [item for item in find_unit_suspects(patients, ADULTS) if item.variable == variable]
+    (found,) = [item for item in find_unit_candidates(patients, ADULTS) if item.variable == variable]
     assert unit in found.other_units
     assert found.patient_ids == list(wrong)
 
@@ -61,7 +62,7 @@ def test_weight_is_judged_by_height():
     patients["weight_kg"] = np.exp(rng.normal(np.log(22), 0.12, 200)) * (patients["height_cm"] / 100) ** 2
     wrong = patients.index[::8]
     patients.loc[wrong, "weight_kg"] *= 2
-    (found,) = find_unit_suspects(patients, ADULTS)
+    (found,) = find_unit_candidates(patients, ADULTS)
     assert found.by_height
     assert "jin (500 g)" in found.other_units
     assert found.patient_ids == list(wrong)
@@ -71,10 +72,10 @@ def test_missing_values_and_small_or_constant_columns_are_no_obstacle():
     patients = people(100)
     patients.iloc[::3, 0] = np.nan
     patients["temperature_c"] = 37.0
-    assert find_unit_suspects(patients, ADULTS) == []
-    assert find_unit_suspects(patients.iloc[:5], ADULTS) == []
+    assert find_unit_candidates(patients, ADULTS) == []
+    assert find_unit_candidates(patients.iloc[:5], ADULTS) == []
     patients["weight_kg"] = np.nan
-    assert find_unit_suspects(patients, ADULTS) == []
+    assert find_unit_candidates(patients, ADULTS) == []
 
 
 def test_children_among_adults_are_no_mistake_of_units():
@@ -83,7 +84,7 @@ def test_children_among_adults_are_no_mistake_of_units():
     children = patients.index[:40]
     patients.loc[children, "height_cm"] = rng.normal(85, 8, 40)
     patients.loc[children, "weight_kg"] = rng.normal(12, 1.5, 40)
-    assert find_unit_suspects(patients, ADULTS) == []
+    assert find_unit_candidates(patients, ADULTS) == []
 
 
 def test_transformed_values_are_not_taken_for_another_unit():
@@ -94,14 +95,14 @@ def test_transformed_values_are_not_taken_for_another_unit():
     variables = {"weight_kg": described, "weight_kg_log": {**described, "transform": "log10"}}
     both = ClinicalTable.model_validate({"file": "a.csv", "patient_column": "id", "variables": variables})
     frame = pd.DataFrame({"weight_kg": weight, "weight_kg_log": np.log10(weight)})
-    assert [one.variable for one in find_unit_suspects(frame, both)] == ["weight_kg"]
+    assert [one.variable for one in find_unit_candidates(frame, both)] == ["weight_kg"]
 
 
 def test_the_text_names_patients_and_units_and_no_values():
     patients = people(100)
     patients.iloc[:30, 1] /= 100
-    (finding,) = [item for item in unit_suspects(patients, ADULTS) if item.subject == "height_cm"]
-    assert (finding.unit, finding.reason) == ("variable", "perhaps another unit")
+    (finding,) = [item for item in unit_candidates(patients, ADULTS) if item.subject == "height_cm"]
+    assert (finding.unit, finding.reason) == ("variable", Reason.OTHER_UNIT)
     assert finding.detail == (
         "30 of the values, apart from all others, would lie among them if written in m instead of cm: "
         "patients P0, P1, P2, P3, P4, P5, P6, P7, P8, P9 and 20 more"
@@ -118,7 +119,7 @@ def test_the_weights_of_mw_ppg_that_are_probably_jin_are_found(test_data):
     described = {"file": "subjects.csv", "patient_column": "subject_id", "variables": variables}
     description = ClinicalTable.model_validate(described)
     patients = read_clinical(description, test_data / "mw_ppg").patients
-    (found,) = find_unit_suspects(patients, description)
+    (found,) = find_unit_candidates(patients, description)
     assert found.variable == "weight_kg"
     assert found.patient_ids == [*map(str, range(99, 130)), "142"]
     assert "jin (500 g)" in found.other_units
@@ -128,4 +129,4 @@ def test_ppg_bp_raises_no_suspicion(test_data):
     units = {"age_years": "years", "height_cm": "cm", "weight_kg": "kg", "sbp_mmhg": "mmHg", "dbp_mmhg": "mmHg"}
     description = table(**units).model_copy(update={"file": "clinical.csv", "patient_column": "subject_id"})
     patients = read_clinical(description, test_data / "ppg_bp").patients
-    assert find_unit_suspects(patients, description) == []
+    assert find_unit_candidates(patients, description) == []
