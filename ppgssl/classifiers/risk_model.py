@@ -517,7 +517,8 @@ def _checked_frame(X: Any) -> pd.DataFrame:
 
 
 def _with_values(table: pd.DataFrame, columns: Columns) -> tuple[Columns, tuple[str, ...]]:
-    empty = {name for name in columns.names if table[name].isna().all()}
+    is_empty = table[list(columns.names)].isna().all().to_numpy()
+    empty = {name for name, has_none in zip(columns.names, is_empty, strict=True) if has_none}
     left = columns.without(empty)
     if not left.names:
         raise EvaluationError(f"nothing to predict from: no training patient has a value of {', '.join(sorted(empty))}")
