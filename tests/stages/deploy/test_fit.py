@@ -103,7 +103,6 @@ def test_it_is_the_fit_that_a_fold_of_all_patients_would_make(fitted):
         "covariates+untrained:late",
         "vitals+untrained+pulse-wave",
         "covariates+untrained+pulse-wave:late",
-        "covariates+minirocket",
     ],
 )
 def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
