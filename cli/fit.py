@@ -27,7 +27,7 @@ def fit(
     scheduler: SchedulerOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make one model to take away: an arm of a study, fitted to all of its labelled patients."""
+    """Fit the final model: an arm of a study, on all of its labelled patients."""
     from ppgssl.stages.deploy.fit import fit_model
     from ppgssl.stages.study import open_study
 

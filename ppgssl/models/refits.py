@@ -13,8 +13,9 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from ppgssl.classifiers.learner import Arrays, LinearFit, check_shapes
+from ppgssl.classifiers.parts import Part, numbered_arrays
 from ppgssl.classifiers.preparation import Coded
-from ppgssl.classifiers.risk_model import Part, RiskModel, numbered_arrays
+from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.classifiers.stacking import NEAREST
 from ppgssl.core.errors import StoreError
 from ppgssl.core.parallel import Progress, Workers, silent

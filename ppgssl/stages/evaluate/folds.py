@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from ppgssl.classifiers.factory import make_risk_model
-from ppgssl.classifiers.risk_model import check_learners
+from ppgssl.classifiers.parts import check_learners
 from ppgssl.core.config.arms import Arm
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import EvaluationError
