@@ -192,7 +192,7 @@ def test_another_file_under_that_name_says_what_to_do(tmp_path, suffix):
     (tmp_path / f"t{suffix}").write_text("id,age\n1,61\n")
     with pytest.raises(ReadError, match=r"or damaged .* save the table as CSV") as caught:
         read_typed_table(tmp_path / f"t{suffix}")
-    assert "61" not in str(caught.value)
+    assert "61" not in str(caught.value).removeprefix(str(tmp_path))
 
 
 @pytest.mark.parametrize(("place", "byte"), [(180, 255), (200, 0)])
