@@ -39,7 +39,7 @@ from ppgssl.report.text import alt_texts, external_wording, rounding, wording
 from ppgssl.report.text.certainty import certainty
 from ppgssl.report.text.limitations import limitations
 from ppgssl.report.text.methods import Configuration, methods
-from ppgssl.report.text.references import REFERENCES
+from ppgssl.report.text.references import references
 from ppgssl.report.text.rounding import plural
 
 MOST_EXAMPLES = 15
@@ -71,8 +71,8 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
     last = [probast_section(results), _provenance(results, missing_letters), _appendix(results)]
     checklist = tripod_section(results, [*sections, *last])
     cited = cited_keys([*sections, checklist, *last])
-    references = Section("References", (References(tuple(REFERENCES[key] for key in cited)),))
-    return [*sections, references, checklist, *last]
+    literature = Section("References", (References(tuple(references()[key] for key in cited)),))
+    return [*sections, literature, checklist, *last]
 
 
 # --- summary and cohorts ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from ppgssl.core.results.study import Results
 from ppgssl.report.document import Text
 from ppgssl.report.text import rounding
 from ppgssl.report.text.claims import named, verdict
+from ppgssl.report.text.facts import Facts
 from ppgssl.report.text.families import reference_arm
 from ppgssl.report.text.rounding import enumeration
 
@@ -32,7 +33,7 @@ def limitations(results: Results) -> tuple[Text, ...]:
 
 def is_adjusted(results: Results) -> bool:
     """Whether p-values of differences were adjusted for the number of comparisons."""
-    return any(arm.difference and arm.difference.p_adjusted is not None for arm in results.arms)
+    return Facts(results).is_adjusted
 
 
 def _intervals(results: Results) -> str:
