@@ -12,7 +12,7 @@ import yaml
 
 from ppgssl.core.results.study import Results
 from ppgssl.report.document import Text
-from ppgssl.report.text.claims import FEW_EVENTS, TOO_FEW_EVENTS, n_rare
+from ppgssl.report.text.claims import FEW_EVENTS, TOO_FEW_EVENTS
 from ppgssl.report.text.facts import Facts
 from ppgssl.report.text.families import reference_arm
 from ppgssl.report.text.methods import configuration
@@ -37,9 +37,9 @@ CONDITIONS: dict[str, Condition] = {
     "covariate-model": lambda known: known["results"].covariate_model is not None,
     "covariates": lambda known: known["facts"].uses_covariates,
     "defining-variables": lambda known: known["defining"],
-    "enough-events-to-claim": lambda known: known["n_rare"] >= TOO_FEW_EVENTS,
+    "enough-events-to-claim": lambda known: known["facts"].n_rare >= TOO_FEW_EVENTS,
     "everything-measured": lambda known: not known["facts"].not_measured,
-    "many-events": lambda known: known["n_rare"] >= FEW_EVENTS,
+    "many-events": lambda known: known["facts"].n_rare >= FEW_EVENTS,
     "missing-known": lambda known: known["results"].missing is not None,
     "missing-unknown": lambda known: known["results"].missing is None,
     "multiple-imputation": lambda known: known["results"].missing.method == "mice",
@@ -122,7 +122,6 @@ def _known(results: Results) -> dict[str, Any]:
         "results": results,
         "facts": facts,
         "study": config.study,
-        "n_rare": n_rare(results),
         "few_events": FEW_EVENTS,
         "reference": reference,
         "reference_with_interval": reference if reference in facts.with_interval else None,

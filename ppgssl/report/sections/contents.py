@@ -25,6 +25,7 @@ from ppgssl.report.document import (
     Section,
     Tiles,
     cited_keys,
+    sentences,
 )
 from ppgssl.report.figures import pretraining as figures_pretraining
 from ppgssl.report.figures import signals as figures
@@ -35,12 +36,11 @@ from ppgssl.report.sections.robustness import robustness_sections
 from ppgssl.report.sections.shift import shift_section
 from ppgssl.report.tables import study as tables
 from ppgssl.report.tables.pretraining import pretraining_table
-from ppgssl.report.text import alt_texts, external_wording, rounding, wording
-from ppgssl.report.text.certainty import certainty
-from ppgssl.report.text.limitations import limitations
+from ppgssl.report.text import alt_texts, rounding
 from ppgssl.report.text.methods import Configuration, methods
 from ppgssl.report.text.references import references
 from ppgssl.report.text.rounding import plural
+from ppgssl.report.text.summary import certainty, limitations, summary
 
 MOST_EXAMPLES = 15
 _MOST_DIAGRAMS = 4
@@ -80,7 +80,7 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
 
 def _summary(results: Results, config: Configuration) -> Section:
     validation = results.validation
-    words = external_wording if validation.scheme == "external" else wording
+    words = summary(results, config.channels)
     tiles = (
         (rounding.count(validation.n_patients), "patients analysed"),
         (rounding.n_percent(validation.n_events, validation.n_patients), "with the event"),
@@ -90,16 +90,16 @@ def _summary(results: Results, config: Configuration) -> Section:
     return Section(
         "Summary",
         (
-            Callout("In short", words.headline(results), "finding"),
+            Callout("In short", sentences(*words["headline"]), "finding"),
             Tiles(tiles),
             Heading("What was asked"),
-            Paragraph(words.question(results, config.channels)),
+            Paragraph(words["question"][0]),
             Heading("What was found"),
-            Bullets(words.findings(results)),
+            Bullets(tuple(words["findings"])),
             Heading("How sure this is"),
             Bullets(certainty(results)),
             Heading("What this does not show"),
-            Bullets(wording.not_shown(results)),
+            Bullets(tuple(words["not shown"])),
         ),
     )
 

@@ -11,8 +11,8 @@ from ppgssl.core.results.study import Results
 from ppgssl.report.document import Column, Row, Table, Text
 from ppgssl.report.tables.study import build_table
 from ppgssl.report.text import rounding
+from ppgssl.report.text.facts import Facts
 from ppgssl.report.text.families import CONTROLS, arm_label, grouped
-from ppgssl.report.text.limitations import is_adjusted
 from ppgssl.report.text.rounding import UNDEFINED
 
 _TRANSDUCTIVE = (
@@ -54,7 +54,7 @@ def results_table(results: Results) -> Table:
 
 
 def _p_header(results: Results) -> str:
-    return "p (Holm)" if is_adjusted(results) else "p"
+    return "p (Holm)" if Facts(results).is_adjusted else "p"
 
 
 def _result_cells(results: Results, arm: ArmResult, has_difference: bool, has_sensitivity: bool) -> tuple[Text, ...]:
@@ -78,7 +78,7 @@ def _difference_cells(results: Results, arm: ArmResult, decimals: int) -> list[T
 
 
 def _p_cell(results: Results, difference: Difference) -> str:
-    p_value = difference.p_adjusted if is_adjusted(results) else difference.p_value
+    p_value = difference.p_adjusted if Facts(results).is_adjusted else difference.p_value
     return rounding.p_value(p_value, results.validation.n_bootstrap)
 
 
@@ -103,7 +103,7 @@ def _results_notes(results: Results) -> list[Text]:
     )
     adjusted = (
         "adjusted by Holm for all arms compared with the covariates (intervals are not adjusted)"
-        if is_adjusted(results)
+        if Facts(results).is_adjusted
         else "not adjusted for the number of arms"
     )
     notes: list[Text] = [
@@ -249,7 +249,7 @@ def _paired_table(
         )
         for arm, found in pairs
     ]
-    holm = " p-values are adjusted by Holm over the rows." if is_adjusted(results) else ""
+    holm = " p-values are adjusted by Holm over the rows." if Facts(results).is_adjusted else ""
     dagger = [_TRANSDUCTIVE] if any(arm.is_transductive for arm, _ in pairs) else []
     return build_table(label, caption, columns, rows, f"Paired bootstrap of patients. {note}{holm}", *dagger)
 

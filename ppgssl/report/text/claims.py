@@ -19,6 +19,7 @@ from ppgssl.report.text.families import reference_arm
 from ppgssl.report.text.rounding import enumeration
 
 Verdict = Literal["higher", "lower", "unclear", "undefined"]
+VERDICTS: tuple[Verdict, ...] = ("higher", "unclear", "lower", "undefined")
 
 SIGNIFICANCE = 0.05
 TOO_FEW_EVENTS = 10

@@ -10,8 +10,8 @@ from ppgssl.core.results.data import CohortFlow, Exclusion
 from ppgssl.core.results.performance import ArmResult
 from ppgssl.core.results.study import Results
 from ppgssl.report.text import rounding
-from ppgssl.report.text.claims import verdict
-from ppgssl.report.text.families import ssl_arms
+from ppgssl.report.text.claims import Verdict, chance_claim, is_reference_of_use, n_rare, verdict
+from ppgssl.report.text.families import reference_arm, ssl_arms
 from ppgssl.report.text.rounding import plural
 
 COMPARISONS = {
@@ -43,6 +43,36 @@ class Facts:
         self.is_late_fusion = any(arm.is_late_fusion for arm in arms)
         self.is_beyond_hand_made = any(arm.difference_to_hand_made for arm in self.ssl)
         self.has_clinical_regression = any(arm.clinical for arm in self.regressions)
+
+    # --- claims ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def n_rare(self) -> int:
+        return n_rare(self.results)
+
+    @cached_property
+    def reference(self) -> ArmResult | None:
+        return reference_arm(self.results)
+
+    @cached_property
+    def reference_claim(self) -> Verdict:
+        return "undefined" if self.reference is None else chance_claim(self.results, self.reference)
+
+    @cached_property
+    def is_reference_of_use(self) -> bool:
+        return is_reference_of_use(self.results)
+
+    @cached_property
+    def ssl_above_chance(self) -> list[ArmResult]:
+        return [arm for arm in self.ssl if chance_claim(self.results, arm) == "higher"]
+
+    @cached_property
+    def control_arms(self) -> list[ArmResult]:
+        return [arm for arm in self._arms if arm.is_control]
+
+    @cached_property
+    def n_comparisons(self) -> int:
+        return sum(arm.difference is not None for arm in self._arms)
 
     def has(self, measure: str) -> bool:
         """Whether some arm has a value in the field ``measure``."""
@@ -225,9 +255,9 @@ class Facts:
 
     @cached_property
     def shortcuts(self) -> list[str]:
-        """Properties of acquisition that go with the outcome, in quotation marks."""
+        """Properties of acquisition that go with the outcome."""
         checks = self.results.acquisition
-        return [f"“{one.name}”" for one in checks if one.threshold is not None or verdict(one.auroc, 0.5) == "higher"]
+        return [one.name for one in checks if one.threshold is not None or verdict(one.auroc, 0.5) == "higher"]
 
     @cached_property
     def events_per_parameter(self) -> float:

@@ -54,6 +54,7 @@ def _environment() -> jinja2.Environment:
         finalize=_hide,
         line_statement_prefix="%%",
     )
+    environment.globals["next_paragraph"] = Markup(_BREAK)
     names = ("count", "number", "plural", "percent", "n_percent", "interval", "interval_words", "risk", "short")
     environment.filters |= {name: getattr(rounding, name) for name in names}
     environment.filters |= {"listed": rounding.enumeration, "g": lambda value: f"{value:g}", "sentence": _sentence}
