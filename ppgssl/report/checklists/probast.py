@@ -9,9 +9,9 @@ from __future__ import annotations
 from itertools import groupby
 
 from ppgssl.core.results.study import Results
-from ppgssl.report.checklists.rules import Answered, answered, load
+from ppgssl.report.checklists.rules import Answered, answered
 from ppgssl.report.document import Bullets, Column, Heading, Paragraph, Row, Section, Strong, Table, Text, sentences
-from ppgssl.report.text.prose import phrase
+from ppgssl.report.text.prose import load, phrase
 
 TITLE = "Risk of bias questions (PROBAST+AI)"
 FOR_THE_READER = "For the reader"
@@ -26,7 +26,9 @@ def probast_section(results: Results) -> Section:
     """A table of the questions that the run answers, and a list of those for the reader."""
     questions = list(answered("probast", results))
     settled = [one for one in questions if reply(one) != FOR_THE_READER]
-    summary = phrase(load("probast")["summary"], results=results, n_answered=len(settled), n=len(questions))
+    summary = phrase(
+        load("checklists/probast.yaml")["summary"], results=results, n_answered=len(settled), n=len(questions)
+    )
     rows: list[Row] = []
     for domain, members in groupby(settled, lambda one: one.domain):
         rows.append(Row((domain,), "group"))

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
-
-import yaml
 
 from ppgssl.core.results.study import Results
 from ppgssl.report.document import Text
@@ -16,7 +12,7 @@ from ppgssl.report.text.claims import FEW_EVENTS, TOO_FEW_EVENTS
 from ppgssl.report.text.facts import Facts
 from ppgssl.report.text.families import reference_arm
 from ppgssl.report.text.methods import configuration
-from ppgssl.report.text.prose import phrase
+from ppgssl.report.text.prose import load, phrase
 
 Condition = Callable[[Mapping[str, Any]], object]
 
@@ -94,20 +90,12 @@ class Answered:
 def answered(checklist: str, results: Results) -> Iterator[Answered]:
     """Every question of ``checklist.yaml``, in its order."""
     known = _known(results)
-    for domain, questions in load(checklist)["questions"].items():
+    for domain, questions in load(f"checklists/{checklist}.yaml")["questions"].items():
         for number, question in questions.items():
             chosen = next((one for one in question.get("answers", ()) if _holds(one.get("when", ()), known)), None)
             answer = chosen if chosen and "text" in chosen else None
             text, left = (phrase((answer or {}).get(key, ""), domain=domain, **known) for key in ("text", "left"))
             yield Answered(domain, number, question["asked"], question.get("to_write", ""), answer, text, left)
-
-
-@cache
-def load(checklist: str) -> dict[str, Any]:
-    """``summary``, and ``questions`` by domain and number, as the file has them."""
-    text = files("ppgssl.report.checklists").joinpath(f"{checklist}.yaml").read_text(encoding="utf-8")
-    content: dict[str, Any] = yaml.safe_load(text)
-    return content
 
 
 def _holds(names: str | list[str], known: Mapping[str, Any]) -> bool:

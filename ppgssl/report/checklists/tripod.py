@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Literal
 
 from ppgssl.core.results.study import Results
-from ppgssl.report.checklists.rules import Answered, answered, load
+from ppgssl.report.checklists.rules import Answered, answered
 from ppgssl.report.document import (
     Column,
     PageOf,
@@ -27,7 +27,7 @@ from ppgssl.report.document import (
     link_names,
     sentences,
 )
-from ppgssl.report.text.prose import phrase
+from ppgssl.report.text.prose import load, phrase
 
 TITLE = "Reporting checklist (TRIPOD+AI)"
 _MOST_PLACES = 3
@@ -76,7 +76,7 @@ def tripod_section(results: Results, sections: Sequence[Section]) -> Section:
     entries = fill_checklist(results, link_names(sections))
     statuses = ("reported", "partly", "author", "not applicable")
     counts = {status: sum(entry.status == status for entry in entries) for status in statuses}
-    summary = phrase(load("tripod")["summary"], counts=counts)
+    summary = phrase(load("checklists/tripod.yaml")["summary"], counts=counts)
     return Section(TITLE, (Paragraph(summary), _table(entries)), new_page=True)
 
 

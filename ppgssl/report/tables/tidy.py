@@ -1,7 +1,7 @@
 """Results as plain tables for R, Stata, SAS or Python: one row an observation, numbers not rounded.
 
 Columns keep their names in all tables (``arm``, ``estimate``, ``ci_low``, ...), are short enough for Stata, and are
-explained in :data:`ppgssl.report.tables.codebook.MEANINGS`. What is not defined is empty, and truth is 1 or 0.
+explained in ``codebook.yaml``. What is not defined is empty, and truth is 1 or 0.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
+import yaml
 from markupsafe import Markup
 
 from ppgssl.report.document import Cite, Ref, Run, Strong, Text
@@ -43,6 +44,13 @@ def passages(name: str, **values: Any) -> dict[str, list[Text]]:
 def phrase(source: str, **values: Any) -> Text:
     """One text from a template of a few words, such as an entry of a YAML file."""
     return _parse(_environment().from_string(source).render(values))
+
+
+@cache
+def load(name: str) -> dict[str, Any]:
+    """A YAML file of the report, such as ``tables/tables.yaml``."""
+    found: dict[str, Any] = yaml.safe_load(files("ppgssl.report").joinpath(name).read_text(encoding="utf-8"))
+    return found
 
 
 @cache

@@ -22,7 +22,7 @@ from ppgssl.core.results.robustness import (
     SubgroupLevel,
 )
 from ppgssl.core.results.study import Results
-from ppgssl.report.tables.codebook import MEANINGS
+from ppgssl.report.text.prose import load
 from ppgssl.report.tables.tidy import TIDY, tidy_tables
 from tests.support.fake_probe import make_probe
 from tests.support.fake_results import make_results
@@ -145,7 +145,7 @@ def test_everything_found_is_in_a_table_or_known_to_be_none(results):
 
 def test_every_column_is_explained_and_fits_stata(results):
     columns = {column for frame in tidy_tables(results).values() for column in frame.columns}
-    assert columns == set(MEANINGS)
+    assert columns == set(load("tables/codebook.yaml"))
     assert all(re.fullmatch(r"[a-z][a-z0-9_]{0,31}", column) for column in columns)
 
 
