@@ -1,7 +1,7 @@
 """The signalling questions of PROBAST+AI, answered as far as the run can tell; words and sources: ``probast.yaml``.
 
 Development and evaluation use the same patients here, so that domains 1 to 3 are answered once. An answer is no
-judgement of quality, risk of bias or applicability; those, and all that the data do not tell, are for the reader.
+assessment of quality, risk of bias or applicability; those, and all that the data do not tell, are for the reader.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def probast_section(results: Results) -> Section:
         rows.append(Row((domain,), "group"))
         rows += [Row((one.number, one.asked, reply(one), one.text), "indent") for one in members]
     columns = (Column("No."), Column("Question", width=1.0), Column("Answer", width=0.45), Column("Why", width=1.7))
-    caption = "PROBAST+AI: questions that the run answers, and why so."
+    caption = "PROBAST+AI: questions that the results answer, with the reason."
     others = [_for_the_reader(one) for one in questions if reply(one) == FOR_THE_READER]
     return Section(
         TITLE,

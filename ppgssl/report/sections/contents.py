@@ -175,7 +175,7 @@ def _data_check(results: Results) -> Section:
         for finding in ordered
     ]
     blocks = [*callouts, *_acquisition(results)]
-    return Section("What the data check met", tuple(blocks or [paragraph("no-defect")]))
+    return Section("Data checks", tuple(blocks or [paragraph("no-defect")]))
 
 
 def _acquisition(results: Results) -> Iterable[Block]:

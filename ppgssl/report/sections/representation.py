@@ -1,4 +1,4 @@
-"""The report's section on the representation itself: what features tell, beside baselines, and at which depth."""
+"""The report's section on the representation itself: what features predict beyond baselines, and at which depth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ppgssl.report.text.rounding import plural
 
 UNTRAINED = "untrained"
 # Of the statistics of a quantity, the one that comes first; the others stand beside it or in probe.csv alone.
-_MAIN = {"r2": "R²", "top1": "share found", "auroc": "AUROC"}
+_MAIN = {"r2": "R²", "top1": "proportion found", "auroc": "AUROC"}
 _N_COLUMNS = 3
 _ROW_HEIGHT_IN = 0.22
 # An R2 far below 0 says no more than one just below, and would leave no room for the others.

@@ -44,14 +44,16 @@ def _roc(results: Results) -> Iterator[Block]:
 def _forests(results: Results) -> Iterator[Block]:
     facts = Facts(results)
     for number, rows in enumerate(forest_pages(discrimination.auroc_rows(results))):
-        items = alt_texts.forest(rows, ("AUROC", "difference to covariates"), facts.auroc_decimals)
+        items = alt_texts.forest(rows, ("AUROC", "difference from covariates"), facts.auroc_decimals)
         figure = discrimination.plot_auroc_forest(results, rows)
         yield picture("figure-forest", figure, items, number=number, facts=facts)
     hand_made = tables.hand_made_table(results)
     made = [table for table in (tables.untrained_table(results), tables.clinical_table(results), hand_made) if table]
     yield from made
     for number, rows in enumerate(forest_pages(discrimination.difference_rows(results)) if made else ()):
-        items = alt_texts.forest(rows, discrimination.REFERENCES, facts.auroc_decimals)
+        items = alt_texts.forest(
+            rows, [f"difference {name}" for name in discrimination.REFERENCES], facts.auroc_decimals
+        )
         figure = discrimination.plot_difference_forest(rows)
         yield picture("figure-differences", figure, items, number=number, has_hand_made=hand_made is not None)
 

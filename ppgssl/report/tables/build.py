@@ -30,7 +30,7 @@ def build_table(
     if not rows:
         return None
     words = load("tables/tables.yaml")[name]
-    listed = [_column(*pair, values) for column in words["columns"] for pair in column.items()]
+    listed = [_column(*next(iter(column.items())), values) for column in words["columns"]]
     notes = [text for note in words.get("notes", ()) if (text := phrase(note, **values))]
     if any(cell == UNDEFINED for row in rows for cell in row.cells):
         notes.append(UNDEFINED_NOTE)

@@ -71,7 +71,7 @@ def chance_claim(results: Results, arm: ArmResult) -> Verdict:
 
 
 def is_reference_of_use(results: Results) -> bool:
-    """Whether a difference to the covariates arm can show added value: not where that arm itself lies below 0.5.
+    """Whether a difference from the covariates arm can show added value: not where that arm itself lies below 0.5.
 
     A model without information falls below 0.5 in cross-validation, since what it learns by chance from training
     patients is reversed in those left out; whatever is compared with it then looks like an improvement.

@@ -60,7 +60,7 @@ def test_design_definitions_and_timing_are_always_left_to_the_reader():
         ("4.2 development", {}, "Probably yes", "gradient boosting finds curves"),
         ("4.3 development", {}, "Probably no", "4 (3%) lack a covariate, filled in once"),
         ("4.3 development", {"missing": "mice"}, "Probably yes", "10 imputations by chained equations"),
-        ("4.3 development", {"without": ("missing",)}, "No information", "not told"),
+        ("4.3 development", {"without": ("missing",)}, "No information", "not reported"),
         ("4.3 development", {"without": ("missing",), "arms": ["ssl-all"]}, "No information", "No arm uses covariates"),
         ("4.3 evaluation", {}, "Probably no", "learnt from training patients alone"),
         ("4.4 development", {}, "Yes", "3 network arms draw both outcomes equally often"),

@@ -71,14 +71,14 @@ def words(text: object) -> str:
 
 def test_the_headline_tells_discrimination_calibration_and_likeness():
     text = headline(external(shift=[measure("age")]))
-    assert "tells patients apart better than guessing here (AUROC 0.70, 0.60 to 0.80)" in text
+    assert "distinguishes patients better than guessing here (AUROC 0.70, 0.60 to 0.80)" in text
     assert "its risks are too high, and they are too extreme: recalibrate it before any use here" in text
     assert "1 quantity of 1 differs" in text
     assert "arm" not in text
 
 
 @pytest.mark.parametrize(
-    ("auroc", "said"), [((0.4, 0.6), "was not shown to tell"), ((0.2, 0.4), "the wrong way round")]
+    ("auroc", "said"), [((0.4, 0.6), "was not shown to distinguish"), ((0.2, 0.4), "the wrong way round")]
 )
 def test_a_model_that_does_not_work_is_not_praised(auroc, said):
     assert said in headline(external(auroc=auroc, shift=[]))
@@ -116,7 +116,7 @@ def test_methods_and_checklists_do_not_speak_of_folds_or_of_tested_patients_in_t
     texts = str(make_sections(external(shift=[measure("age")]), configuration(make_results())))
     assert "was used as it was" in texts
     assert "pretrained when the model was made" in texts
-    for wrong in ("anew in every fold", "once for all folds", "Patients were split by", "use the same patients"):
+    for wrong in ("separately in every fold", "once for all folds", "Patients were split by", "use the same patients"):
         assert wrong not in texts
 
 

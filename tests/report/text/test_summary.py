@@ -54,7 +54,7 @@ def _may_claim(difference) -> bool:
 def test_no_improvement_is_claimed_when_the_interval_spans_zero():
     auroc = {"covariates": 0.78, "covariates+ssl-all": 0.81, "covariates+untrained": 0.78}
     results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08)
-    assert "was not shown to improve the prediction: no interval" in _part(results, "headline")
+    assert "was not shown to improve the prediction: every 95% interval" in _part(results, "headline")
     assert not FORBIDDEN.search(_summary(results))
 
 
@@ -63,9 +63,9 @@ def test_no_improvement_is_claimed_when_only_the_unadjusted_p_value_is_small():
     results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08, is_adjusted=False)
     assert "improved the prediction" in _part(results, "headline")
     results.arms[1].difference.p_adjusted = 0.09
-    assert "no difference stands once the number of comparisons" in _part(results, "headline")
+    assert "no difference remains once the number of comparisons" in _part(results, "headline")
     text = _summary(results)
-    assert "leaves zero out, but its p-value, adjusted for the number of comparisons, is no evidence" in text
+    assert "excludes zero, but the p-value adjusted for the number of comparisons is no evidence" in text
     assert not FORBIDDEN.search(text)
 
 
@@ -115,10 +115,7 @@ def test_whatever_the_numbers_a_claim_has_an_interval_a_p_value_and_events(
 
 def test_an_improvement_that_an_untrained_encoder_gives_too_is_not_credited_to_pretraining():
     headline = _headline({"covariates": 0.70, "covariates+ssl-all": 0.80, "covariates+untrained": 0.79})
-    assert (
-        "improved the prediction; but features of an encoder that had learnt nothing were not shown to do less"
-        in headline
-    )
+    assert "improved the prediction; but features of an untrained encoder were not shown to do worse" in headline
     assert "No arm with SSL was shown to beat the same arm with an untrained encoder." in headline
 
 
@@ -136,7 +133,7 @@ def test_harm_is_said():
 
 def test_without_a_comparison_with_the_untrained_encoder_nothing_is_said_for_pretraining():
     headline = _part(make_results(arms=["covariates", "covariates+ssl-all"]), "headline")
-    assert "Whether pretraining helped cannot be said" in headline
+    assert "Whether pretraining helped is unknown" in headline
 
 
 def test_without_covariates_the_comparison_is_with_guessing():
@@ -183,7 +180,7 @@ def test_covariates_that_may_be_guessing_are_called_a_low_bar():
         ),
         (
             0.70,
-            "No evidence of a difference to the same arm without SSL features: SSL features (all recordings) + hand",
+            "No evidence of a difference from the same arm without SSL features: SSL features (all recordings) + hand",
         ),
         (
             0.60,
@@ -204,7 +201,9 @@ def test_hand_made_features_beside_ssl_are_no_merit_of_ssl_beside_the_covariates
     results = make_results(arms=arms, auroc=auroc)
     assert "was not shown to improve the prediction" in _part(results, "headline")
     told = _part(results, "findings")
-    assert "SSL features beside hand-made features. Better than the covariates: Covariates + SSL features" in told
+    assert (
+        "SSL features in addition to hand-made features. Better than the covariates: Covariates + SSL features" in told
+    )
 
 
 def test_gains_by_other_learners_are_counted_apart():
@@ -257,7 +256,7 @@ def test_a_cohort_below_rileys_minimum_is_said():
 
 @pytest.mark.parametrize(
     ("slope", "words"),
-    [(0.3, "too extreme (slope below 1)"), (1.9, "too timid (slope above 1)"), (1.0, "In every arm")],
+    [(0.3, "too extreme (slope below 1)"), (1.9, "not extreme enough (slope above 1)"), (1.0, "In every arm")],
 )
 def test_a_calibration_slope_whose_interval_leaves_1_out_is_said(slope, words):
     text = _certainty(make_results(slope=slope))
