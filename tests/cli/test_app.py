@@ -347,7 +347,7 @@ def test_ctrl_c_keeps_what_was_read_and_the_next_run_goes_on(large_ward, tmp_pat
 
 def test_kill_loses_no_recording_and_repeats_none(large_ward, tmp_path):
     # Commits of a few files, so that there are some before and some after the kill.
-    program = "from ppgssl import ingest; ingest._COMMIT_BYTES = 100_000; " + CLI[-1]
+    program = "from ppgssl.stages.ingest import ingest; ingest._COMMIT_BYTES = 100_000; " + CLI[-1]
     arguments = ["ingest", str(large_ward / "cohort.yaml"), "--out", str(tmp_path / "store"), "--jobs", "2"]
     code, _said = stop_in_the_middle([sys.executable, "-c", program, *arguments], signals.SIGKILL)
     assert code == -signals.SIGKILL

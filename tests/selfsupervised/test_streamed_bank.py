@@ -208,11 +208,11 @@ _CHILD = """
     import numpy as np
     import torch
 
-    from ppgssl.config import load_study
+    from ppgssl.core.config.loading import load_study
     from ppgssl.features.embeddings import embed
-    from ppgssl.pretrain import study_bank
-    from ppgssl.pretraining_options import Pretraining, ResNet1dShape
-    from ppgssl.selfsupervised.training import pretrain
+    from ppgssl.selfsupervised.study_encoders import study_bank
+    from ppgssl.core.config.pretraining import Pretraining, ResNet1dShape
+    from ppgssl.selfsupervised.loop import pretrain
     from ppgssl.store.study_data import load_study_data
 
     def peak_mb():

@@ -59,8 +59,9 @@ from tests.support.small_cohorts import clinical_row, describe, make_ward, signa
 _SERVER = """
 import gc, json, os, resource, signal, sys, threading, time
 
-import ppgssl.ingest, ppgssl.inspection
-from ppgssl import file_tasks, ingest, parallel
+import ppgssl.stages.ingest.ingest, ppgssl.stages.inspect
+from ppgssl.stages.ingest import file_tasks, ingest
+from ppgssl.core import parallel
 from ppgssl.cli.app import main
 
 gc.freeze()  # or each process would copy and release all that was imported
@@ -235,7 +236,7 @@ class Kills:
         return held
 
     def ingest(self, store: Path, **how: Any) -> Done:
-        return self.ppgssl.stages.ingest.ingest(self.cohort_file, store, before=self.before, jobs=self.jobs, **how)
+        return self.ppgssl.ingest(self.cohort_file, store, before=self.before, jobs=self.jobs, **how)
 
 
 def test_kill_at_any_moment_leaves_a_store_that_opens_and_that_a_rerun_completes(ppgssl, ward, tmp_path):
@@ -267,11 +268,11 @@ ingest._rows = rows_until_killed
     store = tmp_path / "store"
     for _ in range(2):
         moment = f"KILL_AT, KILL_AFTER_S = {rng.randrange(4)}, {rng.uniform(0, 0.1)};"
-        done = ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store, jobs=2, before=moment + before)
+        done = ppgssl.ingest(ward / "cohort.yaml", store, jobs=2, before=moment + before)
         assert done.code == -signals.SIGKILL
         assert_opens(store)
     assert json.loads(ppgssl("inspect", store, "--json").stdout)["recordings"] == assert_opens(store)
-    assert ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store).code == 0
+    assert ppgssl.ingest(ward / "cohort.yaml", store).code == 0
     assert_same_store(store, ward / "whole")
 
 
@@ -288,7 +289,7 @@ def long_ward(tmp_path_factory: pytest.TempPathFactory, ppgssl: CommandLine) -> 
     for number in (1, 2):
         (folder / "signals" / f"{number}_spo2trends.csv").unlink()
     cohort_file = oximeter.describe(folder, "oximeter_binary")
-    assert ppgssl.stages.ingest.ingest(cohort_file, folder / "whole", before=SMALL_PARTS).summary["recordings"] == 9
+    assert ppgssl.ingest(cohort_file, folder / "whole", before=SMALL_PARTS).summary["recordings"] == 9
     return folder
 
 
@@ -307,7 +308,7 @@ def test_a_store_that_was_killed_while_it_was_made_is_made_again(ppgssl, ward, t
                 shutil.copy(ward / "whole" / name, store)
             else:
                 (store / name).write_text("name: wa")
-        assert ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store).code == 0
+        assert ppgssl.ingest(ward / "cohort.yaml", store).code == 0
         assert_same_store(store, ward / "whole")
 
 
@@ -357,14 +358,14 @@ def test_notes_of_missing_trends_are_neither_lost_nor_doubled(tmp_path, monkeypa
 )
 def test_a_write_that_fails_is_told_and_a_rerun_completes_the_store(ppgssl, ward, tmp_path, most_bytes, what):
     store = tmp_path / "store"
-    done = ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store, before=SMALL_COMMITS, most_bytes=most_bytes)
+    done = ppgssl.ingest(ward / "cohort.yaml", store, before=SMALL_COMMITS, most_bytes=most_bytes)
     assert done.code == 1
     assert f"error: cannot write {what}" in done.error
     assert "File too large" in done.error
     assert "Is there room on the disk" in done.error
     assert "Failed to parse parquet" not in done.error
     assert_opens(store)
-    assert ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store).code == 0
+    assert ppgssl.ingest(ward / "cohort.yaml", store).code == 0
     assert_same_store(store, ward / "whole")
 
 
@@ -372,13 +373,11 @@ def test_the_record_of_a_run_is_whole_or_absent(ppgssl, ward, tmp_path):
     store = tmp_path / "store"
     shutil.copytree(ward / "whole", store)
     (store / RUN_FILE).unlink()
-    done = ppgssl.stages.ingest.ingest(
-        ward / "cohort.yaml", store, most_bytes=2_000
-    )  # of all files, only run.json is longer
+    done = ppgssl.ingest(ward / "cohort.yaml", store, most_bytes=2_000)  # of all files, only run.json is longer
     assert done.code == 1
     assert "with room on the disk" in done.error
     assert not (store / RUN_FILE).exists()
-    assert ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store).summary["files_read_now"] == 0
+    assert ppgssl.ingest(ward / "cohort.yaml", store).summary["files_read_now"] == 0
     assert json.loads((store / RUN_FILE).read_text())["stage"] == "ingest"
 
 
@@ -404,14 +403,14 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 def test_a_full_disk_is_told_and_with_room_a_rerun_completes_the_store(ppgssl, ward, small_disk, kb):
     store = small_disk(kb) / "store"
     for _ in range(2):  # the second time, there is no room from the start
-        done = ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store, before=SMALL_COMMITS)
+        done = ppgssl.ingest(ward / "cohort.yaml", store, before=SMALL_COMMITS)
         assert done.code == 1
         assert "error: cannot write" in done.error
         assert "No space left on device" in done.error
         n_held = assert_opens(store)
     assert (n_held > 0) == (kb >= 60)
     small_disk(20_000)
-    assert ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store).code == 0
+    assert ppgssl.ingest(ward / "cohort.yaml", store).code == 0
     assert_same_store(store, ward / "whole")
 
 
@@ -590,7 +589,7 @@ def test_bad_files_are_a_line_each_and_cost_no_other_file(ppgssl, tmp_path, name
     for number in (1, 2):
         write_good(raw, f"good{number}", number)
     cohort_file = describe_files(tmp_path, **description)
-    done = ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "store")
+    done = ppgssl.ingest(cohort_file, tmp_path / "store")
     assert done.summary["recordings"] == 2
     store = CohortStore(tmp_path / "store")
     assert store.recordings(["recording_id"])["recording_id"].tolist() == ["good1", "good2"]
@@ -600,7 +599,7 @@ def test_bad_files_are_a_line_each_and_cost_no_other_file(ppgssl, tmp_path, name
     assert rejects["detail"].str.len().max() < 600
     assert not rejects["detail"].str.contains("\n").any()
     assert done.peak_mb < 600
-    assert ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "store").summary["files_read_now"] == 0
+    assert ppgssl.ingest(cohort_file, tmp_path / "store").summary["files_read_now"] == 0
 
 
 def test_two_gigabytes_that_are_called_text_are_refused_and_cost_no_memory(ppgssl, tmp_path):
@@ -608,7 +607,7 @@ def test_two_gigabytes_that_are_called_text_are_refused_and_cost_no_memory(ppgss
     raw.mkdir()
     sparse(raw / "huge.csv", 2_000_000_000)
     write_text(raw, "good", 1)
-    done = ppgssl.stages.ingest.ingest(describe_files(tmp_path, **FORMATS["text"][2]), tmp_path / "store")
+    done = ppgssl.ingest(describe_files(tmp_path, **FORMATS["text"][2]), tmp_path / "store")
     assert done.summary["rejects"] == {"file: file cannot be read": 1}
     assert done.summary["recordings"] == 1
     assert "binary data" in CohortStore(tmp_path / "store").rejects()["detail"].iloc[0]
@@ -627,7 +626,7 @@ def test_long_text_is_read_in_stretches(ppgssl, tmp_path):
         (raw / "long.csv").write_text("\n".join([header, *rows * n_repeats]))
         store = tmp_path / f"store{n_repeats}"
         before = "file_tasks.PART_S = 60.0; file_tasks.TASK_SAMPLES = 3_000;"
-        done = ppgssl.stages.ingest.ingest(describe_files(tmp_path, **FORMATS["text"][2]), store, before=before)
+        done = ppgssl.ingest(describe_files(tmp_path, **FORMATS["text"][2]), store, before=before)
         assert done.summary["recordings"] == (2 if n_repeats == 1 else 15)
         peaks_mb.append(done.peak_mb)
     assert (raw / "long.csv").stat().st_size > 40_000_000
@@ -656,7 +655,7 @@ ingest.find_files = find_files
     ],
 )
 def test_a_file_that_changes_between_listing_and_reading(ppgssl, tmp_path, do, words):
-    done = ppgssl.stages.ingest.ingest(make_ward(tmp_path, 3), tmp_path / "store", before=AFTER_LISTING.format(do=do))
+    done = ppgssl.ingest(make_ward(tmp_path, 3), tmp_path / "store", before=AFTER_LISTING.format(do=do))
     assert done.summary["recordings"] == 2
     rejects = CohortStore(tmp_path / "store").rejects().query("stage == 'files'")
     assert reasons(rejects) == {"signals/p2_1.csv": "file cannot be read"}
@@ -664,7 +663,7 @@ def test_a_file_that_changes_between_listing_and_reading(ppgssl, tmp_path, do, w
     # It is back.
     shutil.rmtree(tmp_path / "signals")
     cohort_file = make_ward(tmp_path, 3)
-    assert ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "store").summary["files_read_now"] == 1
+    assert ppgssl.ingest(cohort_file, tmp_path / "store").summary["files_read_now"] == 1
     ingest(cohort_file, tmp_path / "fresh", n_jobs=1)
     assert_same_store(tmp_path / "store", tmp_path / "fresh")
 
@@ -682,7 +681,7 @@ ctypes.CDLL(None).capset(header, capabilities)
 def test_a_file_without_permission(ppgssl, tmp_path):
     cohort_file = make_ward(tmp_path, 3)
     (tmp_path / "signals" / "p2_1.csv").chmod(0)
-    assert ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "store", before=AS_ANYBODY).summary["recordings"] == 2
+    assert ppgssl.ingest(cohort_file, tmp_path / "store", before=AS_ANYBODY).summary["recordings"] == 2
     rejects = CohortStore(tmp_path / "store").rejects().query("stage == 'files'")
     assert reasons(rejects) == {"signals/p2_1.csv": "file cannot be read"}
     assert "no permission to read this file" in rejects["detail"].iloc[0]
@@ -704,7 +703,7 @@ ingest.do_task = cut_then_do
 binary = sys.modules["ppgssl.readers.binary"]
 binary._SHORT_BYTES = 0
 """
-    done = ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "store", before=SMALL_PARTS + cut_it)
+    done = ppgssl.ingest(cohort_file, tmp_path / "store", before=SMALL_PARTS + cut_it)
     assert done.summary["recordings"] == 1
     rejects = CohortStore(tmp_path / "store").rejects()
     assert reasons(rejects) == {"signals/1_spo2red.ts": "file cannot be read"}
@@ -722,12 +721,12 @@ def test_a_bad_part_of_a_long_recording_leaves_one_line_and_no_part(ppgssl, tmp_
             file.write(np.array(np.inf, dtype="<f4").tobytes())
     before = SMALL_PARTS + "sys.modules['ppgssl.readers.binary']._SHORT_BYTES = 0"
     store = tmp_path / "store"
-    assert ppgssl.stages.ingest.ingest(cohort_file, store, before=before).summary["recordings"] == 1
+    assert ppgssl.ingest(cohort_file, store, before=before).summary["recordings"] == 1
     rejects = CohortStore(store).rejects()
     assert reasons(rejects) == {"signals/1_spo2red.ts": "file cannot be read"}
     assert len(rejects) == 1
     assert set(content(store)[1]["recording_id"]) == {"2"}
-    assert ppgssl.stages.ingest.ingest(cohort_file, store, before=before).summary["files_read_now"] == 0
+    assert ppgssl.ingest(cohort_file, store, before=before).summary["files_read_now"] == 0
 
 
 @pytest.mark.parametrize(
@@ -744,7 +743,7 @@ def test_a_bad_part_of_a_long_recording_leaves_one_line_and_no_part(ppgssl, tmp_
 )
 def test_a_pattern_that_leaves_the_folder_is_refused(ppgssl, tmp_path, changes):
     make_ward(tmp_path, 1)
-    done = ppgssl.stages.ingest.ingest(describe(tmp_path, **changes), tmp_path / "store")
+    done = ppgssl.ingest(describe(tmp_path, **changes), tmp_path / "store")
     assert done.code == 2
     assert "must be a path under `root`, without a leading / and without .." in done.error
     assert not (tmp_path / "store").exists()
@@ -759,7 +758,7 @@ def test_links_out_of_the_folder_are_a_line_each_and_are_not_read(ppgssl, tmp_pa
     (inside / "signals" / "p8_1.csv").symlink_to(outside / "signals" / "p8_1.csv")
     (inside / "signals" / "p9_1.csv").symlink_to("../../outside/signals/p9_1.csv")
     (inside / "signals" / "circle_1.csv").symlink_to("circle_1.csv")
-    done = ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "store")
+    done = ppgssl.ingest(cohort_file, tmp_path / "store")
     assert done.summary["recordings"] == 2
     rejects = CohortStore(tmp_path / "store").rejects().query("unit == 'file'")
     assert reasons(rejects) == {
@@ -769,7 +768,7 @@ def test_links_out_of_the_folder_are_a_line_each_and_are_not_read(ppgssl, tmp_pa
     }
     shutil.rmtree(inside / "signals")
     (inside / "signals").symlink_to(outside / "signals")
-    assert "no file under" in ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "other").error
+    assert "no file under" in ppgssl.ingest(cohort_file, tmp_path / "other").error
 
 
 # --- processes that are killed -----------------------------------------------------------------------------------
@@ -777,7 +776,7 @@ def test_links_out_of_the_folder_are_a_line_each_and_are_not_read(ppgssl, tmp_pa
 
 DEADLY = """
 import os, signal
-from ppgssl.file_tasks import do_task
+from ppgssl.stages.ingest.file_tasks import do_task
 def dies_of_p5(task):
     if any(source.patient_id == "p5" for source in task.sources):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -789,7 +788,7 @@ def test_a_file_that_takes_all_memory_is_a_line_and_costs_no_other_file(ppgssl, 
     # The system kills the process that asks for more memory than there is, and says nobody for which file that was.
     (tmp_path / "deadly.py").write_text(DEADLY)
     before = f"sys.path.insert(0, {str(tmp_path)!r}); import deadly; ingest.do_task = deadly.dies_of_p5;"
-    done = ppgssl.stages.ingest.ingest(make_ward(tmp_path, 9), tmp_path / "store", jobs=2, before=before)
+    done = ppgssl.ingest(make_ward(tmp_path, 9), tmp_path / "store", jobs=2, before=before)
     assert done.summary["recordings"] == 8
     rejects = CohortStore(tmp_path / "store").rejects().query("stage == 'files'")
     assert reasons(rejects) == {"signals/p5_1.csv": "file cannot be read"}
@@ -806,7 +805,7 @@ def start(ward: Path, store: Path, *arguments: str) -> subprocess.Popen[str]:
     """An ingest that goes on beside the test, and holds still once it has begun to read."""
     hold = """
 import sys, time
-from ppgssl import ingest
+from ppgssl.stages.ingest import ingest
 rows = ingest._rows
 def hold(*arguments):
     for item in rows(*arguments):
@@ -830,7 +829,7 @@ def test_one_process_writes_at_a_time_and_a_killed_one_bars_nobody(ppgssl, ward,
     store = tmp_path / "store"
     process = start(ward, store, "--jobs", "2")
     before = sorted(tmp_path.rglob("*"))
-    done = ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store)
+    done = ppgssl.ingest(ward / "cohort.yaml", store)
     assert done.code == 1
     assert f"another process is writing into the store {store}" in done.error
     assert sorted(tmp_path.rglob("*")) == before
@@ -839,7 +838,7 @@ def test_one_process_writes_at_a_time_and_a_killed_one_bars_nobody(ppgssl, ward,
     process.kill()
     process.wait(10)
     process.stderr.close()  # type: ignore[union-attr]
-    assert ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store).code == 0
+    assert ppgssl.ingest(ward / "cohort.yaml", store).code == 0
     assert_same_store(store, ward / "whole")
     # The processes that it started end, too, and give their memory back.
     deadline = time.monotonic() + 20
@@ -928,7 +927,7 @@ def wrong_description(folder: Path, kind: str) -> Path:
     ],
 )
 def test_a_wrong_description_is_exit_code_2(ppgssl, tmp_path, kind, words):
-    done = ppgssl.stages.ingest.ingest(wrong_description(tmp_path, kind), tmp_path / "store")
+    done = ppgssl.ingest(wrong_description(tmp_path, kind), tmp_path / "store")
     assert done.code == 2
     assert words in done.error
     assert len(done.error) < 1000
@@ -937,11 +936,11 @@ def test_a_wrong_description_is_exit_code_2(ppgssl, tmp_path, kind, words):
 
 def test_a_store_that_is_a_file_or_somebody_elses_folder_is_left_alone(ppgssl, tmp_path):
     cohort_file = make_ward(tmp_path, 1)
-    done = ppgssl.stages.ingest.ingest(cohort_file, cohort_file)
+    done = ppgssl.ingest(cohort_file, cohort_file)
     assert (done.code, "Not a directory" in done.error) == (1, True)
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "thesis.txt").touch()
-    done = ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "theirs")
+    done = ppgssl.ingest(cohort_file, tmp_path / "theirs")
     assert (done.code, "holds other files and no store" in done.error) == (1, True)
     assert [path.name for path in (tmp_path / "theirs").iterdir()] == ["thesis.txt"]
 
@@ -949,13 +948,13 @@ def test_a_store_that_is_a_file_or_somebody_elses_folder_is_left_alone(ppgssl, t
 def test_a_store_where_one_may_not_write(ppgssl, tmp_path):
     cohort_file = make_ward(tmp_path, 1)
     (tmp_path / "closed").mkdir(mode=0o555)
-    done = ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "closed" / "store", before=AS_ANYBODY)
+    done = ppgssl.ingest(cohort_file, tmp_path / "closed" / "store", before=AS_ANYBODY)
     assert (done.code, "Permission denied" in done.error) == (1, True)
     assert str(tmp_path / "closed" / "store") in done.error
     ingest(cohort_file, tmp_path / "store", n_jobs=1)
     for path in (tmp_path / "store", *(tmp_path / "store").rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    done = ppgssl.stages.ingest.ingest(cohort_file, tmp_path / "store", before=AS_ANYBODY)
+    done = ppgssl.ingest(cohort_file, tmp_path / "store", before=AS_ANYBODY)
     assert (done.code, "Permission denied" in done.error) == (1, True)
 
 
@@ -974,7 +973,7 @@ def test_a_damaged_store_is_told_and_not_a_traceback(ppgssl, ward, tmp_path):
         shutil.copytree(ward / "whole", store)
         for data in (store / table).glob("*.parquet"):
             cut(data, 100)
-        for done in (ppgssl.stages.ingest.ingest(ward / "cohort.yaml", store), ppgssl("inspect", store)):
+        for done in (ppgssl.ingest(ward / "cohort.yaml", store), ppgssl("inspect", store)):
             assert done.code == 1
             assert f"error: cannot read the table '{table}' of the store" in done.error
 

@@ -5,7 +5,7 @@ import pytest
 
 from ppgssl.core.errors import StoreError
 from ppgssl.signals.resampling import resample
-from ppgssl.store import tables
+from ppgssl.store import rows
 from ppgssl.store.row_groups import row_groups
 from ppgssl.store.tables import CohortStore
 from tests.support.stored_cohorts import FS_HZ, random_store
@@ -14,7 +14,7 @@ COMMITS = [["p1_1", "p1_2", "p2_1"], ["p3_1", "p4_1"]]
 ALL = {name for names in COMMITS for name in names}
 
 
-def stored(store: CohortStore) -> dict[str, tables.StoredRecording]:
+def stored(store: CohortStore) -> dict[str, rows.StoredRecording]:
     return {row.recording_id: row for row in store.iterate(store.channels)}
 
 
@@ -25,7 +25,7 @@ def test_each_commit_of_small_recordings_is_a_block(tmp_path):
 
 
 def test_large_commits_are_cut_into_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "_ROW_GROUP_BYTES", 7000)  # Two recordings of 600 samples and their flags.
+    monkeypatch.setattr(rows, "_ROW_GROUP_BYTES", 7000)  # Two recordings of 600 samples and their flags.
     names = [f"p{number}_1" for number in range(1, 10)]
     store = random_store(tmp_path / "store", [names])
     groups = row_groups(store, set(names), ("ppg_ir",), FS_HZ)
