@@ -1,4 +1,8 @@
-"""Time and energy that a run takes, over all its sessions, and how far it is."""
+"""Time and energy that a run takes, over all its sessions, and how far it is.
+
+Energy is what counters of the machine say, or unknown. Packages that do the same (codecarbon, zeus) bring ten further
+packages, clients of web services among them, and estimate from tables of processors where no counter can be read.
+"""
 
 from __future__ import annotations
 
