@@ -387,7 +387,7 @@ def test_a_key_file_in_the_data_folder_is_warned_of(tmp_path):
 
 def test_without_privacy_ids_and_dates_are_as_they_were(plain):
     assert plain.key_fingerprint == ""
-    assert (plain.folder / "format.json").read_text() == '{"format": 2}'
+    assert (plain.folder / "format.json").read_text() == '{"format": 3}'
     assert plain.patients().loc[patient_id(1), "born"] == born(1)
     sources = plain.recordings(["source"])["source"]
     assert f"signals/{patient_id(2)}_{admitted(2)}_Kiprotich.csv" in set(sources)

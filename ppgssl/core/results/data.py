@@ -105,7 +105,7 @@ class SegmentMark(ResultSchema):
 
 
 class ExampleWaveform(ResultSchema):
-    """One recording as the pipeline saw it: filtered samples and the verdict on each segment."""
+    """One recording as the pipeline saw it: filtered samples and the decision on each segment."""
 
     cohort: str
     recording_id: str
@@ -135,7 +135,7 @@ class MissingData(ResultSchema):
 
 
 class LeakageCheck(ResultSchema):
-    """Who was tested against who had been seen; a check that fails stops the evaluation, or is told of."""
+    """Who was tested against who had been seen; a check that fails stops the evaluation, or is reported."""
 
     what: str = Field(description="The fitted part, or the kind of overlap looked for.")
     n_checked: int
