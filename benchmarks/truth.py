@@ -24,11 +24,10 @@ from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.loading import load_study
 from ppgssl.core.records import FloatArray
 from ppgssl.evaluation.auroc import auroc
-from ppgssl.features.patient_table import FoldInputs
+from ppgssl.features.fold_features import FoldFeatures
 from ppgssl.simulate.findings import PARTS, RECORDED
 from ppgssl.simulate.oracle import InformationSet, oracle_aucs
 from ppgssl.store.leakage import FittedParts
@@ -50,8 +49,8 @@ def main() -> None:
     data = load_study_data(load_study(options.study), options.study, options.out)
     truth = true_values(options.truth, data.y.index)
     fold = data.folds[0]
-    inputs = FoldInputs(fold, data, options.out, FittedParts(fold.name, data.shared_signals))
-    found = {name: inputs.of(parse_arm(name))[0].to_numpy(dtype=float) for name in options.features.split(",")}
+    inputs = FoldFeatures(fold, data, options.out, FittedParts(fold.name, data.shared_signals))
+    found = {name: inputs[name].transform(data).to_numpy(dtype=float) for name in options.features.split(",")}
     known = {name: known_of(features, truth) for name, features in found.items()}
     print(f"{len(data.y)} children, {int(data.y.sum())} with the outcome\n")
     print(f"| R2 | {' | '.join(known)} | AUROC alone | waveform without it |\n|{'---|' * (len(known) + 3)}")

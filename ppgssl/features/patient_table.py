@@ -1,188 +1,188 @@
-"""What a regression arm sees of each patient: clinical values, and features of the patient's segments."""
+"""The table of an arm: one row a patient. A fold, the final model and another hospital go through the same lines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from ppgssl.core.config.arms import Arm
+from ppgssl.core.config.cohort import Variable
 from ppgssl.core.config.study import Study
-from ppgssl.core.errors import ConfigError
-from ppgssl.core.records import IntArray
-from ppgssl.core.seeds import derive_seed
+from ppgssl.core.records import FloatArray
 from ppgssl.features.columns import Columns
 from ppgssl.features.embeddings import embed
 from ppgssl.features.pooling import pool_to_patients
-from ppgssl.features.pulse_wave import PulseWave
-from ppgssl.features.random_kernels import check_random_kernels, fit_random_kernels
+from ppgssl.features.segment_table import SegmentTable
+from ppgssl.features.signal_summary import signal_summary
 from ppgssl.features.summaries import Represent, summarise
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.encoder_io import load_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.study_encoders import initial_encoder, job_for, patients_seen, study_bank
-from ppgssl.store.leakage import FittedParts
-from ppgssl.store.splits import Fold
+from ppgssl.selfsupervised.input_description import InputDescription, segment_bank
 from ppgssl.store.study_data import StudyData
 
-# MiniRocket's biases are learnt from this many training segments at most.
-_MOST_FITTED = 4000
+
+class PatientFeatures(Protocol):
+    """Signal features of one kind."""
+
+    def transform(self, data: StudyData) -> pd.DataFrame:
+        """A row for each patient of ``data.y``, in that order; NaN for patients without a segment."""
 
 
-class FoldInputs:
-    """The inputs of all arms in one fold; what several arms use is computed once.
+class ArmTable:
+    """What an arm sees of each patient: clinical values as they are, and features of the patient's segments.
+
+    Nothing is imputed, scaled or coded here: that is fitted with the classifier, on training patients.
 
     Parameters
     ----------
-    fold : Fold
-    data : StudyData
-    out : Path
-        The study's folder, where its encoders lie.
-    parts : FittedParts
-        Is told of everything that is fitted.
-    known : mapping of features to DataFrame
-        Features that are the same in all folds, see :func:`common_features`.
+    arm : Arm
+    study : Study
+        Names the covariates, and the clinical variables of heart rate and SpO2, if any.
+    variables : mapping of str to Variable
+        The clinical dictionary that the arm is fitted with: it says which columns are numbers and which are levels.
+    features : mapping of str to PatientFeatures
+        At least those that the arm names; what several arms use is computed once.
+    segments : NormalisedSegments, optional
+        For an arm whose learner takes the segments themselves.
     """
 
     def __init__(
         self,
-        fold: Fold,
-        data: StudyData,
-        out: Path,
-        parts: FittedParts,
-        known: Mapping[str, pd.DataFrame] | None = None,
+        arm: Arm,
+        study: Study,
+        variables: Mapping[str, Variable],
+        features: Mapping[str, PatientFeatures],
+        segments: NormalisedSegments | None = None,
     ) -> None:
-        self.fold, self.data, self.out, self.parts = fold, data, out, parts
-        self.patients = data.segments.table["patient"].to_numpy()
-        self.analysed = np.flatnonzero(data.of_patients(list(data.y.index)))
-        self.bank = self._bank()
-        self._features = dict(known or {})
+        self.arm, self.study, self.variables = arm, study, variables
+        self.features, self.segments = features, segments
 
-    def of(self, arm: Arm) -> tuple[pd.DataFrame, Columns]:
-        """A row for each patient analysed, index patient key in the order of ``data.y``, and what its columns are."""
-        clinical = self._clinical(arm)
-        # Named ssl_000 and such of an encoder, "CHANNEL word" of hand-made features: no name is twice.
-        features = [self._of_signals(name) for name in arm.feature_sets]
-        kinds = {name: variable.kind for name, variable in self.data.clinical.variables.items()}
-        is_number = {name: kinds.get(name, "numeric") == "numeric" for name in clinical.columns}
-        columns = Columns(
-            numeric=tuple(name for name in clinical.columns if is_number[name]),
-            categorical=tuple(name for name in clinical.columns if not is_number[name]),
-            features=tuple(name for table in features for name in table.columns),
+    def transform(self, data: StudyData) -> pd.DataFrame | SegmentTable:
+        """The patients of ``data.y``, in that order; segments by patient for a network.
+
+        Columns are the clinical input, then the features; :meth:`columns` says which is which.
+        """
+        if self.arm.is_network:
+            assert self.segments is not None  # a network is fitted to segments
+            patients = data.segments.table["patient"].to_numpy()
+            return SegmentTable(self.segments.bank(data), patients, data.y.index)
+        # Named ssl_000 and such of an encoder, "CHANNEL word" of hand-crafted features: no name occurs twice.
+        features = [self.features[name].transform(data) for name in self.arm.feature_sets]
+        return pd.concat([self._clinical(data), *features], axis=1)
+
+    def columns(self, table: pd.DataFrame) -> Columns:
+        """Which columns of :meth:`transform`'s table are clinical numbers, clinical levels, and signal features."""
+        clinical = [*clinical_variables(self.arm, self.study), *signal_vitals(self.arm, self.study)]
+        kinds = {name: variable.kind for name, variable in self.variables.items()}
+        numeric = [name for name in clinical if kinds.get(name, "numeric") == "numeric"]
+        return Columns(
+            numeric=tuple(name for name in table.columns if name in numeric),
+            categorical=tuple(name for name in table.columns if name in clinical and name not in numeric),
+            features=tuple(name for name in table.columns if name not in clinical),
         )
-        return pd.concat([clinical, *features], axis=1), columns
 
-    def encoder(self, name: str) -> EncoderNetwork:
-        """The fold's encoder of that name, with the weights that pretraining, or chance, left it with."""
-        if name == "untrained":
-            return initial_encoder(self.data, self.fold)
-        job = job_for(name, self.fold, self.data.study, self.out)
-        self.parts.record_hashed(f"Encoder {name}", patients_seen(job), is_transductive=job.is_transductive)
-        self.parts.check(self.fold.test)
-        return load_encoder(job.folder)
-
-    def training_segments(self) -> IntArray:
-        """Numbers of the segments of the training patients."""
-        return np.flatnonzero(self.data.of_patients(self.fold.train))
-
-    def _bank(self) -> SegmentBank:
-        is_training = ~self.data.of_patients([*self.fold.test, *self.fold.kin])
-        if self.data.study.inputs.normalisation == "cohort":
-            self.parts.record("Normalisation of segments", self.patients[is_training])
-        return study_bank(self.data, is_training)
-
-    # --- clinical input ---
-
-    def _clinical(self, arm: Arm) -> pd.DataFrame:
-        study = self.data.study
-        if arm.clinical == "covariates":
-            return self.data.covariates[study.covariates]
-        columns = []
-        if arm.clinical == "vitals":
-            columns.append(self._vital(study.spo2, "spo2_percent"))
-        if arm.clinical:
-            columns.append(self._vital(study.heart_rate, "heart_rate_bpm"))
-        return pd.concat(columns, axis=1) if columns else pd.DataFrame(index=self.data.y.index)
-
-    def _vital(self, variable: str | None, column: str) -> pd.Series:
-        """The clinical variable that the study names, or the median over the patient's accepted segments."""
-        if variable:
-            return self.data.covariates[variable]
-        segments = self._segments()
-        return segments.groupby("patient")[column].median().reindex(self.data.y.index).astype(float)
-
-    def _segments(self) -> pd.DataFrame:
-        """Accepted segments of the labelled cohort with all that the store knows of them."""
-        inputs, verdicts = self.data.study.inputs, self.data.segments.verdicts
-        is_used = verdicts["accepted"] & (verdicts["cohort"] == self.data.labelled.cohort.name)
-        accepted = verdicts.loc[is_used, ["patient", "recording_id", "start_s"]]
-        stored = self.data.labelled.segments(inputs.segment_s, inputs.step_s)
-        return accepted.merge(stored, on=["recording_id", "start_s"], how="left", validate="one_to_one")
-
-    # --- features ---
-
-    def _of_signals(self, name: str) -> pd.DataFrame:
-        if name not in self._features:
-            self._features[name] = self._computed(name)
-        return self._features[name]
-
-    def _computed(self, name: str) -> pd.DataFrame:
-        if name == "pulse-wave":
-            represent = PulseWave(self.data.study.inputs.fs_hz)
-            channels = [channel.name for channel in self.data.study.inputs.channels]
-            return self._pooled(represent, represent.names(channels))
-        if name == "minirocket":
-            return self._pooled(self._random_kernels())
-        embeddings = embed(self.encoder(name), self.bank, self.analysed)
-        return pool_to_patients(embeddings, self.patients[self.analysed]).reindex(self.data.y.index)
-
-    def _random_kernels(self) -> Represent:
-        """MiniRocket, its biases learnt from segments of training patients, drawn evenly."""
-        seed = derive_seed(self.data.study.seed, "minirocket", self.fold.name)
-        chosen = self.training_segments()
-        chosen = np.random.default_rng(seed).choice(chosen, min(_MOST_FITTED, len(chosen)), replace=False)
-        self.parts.record("MiniRocket", self.patients[chosen])
-        return fit_random_kernels(self.bank.gather(np.sort(chosen)).cpu().numpy(), seed=seed)
-
-    def _pooled(self, represent: Represent, names: list[str] | None = None) -> pd.DataFrame:
-        """Mean of each feature over the patient's segments in which it is known."""
-        patients = pd.Index(self.data.y.index)
-        summary = summarise(
-            represent,
-            self.bank,
-            self.analysed,
-            patients.get_indexer(pd.Index(self.patients[self.analysed])),
-            n_patients=len(patients),
-            keep=np.empty(0, dtype=np.int64),
-            is_fitting=np.zeros(len(self.analysed), dtype=bool),
-        )
-        columns = names or [f"feature_{number:04d}" for number in range(summary.means.shape[1])]
-        return pd.DataFrame(summary.means, index=patients, columns=columns)
+    def _clinical(self, data: StudyData) -> pd.DataFrame:
+        if self.arm.clinical == "covariates":
+            return data.covariates[self.study.covariates]
+        wanted = _vitals(self.arm, self.study)
+        signals = signal_summary(data) if signal_vitals(self.arm, self.study) else pd.DataFrame()
+        columns = [data.covariates[variable] if variable else signals[column] for variable, column in wanted]
+        return pd.concat(columns, axis=1) if columns else pd.DataFrame(index=data.y.index)
 
 
-def common_features(data: StudyData, out: Path) -> dict[str, pd.DataFrame]:
-    """Features that are the same in all folds and take long to compute: name -> table of patients.
+def clinical_variables(arm: Arm, study: Study) -> list[str]:
+    """Clinical variables that an arm takes from the table of patients; what signals give is not among them."""
+    if arm.clinical == "covariates":
+        return list(study.covariates)
+    return [variable for variable, _ in _vitals(arm, study) if variable]
 
-    Hand-made features fit nothing, unless segments are normalised by constants of the training patients.
+
+def signal_vitals(arm: Arm, study: Study) -> list[str]:
+    """Vital signs that an arm takes from the signals, since the study names no clinical variable for them."""
+    return [column for variable, column in _vitals(arm, study) if not variable]
+
+
+def needs_signals(arm: Arm, study: Study) -> bool:
+    """Whether an arm gives no risk of a patient without an accepted segment."""
+    return arm.features is not None or bool(signal_vitals(arm, study))
+
+
+def _vitals(arm: Arm, study: Study) -> list[tuple[str | None, str]]:
+    """Clinical variable, if the study names one, and column of the signals, of each vital sign that an arm takes."""
+    pairs = {"spo2": (study.spo2, "spo2_percent"), "heart-rate": (study.heart_rate, "heart_rate_bpm")}
+    names = {"vitals": ("spo2", "heart-rate"), "heart-rate": ("heart-rate",)}.get(arm.clinical or "", ())
+    return [pairs[name] for name in names]
+
+
+# --- features --------------------------------------------------------------------------------------------------
+
+
+class NormalisedSegments:
+    """Segments of any data as one input description wants them; those of the data asked for last are kept."""
+
+    def __init__(self, description: InputDescription) -> None:
+        self.description = description
+        self._last: tuple[StudyData, SegmentBank] | None = None
+
+    def bank(self, data: StudyData) -> SegmentBank:
+        if self._last is None or self._last[0] is not data:
+            self._last = (data, segment_bank(data.segments, self.description))
+        return self._last[1]
+
+
+class SegmentFeatures:
+    """Features of segments, averaged over each patient's segments; those of the data asked for last are kept.
+
+    Parameters
+    ----------
+    represent : EncoderNetwork or callable
+        From normalised segments, shape (n, n_channels, length), to features; the mean leaves out unknown ones (NaN).
+    segments : NormalisedSegments
+    names : list of str, optional
+        Columns of a callable's features; by default they are numbered.
     """
-    is_used = any("pulse-wave" in arm.feature_sets for arm in data.study.arm_list)
-    if not is_used or data.study.inputs.normalisation == "cohort":
-        return {}
-    inputs = FoldInputs(data.folds[0], data, out, FittedParts(data.folds[0].name))
-    return {"pulse-wave": inputs.of(Arm("pulse-wave", "", features="pulse-wave"))[0]}
+
+    def __init__(
+        self, represent: EncoderNetwork | Represent, segments: NormalisedSegments, names: list[str] | None = None
+    ) -> None:
+        self.represent, self.segments, self.names = represent, segments, names
+        self._last: tuple[StudyData, pd.DataFrame] | None = None
+
+    def transform(self, data: StudyData) -> pd.DataFrame:
+        if self._last is None or self._last[0] is not data:
+            self._last = (data, self._compute(data))
+        return self._last[1]
+
+    def _compute(self, data: StudyData) -> pd.DataFrame:
+        patients = data.segments.table["patient"].to_numpy()
+        index = np.flatnonzero(data.of_patients(list(data.y.index)))
+        bank = self.segments.bank(data)
+        if isinstance(self.represent, EncoderNetwork):
+            embeddings = embed(self.represent, bank, index)
+            return pool_to_patients(embeddings, patients[index]).reindex(data.y.index)
+        rows = pd.Index(data.y.index)
+        means = self._means(bank, index, rows.get_indexer(pd.Index(patients[index])), len(rows))
+        names = self.names or [f"feature_{number:04d}" for number in range(means.shape[1])]
+        return pd.DataFrame(means, index=rows, columns=names)
+
+    def _means(self, bank: SegmentBank, index: np.ndarray, patient: np.ndarray, n_patients: int) -> FloatArray:
+        assert not isinstance(self.represent, EncoderNetwork)
+        if not len(index):  # what the columns are, a segment of zeros tells
+            n_features = self.represent(np.zeros((1, bank.n_channels, bank.length), dtype=np.float32)).shape[1]
+            return np.full((n_patients, n_features), np.nan)
+        nobody, none = np.zeros(len(index), dtype=bool), np.empty(0, dtype=np.int64)
+        summary = summarise(self.represent, bank, index, patient, n_patients=n_patients, keep=none, is_fitting=nobody)
+        return summary.means
 
 
-def check_feature_packages(study: Study) -> None:
-    """Raise ConfigError where an arm's features need a package that is not installed."""
-    arms = [arm.name for arm in study.arm_list if arm.features == "minirocket"]
-    if not arms:
-        return
-    try:
-        check_random_kernels()
-    except ConfigError:
-        raise ConfigError(
-            f"the features `minirocket` need the package aeon: pip install 'ppgssl[baselines]', or take "
-            f"{', '.join(arms)} out of `arms`"
-        ) from None
+class GivenFeatures:
+    """Features that were computed before, such as those that are the same in all folds."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    def transform(self, data: StudyData) -> pd.DataFrame:
+        return self.table.reindex(data.y.index)

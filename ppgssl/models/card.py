@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.config.cohort import Cohort, Variable
 from ppgssl.core.config.study import Study
 from ppgssl.core.results.base import Interval
 from ppgssl.core.schema import Schema
@@ -129,6 +129,12 @@ class ModelCard(Schema):
 
     def study_model(self) -> Study:
         return Study.model_validate(self.study)
+
+    def variables(self) -> dict[str, Variable]:
+        """The clinical dictionary that the model was fitted with."""
+        table = self.cohort_model().clinical
+        assert table is not None  # a model has an outcome, so its cohort has a table
+        return table.variables
 
     def cohort_model(self) -> Cohort:
         return Cohort.model_validate(self.cohort)

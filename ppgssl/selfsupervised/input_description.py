@@ -15,6 +15,9 @@ from ppgssl.core.records import modality
 from ppgssl.core.schema import Schema
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE, read_model
+from ppgssl.selfsupervised.streamed_bank import make_bank
+from ppgssl.signals.normalisation import normalise
+from ppgssl.store.assembly import StudySegments
 from ppgssl.store.processing import band_hz
 from ppgssl.store.study_data import StudyData
 
@@ -153,3 +156,37 @@ def load_input_description(folder: Path) -> InputDescription:
         raise StoreError(
             f"{folder / MODEL_FILE}: `{_SECTION}` is no description of an encoder's input: {error}"
         ) from None
+
+
+def segment_bank(segments: StudySegments, described: InputDescription) -> SegmentBank:
+    """Segments normalised as an input description says.
+
+    The constants of normalisation ``cohort`` are those of the labelled cohort, which all patients to be predicted
+    belong to, or stand in for.
+    """
+    if described.normalisation != "cohort":
+        affine = normalise(
+            described.normalisation,
+            moments=lambda: segments.moments,
+            baseline=segments.baseline,
+            is_present=segments.is_present,
+            cohort=np.zeros(len(segments.table), dtype=np.int64),
+            is_training=np.ones(len(segments.table), dtype=bool),
+            fixed=described.fixed,
+            channels=described.channel_names,
+        )
+        offset, scale = affine.offset, affine.scale
+    else:
+        constants = next(iter(described.cohorts.values()))
+        offset, scale = (
+            np.where(segments.is_present, np.array(values, dtype=np.float32), absent).astype(np.float32)
+            for values, absent in ((constants.offset, 0.0), (constants.scale, 1.0))
+        )
+    return make_bank(
+        segments.samples,
+        segments.table["start"].to_numpy(),
+        segments.length,
+        offset,
+        scale,
+        samples_sha256=segments.samples_sha256,
+    )

@@ -29,6 +29,8 @@ from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.operating_points import sensitivity_threshold, youden_threshold
 from ppgssl.evaluation.refits import drawable_counts
 from ppgssl.features.columns import Columns
+from ppgssl.features.patient_table import clinical_variables, needs_signals, signal_vitals
+from ppgssl.features.signal_summary import SIGNAL_QUANTITIES, signal_summary
 from ppgssl.models.card import Covariate, ModelCard, ModelColumns, Performance, Seen, Threshold, Usual
 from ppgssl.models.card_text import card_text
 from ppgssl.models.classifier import Classifier, Level
@@ -49,16 +51,7 @@ from ppgssl.selfsupervised.study_encoders import (
     seen_segments,
     study_bank,
 )
-from ppgssl.stages.deploy.model_inputs import (
-    SIGNAL_QUANTITIES,
-    clinical_inputs,
-    known_as,
-    model_table,
-    needs_signals,
-    signal_summary,
-    signal_vitals,
-    without_paths,
-)
+from ppgssl.stages.deploy.model_inputs import arm_table, known_as, without_paths
 from ppgssl.stages.pretrain import train_encoders
 from ppgssl.store.assembly import patient_key
 from ppgssl.store.linked_patients import linked_patients
@@ -137,7 +130,8 @@ def fit_model(
         encoder_folder = parts.write(Path(scratch) / "encoder")
         network = load_encoder(encoder_folder) if encoder_folder else None
         signals = signal_summary(data)
-        table = model_table(arm, data, parts.described, network, signals)
+        table = arm_table(arm, data.study, data.clinical.variables, parts.described, network).transform(data)
+        assert isinstance(table, pd.DataFrame)
         with workers(n_jobs, scheduler=scheduler, folder=study_folder) as pool:
             classifier, fit = _fit(arm, data, table, n_refits, pool, progress)
         fitted = _Fitted(classifier, fit, table, signals)
@@ -251,7 +245,7 @@ def _refrozen(
 
 def _columns(data: StudyData, arm: Arm, table: pd.DataFrame) -> Columns:
     """Columns with a value; clinical ones by their kind, all others numbers from signals."""
-    clinical = [*clinical_inputs(arm, data.study), *signal_vitals(arm, data.study)]
+    clinical = [*clinical_variables(arm, data.study), *signal_vitals(arm, data.study)]
     kinds = {name: variable.kind for name, variable in data.clinical.variables.items()}
     known = [name for name in table.columns if table[name].notna().any()]
     numeric = tuple(name for name in known if name in clinical and kinds.get(name, "numeric") == "numeric")
@@ -324,7 +318,8 @@ def _card(
             levels={name: list(levels) for name, levels in fitted.classifier.levels.items()},
         ),
         covariates=[
-            _covariate(name, data.clinical.variables[name], fitted.table[name]) for name in clinical_inputs(arm, study)
+            _covariate(name, data.clinical.variables[name], fitted.table[name])
+            for name in clinical_variables(arm, study)
         ],
         n_refits=fitted.classifier.n_refits,
         n_draws=fitted.classifier.n_draws,
@@ -395,7 +390,7 @@ def _usual(signals: pd.DataFrame) -> Usual:
 
 def _references(arm: Arm, data: StudyData, fitted: _Fitted) -> list[Reference]:
     found = []
-    for name in clinical_inputs(arm, data.study):
+    for name in clinical_variables(arm, data.study):
         variable, values = data.clinical.variables[name], fitted.table[name]
         label = variable.label or name
         if variable.kind == "numeric":
@@ -433,7 +428,7 @@ def _seen(data: StudyData, parts: _FinalEncoder) -> Seen:
 
 def _notes(arm: Arm, data: StudyData, fitted: _Fitted) -> list[str]:
     notes = list(fitted.fit.notes)
-    if data.study.missing.method == "mice" and clinical_inputs(arm, data.study):
+    if data.study.missing.method == "mice" and clinical_variables(arm, data.study):
         notes.append(
             "The study filled in missing covariates by chained equations, which draw values of training patients. A "
             "model to take away holds no patients: here they become the median or the most frequent level of the "

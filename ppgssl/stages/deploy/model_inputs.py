@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,150 +12,44 @@ from ppgssl.core.config.arms import Arm, parse_arm
 from ppgssl.core.config.cohort import ClinicalTable, Cohort, Variable
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError, StoreError
-from ppgssl.features.embeddings import embed
-from ppgssl.features.pooling import pool_to_patients
+from ppgssl.features.patient_table import (
+    ArmTable,
+    NormalisedSegments,
+    PatientFeatures,
+    SegmentFeatures,
+    clinical_variables,
+)
 from ppgssl.features.pulse_wave import PulseWave
-from ppgssl.features.summaries import summarise
 from ppgssl.models.card import ModelCard
-from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.input_description import InputDescription
-from ppgssl.selfsupervised.streamed_bank import make_bank
-from ppgssl.selfsupervised.study_encoders import study_bank
 from ppgssl.store.assembly import StudySegments, assemble, patient_key
 from ppgssl.store.leakage import hashed_patient
 from ppgssl.store.linked_patients import shared_signals
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import CohortStore
 
-# Columns of :func:`signal_summary`, with label and unit.
-SIGNAL_QUANTITIES = {
-    "sqi": ("Signal quality index (median of segments)", ""),
-    "share": ("Share of segments accepted", ""),
-    "heart_rate_bpm": ("Heart rate from signals", "1/min"),
-    "respiratory_rate_per_min": ("Respiratory rate from signals", "1/min"),
-    "spo2_percent": ("SpO2 from signals", "%"),
-    "perfusion_index_percent": ("Perfusion index", "%"),
-}
-
-
 # --- the table of patients -------------------------------------------------------------------------------------
 
 
-def clinical_inputs(arm: Arm, study: Study) -> list[str]:
-    """Clinical variables that an arm takes from the table of patients; what signals give is not among them."""
-    if arm.clinical == "covariates":
-        return list(study.covariates)
-    vitals = [study.heart_rate] if arm.clinical else []
-    vitals = [study.spo2, *vitals] if arm.clinical == "vitals" else vitals
-    return [name for name in vitals if name]
-
-
-def signal_vitals(arm: Arm, study: Study) -> list[str]:
-    """Vital signs that an arm takes from the signals, since the study names no clinical variable for them."""
-    wanted = {"vitals": [("spo2_percent", study.spo2), ("heart_rate_bpm", study.heart_rate)]}
-    wanted["heart-rate"] = wanted["vitals"][1:]
-    return [column for column, variable in wanted.get(arm.clinical or "", []) if not variable]
-
-
-def needs_signals(arm: Arm, study: Study) -> bool:
-    """Whether an arm cannot say anything of a patient without an accepted segment."""
-    return arm.features is not None or bool(signal_vitals(arm, study))
-
-
-def model_table(
-    arm: Arm, data: StudyData, described: InputDescription, encoder: EncoderNetwork | None, signals: pd.DataFrame
-) -> pd.DataFrame:
-    """What a model sees of each patient of ``data.y``, a row a patient in that order.
-
-    Parameters
-    ----------
-    arm : Arm
-    data : StudyData
-        Of the study, or of another cohort as :func:`site_data` makes it.
-    described : InputDescription
-        The model's input, with the constants of the normalisation.
-    encoder : EncoderNetwork or None
-        The arm's.
-    signals : DataFrame
-        Of :func:`signal_summary`.
-    """
-    parts: list[pd.Series | pd.DataFrame] = [data.covariates[name] for name in clinical_inputs(arm, data.study)]
-    # In the order in which an arm of a study has them: SpO2, then heart rate.
-    parts += [signals[name] for name in signal_vitals(arm, data.study)]
-    if arm.feature_sets:
-        bank = model_bank(data, described)
-        parts += [_features(name, data, described, encoder, bank) for name in arm.feature_sets]
-    return pd.concat(parts, axis=1).reindex(data.y.index)
-
-
-def _features(
-    name: str, data: StudyData, described: InputDescription, encoder: EncoderNetwork | None, bank: SegmentBank
-) -> pd.DataFrame:
-    patients = data.segments.table["patient"].to_numpy()
-    index = np.flatnonzero(data.of_patients(list(data.y.index)))
-    if name != "pulse-wave":
-        assert encoder is not None  # all other features are embeddings
-        return pool_to_patients(embed(encoder, bank, index), patients[index])
-    represent = PulseWave(described.fs_hz)
-    known = pd.Index(data.y.index)
-    columns = represent.names(described.channel_names)
-    if not len(index):
-        return pd.DataFrame(index=known, columns=columns, dtype=float)
-    summary = summarise(
-        represent,
-        bank,
-        index,
-        known.get_indexer(pd.Index(patients[index])),
-        n_patients=len(known),
-        keep=np.empty(0, dtype=np.int64),
-        is_fitting=np.zeros(len(index), dtype=bool),
-    )
-    return pd.DataFrame(summary.means, index=known, columns=columns)
-
-
-def model_bank(data: StudyData, described: InputDescription) -> SegmentBank:
-    """Segments as the model takes them; the constants of normalisation ``cohort`` are those it was fitted with."""
-    segments = data.segments
-    if described.normalisation != "cohort":
-        return study_bank(data, np.ones(len(segments.table), dtype=bool))
-    constants = next(iter(described.cohorts.values()))  # of the labelled cohort
-    offset, scale = (
-        np.where(segments.is_present, np.array(values, dtype=np.float32), absent).astype(np.float32)
-        for values, absent in ((constants.offset, 0.0), (constants.scale, 1.0))
-    )
-    return make_bank(
-        segments.samples,
-        segments.table["start"].to_numpy(),
-        segments.length,
-        offset,
-        scale,
-        samples_sha256=segments.samples_sha256,
-    )
-
-
-def signal_summary(data: StudyData) -> pd.DataFrame:
-    """Of each patient of ``data.y``: ``n_segments``, ``n_accepted``, and the columns of :data:`SIGNAL_QUANTITIES`.
-
-    Vital signs are medians over accepted segments; NaN where there is none.
-    """
-    inputs, cohort = data.study.inputs, data.labelled.cohort.name
-    verdicts = data.segments.verdicts[data.segments.verdicts["cohort"] == cohort]
-    of_patient = verdicts.groupby("patient")
-    found = pd.DataFrame(
-        {
-            "n_segments": of_patient.size(),
-            "n_accepted": of_patient["accepted"].sum(),
-            "sqi": of_patient["sqi"].median(),
-        }
-    ).reindex(data.y.index)
-    found[["n_segments", "n_accepted"]] = found[["n_segments", "n_accepted"]].fillna(0).astype(int)
-    found["share"] = found["n_accepted"] / found["n_segments"].where(found["n_segments"] > 0)
-    vitals = [name for name in SIGNAL_QUANTITIES if name not in found.columns]
-    accepted = verdicts.loc[verdicts["accepted"], ["patient", "recording_id", "start_s"]]
-    stored = data.labelled.segments(inputs.segment_s, inputs.step_s)[["recording_id", "start_s", *vitals]]
-    merged = accepted.merge(stored, on=["recording_id", "start_s"], how="left", validate="one_to_one")
-    return found.join(merged.groupby("patient")[vitals].median().astype(float))
+def arm_table(
+    arm: Arm,
+    study: Study,
+    variables: Mapping[str, Variable],
+    described: InputDescription,
+    encoder: EncoderNetwork | None,
+) -> ArmTable:
+    """The table of an arm whose features are fitted: one encoder, and hand-crafted features."""
+    segments = NormalisedSegments(described)
+    features: dict[str, PatientFeatures] = {}
+    for name in arm.feature_sets:
+        if name == "pulse-wave":
+            represent = PulseWave(described.fs_hz)
+            features[name] = SegmentFeatures(represent, segments, represent.names(described.channel_names))
+        else:
+            assert encoder is not None  # all other features are embeddings
+            features[name] = SegmentFeatures(encoder, segments)
+    return ArmTable(arm, study, variables, features, segments)
 
 
 # --- another cohort --------------------------------------------------------------------------------------------
@@ -337,7 +231,11 @@ def site_covariates(store: CohortStore, card: ModelCard, patients: Sequence[str]
     ids = sorted(set(patients))
     keys = pd.Index([patient_key(store.cohort.name, name) for name in ids], name="patient")
     found = store.patients().reindex(ids).set_axis(keys)
-    wanted = [study.outcome, *clinical_inputs(parse_arm(card.arm), study), *(one.variable for one in study.subgroups)]
+    wanted = [
+        study.outcome,
+        *clinical_variables(parse_arm(card.arm), study),
+        *(one.variable for one in study.subgroups),
+    ]
     for name in dict.fromkeys(wanted):
         values = found[name] if name in found else pd.Series(np.nan, index=keys)
         is_number = kinds.variables[name].kind in ("numeric", "binary")

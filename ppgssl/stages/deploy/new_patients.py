@@ -16,6 +16,7 @@ from ppgssl.core.config.loading import cohort_root, load_cohort
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.parallel import Workers
 from ppgssl.core.records import Reject
+from ppgssl.features.patient_table import clinical_variables, needs_signals
 from ppgssl.models.card import ModelCard
 from ppgssl.readers import get_reader
 from ppgssl.readers.clinical.table import Clinical
@@ -23,7 +24,7 @@ from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.privacy.pseudonyms import Pseudonyms
 from ppgssl.readers.privacy.secret_key import key_warnings, load_key
 from ppgssl.readers.sources import open_source, source_bytes, source_sha256
-from ppgssl.stages.deploy.model_inputs import clinical_inputs, needs_signals, site_cohort, site_dictionary
+from ppgssl.stages.deploy.model_inputs import site_cohort, site_dictionary
 from ppgssl.stages.ingest.file_tasks import SIGNAL_COLUMNS, stretches_of
 from ppgssl.stages.ingest.ingest import add_files, clinical_table, split_joined
 from ppgssl.stages.ingest.whole_cohort import clinical_rejects, find_duplicates
@@ -72,7 +73,7 @@ class NewPatients:
 
     def __init__(self, card: ModelCard, files: Sequence[Path], cohort_file: Path | None, clinical: Path | None) -> None:
         arm, study = parse_arm(card.arm), card.study_model()
-        self._needed, self._has_signals = clinical_inputs(arm, study), needs_signals(arm, study)
+        self._needed, self._has_signals = clinical_variables(arm, study), needs_signals(arm, study)
         described = load_cohort(cohort_file) if cohort_file else card.cohort_model()
         self.cohort, self.notes = site_cohort(described, card)
         if self._has_signals:

@@ -19,18 +19,11 @@ from ppgssl.core.provenance import utc_now
 from ppgssl.core.records import FloatArray
 from ppgssl.core.schema import Schema
 from ppgssl.evaluation.recalibration import Recalibration
+from ppgssl.features.patient_table import clinical_variables, needs_signals
+from ppgssl.features.signal_summary import SIGNAL_QUANTITIES, signal_summary
 from ppgssl.models.folder import FittedModel, load_model
 from ppgssl.models.reference import Reference, distance
-from ppgssl.stages.deploy.model_inputs import (
-    SIGNAL_QUANTITIES,
-    clinical_inputs,
-    known_as,
-    model_table,
-    needs_signals,
-    signal_summary,
-    site_covariates,
-    site_data,
-)
+from ppgssl.stages.deploy.model_inputs import arm_table, known_as, site_covariates, site_data
 from ppgssl.stages.deploy.new_patients import NewPatients
 from ppgssl.stages.evaluate.flow import DEFECT_LABELS
 from ppgssl.store.assembly import patient_key
@@ -168,7 +161,7 @@ class RisksOfPatients:
     table : DataFrame, index patient key
         What the model sees.
     signals : DataFrame
-        Of :func:`ppgssl.stages.deploy.model_inputs.signal_summary`.
+        Of :func:`ppgssl.features.signal_summary.signal_summary`.
     risks : float array, shape (n_models, n_patients)
         Row 0 is the model; the others its refits, or the draws from its posterior.
     distance : float array or None, shape (n_patients,)
@@ -198,7 +191,9 @@ def risks_of(model: FittedModel, data: StudyData) -> RisksOfPatients:
     card, arm = model.card, parse_arm(model.card.arm)
     signals = signal_summary(data)
     encoder = model.encoder if arm.encoder else None
-    table = model_table(arm, data, card.input, encoder, signals)
+    variables = card.variables()
+    table = arm_table(arm, data.study, variables, card.input, encoder).transform(data)
+    assert isinstance(table, pd.DataFrame)
     of_features = None
     if card.neighbourhood is not None and model.precision is not None:
         X = table[card.columns.features].to_numpy(dtype=float)
@@ -215,7 +210,7 @@ def refusal(model: FittedModel, found: RisksOfPatients, row: int) -> str:
     if needs_signals(arm, study) and found.signals["n_accepted"].iloc[row] == 0:
         return _no_signal(int(found.signals["n_segments"].iloc[row]), study.inputs.segment_s)
     clinical = [
-        name for name in (*card.columns.numeric, *card.columns.categorical) if name in clinical_inputs(arm, study)
+        name for name in (*card.columns.numeric, *card.columns.categorical) if name in clinical_variables(arm, study)
     ]
     if clinical and found.table[clinical].iloc[row].isna().all():
         return "none of the clinical values that the model takes is known"

@@ -25,25 +25,17 @@ from ppgssl.core.results.performance import ArmResult, OperatingPoint, Validatio
 from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Results, save_results
 from ppgssl.core.seeds import derive_seed
-from ppgssl.evaluation.brier import judge_brier
-from ppgssl.evaluation.calibration import judge_calibration
-from ppgssl.evaluation.decision_curves import JudgedDecisions, judge_decision_curves
-from ppgssl.evaluation.discrimination import Discrimination, judge_discrimination
+from ppgssl.evaluation.discrimination import Discrimination
 from ppgssl.evaluation.operating_points import judge_operating_points
-from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, align_predictions
+from ppgssl.evaluation.performance import Performance, estimate_performance
+from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, AlignedPredictions
 from ppgssl.evaluation.recalibration import LABELS, METHODS, Recalibration, cross_recalibrated, fit_recalibration
 from ppgssl.evaluation.subgroups import subgroups
 from ppgssl.evaluation.table_one import table_one
+from ppgssl.features.patient_table import clinical_variables
 from ppgssl.models.folder import FittedModel, load_model
 from ppgssl.readers.privacy.secret_key import key_path
-from ppgssl.stages.deploy.model_inputs import (
-    check_store,
-    clinical_inputs,
-    known_as,
-    site_cohort,
-    site_data,
-    site_dictionary,
-)
+from ppgssl.stages.deploy.model_inputs import check_store, known_as, site_cohort, site_data, site_dictionary
 from ppgssl.stages.deploy.new_patients import check_channels
 from ppgssl.stages.deploy.predict import RisksOfPatients, refusal, risks_of
 from ppgssl.stages.deploy.shift import measure_shift, shift_findings
@@ -184,7 +176,7 @@ def _check_dictionary(model: FittedModel, cohort: Cohort) -> None:
             f"cohort {cohort.name!r} has no clinical variable {card.outcome!r}, the model's outcome: without it "
             "patients can be predicted (`ppgssl predict`), and the model cannot be judged"
         )
-    needed = clinical_inputs(parse_arm(card.arm), card.study_model())
+    needed = clinical_variables(parse_arm(card.arm), card.study_model())
     site_dictionary(table, card, [card.outcome, *needed])
     if needed and not any(name in table.variables for name in needed):
         raise ConfigError(f"cohort {cohort.name!r} has none of the model's clinical variables ({', '.join(needed)})")
@@ -295,9 +287,14 @@ class _Validating:
         """All that the report shows."""
         cohort, table = self.store.cohort, self.data.clinical
         arms = list(dict.fromkeys(self.predictions["arm"]))
-        judged = judge_discrimination(self.predictions[self.predictions["arm"] == FROZEN], [FROZEN], **self.settings)
-        aligned = align_predictions(self.predictions, arms)
-        decisions = judge_decision_curves(aligned, self.study.decisions, **self.settings)
+        reached = estimate_performance(
+            self.predictions,
+            arms,
+            self.study.decisions,
+            operating_points=self._operating_points,
+            ranked=[FROZEN],  # recalibration keeps the order of patients
+            **self.settings,
+        )
         known = list(self.study.covariates)
         outcome = table.variables[self.card.outcome]
         frozen = self.predictions[self.predictions["arm"] == FROZEN]
@@ -316,10 +313,10 @@ class _Validating:
             examples=example_waveforms(self.data, self.store),
             acquisition=acquisition_checks(self.data),
             pretraining=[],
-            validation=self._validation(judged),
+            validation=self._validation(reached.discrimination),
             leakage=self._leakage(),
-            arms=self._arms(judged, decisions),
-            decision_references=decisions.references,
+            arms=self._arms(reached),
+            decision_references=reached.decisions.references,
             missing=missing_data(self.data.covariates[known], self.data.y, table.variables, self.study.missing)
             if known
             else None,
@@ -353,7 +350,7 @@ class _Validating:
         if self.seen:
             text = f"{len(self.seen)} patients, by their id or a recording ({_named(self.seen)}). Left out."
             cautions.append(("Model had seen patients", text))
-        needed = clinical_inputs(self.arm, self.card.study_model())
+        needed = clinical_variables(self.arm, self.card.study_model())
         absent = site_dictionary(self.store.cohort.clinical, self.card, needed)
         if absent:
             text = f"{', '.join(absent)}: taken as missing of everybody, and replaced by what is usual in training."
@@ -365,7 +362,7 @@ class _Validating:
             Finding(cohort=self.store.cohort.name, kind=kind, text=text, severity="caution") for kind, text in cautions
         ]
 
-    def _validation(self, judged: Discrimination) -> ValidationSummary:
+    def _validation(self, reached: Discrimination) -> ValidationSummary:
         notes = [
             "The model was frozen before these patients were seen. Recalibrated risks are of each patient by what the "
             "other patients told, so they show what recalibration is worth on the next patients; discrimination is the "
@@ -379,9 +376,9 @@ class _Validating:
             n_repeats=1,
             n_patients=len(self.data.y),
             n_events=int(self.data.y.sum()),
-            n_test_patients=judged.n_patients,
+            n_test_patients=reached.n_patients,
             n_bootstrap=self.settings["n_resamples"],
-            n_bootstrap_skipped=judged.n_skipped,
+            n_bootstrap_skipped=reached.n_skipped,
             notes=notes,
         )
 
@@ -392,48 +389,27 @@ class _Validating:
             for what in ("Patients of the model", "Recordings of the model")
         ]
 
-    def _arms(self, judged: Discrimination, decisions: JudgedDecisions) -> list[ArmResult]:
-        aligned = align_predictions(self.predictions, list(dict.fromkeys(self.predictions["arm"])))
-        brier, calibration = judge_brier(aligned, **self.settings), judge_calibration(aligned, **self.settings)
-        points = self._operating_points()
-        frozen = judged.arms[FROZEN]
+    def _arms(self, reached: Performance) -> list[ArmResult]:
         labels = {FROZEN: "Frozen model"}
         labels |= {f"recalibrated-{method}": LABELS[method].capitalize() for method in METHODS}
         return [
-            ArmResult(
-                name=name,
+            reached.arm_result(
+                name,
+                self.arm,
+                ranked_as=FROZEN,
                 label=f"{labels[name]}: {self.card.arm_label}",
-                learner=self.arm.learner,
-                clinical=self.arm.clinical,
-                features=self.arm.features,
-                is_beside_hand_made=self.arm.is_beside_hand_made,
-                is_late_fusion=self.arm.is_late_fusion,
-                is_control=self.arm.is_control,
                 is_transductive=False,
                 n_features=len(self.card.columns.as_columns().names),
-                auroc=frozen.auroc,
-                auroc_bca=frozen.auroc_bca,
-                auroc_delong=frozen.auroc_delong,
-                partial_auroc=frozen.partial_auroc,
-                auprc=frozen.auprc,
-                brier=brier[name].brier,
-                scaled_brier=brier[name].scaled,
-                calibration=calibration[name],
-                operating_points=points[name],
-                decision_curve=decisions.curves[name],
-                difference=None,
-                roc=frozen.roc,
                 seconds=0.0,
             )
-            for name in aligned.arms
+            for name in reached.aligned.arms
         ]
 
-    def _operating_points(self) -> dict[str, list[OperatingPoint]]:
+    def _operating_points(self, aligned: AlignedPredictions) -> dict[str, list[OperatingPoint]]:
         """At the model's own thresholds, which these patients had no part in; in the model's order.
 
         A cut of the frozen risks is none of recalibrated ones: these have the risks that the study gave alone.
         """
-        aligned = align_predictions(self.predictions, list(dict.fromkeys(self.predictions["arm"])))
         nobody = self.predictions.iloc[:0]
         points: dict[str, list[OperatingPoint]] = {arm: [] for arm in aligned.arms}
         for one in self.card.thresholds:

@@ -9,14 +9,14 @@ import pandas as pd
 
 from ppgssl.classifiers.imputation import completed
 from ppgssl.classifiers.preparation import code_patients
-from ppgssl.core.config.arms import CLINICAL_LABELS, FEATURE_LABELS, Arm
+from ppgssl.core.config.arms import CLINICAL_LABELS, FEATURE_LABELS
 from ppgssl.core.results.robustness import CovariateModel, EmbeddingMap, SampleSize
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.covariate_model import covariate_model
 from ppgssl.evaluation.sample_size import count_parameters, sample_size
 from ppgssl.features.columns import Columns
 from ppgssl.features.embedding_map import embedding_map
-from ppgssl.features.patient_table import FoldInputs
+from ppgssl.features.fold_features import FoldFeatures
 from ppgssl.store.leakage import FittedParts
 from ppgssl.store.study_data import StudyData
 
@@ -75,8 +75,7 @@ def patient_maps(data: StudyData, out: Path) -> list[EmbeddingMap]:
     if name is None:
         return []
     fold = data.folds[0]
-    inputs = FoldInputs(fold, data, out, FittedParts(fold.name, data.shared_signals))
-    features, _ = inputs.of(Arm(name, "", features=name))
+    features = FoldFeatures(fold, data, out, FittedParts(fold.name, data.shared_signals))[name].transform(data)
     cohort = pd.Series(data.labelled.cohort.name, index=features.index)
     seed = derive_seed(data.study.seed, "map of patients")
     return [embedding_map(features, data.y, cohort, name=name, label=FEATURE_LABELS[name], seed=seed)]

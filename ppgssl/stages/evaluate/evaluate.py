@@ -23,7 +23,7 @@ from ppgssl.stages.evaluate.encoder_summary import summarize_encoders
 from ppgssl.stages.evaluate.examples import channel_quality, example_waveforms
 from ppgssl.stages.evaluate.flow import cohort_flow, findings
 from ppgssl.stages.evaluate.folds import FoldPredictions, check_arms, predict_folds
-from ppgssl.stages.evaluate.performance import fit_findings, judge_arms
+from ppgssl.stages.evaluate.performance import fit_findings, study_performance
 from ppgssl.stages.evaluate.refits import refit_arms
 from ppgssl.stages.probe.probe import finished_probe, outdated_note
 from ppgssl.store.study_data import StudyData
@@ -143,7 +143,7 @@ def make_results(
     study, table = data.study, data.clinical
     outcome = table.variables[study.outcome]
     checks = acquisition_checks(data)
-    judged = judge_arms(data, found, sensitivity_analysis(data, checks))
+    reached = study_performance(data, found, sensitivity_analysis(data, checks))
     refits = refit_arms(data, out, pool, progress=progress)
     vitals = [name for name in (study.heart_rate, study.spo2) if name]
     return Results(
@@ -165,17 +165,17 @@ def make_results(
         examples=[example for store in data.stores for example in example_waveforms(data, store)],
         acquisition=checks,
         pretraining=_pretraining(data, jobs),
-        validation=judged.validation,
+        validation=reached.validation,
         leakage=found.leakage,
-        arms=judged.arms,
-        decision_references=judged.decisions.references,
+        arms=reached.arms,
+        decision_references=reached.decision_references,
         missing=missing_data(data.covariates[study.covariates], data.y, table.variables, study.missing)
         if study.covariates
         else None,
         sample_size=size_needed(data),
         covariate_model=odds_ratios(data),
-        added_value=judged.added_value,
-        subgroups=judged.subgroups,
+        added_value=reached.added_value,
+        subgroups=reached.subgroups,
         learning_curves=refits.learning_curves,
         stability=refits.stability,
         optimism=refits.optimism,

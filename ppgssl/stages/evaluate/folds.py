@@ -23,7 +23,7 @@ from ppgssl.core.records import FloatArray
 from ppgssl.core.results.data import LeakageCheck
 from ppgssl.core.seeds import derive_seed
 from ppgssl.features.columns import Columns
-from ppgssl.features.patient_table import FoldInputs, check_feature_packages, common_features
+from ppgssl.features.fold_features import FoldFeatures, check_feature_packages, common_features
 from ppgssl.store.leakage import FittedParts, merge_checks
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
@@ -166,7 +166,7 @@ class FoldFitter:
     out
         The study's folder, where its encoders lie.
     known
-        Features that are the same in all folds, see :func:`ppgssl.features.patient_table.common_features`.
+        Features that are the same in all folds, see :func:`ppgssl.features.fold_features.common_features`.
 
     Attributes
     ----------
@@ -179,11 +179,14 @@ class FoldFitter:
     ) -> None:
         self.fold, self.data = fold, data
         self.parts = FittedParts(fold.name, data.shared_signals)
-        self._inputs = FoldInputs(fold, data, out, self.parts, known)
+        self.features = FoldFeatures(fold, data, out, self.parts, known)
 
     def inputs(self, arm: Arm) -> tuple[pd.DataFrame, Columns]:
         """What a regression arm sees: a row for each patient analysed, and what the columns are."""
-        return self._inputs.of(arm)
+        table = self.features.arm_table(arm)
+        rows = table.transform(self.data)
+        assert isinstance(rows, pd.DataFrame)  # of a network it would be segments
+        return rows, table.columns(rows)
 
     def fit(self, arm: Arm) -> FoldPredictions:
         """Predictions of one arm for test patients, and honest ones for training patients.
@@ -221,7 +224,7 @@ class FoldFitter:
         ).astype({"n_features": "Int64"})
 
     def _regression(self, arm: Arm) -> _Fitted:
-        table, columns = self._inputs.of(arm)
+        table, columns = self.inputs(arm)
         train, test = table.loc[list(self.fold.train)], table.loc[list(self.fold.test)]
         self.parts.record("Regression models", train.index)
         self.parts.check(self.fold.test)
@@ -240,11 +243,12 @@ class FoldFitter:
 
     def _network(self, arm: Arm) -> _Fitted:
         assert arm.encoder is not None  # every network arm names where its first weights come from
-        inputs = self._inputs
-        self.parts.record("Networks", inputs.patients[inputs.training_segments()])
+        inputs = self.features
+        self.parts.record("Networks", inputs.patients[self.data.of_patients(self.fold.train)])
+        bank = inputs.segments.bank(self.data)
         self.parts.check(self.fold.test)
         fit = fit_network(
-            inputs.bank,
+            bank,
             inputs.patients,
             self.data.y,
             list(self.fold.train),
@@ -253,5 +257,5 @@ class FoldFitter:
             settings=self.data.study.network,
             seed=derive_seed(self.data.study.seed, "network", self.fold.name),
         )
-        test = predict_network(fit, inputs.bank, inputs.patients, list(self.fold.test))
+        test = predict_network(fit, bank, inputs.patients, list(self.fold.test))
         return _Fitted(test.to_numpy(), fit.training_risks)

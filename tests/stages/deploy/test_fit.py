@@ -18,7 +18,7 @@ from ppgssl.core.config.study import Missing
 from ppgssl.core.errors import ConfigError, EvaluationError
 from ppgssl.core.provenance import read_run
 from ppgssl.core.seeds import derive_seed
-from ppgssl.features.patient_table import FoldInputs
+from ppgssl.features.fold_features import FoldFeatures
 from ppgssl.stages.deploy.fit import fit_model
 from ppgssl.stages.deploy.predict import risks_of
 from ppgssl.stages.evaluate.evaluate import evaluate
@@ -82,8 +82,10 @@ def test_it_is_the_fit_that_a_fold_of_all_patients_would_make(fitted):
     data, _, model = fitted
     everybody = Fold(0, 0, train=tuple(data.y.index), test=())
     features = risks_of(model, data).table[model.card.columns.features]
-    inputs = FoldInputs(everybody, data, model.folder, FittedParts("all"), {"ssl-all": features})
-    table, columns = inputs.of(parse_arm("covariates+ssl-all"))
+    inputs = FoldFeatures(everybody, data, model.folder, FittedParts("all"), {"ssl-all": features})
+    arm_table = inputs.arm_table(parse_arm("covariates+ssl-all"))
+    table = arm_table.transform(data)
+    columns = arm_table.columns(table)
     seed = derive_seed(data.study.seed, "inner folds", "all")
     direct = fit_regression(table, data.y, table, columns, seed=seed)
     np.testing.assert_allclose(risks_of(model, data).risks[0], direct.y_score, atol=1e-9)
@@ -107,7 +109,9 @@ def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
     parsed, found = parse_arm(arm), risks_of(model, data).table
     embeddings = found[[name for name in model.card.columns.features if name.startswith("ssl_")]]
     known = {"untrained": embeddings} if parsed.features == "untrained" else None
-    table, columns = FoldInputs(everybody, data, tmp_path, FittedParts("all"), known).of(parsed)
+    arm_table = FoldFeatures(everybody, data, tmp_path, FittedParts("all"), known).arm_table(parsed)
+    table = arm_table.transform(data)
+    columns = arm_table.columns(table)
     assert list(found.columns) == list(columns.names)
     np.testing.assert_allclose(
         found[list(columns.numeric + columns.features)].astype(float),

@@ -9,15 +9,9 @@ import yaml
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError, StoreError
-from ppgssl.stages.deploy.model_inputs import (
-    clinical_inputs,
-    known_as,
-    needs_signals,
-    signal_summary,
-    signal_vitals,
-    site_cohort,
-    site_data,
-)
+from ppgssl.features.patient_table import clinical_variables, needs_signals, signal_vitals
+from ppgssl.features.signal_summary import signal_summary
+from ppgssl.stages.deploy.model_inputs import known_as, site_cohort, site_data
 from ppgssl.stages.deploy.predict import predict, risks_of
 from ppgssl.stages.deploy.validate import validate_model
 from ppgssl.stages.ingest.ingest import ingest
@@ -47,10 +41,10 @@ def study(tmp_path):
 
 
 def test_what_an_arm_takes_comes_from_the_table_or_from_the_signals(study):
-    assert clinical_inputs(parse_arm("covariates+ssl-all"), study) == ["age", "stage"]
+    assert clinical_variables(parse_arm("covariates+ssl-all"), study) == ["age", "stage"]
     assert signal_vitals(parse_arm("vitals"), study) == ["spo2_percent", "heart_rate_bpm"]
     named = study.model_copy(update={"heart_rate": "age"})
-    assert clinical_inputs(parse_arm("vitals"), named) == ["age"]
+    assert clinical_variables(parse_arm("vitals"), named) == ["age"]
     assert signal_vitals(parse_arm("vitals"), named) == ["spo2_percent"]
     assert not needs_signals(parse_arm("heart-rate"), named)
     assert needs_signals(parse_arm("covariates+pulse-wave"), study)

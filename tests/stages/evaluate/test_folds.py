@@ -12,7 +12,7 @@ from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.study import Missing
 from ppgssl.core.errors import ConfigError, EvaluationError
 from ppgssl.core.parallel import Workers
-from ppgssl.features import patient_table as arm_inputs
+from ppgssl.features import fold_features
 from ppgssl.stages.evaluate.folds import FoldFitter, check_arms, predict_folds
 from tests.support.small_cohorts import make_ward, study_of
 
@@ -126,7 +126,7 @@ def test_minirocket_is_fitted_to_training_patients_alone(tiny_study, tmp_path):
 
 def test_hand_made_features_are_the_same_in_all_folds_and_have_names(predicted):
     data, out, _ = predicted
-    common = arm_inputs.common_features(data, out)["pulse-wave"]
+    common = fold_features.common_features(data, out)["pulse-wave"]
     for fold in data.folds:
         table, columns = FoldFitter(fold, data, out).inputs(parse_arm("pulse-wave"))
         pd.testing.assert_frame_equal(table, common)
@@ -146,7 +146,7 @@ def test_features_of_an_encoder_beside_hand_made_ones_are_one_set_of_columns(pre
 
 def test_hand_made_features_beside_an_encoders_are_computed_once_for_all_folds(tiny_study, tmp_path):
     data = tiny_study.data(arms=["untrained+pulse-wave"])
-    known = arm_inputs.common_features(data, tmp_path)
+    known = fold_features.common_features(data, tmp_path)
     alone = FoldFitter(data.folds[0], data, tmp_path).inputs(parse_arm("pulse-wave"))[0]
     pd.testing.assert_frame_equal(known["pulse-wave"], alone)
     fitter = FoldFitter(data.folds[0], data, tmp_path, known={"pulse-wave": 2 * alone})

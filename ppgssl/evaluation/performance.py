@@ -1,0 +1,138 @@
+"""From risks to performance: the one way for cross-validation, external validation and risks made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ppgssl.core.config.arms import Arm
+from ppgssl.core.config.study import Decisions
+from ppgssl.core.results.performance import ArmResult, Calibration, OperatingPoint
+from ppgssl.evaluation.brier import BrierScores, judge_brier
+from ppgssl.evaluation.calibration import judge_calibration
+from ppgssl.evaluation.decision_curves import JudgedDecisions, judge_decision_curves
+from ppgssl.evaluation.discrimination import Discrimination, judge_discrimination
+from ppgssl.evaluation.operating_points import judge_operating_points
+from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
+
+# From aligned predictions to the operating points of each arm.
+OperatingPoints = Callable[[AlignedPredictions], Mapping[str, list[OperatingPoint]]]
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What the predictions of some arms reach, all of it on the same draws of patients.
+
+    Attributes
+    ----------
+    aligned : AlignedPredictions
+    discrimination : Discrimination
+    brier, calibration, operating_points : mapping of arm to its results
+    decisions : JudgedDecisions
+    """
+
+    aligned: AlignedPredictions = field(repr=False)
+    discrimination: Discrimination = field(repr=False)
+    brier: Mapping[str, BrierScores] = field(repr=False)
+    calibration: Mapping[str, Calibration] = field(repr=False)
+    operating_points: Mapping[str, list[OperatingPoint]] = field(repr=False)
+    decisions: JudgedDecisions = field(repr=False)
+
+    def arm_result(self, name: str, arm: Arm, *, ranked_as: str | None = None, **more: Any) -> ArmResult:
+        """The row of one arm in the results.
+
+        Parameters
+        ----------
+        name : str
+            As the predictions name it.
+        arm : Arm
+            What it sees and how it learns.
+        ranked_as : str, optional
+            Name of the arm whose order of patients it has by construction, and so its discrimination.
+        **more
+            Further fields of :class:`ppgssl.core.results.performance.ArmResult`, or other values of those here.
+        """
+        ranking, brier = self.discrimination.arms[ranked_as or name], self.brier[name]
+        differences = {kind: pairs.get(name) for kind, pairs in self.discrimination.differences.items()}
+        fields: dict[str, Any] = {
+            "name": name,
+            "label": arm.label,
+            "learner": arm.learner,
+            "clinical": arm.clinical,
+            "features": arm.features,
+            "is_beside_hand_made": arm.is_beside_hand_made,
+            "is_late_fusion": arm.is_late_fusion,
+            "is_control": arm.is_control,
+            "auroc": ranking.auroc,
+            "auroc_bca": ranking.auroc_bca,
+            "auroc_delong": ranking.auroc_delong,
+            "partial_auroc": ranking.partial_auroc,
+            "auprc": ranking.auprc,
+            "roc": ranking.roc,
+            "brier": brier.brier,
+            "scaled_brier": brier.scaled,
+            "calibration": self.calibration[name],
+            "operating_points": self.operating_points[name],
+            "decision_curve": self.decisions.curves[name],
+            "difference": None,
+        }
+        return ArmResult(**(fields | differences | more))
+
+
+def estimate_performance(
+    predictions: pd.DataFrame,
+    arms: Sequence[str],
+    decisions: Decisions,
+    *,
+    training: pd.DataFrame | None = None,
+    operating_points: OperatingPoints | None = None,
+    ranked: Sequence[str] | None = None,
+    references: Mapping[str, Mapping[str, str]] | None = None,
+    n_resamples: int,
+    seed: int,
+) -> Performance:
+    """Discrimination, calibration, Brier score, decision curves and operating points of every arm.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Columns ``arm, repeat, fold, patient_id, y_true, y_score``; the arms were tested on the same patients.
+    arms : sequence of str
+    decisions : Decisions
+        Thresholds of interest.
+    training : DataFrame, optional
+        The same columns: out-of-fold risks of training patients, of which thresholds are chosen; without them, only
+        thresholds that are given have operating points.
+    operating_points : callable, optional
+        Where thresholds come from elsewhere, such as from a frozen model; in place of ``training``.
+    ranked : sequence of str, optional
+        Arms whose discrimination is computed; by default all.
+    references : mapping of str to mapping of str to str, optional
+        Kind of comparison -> arm -> the arm to subtract, see
+        :func:`ppgssl.evaluation.discrimination.judge_discrimination`.
+    n_resamples, seed
+        Draws of patients, the same for every measure.
+
+    Raises
+    ------
+    EvaluationError
+        If the predictions do not fit together, or an AUROC is not defined.
+    """
+    aligned = align_predictions(predictions, arms)
+    settings: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
+    if operating_points is None:
+        chosen = predictions.iloc[:0] if training is None else training
+        points: Mapping[str, list[OperatingPoint]] = judge_operating_points(aligned, chosen, decisions)
+    else:
+        points = operating_points(aligned)
+    return Performance(
+        aligned,
+        judge_discrimination(predictions, ranked or arms, references=references, **settings),
+        judge_brier(aligned, **settings),
+        judge_calibration(aligned, **settings),
+        points,
+        judge_decision_curves(aligned, decisions, **settings),
+    )

@@ -1,0 +1,130 @@
+"""The signal features of one fold: fitted to its training patients, or by the encoder that may serve it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ppgssl.core.config.arms import Arm
+from ppgssl.core.config.study import Study
+from ppgssl.core.errors import ConfigError
+from ppgssl.core.seeds import derive_seed
+from ppgssl.features.patient_table import (
+    ArmTable,
+    GivenFeatures,
+    NormalisedSegments,
+    PatientFeatures,
+    SegmentFeatures,
+)
+from ppgssl.features.pulse_wave import PulseWave
+from ppgssl.features.random_kernels import RandomKernels, check_random_kernels, fit_random_kernels
+from ppgssl.selfsupervised.encoder_io import load_encoder
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.input_description import describe_study_input
+from ppgssl.selfsupervised.study_encoders import initial_encoder, job_for, patients_seen, study_bank
+from ppgssl.store.leakage import FittedParts
+from ppgssl.store.splits import Fold
+from ppgssl.store.study_data import StudyData
+
+# MiniRocket's biases are learnt from this many training segments at most.
+_MOST_FITTED = 4000
+
+
+class FoldFeatures(Mapping[str, PatientFeatures]):
+    """Features by name, each made when it is first asked for; everything fitted is recorded for the leak guard.
+
+    Parameters
+    ----------
+    fold : Fold
+    data : StudyData
+    out : Path
+        The study's folder, where its encoders lie.
+    parts : FittedParts
+        Is told of everything that is fitted.
+    known : mapping of name to DataFrame
+        Features that are the same in all folds, see :func:`common_features`.
+    """
+
+    def __init__(
+        self,
+        fold: Fold,
+        data: StudyData,
+        out: Path,
+        parts: FittedParts,
+        known: Mapping[str, pd.DataFrame] | None = None,
+    ) -> None:
+        self.fold, self.data, self.out, self.parts = fold, data, out, parts
+        self.patients = data.segments.table["patient"].to_numpy()
+        is_training = ~data.of_patients([*fold.test, *fold.kin])
+        if data.study.inputs.normalisation == "cohort":
+            parts.record("Normalisation of segments", self.patients[is_training])
+        self.segments = NormalisedSegments(describe_study_input(data, study_bank(data, is_training)))
+        self._made: dict[str, PatientFeatures] = {name: GivenFeatures(table) for name, table in (known or {}).items()}
+
+    def arm_table(self, arm: Arm) -> ArmTable:
+        """The table of an arm."""
+        return ArmTable(arm, self.data.study, self.data.clinical.variables, self, self.segments)
+
+    def __getitem__(self, name: str) -> PatientFeatures:
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def encoder(self, name: str) -> EncoderNetwork:
+        """The fold's encoder of that name, with the weights that pretraining, or chance, left it with."""
+        if name == "untrained":
+            return initial_encoder(self.data, self.fold)
+        job = job_for(name, self.fold, self.data.study, self.out)
+        self.parts.record_hashed(f"Encoder {name}", patients_seen(job), is_transductive=job.is_transductive)
+        self.parts.check(self.fold.test)
+        return load_encoder(job.folder)
+
+    def _make(self, name: str) -> PatientFeatures:
+        if name == "pulse-wave":
+            represent = PulseWave(self.data.study.inputs.fs_hz)
+            return SegmentFeatures(represent, self.segments, represent.names(self.segments.description.channel_names))
+        return SegmentFeatures(self._random_kernels() if name == "minirocket" else self.encoder(name), self.segments)
+
+    def _random_kernels(self) -> RandomKernels:
+        """MiniRocket, its biases learnt from segments of training patients, drawn evenly."""
+        seed = derive_seed(self.data.study.seed, "minirocket", self.fold.name)
+        chosen = np.flatnonzero(self.data.of_patients(self.fold.train))
+        chosen = np.random.default_rng(seed).choice(chosen, min(_MOST_FITTED, len(chosen)), replace=False)
+        self.parts.record("MiniRocket", self.patients[chosen])
+        bank = self.segments.bank(self.data)
+        return fit_random_kernels(bank.gather(np.sort(chosen)).cpu().numpy(), seed=seed)
+
+
+def common_features(data: StudyData, out: Path) -> dict[str, pd.DataFrame]:
+    """Features that are the same in all folds and take long to compute: name -> table of patients.
+
+    Hand-crafted features fit nothing, unless segments are normalised by constants of the training patients.
+    """
+    is_used = any("pulse-wave" in arm.feature_sets for arm in data.study.arm_list)
+    if not is_used or data.study.inputs.normalisation == "cohort":
+        return {}
+    fold = data.folds[0]
+    return {"pulse-wave": FoldFeatures(fold, data, out, FittedParts(fold.name))["pulse-wave"].transform(data)}
+
+
+def check_feature_packages(study: Study) -> None:
+    """Raise ConfigError where an arm's features need a package that is not installed."""
+    arms = [arm.name for arm in study.arm_list if arm.features == "minirocket"]
+    if not arms:
+        return
+    try:
+        check_random_kernels()
+    except ConfigError:
+        raise ConfigError(
+            f"the features `minirocket` need the package aeon: pip install 'ppgssl[baselines]', or take "
+            f"{', '.join(arms)} out of `arms`"
+        ) from None

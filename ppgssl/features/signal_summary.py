@@ -1,0 +1,41 @@
+"""Signal quality and vital signs of each patient, over the patient's segments."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ppgssl.store.study_data import StudyData
+
+# Columns of :func:`signal_summary`, with label and unit.
+SIGNAL_QUANTITIES = {
+    "sqi": ("Signal quality index (median of segments)", ""),
+    "share": ("Share of segments accepted", ""),
+    "heart_rate_bpm": ("Heart rate from signals", "1/min"),
+    "respiratory_rate_per_min": ("Respiratory rate from signals", "1/min"),
+    "spo2_percent": ("SpO2 from signals", "%"),
+    "perfusion_index_percent": ("Perfusion index", "%"),
+}
+
+
+def signal_summary(data: StudyData) -> pd.DataFrame:
+    """Of each patient of ``data.y``: ``n_segments``, ``n_accepted``, and the columns of :data:`SIGNAL_QUANTITIES`.
+
+    Vital signs are medians over accepted segments; NaN where there is none.
+    """
+    inputs, cohort = data.study.inputs, data.labelled.cohort.name
+    verdicts = data.segments.verdicts[data.segments.verdicts["cohort"] == cohort]
+    by_patient = verdicts.groupby("patient")
+    summary = pd.DataFrame(
+        {
+            "n_segments": by_patient.size(),
+            "n_accepted": by_patient["accepted"].sum(),
+            "sqi": by_patient["sqi"].median(),
+        }
+    ).reindex(data.y.index)
+    summary[["n_segments", "n_accepted"]] = summary[["n_segments", "n_accepted"]].fillna(0).astype(int)
+    summary["share"] = summary["n_accepted"] / summary["n_segments"].where(summary["n_segments"] > 0)
+    vitals = [name for name in SIGNAL_QUANTITIES if name not in summary.columns]
+    accepted = verdicts.loc[verdicts["accepted"], ["patient", "recording_id", "start_s"]]
+    stored = data.labelled.segments(inputs.segment_s, inputs.step_s)[["recording_id", "start_s", *vitals]]
+    merged = accepted.merge(stored, on=["recording_id", "start_s"], how="left", validate="one_to_one")
+    return summary.join(merged.groupby("patient")[vitals].median().astype(float))
