@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from ppgssl.core.errors import TrainingError
-from ppgssl.core.interrupts import postponed_interrupt
+from ppgssl.core.interrupts import postponed_interrupt, uninterrupted
 
 # Called as work(report, is_stopped, *arguments) in each process; what is given to ``report`` reaches the caller.
 Work = Callable[..., None]
@@ -54,31 +54,31 @@ def work_together(work: Work, arguments: Sequence[Any], *, n: int, report: Calla
         At Ctrl-C, once all have ended.
     """
     with postponed_interrupt() as is_interrupted:
-        crew = _Crew(work, arguments, n)
+        group = _ProcessGroup(work, arguments, n)
         try:
-            while crew.is_at_work():
-                crew.pass_on(report)
+            while group.is_at_work():
+                group.pass_on(report)
                 if is_interrupted():
-                    crew.stop.set()
+                    group.stop.set()
         finally:
-            crew.end()
-    if crew.errors:
-        raise crew.errors[0]
-    if crew.stop.is_set():
+            group.end()
+    if group.errors:
+        raise group.errors[0]
+    if group.stop.is_set():
         raise KeyboardInterrupt
 
 
 @dataclass
 class _Member:
-    """One process, and the end of the pipe on which it tells how it gets on."""
+    """One process, and the end of the pipe on which it reports."""
 
     rank: int
     process: SpawnProcess
-    ears: Connection
-    is_listened_to: bool = field(default=True)
+    receiver: Connection
+    is_connected: bool = field(default=True)
 
 
-class _Crew:
+class _ProcessGroup:
     def __init__(self, work: Work, arguments: Sequence[Any], n: int) -> None:
         context = get_context("spawn")
         self.stop = context.Event()
@@ -86,37 +86,33 @@ class _Crew:
         self._failed_at: float | None = None
         port = _free_port()
         self._members = []
-        # The processes inherit that Ctrl-C does not reach them.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with uninterrupted():
             for rank in range(n):
-                ears, mouth = context.Pipe(duplex=False)
+                receiver, sender = context.Pipe(duplex=False)
                 environment = _environment(rank, n, port)
                 process = context.Process(
-                    target=_member, args=(environment, mouth, self.stop, work, tuple(arguments)), daemon=True
+                    target=_member, args=(environment, sender, self.stop, work, tuple(arguments)), daemon=True
                 )
                 process.start()
-                mouth.close()
-                self._members.append(_Member(rank, process, ears))
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                sender.close()
+                self._members.append(_Member(rank, process, receiver))
 
     def is_at_work(self) -> bool:
         is_late = self._failed_at is not None and time.monotonic() > self._failed_at + _GRACE_S
-        return not is_late and any(member.is_listened_to for member in self._members)
+        return not is_late and any(member.is_connected for member in self._members)
 
     def pass_on(self, report: Callable[..., None]) -> None:
         """Pass on what was reported since the last call; wait a moment if nothing was."""
-        spoken = connection.wait([member.ears for member in self._members if member.is_listened_to], timeout=_LOOK_S)
+        ready = connection.wait([member.receiver for member in self._members if member.is_connected], timeout=_LOOK_S)
         for member in self._members:
-            if member.ears in spoken:
-                self._hear(member, report)
+            if member.receiver in ready:
+                self._receive(member, report)
 
-    def _hear(self, member: _Member, report: Callable[..., None]) -> None:
+    def _receive(self, member: _Member, report: Callable[..., None]) -> None:
         try:
-            kind, value = pickle.loads(member.ears.recv_bytes())
+            kind, value = pickle.loads(member.receiver.recv_bytes())
         except EOFError:
-            self._part_with(member)
+            self._end_of(member)
             return
         if kind == "error":
             self._fail(value)
@@ -126,8 +122,8 @@ class _Crew:
         except KeyboardInterrupt:
             self.stop.set()
 
-    def _part_with(self, member: _Member) -> None:
-        member.is_listened_to = False
+    def _end_of(self, member: _Member) -> None:
+        member.is_connected = False
         member.process.join()
         if (member.process.exitcode or 0) < 0:
             # The others then fail for want of it, and may have said so before its end was noticed.
@@ -149,7 +145,7 @@ class _Crew:
             if member.process.is_alive():
                 member.process.kill()
             member.process.join()
-            member.ears.close()
+            member.receiver.close()
 
 
 # --- in the processes ------------------------------------------------------------------------------------------
@@ -160,22 +156,22 @@ def _environment(rank: int, n: int, port: int) -> dict[str, str]:
     return {**{name: str(value) for name, value in ranks.items()}, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
-def _member(environment: dict[str, str], mouth: Connection, stop: Any, work: Work, arguments: tuple[Any, ...]) -> None:
+def _member(environment: dict[str, str], sender: Connection, stop: Any, work: Work, arguments: tuple[Any, ...]) -> None:
     os.environ.update(environment)
 
-    def tell(kind: str, value: Any) -> None:
+    def send(kind: str, value: Any) -> None:
         # Not with `send`: of tensors, that sends where they lie in this process, which may have ended by then.
-        mouth.send_bytes(pickle.dumps((kind, value)))
+        sender.send_bytes(pickle.dumps((kind, value)))
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        work(lambda *values: tell("report", values), stop.is_set, *arguments)
+        work(lambda *values: send("report", values), stop.is_set, *arguments)
     except (Exception, KeyboardInterrupt) as error:
-        tell("error", _portable(error))
+        send("error", _portable(error))
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-        mouth.close()
+        sender.close()
     # Threads of the library for messages between processes now and then outlive the interpreter, whose end then is an
     # abort, of a process that has done its work.
     sys.stdout.flush()
