@@ -23,7 +23,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from ppgssl.core.errors import TrainingError
-from ppgssl.core.interrupts import postponed_interrupt
+from ppgssl.core.interrupts import postponed_interrupt, uninterrupted
 
 # Called as work(report, is_stopped, *arguments) in each process; what is given to ``report`` reaches the caller.
 Work = Callable[..., None]
@@ -58,7 +58,7 @@ def work_together(work: Work, arguments: Sequence[Any], *, n: int, report: Calla
         At Ctrl-C, once all have ended.
     """
     with postponed_interrupt() as is_interrupted:
-        group = _Group(work, arguments, n)
+        group = _ProcessGroup(work, arguments, n)
         try:
             while group.is_at_work():
                 group.pass_on(report)
@@ -74,15 +74,15 @@ def work_together(work: Work, arguments: Sequence[Any], *, n: int, report: Calla
 
 @dataclass
 class _Member:
-    """One process, and the end of the pipe at which its reports arrive."""
+    """One process, and the end of the pipe on which it reports."""
 
     rank: int
     process: SpawnProcess
     receiver: Connection
-    is_open: bool = True
+    is_connected: bool = field(default=True)
 
 
-class _Group:
+class _ProcessGroup:
     def __init__(self, work: Work, arguments: Sequence[Any], n: int) -> None:
         context = get_context("spawn")
         self.stop = context.Event()
@@ -90,9 +90,7 @@ class _Group:
         self._failed_at: float | None = None
         port = _free_port()
         self._members = []
-        # The processes inherit that Ctrl-C does not reach them.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASKS else set()
-        try:
+        with uninterrupted():
             for rank in range(n):
                 receiver, sender = context.Pipe(duplex=False)
                 environment = _environment(rank, n, port)
@@ -102,17 +100,14 @@ class _Group:
                 process.start()
                 sender.close()
                 self._members.append(_Member(rank, process, receiver))
-        finally:
-            if _HAS_MASKS:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def is_at_work(self) -> bool:
         is_late = self._failed_at is not None and time.monotonic() > self._failed_at + _GRACE_S
-        return not is_late and any(member.is_open for member in self._members)
+        return not is_late and any(member.is_connected for member in self._members)
 
     def pass_on(self, report: Callable[..., None]) -> None:
         """Pass on what was reported since the last call; wait a moment if nothing was."""
-        ready = connection.wait([member.receiver for member in self._members if member.is_open], timeout=_LOOK_S)
+        ready = connection.wait([member.receiver for member in self._members if member.is_connected], timeout=_LOOK_S)
         for member in self._members:
             if member.receiver in ready:
                 self._receive(member, report)
@@ -121,7 +116,7 @@ class _Group:
         try:
             kind, value = pickle.loads(member.receiver.recv_bytes())
         except EOFError:
-            self._close(member)
+            self._end_of(member)
             return
         if kind == "error":
             self._fail(value)
@@ -131,8 +126,8 @@ class _Group:
         except KeyboardInterrupt:
             self.stop.set()
 
-    def _close(self, member: _Member) -> None:
-        member.is_open = False
+    def _end_of(self, member: _Member) -> None:
+        member.is_connected = False
         member.process.join()
         if (member.process.exitcode or 0) < 0:
             # The others then fail for want of it, and may have reported that before its end was noticed.

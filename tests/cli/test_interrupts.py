@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.stages.test_pretrain import write_study
+from tests.support.processes import started
 
 LINE = "interrupted: what was finished is kept; run the same command again to go on"
 # The line comes when Python has started, whose own start answers Ctrl-C with a traceback.
@@ -26,25 +27,19 @@ N_TRIES = int(os.environ.get("PPGSSL_TEST_INTERRUPTS", "7"))
 
 def run(arguments: list[str], stop_after_s: float | None = None) -> tuple[int, list[str], float, set[int]]:
     """Exit code, lines on stderr but progress, seconds, and the processes that are still there when all should end."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stderr is not None
-    assert process.stderr.readline() == "started\n"
-    begin = time.monotonic()
-    if stop_after_s is not None:
-        try:
-            process.wait(stop_after_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
-    lines = [line.rstrip("\n") for line in process.stderr if " left" not in line and line.strip()]
-    code = process.wait(120)
-    process.stderr.close()
-    return code, lines, time.monotonic() - begin, members(process.pid)
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    with started(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline() == "started\n"
+        begin = time.monotonic()
+        if stop_after_s is not None:
+            try:
+                process.wait(stop_after_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+        lines = [line.rstrip("\n") for line in process.stderr if " left" not in line and line.strip()]
+        code = process.wait(120)
+        process.stderr.close()
+        return code, lines, time.monotonic() - begin, members(process.pid)
 
 
 def members(session: int, within_s: float = 10.0) -> set[int]:
@@ -102,7 +97,7 @@ def test_ctrl_c_at_a_random_moment_is_one_line_and_the_next_run_goes_on(tiny_stu
         outcomes["interrupted"] += 1
         if draw.random() < 0.5:
             forget()
-    print(command, outcomes)
+        print(command, outcomes, flush=True)
     code, lines, _, _ = run(arguments)
     assert code == 0, lines
     assert not list(Path(tmp_path).rglob(".workers-*"))

@@ -89,7 +89,9 @@ def predict_folds(
     is_open = any(not _is_done(folder, fold) for fold in data.folds)
     known = common_features(data, out) if is_open else {}
     label = f"{len(data.study.arms)} arms a fold"
-    return _joined(list(pool.run(_predict_fold, data.folds, data, out, folder, known, progress=progress, label=label)))
+    shared = data.sharing(pool.n_workers)
+    done = pool.run(_predict_fold, data.folds, shared, out, folder, known, progress=progress, label=label)
+    return _joined(list(done))
 
 
 def _joined(found: list[FoldPredictions]) -> FoldPredictions:
