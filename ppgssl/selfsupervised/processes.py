@@ -79,7 +79,7 @@ class _Member:
     rank: int
     process: SpawnProcess
     receiver: Connection
-    is_connected: bool = field(default=True)
+    is_connected: bool = True
 
 
 class _ProcessGroup:

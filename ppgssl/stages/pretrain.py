@@ -136,8 +136,7 @@ def train_encoders(
         n_processes = 1 if torch.cuda.is_available() else n_jobs
         reads = [store.folder for store in data.stores]
         with workers(n_processes, scheduler=scheduler, folder=folder, reads=reads) as pool:
-            shared = data.sharing(pool.n_workers)
-            pool.run_in_steps(_train, to_do, shared, team, n_steps=n_steps, progress=progress)
+            pool.run_in_steps(_train, to_do, data, team, n_steps=n_steps, progress=progress)
 
 
 def _check_team(to_do: Sequence[Task], team: Team, scheduler: str | None) -> None:
@@ -151,7 +150,6 @@ def _check_team(to_do: Sequence[Task], team: Team, scheduler: str | None) -> Non
 
 
 def _train_in_team(to_do: Sequence[Task], data: StudyData, team: Team, n_steps: int, progress: Progress) -> None:
-    data = data.sharing(team.devices)
     if n_processes_started(os.environ) is None:
         work_together(_train_in_turn, (to_do, data, team, n_steps), n=team.devices, report=progress)
     else:

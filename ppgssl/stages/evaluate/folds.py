@@ -89,8 +89,7 @@ def predict_folds(
     is_open = any(not _is_done(folder, fold) for fold in data.folds)
     known = common_features(data, out) if is_open else {}
     label = f"{len(data.study.arms)} arms a fold"
-    shared = data.sharing(pool.n_workers)
-    done = pool.run(_predict_fold, data.folds, shared, out, folder, known, progress=progress, label=label)
+    done = pool.run(_predict_fold, data.folds, data, out, folder, known, progress=progress, label=label)
     return _joined(list(done))
 
 

@@ -228,9 +228,8 @@ def _curves(
     ]
     if not fractions:
         return [], notes
-    shared = data.sharing(pool.n_workers)
     tests = list(
-        pool.run(_curve_of_fold, data.folds, shared, out, arms, fractions, progress=progress, label="learning curve")
+        pool.run(_curve_of_fold, data.folds, data, out, arms, fractions, progress=progress, label="learning curve")
     )
     curves = learning_curves(
         pd.concat(tests, ignore_index=True),

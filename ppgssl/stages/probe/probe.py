@@ -178,6 +178,5 @@ def _measure_all(plan: Plan, data: StudyData, out: Path, made: str, pool: Worker
         if outdated != folder:
             shutil.rmtree(outdated)
     tasks = [(representation, fold) for representation in plan.representations for fold in plan.folds]
-    shared = data.sharing(pool.n_workers)
-    frames = pool.run(measure, tasks, plan, shared, out, folder, progress=progress, label=lambda task: task[0].label)
+    frames = pool.run(measure, tasks, plan, data, out, folder, progress=progress, label=lambda task: task[0].label)
     return pd.concat(list(frames), ignore_index=True)
