@@ -28,7 +28,7 @@ class Ref:
 
 @dataclass(frozen=True)
 class Cite:
-    """Numbers of references, by their key in :data:`ppgssl.report.text.references.REFERENCES`."""
+    """Numbers of references, by their key in :data:`ppgssl.report.text.references.references`."""
 
     keys: tuple[str, ...]
 

@@ -20,8 +20,8 @@ from ppgssl.report.composition import Composition
 from ppgssl.report.document import Flow, Picture, Section, Table, Text, words
 from ppgssl.report.figures.style import SCREEN_FONTS, set_fonts
 from ppgssl.report.pdf import figure_pages
-from ppgssl.report.tables.codebook import MEANINGS
 from ppgssl.report.tables.tidy import TIDY, tidy_tables
+from ppgssl.report.text.prose import load
 
 FOLDER = "report"
 WORKBOOK_FILE = "tables.xlsx"
@@ -134,7 +134,8 @@ def _write_data(tidy: dict[str, pd.DataFrame], folder: Path) -> Iterator[_File]:
 
 def codebook(tidy: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Every column of every table with its meaning."""
-    rows = [(name, column, MEANINGS[column]) for name, frame in tidy.items() for column in frame.columns]
+    meanings = load("tables/codebook.yaml")
+    rows = [(name, column, meanings[column]) for name, frame in tidy.items() for column in frame.columns]
     return pd.DataFrame(rows, columns=["file", "column", "meaning"])
 
 

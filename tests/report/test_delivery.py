@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
-from ppgssl.core.errors import ReportError
-from ppgssl.report.composition import compose
 from ppgssl.report.delivery import deliver_report
 from tests.support.composed import LEAST, whole_report
 from tests.support.fake_results import make_results
@@ -32,10 +28,3 @@ def test_a_composition_numbers_every_figure_and_draws_all_but_the_flow():
     assert set(report.figures) == set(figures) - {"figure-flow"}
     assert [int(report.names[label].split()[1]) for label in figures] == list(range(1, len(figures) + 1))
     assert (report.title, report.date) == (report.results.title, "14 March 2026")
-
-
-def test_results_without_a_time_are_refused():
-    results = make_results(**LEAST)
-    results.provenance.created_utc = "yesterday"
-    with pytest.raises(ReportError, match=r"'yesterday'.*ppgssl evaluate"):
-        compose(results)

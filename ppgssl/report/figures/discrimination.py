@@ -96,8 +96,8 @@ def auroc_rows(results: Results) -> list[ForestRow]:
 
 # Letters below the axes of one figure, all columns together.
 _AXIS_WIDTH = 80
-# What the columns of a forest of differences are differences to.
-REFERENCES = ("to the untrained encoder", "to the clinical input alone", "to hand-made features alone")
+# What the columns of a forest of differences are differences from.
+REFERENCES = ("from the untrained encoder", "from the clinical input alone", "from hand-made features alone")
 
 
 def difference_rows(results: Results) -> list[ForestRow]:

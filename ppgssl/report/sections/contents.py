@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import yaml
 
 from ppgssl.core.results.data import CohortFlow, Exclusion
-from ppgssl.core.results.pretraining import PretrainingRun
 from ppgssl.core.results.study import Results
 from ppgssl.report.checklists.probast import probast_section
 from ppgssl.report.checklists.tripod import tripod_section
@@ -20,27 +19,27 @@ from ppgssl.report.document import (
     Heading,
     Mono,
     Paragraph,
-    Picture,
     References,
     Section,
     Tiles,
     cited_keys,
+    sentences,
 )
 from ppgssl.report.figures import pretraining as figures_pretraining
 from ppgssl.report.figures import signals as figures
 from ppgssl.report.figures.layout import chunks
 from ppgssl.report.sections.representation import representation_section
-from ppgssl.report.sections.results import numbered, performance_sections
+from ppgssl.report.sections.results import performance_sections
 from ppgssl.report.sections.robustness import robustness_sections
 from ppgssl.report.sections.shift import shift_section
+from ppgssl.report.sections.words import paragraph, picture, warned, words
 from ppgssl.report.tables import study as tables
 from ppgssl.report.tables.pretraining import pretraining_table
-from ppgssl.report.text import alt_texts, external_wording, rounding, wording
-from ppgssl.report.text.certainty import certainty
-from ppgssl.report.text.limitations import limitations
+from ppgssl.report.text import alt_texts, rounding
 from ppgssl.report.text.methods import Configuration, methods
-from ppgssl.report.text.references import REFERENCES
+from ppgssl.report.text.references import references
 from ppgssl.report.text.rounding import plural
+from ppgssl.report.text.summary import certainty, limitations, summary
 
 MOST_EXAMPLES = 15
 _MOST_DIAGRAMS = 4
@@ -57,9 +56,9 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
         _summary(results, config),
         _cohorts(results),
         _data_check(results),
-        _patients(results),
-        _quality(results, config),
-        _pretraining(results),
+        Section("Patients", _present(tables.table_one(results))),
+        Section("Signal quality", tuple(_quality(results, config))),
+        Section("Self-supervised pretraining", tuple(_pretraining(results))),
         representation_section(results),
         *performance_sections(results),
         shift_section(results),
@@ -71,8 +70,8 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
     last = [probast_section(results), provenance_section(results, missing_letters), _appendix(results)]
     checklist = tripod_section(results, [*sections, *last])
     cited = cited_keys([*sections, checklist, *last])
-    references = Section("References", (References(tuple(REFERENCES[key] for key in cited)),))
-    return [*sections, references, checklist, *last]
+    literature = Section("References", (References(tuple(references()[key] for key in cited)),))
+    return [*sections, literature, checklist, *last]
 
 
 # --- summary and cohorts ---------------------------------------------------------------------------------------
@@ -80,7 +79,7 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
 
 def _summary(results: Results, config: Configuration) -> Section:
     validation = results.validation
-    words = external_wording if validation.scheme == "external" else wording
+    found = summary(results, config.channels)
     tiles = (
         (rounding.count(validation.n_patients), "patients analysed"),
         (rounding.n_percent(validation.n_events, validation.n_patients), "with the event"),
@@ -90,16 +89,16 @@ def _summary(results: Results, config: Configuration) -> Section:
     return Section(
         "Summary",
         (
-            Callout("In short", words.headline(results), "finding"),
+            Callout("In short", sentences(*found["headline"]), "finding"),
             Tiles(tiles),
             Heading("What was asked"),
-            Paragraph(words.question(results, config.channels)),
+            Paragraph(found["question"][0]),
             Heading("What was found"),
-            Bullets(words.findings(results)),
+            Bullets(tuple(found["findings"])),
             Heading("How sure this is"),
             Bullets(certainty(results)),
             Heading("What this does not show"),
-            Bullets(wording.not_shown(results)),
+            Bullets(tuple(found["not shown"])),
         ),
     )
 
@@ -108,9 +107,7 @@ def _cohorts(results: Results) -> Section:
     diagrams = [flow for flow in results.flow if flow.role == "labelled"]
     diagrams += [flow for flow in results.flow if flow.role != "labelled"]
     shown = diagrams[:_MOST_DIAGRAMS]
-    caption = "From files to patients: what each cohort lost on the way, and why."
-    if len(shown) < len(diagrams):
-        caption += f" The {len(diagrams) - len(shown)} cohorts that follow are in the tables alone."
+    caption = words("flow", n_left=len(diagrams) - len(shown))
     citations = [f"{flow.title or flow.cohort}: {flow.citation}" for flow in results.flow if flow.citation]
     return Section(
         "Cohorts",
@@ -177,116 +174,44 @@ def _data_check(results: Results) -> Section:
         Callout(f"{finding.kind} · {tables.cohort_title(results, finding.cohort)}", finding.text, finding.severity)
         for finding in ordered
     ]
-    if not callouts and not results.acquisition:
-        text = (
-            "No defect was found beyond the exclusions listed above. Defects that leave no trace in the data stay "
-            "unseen."
-        )
-        return Section("What the data check met", (Paragraph(text),))
-    return Section("What the data check met", (*callouts, *_acquisition(results)))
+    blocks = [*callouts, *_acquisition(results)]
+    return Section("Data checks", tuple(blocks or [paragraph("no-defect")]))
 
 
 def _acquisition(results: Results) -> Iterable[Block]:
     if not results.acquisition:
         return
     yield Heading("Acquisition checks")
-    yield Paragraph(
-        "How a signal was acquired should tell nothing about the outcome. Where a property of the raw signal that "
-        "physiology does not explain tells patients with the event from others, a model can use it as a shortcut."
-    )
+    yield paragraph("acquisition")
     yield Bullets(tuple(check.text for check in results.acquisition))
     for number, checks in enumerate(chunks(results.acquisition, 6)):
-        yield Picture(
-            numbered("figure-acquisition", number),
-            "Properties of the raw signals in patients with and without the event, as shares of each group. A dashed "
-            "line lies between two separate groups of patients.",
-            figures.plot_acquisition(checks),
-            alt_texts.acquisition(checks),
-        )
+        items = alt_texts.acquisition(checks)
+        yield picture("figure-acquisition", figures.plot_acquisition(checks), items, number=number, may_float=False)
 
 
-def _patients(results: Results) -> Section:
-    return Section("Patients", (tables.table_one(results),) if results.table_one else ())
-
-
-def _quality(results: Results, config: Configuration) -> Section:
-    return Section(
-        "Signal quality",
-        (*_present(tables.quality_table(results)), *_histograms(results, config), *_waveforms(results)),
-    )
-
-
-def _histograms(results: Results, config: Configuration) -> Iterable[Block]:
+def _quality(results: Results, config: Configuration) -> Iterable[Block]:
+    yield from _present(tables.quality_table(results))
     min_sqi = config.study.inputs.min_sqi
     for number, rows in enumerate(chunks(results.quality, figures.QUALITY_PANELS)):
-        yield Picture(
-            numbered("figure-sqi", number),
-            f"Signal quality index of all segments. Segments left of the dashed line, at {min_sqi:g}, were not "
-            "accepted (grey).",
-            figures.plot_sqi(results, rows, min_sqi),
-            alt_texts.quality(results, rows, min_sqi),
-        )
+        figure, items = figures.plot_sqi(results, rows, min_sqi), alt_texts.quality(results, rows)
+        yield picture("figure-sqi", figure, items, number=number, may_float=False, min_sqi=min_sqi)
+    shown = chunks(results.examples[:MOST_EXAMPLES], figures.WAVEFORMS)
+    for number, examples in enumerate(shown):
+        n_left = max(len(results.examples) - MOST_EXAMPLES, 0) if number == len(shown) - 1 else 0
+        figure, items = figures.plot_waveforms(results, examples), alt_texts.waveforms(examples)
+        yield picture("figure-waveforms", figure, items, number=number, may_float=False, n_left=n_left)
 
 
-def _waveforms(results: Results) -> Iterable[Block]:
-    shown = results.examples[:MOST_EXAMPLES]
-    left = len(results.examples) - len(shown)
-    for number, examples in enumerate(chunks(shown, figures.WAVEFORMS)):
-        is_last = (number + 1) * figures.WAVEFORMS >= len(shown)
-        yield Picture(
-            numbered("figure-waveforms", number),
-            "Example recordings after filtering, as the pipeline saw them. The reason is written where segments were "
-            "rejected; a broken line is a gap. The vertical scale is that of each recording.",
-            figures.plot_waveforms(results, examples),
-            alt_texts.waveforms(examples),
-            (f"{plural(left, 'further example')} not shown.",) if is_last and left else (),
-        )
-
-
-# --- pretraining and results -----------------------------------------------------------------------------------
-
-
-def _pretraining(results: Results) -> Section:
-    runs = results.pretraining
-    curves = [run for run in runs if any(run.curves)]
-    filled = [run for run in runs if run.reconstructions]
-    return Section(
-        "Self-supervised pretraining",
-        _present(
-            *(_warned(run) for run in runs if run.warnings),
-            pretraining_table(results),
-            Picture(
-                "figure-curves",
-                "Pretraining loss, one line an encoder (one encoder a fold, or one for all). Held-out patients are "
-                "never trained on; a held-out loss that rises while the other falls would be overfitting.",
-                figures_pretraining.plot_curves(curves),
-                alt_texts.losses(curves),
-            )
-            if curves
-            else None,
-            Picture(
-                "figure-reconstructions",
-                _reconstruction_caption(filled),
-                figures_pretraining.plot_reconstructions(filled),
-                alt_texts.reconstructions(filled),
-            )
-            if filled
-            else None,
-        ),
-    )
-
-
-def _warned(run: PretrainingRun) -> Callout:
-    left = len(run.warnings) - _MOST_REASONS
-    more = f" And {plural(left, 'more warning')}: see warnings in results.json." if left > 0 else ""
-    text = " ".join(f"{warning.rstrip('.')}." for warning in run.warnings[:_MOST_REASONS])
-    return Callout(f"Pretraining did not go well · {run.label}", text.replace("`", "") + more, "caution")
-
-
-def _reconstruction_caption(runs: Sequence[PretrainingRun]) -> str:
-    if figures_pretraining.is_filled_in(runs):
-        return "Segments of held-out patients: what was hidden from the encoder, and how it was filled in."
-    return "Segments of held-out patients, and what came back from the encoder, to which nothing was hidden."
+def _pretraining(results: Results) -> Iterable[Block]:
+    yield from (warned(run.label, run.warnings, "results.json") for run in results.pretraining if run.warnings)
+    yield from _present(pretraining_table(results))
+    if runs := [run for run in results.pretraining if any(run.curves)]:
+        figure = figures_pretraining.plot_curves(runs)
+        yield picture("figure-curves", figure, alt_texts.losses(runs), may_float=False)
+    if runs := [run for run in results.pretraining if run.reconstructions]:
+        figure, is_filled_in = figures_pretraining.plot_reconstructions(runs), figures_pretraining.is_filled_in(runs)
+        items = alt_texts.reconstructions(runs)
+        yield picture("figure-reconstructions", figure, items, may_float=False, is_filled_in=is_filled_in)
 
 
 # --- provenance ------------------------------------------------------------------------------------------------
@@ -294,24 +219,15 @@ def _reconstruction_caption(runs: Sequence[PretrainingRun]) -> str:
 
 def provenance_section(results: Results, missing_letters: str) -> Section:
     provenance = results.provenance
-    text = (
-        f"Made {provenance.created_utc} (UTC) with ppgssl {provenance.versions.get('ppgssl', '')}, random seed "
-        f"{provenance.seed}. The same inputs, configuration and versions give the same results on the same kind of "
-        "machine."
-    )
-    note = (
-        f"The fonts that come with this report lack some of the letters used ({missing_letters}, ...); they are set in "
-        "a font of the computer that made the report, or stay blank boxes where it has none."
-    )
     versions = ", ".join(f"{name} {version}" for name, version in provenance.versions.items())
     return Section(
         "Provenance",
         _present(
-            Paragraph(text),
-            Paragraph(f"Software: {versions}.") if versions else None,
+            paragraph("made", provenance=provenance),
+            paragraph("software", versions=versions) if versions else None,
             tables.inputs_table(results),
             tables.stages_table(results),
-            Paragraph(note, "small") if missing_letters else None,
+            Paragraph(words("letters", letters=missing_letters), "small") if missing_letters else None,
         ),
     )
 

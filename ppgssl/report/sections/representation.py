@@ -1,9 +1,10 @@
-"""The report's section on the representation itself: what features tell, beside baselines, and at which depth."""
+"""The report's section on the representation itself: what features predict beyond baselines, and at which depth."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,104 +12,57 @@ from matplotlib.figure import Figure
 
 from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeRepresentation, ProbeResults
 from ppgssl.core.results.study import Results
-from ppgssl.report.document import (
-    Block,
-    Bullets,
-    Callout,
-    Cite,
-    Column,
-    Paragraph,
-    Picture,
-    Row,
-    Section,
-    Strong,
-    Table,
-    Text,
-)
+from ppgssl.report.document import Block, Bullets, Callout, Row, Section, Strong, Table, Text
 from ppgssl.report.figures.style import BLUE, GREY, LINE_STYLES, PALE, SERIES, drawing, new_figure
+from ppgssl.report.sections.words import paragraph, picture, warned, words
+from ppgssl.report.tables.build import build_table, right
 from ppgssl.report.tables.study import cohort_title
 from ppgssl.report.text import rounding
-from ppgssl.report.text.rounding import UNDEFINED, UNDEFINED_NOTE, plural
+from ppgssl.report.text.rounding import plural
 
 UNTRAINED = "untrained"
 # Of the statistics of a quantity, the one that comes first; the others stand beside it or in probe.csv alone.
-_MAIN = {"r2": "R²", "top1": "share found", "auroc": "AUROC"}
+_MAIN = {"r2": "R²", "top1": "proportion found", "auroc": "AUROC"}
 _N_COLUMNS = 3
 _ROW_HEIGHT_IN = 0.22
-_MOST_WARNINGS = 3
 # An R2 far below 0 says no more than one just below, and would leave no room for the others.
 _LOWEST_R2 = -0.5
 
 
 def representation_section(results: Results) -> Section:
     """Without blocks where no probe was run; a sentence alone where one is out of date."""
-    if results.probe is None:
-        note = (
-            (Callout("The probe is out of date", results.probe_note.replace("`", ""), "caution"),)
-            if results.probe_note
-            else ()
-        )
-        return Section("What the representation holds", note)
-    return Section("What the representation holds", tuple(_blocks(results, results.probe)))
+    blocks: Iterable[Block] = ()
+    if results.probe is not None:
+        blocks = _blocks(results, results.probe)
+    elif results.probe_note:
+        blocks = [Callout("The probe is out of date", results.probe_note.replace("`", ""), "caution")]
+    return Section("What the representation holds", tuple(blocks))
 
 
 def _blocks(results: Results, probe: ProbeResults) -> Iterator[Block]:
-    yield Paragraph(_method(probe))
+    yield paragraph("probe", probe=probe)
     for one in probe.representations:
         if one.warnings:
-            yield Callout(f"Pretraining did not go well · {one.label}", _warned(one), "caution")
+            yield warned(one.label, one.warnings, "probe.json")
     if unmeasured := [one for one in probe.quantities if not one.is_measured]:
-        yield Bullets(tuple(_not_measurable(results, one) for one in unmeasured))
+        titles = [cohort_title(results, one.cohort) for one in unmeasured]
+        pairs = zip(unmeasured, titles, strict=True)
+        yield Bullets(tuple(words("not-measurable", quantity=one, cohort=title) for one, title in pairs))
     for number, cohort in enumerate(dict.fromkeys(one.cohort for one in probe.quantities)):
         if _measured(probe, cohort):
-            suffix = f"-{number + 1}" if number else ""
-            yield probe_table(results, probe, cohort, f"table-probe{suffix}")
-            yield Picture(
-                f"figure-probe{suffix}",
-                f"What each representation tells of the patients of {cohort_title(results, cohort)}, with 95% "
-                "intervals: the numbers of the table. Open grey circles are baselines, a grey line is chance; R² below "
-                f"{rounding.number(_LOWEST_R2, 1)} lies outside.",
-                plot_probes(probe, cohort),
-                "Forest plots of linear probes by quantity.",
-            )
-            if any(len(one.parts) > 1 for one in probe.representations):
-                yield depth_table(results, probe, cohort, f"table-depth{suffix}")
-                yield Picture(
-                    f"figure-depth{suffix}",
-                    f"The same by depth of the encoder ({cohort_title(results, cohort)}), from the shallowest feature "
-                    "map to the deepest. The deepest serves the pretext task; which one serves a reader is seen here.",
-                    plot_depths(probe, cohort),
-                    "Line plots of linear probes over the depth of the encoder.",
-                )
+            yield from _cohort(results, probe, cohort, number)
 
 
-def _method(probe: ProbeResults) -> Text:
-    repeats = f", {plural(probe.n_repeats, 'time')} over" if probe.n_repeats > 1 else ""
-    return (
-        "A representation is good if much can be read off it in the simplest way. Patients were split into "
-        f"{plural(probe.n_folds, 'fold')}{repeats}; an encoder was pretrained for each objective and fold on everybody "
-        "but the fold's patients, and left as it was. Its features, averaged over each patient's segments, were then "
-        "given to a ridge regression (a linear probe",
-        Cite(("alain2017",)),
-        ") for a vital sign and to a penalised logistic regression for the outcome, both fitted to the other folds' "
-        "patients. In the retrieval, one segment of a patient is compared with one segment of every patient of the "
-        "fold, and it counts how often the patient's own, which does not overlap it, is the most alike. An untrained "
-        "encoder, principal components, random kernels and hand-made features, where the study asked for them, had the "
-        "same patients and folds: what pretraining does not beat, it has not taught.",
-    )
-
-
-def _warned(one: ProbeRepresentation) -> str:
-    left = len(one.warnings) - _MOST_WARNINGS
-    more = f" And {plural(left, 'more warning')}: see warnings in probe.json." if left > 0 else ""
-    return " ".join(f"{warning.rstrip('.')}." for warning in one.warnings[:_MOST_WARNINGS]).replace("`", "") + more
-
-
-def _not_measurable(results: Results, quantity: ProbeQuantity) -> Text:
-    return (
-        f"{quantity.label} is not measurable in {cohort_title(results, quantity.cohort)}: "
-        f"{plural(quantity.n_patients, 'patient')} with a value."
-    )
+def _cohort(results: Results, probe: ProbeResults, cohort: str, number: int) -> Iterator[Block]:
+    suffix = f"-{number + 1}" if number else ""
+    values: dict[str, Any] = {"cohort": cohort_title(results, cohort), "number": number, "may_float": False}
+    if table := probe_table(results, probe, cohort, f"table-probe{suffix}"):
+        yield table
+    yield picture("figure-probe", plot_probes(probe, cohort), (), lowest_r2=_LOWEST_R2, **values)
+    if any(len(one.parts) > 1 for one in probe.representations):
+        if table := depth_table(results, probe, cohort, f"table-depth{suffix}"):
+            yield table
+        yield picture("figure-depth", plot_depths(probe, cohort), (), **values)
 
 
 # --- what there is ---------------------------------------------------------------------------------------------
@@ -134,7 +88,7 @@ def _statistic(measures: dict[tuple[str, str], ProbeMeasure]) -> str:
 # --- tables ----------------------------------------------------------------------------------------------------
 
 
-def probe_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table:
+def probe_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table | None:
     """Each quantity, and below it each representation; baselines set apart."""
     rows: list[Row] = []
     for quantity in _measured(probe, cohort):
@@ -143,25 +97,7 @@ def probe_table(results: Results, probe: ProbeResults, cohort: str, label: str) 
         for one in probe.representations:
             cells = _cells(probe, one, quantity, measures[one.name, one.own_part])
             rows.append(Row(cells, "indent" if one.kind == "ssl" else "muted"))
-    columns = (
-        Column("Representation", width=1),
-        Column("Features", "right"),
-        Column("R², share found or AUROC (95% interval)", "right"),
-        Column("Mean error", "right"),
-        Column("Difference to untrained", "right"),
-    )
-    notes: list[Text] = [
-        "R²: 1 is perfect, 0 is what the mean over all patients would reach, below 0 is worse; predictions of all "
-        "folds are pooled. Mean error: mean absolute error, in the unit of the quantity. Share found: of retrievals in "
-        f"which the patient's own segment came first, over {plural(probe.n_draws, 'draw')} of segments. Intervals and "
-        f"paired differences are from {rounding.count(probe.n_bootstrap)} bootstrap resamples of patients.",
-        "A vital sign that was computed from the signals is a function of what the encoder sees, and hand-made "
-        "features hold some of it by construction.",
-    ]
-    if any(cell == UNDEFINED for row in rows for cell in row.cells):
-        notes.append(UNDEFINED_NOTE)
-    caption = f"What can be read off each representation, in {cohort_title(results, cohort)}."
-    return Table(label, caption, columns, tuple(rows), tuple(notes))
+    return build_table("table-probe", rows, label=label, probe=probe, cohort=cohort_title(results, cohort))
 
 
 def _quantity_words(quantity: ProbeQuantity) -> str:
@@ -197,7 +133,7 @@ def _error(probe: ProbeResults, one: ProbeRepresentation, quantity: ProbeQuantit
     return ""
 
 
-def depth_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table:
+def depth_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table | None:
     """A row for each part of each encoder, a column for each quantity; the best depth of each encoder in bold."""
     quantities = _measured(probe, cohort)
     rows: list[Row] = []
@@ -205,14 +141,8 @@ def depth_table(results: Results, probe: ProbeResults, cohort: str, label: str) 
         if len(one.parts) > 1:
             rows.append(Row((one.label,), "group"))
             rows += _depth_rows(probe, one, quantities)
-    columns = (Column("Features", width=1), Column("n", "right"), *(Column(q.label, "right") for q in quantities))
-    note = (
-        "R² of vital signs, share found of the retrieval, AUROC of the outcome, as in the table above. Each depth is "
-        "the mean and SD over time of its feature maps, the shallowest first; bold: the best depth. That it is the "
-        "best was seen on these patients: chosen by this table, it is optimistic for others."
-    )
-    caption = f"Which depth of the encoder holds what, in {cohort_title(results, cohort)}."
-    return Table(label, caption, columns, tuple(rows), (note,))
+    columns = right(*(quantity.label for quantity in quantities))
+    return build_table("table-depth", rows, columns=columns, label=label, cohort=cohort_title(results, cohort))
 
 
 def _depth_rows(probe: ProbeResults, one: ProbeRepresentation, quantities: Sequence[ProbeQuantity]) -> list[Row]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.core.results.study import Results
-from ppgssl.report.document import Callout, Column, Paragraph, Row, Section, Strong, Table, Text
-from ppgssl.report.tables.study import build_table
+from ppgssl.report.document import Callout, Row, Section, Strong, Table, Text
+from ppgssl.report.sections.words import paragraph, words
+from ppgssl.report.tables.build import build_table
 from ppgssl.report.text import rounding
-from ppgssl.report.text.rounding import plural
 
 # Features have no names that say anything: those that differ most stand for them.
 _MOST_FEATURES = 5
@@ -19,47 +19,19 @@ def shift_section(results: Results) -> Section:
     """Title ``Shift``; without blocks where there is nothing to compare with."""
     if not results.shift:
         return Section("Shift", ())
-    beyond = [one for one in results.shift if one.is_warning]
-    summary = (
-        f"{plural(len(beyond), 'quantity', 'quantities')} of {len(results.shift)} differ from those of the training "
-        "patients by more than 0.25 SD, or in their distribution, and by more than chance."
-    )
-    return Section(
-        "Shift",
-        (
-            Paragraph(
-                "Are these patients like those that the model was fitted to? A difference does not make the model "
-                "wrong here, and likeness does not make it right: discrimination and calibration above say that. It "
-                "tells where to look if they are poor, and what to watch if they are good."
-            ),
-            Callout("What differs", summary, "caution" if beyond else "note"),
-            shift_table(results),
-        ),
-    )
+    n_warnings = sum(one.is_warning for one in results.shift)
+    found = words("shift-found", n_warnings=n_warnings, n=len(results.shift))
+    callout = Callout("What differs", found, "caution" if n_warnings else "note")
+    table = shift_table(results)
+    return Section("Shift", (paragraph("shift"), callout, *([table] if table else [])))
 
 
-def shift_table(results: Results) -> Table:
+def shift_table(results: Results) -> Table | None:
     """A row a quantity; those with a warning in bold."""
     features = [one for one in results.shift if one.group == "feature"]
     shown = sorted(features, key=lambda one: -abs(one.difference or 0.0))[:_MOST_FEATURES]
-    rest = len(features) - len(shown)
-    note = f" Of {len(features)} features, the {len(shown)} that differ most." if rest else ""
-    return build_table(
-        "table-shift",
-        "Patients of this cohort beside those that the model was fitted to.",
-        (
-            Column("Quantity", width=1),
-            Column("Here", "right"),
-            Column("In training", "right"),
-            Column("Missing here / in training", "right"),
-            Column("Difference", "right"),
-            Column("PSI", "right"),
-        ),
-        [_row(one) for one in [*(one for one in results.shift if one.group != "feature"), *shown]],
-        "Mean (SD). Difference: standardised, of means in SDs, of levels as a distance of shares. PSI: population "
-        "stability index. Bold: more than 0.25, and more than 95 of 100 pairs of samples of one population would "
-        f"show.{note}",
-    )
+    rows = [_row(one) for one in [*(one for one in results.shift if one.group != "feature"), *shown]]
+    return build_table("table-shift", rows, n_features=len(features), n_shown=len(shown))
 
 
 def _row(one: ShiftMeasure) -> Row:

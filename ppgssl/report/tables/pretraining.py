@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from ppgssl.core.results.pretraining import PretrainingRun
 from ppgssl.core.results.study import Results
-from ppgssl.report.document import Column, Row, Table
-from ppgssl.report.tables.study import build_table
+from ppgssl.report.document import Row, Table
+from ppgssl.report.tables.build import build_table, right
 from ppgssl.report.text import rounding
 from ppgssl.report.text.rounding import UNDEFINED
 
@@ -16,20 +16,12 @@ EXPOSURE_LABELS = {
     "disjoint": "Unlabelled cohorts only",
     "transductive": "All patients, test patients too",
 }
-# By what the name of a pretext task's score contains.
-_SCORE_NOTES = {
-    "variance": "Explained variance: 1 is perfect, 0 is no better than a flat line, below 0 is worse; only the loss "
-    "mean squared error asks for it. ",
-    "nearest": "Nearest of the batch: 1 is perfect, guessing reaches 1 divided by the segments of a batch. ",
-    "balanced": "Balanced accuracy: 1 is perfect, 0.5 is guessing. ",
-}
 
 
 def pretraining_table(results: Results) -> Table | None:
     """One column an encoder: there are at most two sources, and their labels are long."""
     if not results.pretraining:
         return None
-    columns = (Column("", width=1), *[Column(run.label, "right", width=1) for run in results.pretraining])
     properties = (
         ("Sees signals of", lambda run: EXPOSURE_LABELS[run.exposure]),
         ("Encoders trained", lambda run: rounding.count(run.n_encoders)),
@@ -45,13 +37,10 @@ def pretraining_table(results: Results) -> Table | None:
     rows = [Row((name, *[of(run) for run in results.pretraining])) for name, of in properties]
     return build_table(
         "table-pretraining",
-        "Self-supervised pretraining: what each encoder saw, and how well it does its pretext task on patients held "
-        "out from its training.",
-        columns,
         rows,
-        f"{_score_note(results)}Scores and effective rank are means over encoders, from held-out patients. A low "
-        "effective rank warns of a collapsed representation.",
-        *_energy_notes(results),
+        columns=right(*(run.label for run in results.pretraining), width=1),
+        score=results.pretraining[0].score_name,
+        has_energy=any(run.cpu_joules is not None for run in results.pretraining),
     )
 
 
@@ -86,20 +75,6 @@ def _peak_memory(run: PretrainingRun) -> str:
     return rounding.memory(run.hardware.get("peak_memory_mb"))
 
 
-def _energy_notes(results: Results) -> list[str]:
-    if all(run.cpu_joules is None for run in results.pretraining):
-        return []
-    return [
-        "Energy of processors is that of the whole machine, summed over encoders: of those trained side by side, each "
-        "counts the others, too."
-    ]
-
-
 def _score_row(results: Results) -> list[tuple[str, Callable[[PretrainingRun], str]]]:
     name = results.pretraining[0].score_name
     return [(name[:1].upper() + name[1:], lambda run: rounding.number(run.score, 2))] if name else []
-
-
-def _score_note(results: Results) -> str:
-    name = results.pretraining[0].score_name
-    return next((words for key, words in _SCORE_NOTES.items() if key in name), "")

@@ -10,41 +10,20 @@ from itertools import groupby
 
 from ppgssl.core.results.data import ChannelQuality, CohortFlow, Exclusion, TableOneCell, TableOneRow
 from ppgssl.core.results.study import Results
-from ppgssl.report.document import Column, Row, Table, Text
+from ppgssl.report.document import Row, Table, Text
+from ppgssl.report.tables.build import build_table, grouped_rows, right
 from ppgssl.report.text import rounding
-from ppgssl.report.text.rounding import UNDEFINED, UNDEFINED_NOTE
+from ppgssl.report.text.rounding import UNDEFINED
 
 DEFECT_LABELS = {"gap": "Gap", "flat": "Flat", "clipped": "Clipped", "jump": "Jump", "low_sqi": "Low SQI"}
 _SKEW_LIMIT = 0.2
 
 
-def build_table(label: str, caption: Text, columns: tuple[Column, ...], rows: list[Row], *notes: Text) -> Table:
-    """A table, with the note on undefined values where one is printed."""
-    is_undefined = any(cell == UNDEFINED for row in rows for cell in row.cells)
-    return Table(label, caption, columns, tuple(rows), (*notes, *([UNDEFINED_NOTE] if is_undefined else [])))
-
-
 # --- cohorts ---------------------------------------------------------------------------------------------------
 
 
-def cohorts_table(results: Results) -> Table:
-    columns = (
-        Column("Cohort", width=1),
-        Column("Role"),
-        Column("Files", "right"),
-        Column("Recordings used", "right"),
-        Column("Segments accepted", "right"),
-        Column("Patients", "right"),
-        Column("Events", "right"),
-    )
-    rows = [Row(_cohort_cells(flow)) for flow in results.flow]
-    return build_table(
-        "table-cohorts",
-        "Cohorts of the study. Patients are those analysed, or, in an unlabelled cohort, those whose segments could be "
-        "used for pretraining.",
-        columns,
-        rows,
-    )
+def cohorts_table(results: Results) -> Table | None:
+    return build_table("table-cohorts", [Row(_cohort_cells(flow)) for flow in results.flow])
 
 
 def _cohort_cells(flow: CohortFlow) -> tuple[Text, ...]:
@@ -61,16 +40,9 @@ def _cohort_cells(flow: CohortFlow) -> tuple[Text, ...]:
 
 def exclusions_table(results: Results) -> Table | None:
     """Every exclusion with its reason and count; None where nothing was excluded."""
-    rows: list[Row] = []
-    for flow in results.flow:
-        if flow.exclusions:
-            rows.append(Row((flow.title or flow.cohort,), "group"))
-            rows += [Row(_exclusion_cells(exclusion), "indent") for exclusion in flow.exclusions]
-    columns = (Column("Reason", width=3), Column("Unit"), Column("n", "right"), Column("For example", width=2))
-    caption = "Everything that was left out, with the reason. Up to five identifiers are given as examples."
-    note = "A cell is one value of the clinical table: it became missing, the patient stayed."
-    has_cells = any(item.unit == "cell" for flow in results.flow for item in flow.exclusions)
-    return build_table("table-exclusions", caption, columns, rows, *([note] if has_cells else [])) if rows else None
+    groups = [(flow.title or flow.cohort, flow.exclusions) for flow in results.flow if flow.exclusions]
+    has_cells = any(item.unit == "cell" for _, exclusions in groups for item in exclusions)
+    return build_table("table-exclusions", grouped_rows(groups, _exclusion_cells), has_cells=has_cells)
 
 
 def _exclusion_cells(exclusion: Exclusion) -> tuple[Text, ...]:
@@ -80,27 +52,9 @@ def _exclusion_cells(exclusion: Exclusion) -> tuple[Text, ...]:
 # --- Table 1 ---------------------------------------------------------------------------------------------------
 
 
-def table_one(results: Results) -> Table:
-    n, n_events = results.validation.n_patients, results.validation.n_events
-    columns = (
-        Column("Characteristic", width=1),
-        Column(f"All (n = {rounding.count(n)})", "right"),
-        Column(f"No event (n = {rounding.count(n - n_events)})", "right"),
-        Column(f"Event (n = {rounding.count(n_events)})", "right"),
-        Column("Missing", "right"),
-        Column("SMD", "right"),
-    )
-    rows = [row for _, group in groupby(results.table_one, lambda row: row.variable) for row in _variable(list(group))]
-    return build_table(
-        "table-one",
-        f"Patients by outcome ({results.outcome_label}; the event is: {results.event_label}).",
-        columns,
-        rows,
-        "Mean (SD), or median [first to third quartile] where mean and median lie more than 0.2 SD apart; otherwise "
-        "n (percent of the patients with a value). Missing: patients without a value, n (percent).",
-        "SMD: standardized mean difference, event minus no event. It describes how groups differ and is no test; "
-        "beyond ±0.1 is often called a relevant imbalance.",
-    )
+def table_one(results: Results) -> Table | None:
+    groups = groupby(results.table_one, lambda row: row.variable)
+    return build_table("table-one", [row for _, group in groups for row in _variable(list(group))], results=results)
 
 
 def _variable(rows: list[TableOneRow]) -> list[Row]:
@@ -169,29 +123,11 @@ def _smd(rows: list[TableOneRow]) -> str:
 
 
 def quality_table(results: Results) -> Table | None:
-    if not results.quality:
-        return None
     has_other = any(_other_defects(row) for row in results.quality)
-    columns = (
-        Column("Channel", width=1),
-        Column("Segments", "right"),
-        Column("Accepted", "right"),
-        *[Column(label, "right") for label in DEFECT_LABELS.values()],
-        *([Column("Other", "right")] if has_other else []),
-        Column("Pulse, 1/min", "right"),
-    )
-    rows: list[Row] = []
-    for cohort, group in groupby(results.quality, lambda row: row.cohort):
-        rows.append(Row((cohort_title(results, cohort),), "group"))
-        rows += [Row(_quality_cells(row, has_other), "indent") for row in group]
-    return build_table(
-        "table-quality",
-        "Signal quality by cohort and channel: segments, how many were accepted, and why the others were not.",
-        columns,
-        rows,
-        "Gap, flat, clipped, jump: defects of the raw samples. Low SQI: no such defect, but a signal quality index "
-        "below the limit. Pulse: median [first to third quartile] of the rate found in the segments.",
-    )
+    groups = groupby(results.quality, lambda row: cohort_title(results, row.cohort))
+    headers = [*DEFECT_LABELS.values(), *(["Other"] if has_other else []), "Pulse, 1/min"]
+    rows = grouped_rows(groups, lambda row: _quality_cells(row, has_other))
+    return build_table("table-quality", rows, columns=right(*headers))
 
 
 def _other_defects(row: ChannelQuality) -> int:
@@ -227,26 +163,15 @@ def cohort_title(results: Results, cohort: str) -> str:
 
 
 def inputs_table(results: Results) -> Table | None:
-    rows = [Row((item.name, item.sha256[:16])) for item in results.provenance.inputs]
-    columns = (Column("Input", width=1), Column("SHA-256 (first 16 digits)"))
-    caption = "Files that the analysis read, and their fingerprints: a changed file has another one."
-    return build_table("table-inputs", caption, columns, rows) if rows else None
+    return build_table("table-inputs", [Row((item.name, item.sha256[:16])) for item in results.provenance.inputs])
 
 
 def stages_table(results: Results) -> Table | None:
     """Time and peak memory of each stage."""
     provenance = results.provenance
-    names = list(dict.fromkeys([*provenance.stage_seconds, *provenance.stage_peak_memory_mb]))
+    seconds, megabytes = provenance.stage_seconds, provenance.stage_peak_memory_mb
     rows = [
-        Row(
-            (
-                name,
-                rounding.duration(provenance.stage_seconds.get(name)),
-                rounding.memory(provenance.stage_peak_memory_mb.get(name)),
-            )
-        )
-        for name in names
+        Row((name, rounding.duration(seconds.get(name)), rounding.memory(megabytes.get(name))))
+        for name in dict.fromkeys([*seconds, *megabytes])
     ]
-    columns = (Column("Stage", width=1), Column("Time", "right"), Column("Peak memory", "right"))
-    caption = f"Time and memory of each stage, on {provenance.platform}."
-    return build_table("table-stages", caption, columns, rows) if rows else None
+    return build_table("table-stages", rows, platform=provenance.platform)

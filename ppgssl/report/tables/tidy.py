@@ -1,7 +1,7 @@
 """Results as plain tables for R, Stata, SAS or Python: one row an observation, numbers not rounded.
 
 Columns keep their names in all tables (``arm``, ``estimate``, ``ci_low``, ...), are short enough for Stata, and are
-explained in :data:`ppgssl.report.tables.codebook.MEANINGS`. What is not defined is empty, and truth is 1 or 0.
+explained in ``codebook.yaml``. What is not defined is empty, and truth is 1 or 0.
 """
 
 from __future__ import annotations
@@ -297,11 +297,11 @@ TIDY: dict[str, tuple[str, Callable[[Results], Iterable[Record]]]] = {
     "flow": ("From files to patients", _flow),
     "exclusions": ("What was left out, and why", _exclusions),
     "quality": ("Signal quality by channel", _quality),
-    "acquisition": ("Whether raw-signal properties tell the outcome", _acquisition),
+    "acquisition": ("Whether raw-signal properties are associated with the outcome", _acquisition),
     "leakage": ("Who was tested against who had been seen", _leakage),
-    "shift": ("Patients of an external validation beside those of the model", _shift),
+    "shift": ("Patients of an external validation and those of the model", _shift),
     "pretraining_curves": ("Losses over optimizer steps", _pretraining_curves),
-    "probes": ("What representations tell", _probes),
+    "probes": ("What representations predict", _probes),
     "embedding_maps": ("Two coordinates of each patient's features", _embedding_maps),
 }
 

@@ -19,6 +19,7 @@ from ppgssl.report.text.families import reference_arm
 from ppgssl.report.text.rounding import enumeration
 
 Verdict = Literal["higher", "lower", "unclear", "undefined"]
+VERDICTS: tuple[Verdict, ...] = ("higher", "unclear", "lower", "undefined")
 
 SIGNIFICANCE = 0.05
 TOO_FEW_EVENTS = 10
@@ -70,7 +71,7 @@ def chance_claim(results: Results, arm: ArmResult) -> Verdict:
 
 
 def is_reference_of_use(results: Results) -> bool:
-    """Whether a difference to the covariates arm can show added value: not where that arm itself lies below 0.5.
+    """Whether a difference from the covariates arm can show added value: not where that arm itself lies below 0.5.
 
     A model without information falls below 0.5 in cross-validation, since what it learns by chance from training
     patients is reversed in those left out; whatever is compared with it then looks like an improvement.

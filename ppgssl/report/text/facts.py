@@ -1,55 +1,312 @@
-"""What results hold, asked by methods text and checklists alike."""
+"""What results hold, asked by methods text, checklists and limitations alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from functools import cached_property
+from types import SimpleNamespace
 
-from ppgssl.core.results.data import Exclusion
+from ppgssl.core.results.data import CohortFlow, Exclusion
 from ppgssl.core.results.performance import ArmResult
 from ppgssl.core.results.study import Results
+from ppgssl.report.text import rounding
+from ppgssl.report.text.claims import Verdict, chance_claim, is_reference_of_use, n_rare, verdict
+from ppgssl.report.text.families import reference_arm, reference_words, ssl_arms
 from ppgssl.report.text.rounding import plural
 
-
-def regression_arms(arms: Iterable[ArmResult]) -> list[ArmResult]:
-    """Arms that learn from columns of numbers."""
-    return [arm for arm in arms if arm.learner != "network"]
-
-
-def network_arms(arms: Iterable[ArmResult]) -> list[ArmResult]:
-    return [arm for arm in arms if arm.learner == "network"]
+COMPARISONS = {
+    "difference_to_untrained": "the untrained encoder",
+    "difference_to_clinical": "the clinical input alone",
+    "difference_to_hand_made": "hand-made features alone",
+}
 
 
-def uses_covariates(results: Results) -> bool:
-    return any(arm.clinical == "covariates" for arm in results.arms)
+class Facts:
+    """Of one set of results: which arms, inputs and measures there are. Templates and rules read it by name."""
 
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self._arms = arms = results.arms
+        self.regressions = [arm for arm in arms if arm.learner not in ("network", "external")]
+        self.networks = [arm for arm in arms if arm.learner == "network"]
+        self.ssl = ssl_arms(results)
+        self.transductive = [arm for arm in arms if arm.is_transductive]
+        self.learners = {arm.learner for arm in arms}
+        self.regression_learners = self.learners - {"network"}
+        self.clinical = {arm.clinical for arm in arms}
+        self.features = {arm.features for arm in self.regressions}
+        self.other_learners = self.regression_learners - {"ridge"}
+        self.has_embeddings = bool(self.features & {"untrained", "ssl-labelled", "ssl-all"})
+        self.uses_covariates = "covariates" in self.clinical
+        self.is_beside_hand_made = any(arm.is_beside_hand_made for arm in arms)
+        self.is_late_fusion = any(arm.is_late_fusion for arm in arms)
+        self.is_beyond_hand_made = any(arm.difference_to_hand_made for arm in self.ssl)
+        self.has_clinical_regression = any(arm.clinical for arm in self.regressions)
 
-def has_calibration(results: Results) -> bool:
-    """Whether the calibration of some arm is known, not only asked for."""
-    return any(arm.calibration is not None and arm.calibration.slope.estimate is not None for arm in results.arms)
+    # --- claims ------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def n_rare(self) -> int:
+        return n_rare(self.results)
 
-def measures(results: Results) -> dict[str, bool]:
-    """Each kind of performance, and whether it was measured."""
-    return {
-        "discrimination": any(arm.auroc.estimate is not None for arm in results.arms),
-        "calibration": has_calibration(results),
-        "net benefit": any(arm.decision_curve is not None for arm in results.arms),
-    }
+    @cached_property
+    def reference(self) -> ArmResult | None:
+        return reference_arm(self.results)
 
+    @cached_property
+    def reference_words(self) -> str:
+        return reference_words(self.results)
 
-def scheme_words(results: Results) -> str:
-    """``5-fold cross-validation, 3 repeats``, or what else it was."""
-    validation = results.validation
-    return {
-        "repeated-kfold": f"{validation.n_folds}-fold cross-validation, {plural(validation.n_repeats, 'repeat')}",
-        "single-split": f"one split, {plural(validation.n_test_patients, 'patient')} tested",
-        "leave-one-site-out": f"{plural(len(validation.sites) or validation.n_folds, 'site')}, each left out in turn",
-        "predictions": f"risks from a file, {plural(validation.n_test_patients, 'patient')}",
-        "external": f"a frozen model, {plural(validation.n_test_patients, 'patient')} of another cohort",
-    }[validation.scheme]
+    @cached_property
+    def is_given(self) -> bool:
+        """Whether the risks were read from a file: how they were made is then not known."""
+        return self.results.validation.scheme == "predictions"
 
+    @cached_property
+    def reference_claim(self) -> Verdict:
+        return "undefined" if self.reference is None else chance_claim(self.results, self.reference)
 
-def patients_left_out(results: Results) -> list[Exclusion]:
-    """Reasons for which patients of the labelled cohort were not analysed, with counts."""
-    labelled = [flow for flow in results.flow if flow.role == "labelled"]
-    return [item for flow in labelled for item in flow.exclusions if item.unit == "patient"]
+    @cached_property
+    def is_reference_of_use(self) -> bool:
+        return is_reference_of_use(self.results)
+
+    @cached_property
+    def ssl_above_chance(self) -> list[ArmResult]:
+        return [arm for arm in self.ssl if chance_claim(self.results, arm) == "higher"]
+
+    @cached_property
+    def control_arms(self) -> list[ArmResult]:
+        return [arm for arm in self._arms if arm.is_control]
+
+    @cached_property
+    def n_comparisons(self) -> int:
+        return sum(arm.difference is not None for arm in self._arms)
+
+    def has(self, measure: str) -> bool:
+        """Whether some arm has a value in the field ``measure``."""
+        return any(getattr(arm, measure) for arm in self._arms)
+
+    # --- learners and controls ---------------------------------------------------------------------------------
+
+    def _inputs(self, learner: str) -> SimpleNamespace:
+        arms = [arm for arm in self._arms if arm.learner == learner]
+        return SimpleNamespace(
+            clinical=any(arm.clinical for arm in arms),
+            features=any(arm.features for arm in arms),
+            both=any(arm.clinical and arm.features for arm in arms),
+        )
+
+    @cached_property
+    def horseshoe(self) -> SimpleNamespace:
+        return self._inputs("horseshoe")
+
+    @cached_property
+    def ridge_inputs(self) -> list[str]:
+        inputs = self._inputs("ridge")
+        words = {"clinical input": inputs.clinical, "signal features": inputs.features, "both": inputs.both}
+        return [name for name, is_used in words.items() if is_used]
+
+    @cached_property
+    def ridge_joins_both(self) -> bool:
+        return any(a.clinical and a.features and not a.is_late_fusion for a in self.regressions if a.learner == "ridge")
+
+    @cached_property
+    def controls(self) -> list[str]:
+        words = {
+            "heart rate alone": any((arm.clinical, arm.features) == ("heart-rate", None) for arm in self._arms),
+            "features of the same encoder with its random initial weights": "untrained" in self.features,
+            "hand-made features": "pulse-wave" in self.features,
+            "MiniRocket features": "minirocket" in self.features,
+        }
+        return [name for name, is_used in words.items() if is_used]
+
+    @cached_property
+    def network_starts(self) -> list[str]:
+        is_random = {arm.features == "untrained" for arm in self.networks}
+        words = {"at random": True, "from pretrained weights": False}
+        return [name for name, start in words.items() if start in is_random]
+
+    # --- measures ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def measures(self) -> dict[str, bool]:
+        """Each kind of performance, and whether it was measured, not only asked for."""
+        return {
+            "discrimination": any(arm.auroc.estimate is not None for arm in self._arms),
+            "calibration": any(arm.calibration and arm.calibration.slope.estimate is not None for arm in self._arms),
+            "net benefit": any(arm.decision_curve is not None for arm in self._arms),
+        }
+
+    @cached_property
+    def measured(self) -> list[str]:
+        return [name for name, is_there in self.measures.items() if is_there]
+
+    @cached_property
+    def not_measured(self) -> list[str]:
+        return [name for name, is_there in self.measures.items() if not is_there]
+
+    @cached_property
+    def with_interval(self) -> list[ArmResult]:
+        return [arm for arm in self._arms if arm.auroc.ci_low is not None]
+
+    @cached_property
+    def performance_lacks(self) -> list[str]:
+        has = {"calibration": self.measures["calibration"], "subgroups": bool(self.results.subgroups)}
+        return [name for name, is_there in has.items() if not is_there]
+
+    @cached_property
+    def has_ici_by_chance(self) -> bool:
+        return any(arm.calibration and arm.calibration.ici_if_perfect is not None for arm in self._arms)
+
+    @cached_property
+    def threshold_rules(self) -> set[str]:
+        return {point.rule for arm in self._arms for point in arm.operating_points}
+
+    @cached_property
+    def threshold_labels(self) -> list[str]:
+        return list(dict.fromkeys(point.label for arm in self._arms for point in arm.operating_points))
+
+    @cached_property
+    def given_thresholds(self) -> list[str]:
+        points = [point for arm in self._arms for point in arm.operating_points if point.rule == "given"]
+        return [f"{100 * threshold:g}%" for threshold in sorted({point.threshold for point in points})]
+
+    @cached_property
+    def adjusted_comparisons(self) -> list[str]:
+        """Kinds of comparison whose p-values were adjusted for the number of arms."""
+        words = {"difference": self.reference_words} | COMPARISONS
+        found = {kind: [getattr(arm, kind) for arm in self._arms] for kind in words}
+        return [words[kind] for kind, members in found.items() if any(d and d.p_adjusted is not None for d in members)]
+
+    @cached_property
+    def is_adjusted(self) -> bool:
+        """Whether p-values of differences from the reference are."""
+        return self.reference_words in self.adjusted_comparisons
+
+    @cached_property
+    def has_likelihood_ratio(self) -> bool:
+        return any(one.lr_chi2 is not None for one in self.results.added_value)
+
+    @cached_property
+    def has_interaction_test(self) -> bool:
+        return any(p is not None for one in self.results.subgroups for p in one.interaction_p.values())
+
+    @cached_property
+    def map_methods(self) -> list[str]:
+        return list(dict.fromkeys(one.method for one in self.results.embedding_maps))
+
+    @cached_property
+    def has_smd(self) -> bool:
+        return any(row.smd is not None for row in self.results.table_one)
+
+    # --- patients ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def scheme(self) -> str:
+        """``5-fold cross-validation, 3 repeats``, or what else it was."""
+        validation = self.results.validation
+        tested = plural(validation.n_test_patients, "patient")
+        return {
+            "repeated-kfold": f"{validation.n_folds}-fold cross-validation, {plural(validation.n_repeats, 'repeat')}",
+            "single-split": f"one split, {tested} tested",
+            "leave-one-site-out": f"{self.sites}, each left out in turn",
+            "predictions": f"risks from a file, {tested}",
+            "external": f"a frozen model, {tested} of another cohort",
+        }[validation.scheme]
+
+    @cached_property
+    def sites(self) -> str:
+        return plural(len(self.results.validation.sites) or self.results.validation.n_folds, "site")
+
+    @cached_property
+    def patients_left_out(self) -> list[Exclusion]:
+        """Reasons for which patients of the labelled cohort were not analysed, with counts."""
+        labelled = [flow for flow in self.results.flow if flow.role == "labelled"]
+        return [item for flow in labelled for item in flow.exclusions if item.unit == "patient"]
+
+    @cached_property
+    def n_left_out(self) -> int:
+        return sum(item.n for item in self.patients_left_out)
+
+    @cached_property
+    def left_out_beforehand(self) -> str:
+        n = self.n_left_out
+        return f"{plural(n, 'patient')} {'was' if n == 1 else 'were'} left out beforehand." if n else ""
+
+    @cached_property
+    def reasons_left_out(self) -> list[str]:
+        return [f"{item.reason} ({rounding.count(item.n)})" for item in self.patients_left_out]
+
+    @cached_property
+    def labelled(self) -> CohortFlow:
+        return next(flow for flow in self.results.flow if flow.role == "labelled")
+
+    @cached_property
+    def cohort_roles(self) -> list[str]:
+        return [f"{flow.title or flow.cohort} ({flow.role})" for flow in self.results.flow]
+
+    @cached_property
+    def has_citations(self) -> bool:
+        return any(flow.citation for flow in self.results.flow)
+
+    @cached_property
+    def n_characteristics(self) -> int:
+        return len({row.variable for row in self.results.table_one})
+
+    @cached_property
+    def incomplete(self) -> str:
+        """How many patients lack a covariate."""
+        missing = self.results.missing
+        return rounding.n_percent(missing.n_patients - missing.n_complete, missing.n_patients) if missing else ""
+
+    # --- development and evaluation ----------------------------------------------------------------------------
+
+    @cached_property
+    def shortcuts(self) -> list[str]:
+        """Properties of acquisition that go with the outcome."""
+        checks = self.results.acquisition
+        return [one.name for one in checks if one.threshold is not None or verdict(one.auroc, 0.5) == "higher"]
+
+    @cached_property
+    def events_per_parameter(self) -> float:
+        size = self.results.sample_size
+        return size.n_events_available / max(size.n_parameters, 1) if size else math.nan
+
+    @cached_property
+    def larger(self) -> list[ArmResult]:
+        """Arms with more columns than the model whose minimum sample size is known, networks among them."""
+        size = self.results.sample_size
+        n = size.n_parameters if size else 0
+        return [arm for arm in self._arms if arm.n_features is None or arm.n_features > n]
+
+    @cached_property
+    def larger_inputs(self) -> list[str]:
+        most = max((arm.n_features for arm in self.larger if arm.n_features is not None), default=0)
+        has_networks = any(arm in self.networks for arm in self.larger)
+        return [*([f"up to {plural(most, 'column')}"] if most else []), *(["networks"] if has_networks else [])]
+
+    @cached_property
+    def against_overfitting(self) -> list[str]:
+        words = {
+            "penalties, priors or small trees, with settings chosen within training patients": self.regressions,
+            "early stopping on patients who were not trained on": self.networks,
+            "bootstrap correction of optimism": self.results.optimism,
+        }
+        return [name for name, is_there in words.items() if is_there]
+
+    @cached_property
+    def lowest_corrected_slope(self) -> float | None:
+        slopes = [one.calibration_slope for one in self.results.optimism if one.calibration_slope is not None]
+        return min(slopes, default=None)
+
+    @cached_property
+    def shared(self) -> list[str]:
+        return [check.what for check in self.results.leakage if check.n_shared]
+
+    @cached_property
+    def is_disjoint(self) -> bool:
+        return any(run.exposure == "disjoint" for run in self.results.pretraining)
+
+    @cached_property
+    def auroc_decimals(self) -> int:
+        return rounding.auroc_decimals(self.results)

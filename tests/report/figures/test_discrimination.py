@@ -63,7 +63,7 @@ def test_only_a_claim_fills_the_marker_of_a_difference():
 def test_the_forest_of_differences_leaves_out_a_column_without_values():
     results = make_results(arms=["ssl-all", "untrained"])
     figure = figures.plot_difference_forest(figures.difference_rows(results))
-    assert [axes.get_xlabel() for axes in figure.axes] == ["difference to the untrained encoder"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["difference from the untrained encoder"]
 
 
 def test_three_columns_of_differences_have_axes_whose_words_do_not_meet():

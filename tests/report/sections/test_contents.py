@@ -14,7 +14,7 @@ from tests.support.fake_results import PARTS, make_results
 ORDER = [
     "Summary",
     "Cohorts",
-    "What the data check met",
+    "Data checks",
     "Patients",
     "Signal quality",
     "Self-supervised pretraining",

@@ -9,8 +9,8 @@ from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.core.results.study import Results
 from ppgssl.report.sections.contents import make_sections
 from ppgssl.report.sections.shift import shift_section, shift_table
-from ppgssl.report.text.external_wording import findings, headline, question
 from ppgssl.report.text.methods import configuration
+from ppgssl.report.text.summary import summary
 from tests.support.fake_results import make_results
 
 
@@ -56,6 +56,14 @@ def external(*, auroc: tuple[float, float] = (0.6, 0.8), slope: float = 0.5, shi
     return found.model_copy(update={"arms": arms, "shift": shift, "validation": validation})
 
 
+def part(results: Results, title: str) -> list[str]:
+    return [words(text) for text in summary(results, ["ppg_ir"])[title]]
+
+
+def headline(results: Results) -> str:
+    return " ".join(part(results, "headline"))
+
+
 def words(text: object) -> str:
     parts = text if isinstance(text, tuple) else (text,)
     return "".join(part if isinstance(part, str) else getattr(part, "text", "") for part in parts)
@@ -63,14 +71,14 @@ def words(text: object) -> str:
 
 def test_the_headline_tells_discrimination_calibration_and_likeness():
     text = headline(external(shift=[measure("age")]))
-    assert "tells patients apart better than guessing here (AUROC 0.70, 0.60 to 0.80)" in text
+    assert "distinguishes patients better than guessing here (AUROC 0.70, 0.60 to 0.80)" in text
     assert "its risks are too high, and they are too extreme: recalibrate it before any use here" in text
     assert "1 quantity of 1 differs" in text
     assert "arm" not in text
 
 
 @pytest.mark.parametrize(
-    ("auroc", "said"), [((0.4, 0.6), "was not shown to tell"), ((0.2, 0.4), "the wrong way round")]
+    ("auroc", "said"), [((0.4, 0.6), "was not shown to distinguish"), ((0.2, 0.4), "the wrong way round")]
 )
 def test_a_model_that_does_not_work_is_not_praised(auroc, said):
     assert said in headline(external(auroc=auroc, shift=[]))
@@ -83,11 +91,11 @@ def test_too_few_events_claim_nothing():
 
 
 def test_every_arm_and_the_difference_of_patients_have_a_finding():
-    texts = [words(text) for text in findings(external(shift=[measure("age")]))]
+    texts = part(external(shift=[measure("age")]), "findings")
     assert len(texts) == 4
     assert texts[0].startswith("Discrimination.")
     assert texts[2].startswith("Recalibrated in the large.")
-    assert "AUROC is the chance" in words(question(external(shift=[]), ["ppg"]))
+    assert "AUROC is the chance" in part(external(shift=[]), "question")[0]
 
 
 def test_the_table_shows_all_but_the_features_of_which_it_shows_the_most_different():
@@ -108,7 +116,7 @@ def test_methods_and_checklists_do_not_speak_of_folds_or_of_tested_patients_in_t
     texts = str(make_sections(external(shift=[measure("age")]), configuration(make_results())))
     assert "was used as it was" in texts
     assert "pretrained when the model was made" in texts
-    for wrong in ("anew in every fold", "once for all folds", "Patients were split by", "use the same patients"):
+    for wrong in ("separately in every fold", "once for all folds", "Patients were split by", "use the same patients"):
         assert wrong not in texts
 
 

@@ -94,19 +94,6 @@ def test_a_table_of_what_was_not_computed_is_left_out(make):
     assert make(make_results(without=PARTS)) is None
 
 
-@pytest.mark.parametrize("make", LATER)
-@pytest.mark.parametrize("with_intervals", [True, False])
-def test_every_row_has_a_cell_for_each_column_and_no_none(make, with_intervals):
-    table = make(make_results(with_intervals=with_intervals))
-    if table is None:
-        assert not with_intervals
-        return
-    assert all(len(row.cells) == len(table.columns) for row in table.rows if row.kind != "group")
-    printed = str(_cells(table))
-    assert "None" not in printed
-    assert "nan" not in printed
-
-
 def test_arms_without_further_measures_are_not_listed_among_them():
     results = make_results(n_extra_arms=2)
     table = tables.metrics_table(results)

@@ -29,20 +29,6 @@ def test_a_table_of_what_was_not_computed_is_left_out(make):
     assert make(make_results(without=PARTS)) is None
 
 
-@pytest.mark.parametrize("make", ALL)
-@pytest.mark.parametrize(
-    "options", [{}, {"with_intervals": False}, {"n_patients": 20, "n_events": 5}, {"missing": "mice"}]
-)
-def test_every_row_has_a_cell_for_each_column_and_no_none(make, options):
-    table = make(make_results(**options))
-    if table is None:  # optimism is not defined without intervals
-        assert not options.get("with_intervals", True)
-        return
-    assert all(len(row.cells) == len(table.columns) for row in table.rows if row.kind != "group")
-    assert "None" not in str(_cells(table))
-    assert "nan" not in str(_cells(table))
-
-
 def test_small_levels_are_suppressed_with_their_numbers():
     results = make_results()
     (row,) = [row for row in _cells(tables.subgroups_table(results)) if row[0] == "unknown"]

@@ -1,4 +1,4 @@
-"""The first page claims what the numbers allow, and says what they do not show."""
+"""The first page and the limitations claim what the numbers allow, and say what they do not show."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from ppgssl.core.results.study import Results
 from ppgssl.report.document import plain
-from ppgssl.report.text import wording
-from ppgssl.report.text.certainty import certainty
-from ppgssl.report.text.limitations import limitations
+from ppgssl.report.text.summary import certainty, limitations, summary
 from tests.support.fake_results import PARTS, make_results
 
 ALL = ["covariates", "untrained", "ssl-all", "covariates+untrained", "covariates+ssl-all"]
@@ -22,13 +20,24 @@ FORBIDDEN = re.compile(
 )
 
 
+def _part(results: Results, title: str) -> str:
+    return " ".join(map(plain, summary(results, ["ppg_ir"])[title]))
+
+
 def _summary(results: Results) -> str:
-    texts = [wording.headline(results), *wording.findings(results), *certainty(results), *wording.not_shown(results)]
-    return " ".join(map(plain, texts))
+    return " ".join([*(_part(results, title) for title in ("headline", "findings", "not shown")), _certainty(results)])
+
+
+def _certainty(results: Results) -> str:
+    return " ".join(map(plain, certainty(results)))
+
+
+def _limitations(results: Results) -> str:
+    return " ".join(map(plain, limitations(results)))
 
 
 def _headline(auroc: dict[str, float], **options) -> str:
-    return wording.headline(make_results(arms=list(auroc), auroc=auroc, without=PARTS, **options))
+    return _part(make_results(arms=list(auroc), auroc=auroc, without=PARTS, **options), "headline")
 
 
 def _may_claim(difference) -> bool:
@@ -45,18 +54,18 @@ def _may_claim(difference) -> bool:
 def test_no_improvement_is_claimed_when_the_interval_spans_zero():
     auroc = {"covariates": 0.78, "covariates+ssl-all": 0.81, "covariates+untrained": 0.78}
     results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08)
-    assert "was not shown to improve the prediction: no interval" in wording.headline(results)
+    assert "was not shown to improve the prediction: every 95% interval" in _part(results, "headline")
     assert not FORBIDDEN.search(_summary(results))
 
 
 def test_no_improvement_is_claimed_when_only_the_unadjusted_p_value_is_small():
     auroc = {"covariates": 0.78, "covariates+ssl-all": 0.823}
     results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08, is_adjusted=False)
-    assert "improved the prediction" in wording.headline(results)
+    assert "improved the prediction" in _part(results, "headline")
     results.arms[1].difference.p_adjusted = 0.09
-    assert "no difference stands once the number of comparisons" in wording.headline(results)
+    assert "no difference remains once the number of comparisons" in _part(results, "headline")
     text = _summary(results)
-    assert "leaves zero out, but its p-value, adjusted for the number of comparisons, is no evidence" in text
+    assert "excludes zero, but the p-value adjusted for the number of comparisons is no evidence" in text
     assert not FORBIDDEN.search(text)
 
 
@@ -106,10 +115,7 @@ def test_whatever_the_numbers_a_claim_has_an_interval_a_p_value_and_events(
 
 def test_an_improvement_that_an_untrained_encoder_gives_too_is_not_credited_to_pretraining():
     headline = _headline({"covariates": 0.70, "covariates+ssl-all": 0.80, "covariates+untrained": 0.79})
-    assert (
-        "improved the prediction; but features of an encoder that had learnt nothing were not shown to do less"
-        in headline
-    )
+    assert "improved the prediction; but features of an untrained encoder were not shown to do worse" in headline
     assert "No arm with SSL was shown to beat the same arm with an untrained encoder." in headline
 
 
@@ -126,16 +132,16 @@ def test_harm_is_said():
 
 
 def test_without_a_comparison_with_the_untrained_encoder_nothing_is_said_for_pretraining():
-    headline = wording.headline(make_results(arms=["covariates", "covariates+ssl-all"]))
-    assert "Whether pretraining helped cannot be said" in headline
+    headline = _part(make_results(arms=["covariates", "covariates+ssl-all"]), "headline")
+    assert "Whether pretraining helped is unknown" in headline
 
 
 def test_without_covariates_the_comparison_is_with_guessing():
     better = make_results(arms=["ssl-all", "untrained"], auroc={"ssl-all": 0.8}, half_width=0.05)
-    assert "predicted better than guessing" in wording.headline(better)
-    assert "no arm with clinical covariates" in wording.headline(better)
+    assert "predicted better than guessing" in _part(better, "headline")
+    assert "no arm with clinical covariates" in _part(better, "headline")
     unclear = make_results(arms=["ssl-all", "untrained"], auroc={"ssl-all": 0.52}, half_width=0.05)
-    assert "No arm with self-supervised features was shown" in wording.headline(unclear)
+    assert "No arm with self-supervised features was shown" in _part(unclear, "headline")
 
 
 @pytest.mark.parametrize("arms", [ALL, ["ssl-all", "untrained"], ["covariates", "ssl-all"], ["covariates"]])
@@ -149,10 +155,10 @@ def test_undefined_intervals_give_no_claim_and_no_none(arms):
 def test_a_difference_to_covariates_that_do_not_predict_is_no_improvement():
     auroc = {"covariates": 0.39, "ssl-all": 0.68, "covariates+ssl-all": 0.68, "covariates+untrained": 0.6}
     results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08)
-    assert "not a sign of added value" in wording.headline(results)
+    assert "not a sign of added value" in _part(results, "headline")
     assert "improved the prediction" not in _summary(results)
     assert "Better than the covariates" not in _summary(results)
-    assert "Every arm with self-supervised features predicted better than guessing" in wording.headline(results)
+    assert "Every arm with self-supervised features predicted better than guessing" in _part(results, "headline")
 
 
 def test_net_benefit_over_covariates_that_do_not_predict_is_not_told_of():
@@ -174,7 +180,7 @@ def test_covariates_that_may_be_guessing_are_called_a_low_bar():
         ),
         (
             0.70,
-            "No evidence of a difference to the same arm without SSL features: SSL features (all recordings) + hand",
+            "No evidence of a difference from the same arm without SSL features: SSL features (all recordings) + hand",
         ),
         (
             0.60,
@@ -185,7 +191,7 @@ def test_covariates_that_may_be_guessing_are_called_a_low_bar():
 def test_what_ssl_features_add_to_hand_made_ones_is_told_beside_these(both, words):
     arms = ["covariates", "pulse-wave", "ssl-all+pulse-wave"]
     auroc = {"pulse-wave": 0.68, "ssl-all+pulse-wave": both}
-    text = " ".join(map(plain, wording.findings(make_results(arms=arms, auroc=auroc, half_width=0.08))))
+    text = _part(make_results(arms=arms, auroc=auroc, half_width=0.08), "findings")
     assert words in text
 
 
@@ -193,9 +199,11 @@ def test_hand_made_features_beside_ssl_are_no_merit_of_ssl_beside_the_covariates
     arms = ["covariates", "covariates+ssl-all", "covariates+ssl-all+pulse-wave"]
     auroc = {"covariates": 0.7, "covariates+ssl-all": 0.7, "covariates+ssl-all+pulse-wave": 0.85}
     results = make_results(arms=arms, auroc=auroc)
-    assert "was not shown to improve the prediction" in wording.headline(results)
-    told = " ".join(map(plain, wording.findings(results)))
-    assert "SSL features beside hand-made features. Better than the covariates: Covariates + SSL features" in told
+    assert "was not shown to improve the prediction" in _part(results, "headline")
+    told = _part(results, "findings")
+    assert (
+        "SSL features in addition to hand-made features. Better than the covariates: Covariates + SSL features" in told
+    )
 
 
 def test_gains_by_other_learners_are_counted_apart():
@@ -212,17 +220,78 @@ def test_gains_by_other_learners_are_counted_apart():
 def test_with_fewer_than_ten_events_nothing_is_claimed_and_the_headline_says_so():
     auroc = {"covariates": 0.60, "covariates+ssl-all": 0.90, "covariates+untrained": 0.60}
     results = make_results(n_patients=60, n_events=9, arms=list(auroc), auroc=auroc, half_width=0.05)
-    assert "cannot answer its question: 9 tested patients" in wording.headline(results)
+    assert "cannot answer its question: 9 tested patients" in _part(results, "headline")
     assert not FORBIDDEN.search(_summary(results))
 
 
 def test_a_transductive_arm_is_named_as_such():
     results = make_results(arms=ALL, exposure="transductive")
-    assert "pretraining had seen the signals of test patients" in wording.headline(results)
-    assert any("Transductive" in plain(text) for text in limitations(results))
-    assert "signals of test patients" not in wording.headline(make_results(arms=ALL))
+    assert "pretraining had seen the signals of test patients" in _part(results, "headline")
+    assert "Transductive" in _limitations(results)
+    assert "signals of test patients" not in _part(make_results(arms=ALL), "headline")
 
 
 def test_what_was_not_assessed_is_said_on_the_first_page_and_what_was_is_not():
     assert "calibration and benefit were not assessed" in _summary(make_results(without=PARTS))
     assert "not assessed" not in _summary(make_results())
+
+
+# --- how sure this is, and limitations --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_events", "is_rough", "is_imprecise"), [(12, True, False), (36, False, True), (400, False, False)]
+)
+def test_few_events_are_said_by_their_number(n_events, is_rough, is_imprecise):
+    text = _certainty(make_results(n_patients=2000, n_events=n_events, without=PARTS))
+    assert ("even the intervals are rough" in text) == is_rough
+    assert ("results are imprecise" in text) == is_imprecise
+
+
+def test_a_cohort_below_rileys_minimum_is_said():
+    small = _certainty(make_results())
+    assert "smaller than the minimum to develop the model “Clinical covariates” (Riley): 286 patients" in small
+    assert "Riley" not in _certainty(make_results(n_patients=2000, n_events=400))
+
+
+@pytest.mark.parametrize(
+    ("slope", "words"),
+    [(0.3, "too extreme (slope below 1)"), (1.9, "not extreme enough (slope above 1)"), (1.0, "In every arm")],
+)
+def test_a_calibration_slope_whose_interval_leaves_1_out_is_said(slope, words):
+    text = _certainty(make_results(slope=slope))
+    assert words in text
+    assert ("would need recalibration" in text) == (slope != 1.0)
+
+
+def test_data_defects_and_leaks_are_said_in_the_certainty():
+    results = make_results()
+    text = _certainty(results)
+    assert "“Identical signals under two patients”" in text
+    assert "“Pulse amplitude (adc)”" in text
+    assert "had been seen in training" not in text
+    results.leakage[0].n_shared = 3
+    assert "had been seen in training: “Self-supervised pretraining, every fold”" in _certainty(results)
+
+
+def test_each_scheme_of_validation_is_said_as_it_is():
+    single = {"validation": {"scheme": "single-split"}}
+    assert "A single split of the patients was tested" in _certainty(make_results(study=single))
+    sites = {"validation": {"scheme": "leave-one-site-out", "site": "smoking"}}
+    text = _certainty(make_results(study=sites))
+    assert "Patients of each of 2 sites were predicted by models fitted to the other sites" in text
+
+
+def test_a_fold_without_an_event_is_said():
+    text = _certainty(make_results(validation_notes=["Fold 3 of repeat 1 has no patient with the event"]))
+    assert "Fold 3 of repeat 1 has no patient with the event." in text
+
+
+def test_limitations_name_what_was_not_assessed_and_how_values_were_imputed():
+    words = "Not assessed: calibration, classification at thresholds and net benefit."
+    assert words in _limitations(make_results(without=PARTS))
+    whole, mice = _limitations(make_results()), _limitations(make_results(missing="mice"))
+    assert "Not assessed" not in whole
+    assert "single imputation" in whole
+    assert "single imputation" not in mice
+    assert "were imputed as if" in mice

@@ -1,0 +1,66 @@
+"""Paragraphs, remarks and figures of the sections, with the words of ``sections.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ppgssl.report.document import Callout, Paragraph, Picture, Text, plain
+from ppgssl.report.text.prose import load, phrase
+from ppgssl.report.text.rounding import plural
+
+_TALL_IN = 4.0
+_MOST_ITEMS = 14
+_MOST_WARNINGS = 5
+
+
+def words(key: str, **values: Any) -> Text:
+    return phrase(load("sections/sections.yaml")[key], **values)
+
+
+def paragraph(key: str, **values: Any) -> Paragraph:
+    return Paragraph(words(key, **values))
+
+
+def warned(label: str, warnings: Sequence[str], file: str) -> Callout:
+    """What pretraining warned of; ``file`` has all of it."""
+    left = len(warnings) - _MOST_WARNINGS
+    more = f" And {plural(left, 'more warning')}: see warnings in {file}." if left > 0 else ""
+    text = " ".join(f"{warning.rstrip('.')}." for warning in warnings[:_MOST_WARNINGS])
+    return Callout(f"Pretraining did not go well · {label}", text.replace("`", "") + more, "caution")
+
+
+def picture(
+    label: str, figure: Figure, items: Iterable[str], *, number: int = 0, may_float: bool = True, **values: Any
+) -> Picture:
+    """A figure with its caption, and its numbers for those who do not see it.
+
+    Parameters
+    ----------
+    label : str
+        Of the entry; the second figure of the same kind is labelled ``figure-roc-2``.
+    figure : Figure
+    items : iterable of str
+        What it shows, one by one; of very many, a screen reader gets the first and how many more there are.
+    number : int
+        Of the figure among those of its kind, from 0.
+    may_float : bool
+        Whether it goes where a page has room if it is tall, and else stays where it is mentioned.
+    **values
+        What the templates name.
+    """
+    entry = load("sections/sections.yaml")[label]
+    note = phrase(entry.get("note", ""), **values)
+    every = list(items)
+    shown = [*every[:_MOST_ITEMS], *([f"and {len(every) - _MOST_ITEMS} more"] if len(every) > _MOST_ITEMS else [])]
+    lead = plain(phrase(entry["alt"], **values))
+    return Picture(
+        label if number == 0 else f"{label}-{number + 1}",
+        phrase(entry["caption"], **values),
+        figure,
+        f"{lead}: {'; '.join(shown)}." if shown else f"{lead}.",
+        (note,) if note else (),
+        floats=may_float and bool(figure.get_figheight() > _TALL_IN),
+    )
