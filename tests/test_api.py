@@ -12,9 +12,9 @@ from ppgssl.core.errors import ConfigError, ReadError, ReportError
 
 CODE = """
 import sys, time
-start = time.perf_counter()
+start = time.process_time()
 import ppgssl
-took = time.perf_counter() - start
+took = time.process_time() - start
 heavy = {"torch", "pandas", "numpy", "scipy", "sklearn", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
 print(took)
