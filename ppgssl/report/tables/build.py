@@ -30,7 +30,7 @@ def build_table(
     if not rows:
         return None
     words = load("tables/tables.yaml")[name]
-    listed = [_column(*next(iter(column.items())), values) for column in words["columns"]]
+    listed = [_column(header, place, values) for column in words["columns"] for header, place in column.items()]
     notes = [text for note in words.get("notes", ()) if (text := phrase(note, **values))]
     if any(cell == UNDEFINED for row in rows for cell in row.cells):
         notes.append(UNDEFINED_NOTE)

@@ -10,7 +10,7 @@ import pytest
 from pypdf import PdfReader
 
 from ppgssl.core.config.arms import DEFAULT_ARMS
-from ppgssl.report.checklists.rules import CONDITIONS, load
+from ppgssl.report.checklists.rules import CONDITIONS
 from ppgssl.report.checklists.tripod import TITLE, Entry, fill_checklist, tripod_section
 from ppgssl.report.composition import Composition
 from ppgssl.report.document import (
@@ -28,6 +28,7 @@ from ppgssl.report.document import (
 from ppgssl.report.pdf import write_pdf
 from ppgssl.report.sections.contents import make_sections
 from ppgssl.report.text.methods import configuration, methods
+from ppgssl.report.text.prose import load
 from tests.support.fake_results import SPECIAL, make_results
 
 # What no pipeline can know.
@@ -50,7 +51,8 @@ def _entries(**options) -> dict[str, Entry]:
 
 
 def _items() -> dict[str, dict]:
-    return {number: item for items in load("tripod")["questions"].values() for number, item in items.items()}
+    domains = load("checklists/tripod.yaml")["questions"].values()
+    return {number: item for items in domains for number, item in items.items()}
 
 
 def _statuses(entries: dict[str, Entry]) -> dict[str, str]:
@@ -156,9 +158,8 @@ def test_every_place_that_an_answer_names_is_one_of_a_full_report():
 
 
 def test_every_condition_is_used_by_an_answer():
-    questions = [
-        one for name in ("tripod", "probast") for items in load(name)["questions"].values() for one in items.values()
-    ]
+    files = [load(f"checklists/{name}.yaml") for name in ("tripod", "probast")]
+    questions = [question for file in files for items in file["questions"].values() for question in items.values()]
     used = [answer.get("when", []) for question in questions for answer in question.get("answers", ())]
     names = {name for when in used for name in ([when] if isinstance(when, str) else when)}
     assert names == set(CONDITIONS)

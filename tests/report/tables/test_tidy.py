@@ -52,7 +52,7 @@ HELD_BY = {
 @pytest.fixture(scope="module")
 def results() -> Results:
     """With everything that results may hold, once."""
-    found = make_results(arms=["covariates", "ssl-all", "untrained"])
+    found = make_results(arms=["covariates", "ssl-all", "covariates+ssl-all", "untrained"])
     return found.model_copy(update={"probe": make_probe(), "shift": [measure("age")]})
 
 
@@ -93,7 +93,7 @@ def test_what_is_suppressed_or_unknown_is_empty_and_truth_is_a_number(results):
     assert unknown["is_suppressed"] == 1
     assert unknown[["n", "n_events", "arm", "estimate"]].isna().all()
     assert tables["embedding_maps"]["is_event"].isna().any()
-    assert tables["arms"]["is_control"].tolist() == [0, 0, 1]
+    assert tables["arms"]["is_control"].tolist() == [0, 0, 0, 1]
     assert str(tables["subgroups"]["n"].dtype) == "Int64"  # 70, not 70.0, beside an empty cell
 
 
