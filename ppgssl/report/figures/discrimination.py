@@ -18,7 +18,7 @@ from ppgssl.report.figures.layout import label_width, multiples, wrap
 from ppgssl.report.figures.style import GREY, PALE, drawing
 from ppgssl.report.text import rounding
 from ppgssl.report.text.claims import chance_claim, claim
-from ppgssl.report.text.families import grouped, panels, reference_arm
+from ppgssl.report.text.families import grouped, panels, reference_arm, reference_words
 
 CURVES = 2
 
@@ -82,7 +82,7 @@ def label_lines(axes: Axes, place: Literal["lower right", "upper right"]) -> Non
 
 
 def auroc_rows(results: Results) -> list[ForestRow]:
-    """AUROC of every arm and, beside it, the paired difference from the covariates arm."""
+    """AUROC of every arm and, beside it, the paired difference from the reference arm."""
     return _rows(
         results.arms,
         lambda arm: ForestRow(
@@ -125,7 +125,7 @@ def _rows(arms: Sequence[ArmResult], row: Callable[[ArmResult], ForestRow]) -> l
 def plot_auroc_forest(results: Results, rows: Sequence[ForestRow]) -> Figure:
     columns = [ForestColumn("AUROC (95% interval)", 0.5)]
     if any(arm.difference for arm in results.arms):
-        columns.append(ForestColumn("difference from covariates", 0.0))
+        columns.append(ForestColumn(wrap(f"difference from {reference_words(results)}", _AXIS_WIDTH // 2), 0.0))
     return plot_rows([_cut(row, len(columns)) for row in rows], columns)
 
 

@@ -44,7 +44,7 @@ def _roc(results: Results) -> Iterator[Block]:
 def _forests(results: Results) -> Iterator[Block]:
     facts = Facts(results)
     for number, rows in enumerate(forest_pages(discrimination.auroc_rows(results))):
-        items = alt_texts.forest(rows, ("AUROC", "difference from covariates"), facts.auroc_decimals)
+        items = alt_texts.forest(rows, ("AUROC", f"difference from {facts.reference_words}"), facts.auroc_decimals)
         figure = discrimination.plot_auroc_forest(results, rows)
         yield picture("figure-forest", figure, items, number=number, facts=facts)
     hand_made = tables.hand_made_table(results)
@@ -62,7 +62,7 @@ def _calibration(results: Results) -> Iterator[Block]:
     table = tables.calibration_table(results)
     if table is None:
         return
-    yield paragraph("calibration")
+    yield paragraph("calibration", facts=Facts(results))
     yield table
     arms = risk.calibrated(results)
     shown, n_left = arms[: 2 * MOST_PANELS], len(arms[2 * MOST_PANELS :])
@@ -75,7 +75,7 @@ def _decisions(results: Results) -> Iterator[Block]:
     table, facts = tables.operating_table(results), Facts(results)
     has_curves = facts.has("decision_curve")
     if table or has_curves:
-        yield paragraph("thresholds")
+        yield paragraph("thresholds", facts=facts)
     if table:
         yield table
     if has_curves:

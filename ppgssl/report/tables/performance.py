@@ -56,7 +56,7 @@ def results_table(results: Results) -> Table | None:
         "table-results",
         _by_family(results.arms, cells),
         columns=[
-            *(right("Difference from covariates", _p_header(facts)) if has_difference else []),
+            *(right(f"Difference from {facts.reference_words}", _p_header(facts)) if has_difference else []),
             *(right("Sensitivity AUROC") if has_sensitivity else []),
         ],
         results=results,

@@ -11,11 +11,10 @@ from ppgssl.core.results.performance import ArmResult
 from ppgssl.core.results.study import Results
 from ppgssl.report.text import rounding
 from ppgssl.report.text.claims import Verdict, chance_claim, is_reference_of_use, n_rare, verdict
-from ppgssl.report.text.families import reference_arm, ssl_arms
+from ppgssl.report.text.families import reference_arm, reference_words, ssl_arms
 from ppgssl.report.text.rounding import plural
 
 COMPARISONS = {
-    "difference": "the covariates",
     "difference_to_untrained": "the untrained encoder",
     "difference_to_clinical": "the clinical input alone",
     "difference_to_hand_made": "hand-made features alone",
@@ -28,7 +27,7 @@ class Facts:
     def __init__(self, results: Results) -> None:
         self.results = results
         self._arms = arms = results.arms
-        self.regressions = [arm for arm in arms if arm.learner != "network"]
+        self.regressions = [arm for arm in arms if arm.learner not in ("network", "external")]
         self.networks = [arm for arm in arms if arm.learner == "network"]
         self.ssl = ssl_arms(results)
         self.transductive = [arm for arm in arms if arm.is_transductive]
@@ -53,6 +52,15 @@ class Facts:
     @cached_property
     def reference(self) -> ArmResult | None:
         return reference_arm(self.results)
+
+    @cached_property
+    def reference_words(self) -> str:
+        return reference_words(self.results)
+
+    @cached_property
+    def is_given(self) -> bool:
+        """Whether the risks were read from a file: how they were made is then not known."""
+        return self.results.validation.scheme == "predictions"
 
     @cached_property
     def reference_claim(self) -> Verdict:
@@ -166,15 +174,14 @@ class Facts:
     @cached_property
     def adjusted_comparisons(self) -> list[str]:
         """Kinds of comparison whose p-values were adjusted for the number of arms."""
-        found = {kind: [getattr(arm, kind) for arm in self._arms] for kind in COMPARISONS}
-        return [
-            COMPARISONS[kind] for kind, members in found.items() if any(d and d.p_adjusted is not None for d in members)
-        ]
+        words = {"difference": self.reference_words} | COMPARISONS
+        found = {kind: [getattr(arm, kind) for arm in self._arms] for kind in words}
+        return [words[kind] for kind, members in found.items() if any(d and d.p_adjusted is not None for d in members)]
 
     @cached_property
     def is_adjusted(self) -> bool:
-        """Whether p-values of differences from the covariates are."""
-        return COMPARISONS["difference"] in self.adjusted_comparisons
+        """Whether p-values of differences from the reference are."""
+        return self.reference_words in self.adjusted_comparisons
 
     @cached_property
     def has_likelihood_ratio(self) -> bool:
@@ -203,6 +210,7 @@ class Facts:
             "repeated-kfold": f"{validation.n_folds}-fold cross-validation, {plural(validation.n_repeats, 'repeat')}",
             "single-split": f"one split, {tested} tested",
             "leave-one-site-out": f"{self.sites}, each left out in turn",
+            "predictions": f"risks from a file, {tested}",
             "external": f"a frozen model, {tested} of another cohort",
         }[validation.scheme]
 
