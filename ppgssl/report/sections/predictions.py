@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ppgssl.core.results.study import Results
 from ppgssl.report.document import (
+    Block,
     Bullets,
     Callout,
     Heading,
@@ -44,7 +45,7 @@ def predictions_sections(results: Results, missing_letters: str = "") -> list[Se
         (rounding.count(len(results.arms)), "models"),
         (rounding.count(validation.n_repeats), "repeats" if validation.n_repeats > 1 else "repeat"),
     )
-    summary = (
+    summary: tuple[Block, ...] = (
         Callout("In short", sentences(*found["headline"]), "finding"),
         Tiles(tiles),
         Heading("What was asked"),
