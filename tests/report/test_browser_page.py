@@ -15,7 +15,7 @@ from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.report.browser_page import PageContent, vital_words, write_page
 from ppgssl.stages.inspect import inspect_store
-from ppgssl.store.processing import Piece, process
+from ppgssl.store.processing import Chunk, process
 from ppgssl.store.rows import rejects_frame
 from ppgssl.store.segmenting import segment_rows
 from ppgssl.store.tables import CohortStore
@@ -319,7 +319,7 @@ def test_names_from_files_and_descriptions_are_text_and_nothing_else(chromium, t
     )
     store = CohortStore.create(tmp_path / "store", cohort)
     bad = replace(recording("p1_1"), recording_id=f"{HOSTILE} 1", patient_id=HOSTILE, visit=HOSTILE)
-    stored = process([Piece(bad, "0" * 64), Piece(recording("p2_1", seed=1, noise=2.0), "0" * 64)], cohort)
+    stored = process([Chunk(bad, "0" * 64), Chunk(recording("p2_1", seed=1, noise=2.0), "0" * 64)], cohort)
     rejects = [Reject("recording", bad.recording_id, HOSTILE), Reject("file", "x", HOSTILE)]
     store.append(stored, segment_rows(stored, cohort), rejects_frame("files", rejects))
     page = Page(chromium, inspect_store(tmp_path / "store").page)

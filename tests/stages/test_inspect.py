@@ -26,7 +26,7 @@ from ppgssl.stages import inspect as inspection
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.stages.inspect import inspect_store
 from ppgssl.stages.inspect_encoding import UNKNOWN, excerpts
-from ppgssl.store.processing import Piece, process
+from ppgssl.store.processing import Chunk, process
 from ppgssl.store.rows import rejects_frame
 from ppgssl.store.segmenting import ensure_grid, segment_rows
 from ppgssl.store.tables import CohortStore
@@ -60,7 +60,7 @@ def make_store(folder: Path, recordings: Sequence[Recording], rejects: Sequence[
     folder.mkdir(parents=True, exist_ok=True)
     cohort = load_cohort(describe(folder, clinical=None, **changes))
     store = CohortStore.create(folder / "store", cohort)
-    stored = process([Piece(one, "0" * 64) for one in recordings], cohort)
+    stored = process([Chunk(one, "0" * 64) for one in recordings], cohort)
     store.append(stored, segment_rows(stored, cohort) if stored else pd.DataFrame(), rejects_frame("files", rejects))
     return folder / "store"
 
@@ -218,7 +218,7 @@ def test_without_quality_recordings_are_ranked_by_their_share_of_accepted_segmen
     )
     store = CohortStore.create(tmp_path / "store", cohort)
     pieces = [
-        Piece(recording(f"p{number}_1", seed=number), "0" * 64, {"sqi": np.repeat([90.0, 10.0], [good, 12 - good])})
+        Chunk(recording(f"p{number}_1", seed=number), "0" * 64, {"sqi": np.repeat([90.0, 10.0], [good, 12 - good])})
         for number, good in enumerate([8, 0, 12])
     ]
     stored = process(pieces, cohort)
@@ -342,7 +342,7 @@ def test_parts_of_a_long_recording_say_where_they_begin(tmp_path, monkeypatch):
     cohort = load_cohort(describe(tmp_path, clinical=None))
     store = CohortStore.create(tmp_path / "store", cohort)
     parts = [replace(recording("p1_1", seed=number), recording_id=f"p1_1@{number}") for number in range(2)]
-    stored = process([Piece(part, "0" * 64, start_s=12.0 * n, n_of_source=2) for n, part in enumerate(parts)], cohort)
+    stored = process([Chunk(part, "0" * 64, start_s=12.0 * n, n_of_source=2) for n, part in enumerate(parts)], cohort)
     store.append(stored, segment_rows(stored, cohort), rejects_frame("files", []))
     assert contents(monkeypatch, tmp_path / "store").table["start_s"] == [0.0, 12.0]
 

@@ -46,7 +46,7 @@ def results_table(results: Results) -> Table | None:
     def cells(arm: ArmResult) -> tuple[Text, ...]:
         return (
             _label(arm),
-            rounding.count(arm.n_features) if arm.learner != "network" else "network",
+            *([] if facts.is_given else [_features(arm)]),
             rounding.interval(arm.auroc, facts.auroc_decimals),
             *(difference_cells(arm) if has_difference else ()),
             *([rounding.interval(arm.auroc_sensitivity, facts.auroc_decimals)] if has_sensitivity else []),
@@ -56,6 +56,7 @@ def results_table(results: Results) -> Table | None:
         "table-results",
         _by_family(results.arms, cells),
         columns=[
+            *right(*([] if facts.is_given else ["Features"]), "AUROC (95% interval)"),
             *(right(f"Difference from {facts.reference_words}", _p_header(facts)) if has_difference else []),
             *(right("Sensitivity AUROC") if has_sensitivity else []),
         ],
@@ -63,6 +64,10 @@ def results_table(results: Results) -> Table | None:
         facts=facts,
         is_transductive=bool(facts.transductive),
     )
+
+
+def _features(arm: ArmResult) -> str:
+    return "network" if arm.learner == "network" else rounding.count(arm.n_features)
 
 
 def _p_header(facts: Facts) -> str:

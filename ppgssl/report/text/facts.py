@@ -32,7 +32,7 @@ class Facts:
         self.ssl = ssl_arms(results)
         self.transductive = [arm for arm in arms if arm.is_transductive]
         self.learners = {arm.learner for arm in arms}
-        self.regression_learners = self.learners - {"network"}
+        self.regression_learners = self.learners - {"network", "external"}
         self.clinical = {arm.clinical for arm in arms}
         self.features = {arm.features for arm in self.regressions}
         self.other_learners = self.regression_learners - {"ridge"}
@@ -235,7 +235,7 @@ class Facts:
 
     @cached_property
     def reasons_left_out(self) -> list[str]:
-        return [f"{item.reason} ({rounding.count(item.n)})" for item in self.patients_left_out]
+        return [f"{item.reason.text} ({rounding.count(item.n)})" for item in self.patients_left_out]
 
     @cached_property
     def labelled(self) -> CohortFlow:

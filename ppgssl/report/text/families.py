@@ -100,4 +100,4 @@ def panels(results: Results, drawn: Iterable[ArmResult], most: int) -> list[tupl
     for name, members in grouped(arm for arm in drawn if arm is not reference).items():
         chunks = [members[i : i + most] for i in range(0, len(members), most)]
         found += [(name if i == 0 else f"{name} (continued)", chunk) for i, chunk in enumerate(chunks)]
-    return found or [(CLINICAL, [])]
+    return found or [(CLINICAL if reference is None else family(reference), [])]

@@ -167,7 +167,7 @@ def certainty(results: Results) -> tuple[Text, ...]:
         extreme=[pair for pair in slopes if verdict(pair[1], 1.0) == "lower"],
         timid=[pair for pair in slopes if verdict(pair[1], 1.0) == "higher"],
         slopes=_slopes,
-        cautions=list(dict.fromkeys(one.kind for one in results.findings if one.severity == "caution")),
+        cautions=list(dict.fromkeys(one.kind.heading for one in results.findings if one.severity == "caution")),
         quoted=_quoted,
         changed=_most_changed(results),
     )
