@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ip
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_an_empty_folder_and_shows_what_is_stored(path):
-    if path.stem == "embeddings_in_scikit_learn":
-        pytest.importorskip("ppgssl.classifiers.risk_model")
-    start = time.process_time()
     done = execute(path)
-    assert time.process_time() - start < 60
     stored = json.loads(path.read_text(encoding="utf-8"))
     assert [cell["cell_type"] for cell in done["cells"]] == [cell["cell_type"] for cell in stored["cells"]]
     for fresh, kept in zip(done["cells"], stored["cells"], strict=True):
