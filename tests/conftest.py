@@ -20,7 +20,7 @@ from ppgssl.cli.app import main
 
 from ppgssl.core.config.loading import load_cohort
 from ppgssl.core.config.study import Study
-from ppgssl.models.folder import FittedModel
+from ppgssl.models.fitted import FittedModel
 from ppgssl.simulate.cohort import simulate_cohort
 from ppgssl.stages.evaluate.evaluate import evaluate
 from ppgssl.stages.ingest.ingest import ingest

@@ -11,7 +11,7 @@ from ppgssl.core.config.study import Study
 from ppgssl.core.results.base import Interval
 from ppgssl.core.schema import Schema
 from ppgssl.features.columns import Columns
-from ppgssl.models.reference import Neighbourhood, Reference
+from ppgssl.models.reference import ApplicabilityDomain, Reference
 from ppgssl.selfsupervised.input_description import InputDescription
 
 FORMAT = 2
@@ -28,8 +28,8 @@ class Covariate(Schema):
     plausible: tuple[float, float] | None = Field(
         None, description="Values outside were taken as missing; of a transformed value, both are transformed too."
     )
-    usual: tuple[float, float] | None = Field(None, description="Between them lie 98 % of the training patients.")
-    share_missing: float = Field(description="Of the training patients.")
+    typical: tuple[float, float] | None = Field(None, description="1st and 99th percentile of the training patients.")
+    proportion_missing: float = Field(description="Of the training patients.")
 
 
 class ModelColumns(Schema):
@@ -54,7 +54,7 @@ class Threshold(Schema):
 
 
 class Performance(Schema):
-    """What the study found for this arm: by models fitted in the same way to parts of the patients."""
+    """Performance of this arm in the study: of models fitted in the same way to parts of the patients."""
 
     scheme: str
     n_patients: int
@@ -68,11 +68,11 @@ class Performance(Schema):
     results_sha256: str
 
 
-class Usual(Schema):
-    """What recordings of training patients were like: fewer accepted segments than nearly all had are poor."""
+class TypicalSignal(Schema):
+    """How many segments of training patients were accepted; a patient below either percentile has a poor signal."""
 
-    n_segments: float = Field(description="5th percentile of the accepted segments of a patient.")
-    share: float = Field(description="5th percentile of the share of a patient's segments that were accepted.")
+    n_accepted: float = Field(description="5th percentile of a patient's number of accepted segments.")
+    proportion_accepted: float = Field(description="5th percentile of a patient's proportion of accepted segments.")
 
 
 class Seen(Schema):
@@ -108,9 +108,11 @@ class ModelCard(Schema):
     performance: Performance | None = None
     performance_note: str = Field("", description="Why there is none, or what else holds.")
     input: InputDescription
-    usual: Usual
+    typical_signal: TypicalSignal
     references: list[Reference]
-    neighbourhood: Neighbourhood | None = Field(None, description="Of the features; null without features.")
+    applicability_domain: ApplicabilityDomain | None = Field(
+        None, description="Of the features; null without features."
+    )
     check: list[float] = Field(
         default_factory=list, description="Embedding of a made-up segment: another one means other software."
     )

@@ -57,7 +57,7 @@ def _inputs(card: ModelCard) -> Iterator[str]:
     yield "| covariate | unit or levels | 98 % of training patients | missing in training |"
     yield "|---|---|---|---|"
     for one in card.covariates:
-        yield f"| {one.label} (`{one.name}`) | {_unit(one)} | {_typical(one)} | {100 * one.share_missing:.0f} % |"
+        yield f"| {one.label} (`{one.name}`) | {_unit(one)} | {_typical(one)} | {100 * one.proportion_missing:.0f} % |"
     yield ""
     yield _missing(card)
 
@@ -80,7 +80,7 @@ def _unit(one: Covariate) -> str:
 
 
 def _typical(one: Covariate) -> str:
-    return f"{one.usual[0]:.4g} to {one.usual[1]:.4g}" if one.usual else ""
+    return f"{one.typical[0]:.4g} to {one.typical[1]:.4g}" if one.typical else ""
 
 
 def _cohort(card: ModelCard) -> Iterator[str]:

@@ -10,131 +10,35 @@ SHA256SUMS               a checksum of each of them; `sha256sum -c SHA256SUMS` v
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from ppgssl.classifiers.factory import AnyRiskModel, read_risk_model
+from ppgssl.classifiers.factory import read_risk_model
 from ppgssl.classifiers.learner import Arrays
 from ppgssl.classifiers.network import NetworkRiskModel
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.errors import StoreError
 from ppgssl.core.provenance import file_sha256, versions, write_atomically
-from ppgssl.core.records import FloatArray
-from ppgssl.features.embeddings import embed
-from ppgssl.features.segment_table import SegmentTable
+from ppgssl.features.random_kernels import RandomKernels
 from ppgssl.models.card import FORMAT, ModelCard
-from ppgssl.models.refits import Refits, read_refits
-from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.models.fitted import DECISIVE_PACKAGES, ENCODER_FOLDER, FittedModel, listed_versions
+from ppgssl.models.refits import read_refits
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE as ENCODER_FILE
-from ppgssl.selfsupervised.encoder_io import WEIGHTS_FILE, load_encoder
-from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.encoder_io import WEIGHTS_FILE
 
 CARD_FILE = "model.json"
 TEXT_FILE = "model_card.md"
 CLASSIFIER_FILE = "classifier.safetensors"
 SUMS_FILE = "SHA256SUMS"
-ENCODER_FOLDER = "encoder"
 _ENCODER_FILES = (f"{ENCODER_FOLDER}/{ENCODER_FILE}", f"{ENCODER_FOLDER}/{WEIGHTS_FILE}")
 _ALWAYS = (CARD_FILE, TEXT_FILE, CLASSIFIER_FILE)
 # Names of arrays: of the model, of its refits, of what was fitted for its features; and the inverse covariance.
 _MODEL, _REFITS, _FEATURES = "model.", "refits.", "features."
 _PRECISION = "precision"
-# Packages whose version may change numbers.
-_DECISIVE = ("ppgssl", "numpy", "scipy", "torch")
-# Embeddings by other versions and processors differ by rounding; by more, they are another encoder's.
-_SAME = 1e-3
-
-
-@dataclass(frozen=True)
-class FittedModel:
-    """A fitted arm, ready to predict.
-
-    Attributes
-    ----------
-    card : ModelCard
-    model : RiskModel or NetworkRiskModel
-    refits : LinearRefits, WholeRefits or None
-        To bootstrap samples of the training patients.
-    features : dict of arrays
-        What was fitted for the features of the arm's table; empty where nothing was.
-    precision : float array or None
-        Inverse covariance of the standardised features, see :func:`ppgssl.models.reference.distance`.
-    folder : Path or None
-        Where it was read.
-    fingerprint : str
-        SHA-256 of ``SHA256SUMS``: of all files. Compare it with what the maker of the model published: checksums show
-        damage, and a stranger could have written others.
-    warnings : tuple of str
-        Such as another version of the software.
-    """
-
-    card: ModelCard
-    model: AnyRiskModel = field(repr=False)
-    refits: Refits | None = field(default=None, repr=False)
-    features: Arrays = field(default_factory=dict, repr=False)
-    precision: FloatArray | None = field(default=None, repr=False)
-    folder: Path | None = None
-    fingerprint: str = ""
-    warnings: tuple[str, ...] = ()
-
-    def risks(self, X: pd.DataFrame | SegmentTable) -> FloatArray:
-        """Risks of patients, shape (1 + n, n_patients).
-
-        Row 0 is the model's risk. The others, of which an interval is made, are by the draws from its posterior or by
-        its refits; there are none of a network, nor of a stack of posteriors.
-
-        Raises
-        ------
-        EvaluationError
-            If a column is absent, or a number is infinite.
-        """
-        found = [self.model.predict_proba(X)[None, :, 1]]
-        if isinstance(X, pd.DataFrame) and not isinstance(self.model, NetworkRiskModel):
-            drawn = self.model.drawn_risks(X)
-            found += [] if drawn is None else [drawn]
-            found += [] if self.refits is None else [self.refits.risks(self.model, X)]
-        return np.concatenate(found)
-
-    @cached_property
-    def encoder(self) -> EncoderNetwork:
-        """Its encoder, in evaluation mode; of networks, that of the first.
-
-        Raises
-        ------
-        StoreError
-            If it does not compute what it computed where it was made.
-        """
-        if isinstance(self.model, NetworkRiskModel):
-            network = self.model.members_[0].model.encoder
-        else:
-            assert self.folder is not None  # a model without an encoder has no use for one
-            network = load_encoder(self.folder / ENCODER_FOLDER)
-        found, expected = np.array(check_embedding(network, self.card)), np.array(self.card.check)
-        if found.shape != expected.shape or np.abs(found - expected).max() > _SAME * max(np.abs(expected).max(), 1.0):
-            raise StoreError(
-                f"{self.folder}: the encoder does not compute here what it computed where it was made "
-                f"({_listed(self.card.versions)}; here {_listed(versions())}): install those versions, or fit it again"
-            )
-        return network
-
-
-def check_embedding(encoder: EncoderNetwork, card: ModelCard) -> list[float]:
-    """Embedding of a made-up segment that is the same everywhere."""
-    length = card.input.segment_samples
-    phase = 2 * np.pi * np.arange(length) / card.input.fs_hz
-    channels = [np.sin((1.5 + 0.25 * number) * phase) for number in range(len(card.input.channels))]
-    unit = np.ones((1, len(channels)), dtype=np.float32)
-    samples = np.stack(channels).astype(np.float32)
-    bank = SegmentBank(samples, np.zeros(1, dtype=np.int64), length, np.zeros_like(unit), unit)
-    return [float(value) for value in embed(encoder, bank, [0])[0]]
 
 
 # --- writing ---------------------------------------------------------------------------------------------------
@@ -166,7 +70,8 @@ def save_model(folder: Path, fitted: FittedModel, text: str, *, encoder: Path | 
         for name in (ENCODER_FILE, WEIGHTS_FILE):
             shutil.copyfile(encoder / name, folder / ENCODER_FOLDER / name)
     arrays = {f"{_MODEL}{name}": values for name, values in fitted.model.to_arrays().items()}
-    arrays |= {f"{_FEATURES}{name}": values for name, values in fitted.features.items()}
+    if fitted.kernels is not None:
+        arrays |= {f"{_FEATURES}{name}": values for name, values in fitted.kernels.to_arrays().items()}
     if fitted.refits is not None:
         arrays |= {f"{_REFITS}{name}": values for name, values in fitted.refits.to_arrays().items()}
     if fitted.precision is not None:
@@ -210,11 +115,12 @@ def load_model(folder: Path) -> FittedModel:
     refits = None
     if not isinstance(model, NetworkRiskModel):
         refits = read_refits(_named(arrays, _REFITS), card.refits, model)
+    kernels = _named(arrays, _FEATURES)
     return FittedModel(
         card,
         model,
         refits,
-        _named(arrays, _FEATURES),
+        RandomKernels.from_arrays(kernels) if kernels else None,
         arrays.get(_PRECISION),
         folder,
         file_sha256(folder / SUMS_FILE),
@@ -287,15 +193,11 @@ def _read_card(folder: Path) -> ModelCard:
 
 def _version_warnings(card: ModelCard) -> list[str]:
     here = versions()
-    other = [name for name in _DECISIVE if card.versions.get(name) != here.get(name)]
+    other = [name for name in DECISIVE_PACKAGES if card.versions.get(name) != here.get(name)]
     if not other:
         return []
     made, now = ({name: one.get(name, "none") for name in other} for one in (card.versions, here))
     return [
-        f"the model was made with {_listed(made)}, and here is {_listed(now)}: the encoder is checked to compute the "
-        "same, and risks may differ in the last digits"
+        f"the model was made with {listed_versions(made)}, and here is {listed_versions(now)}: the encoder is checked "
+        "to compute the same, and risks may differ in the last digits"
     ]
-
-
-def _listed(found: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {found[name]}" for name in _DECISIVE if name in found)

@@ -1,4 +1,4 @@
-"""What training patients were like, in few numbers: to tell later whether others are like them."""
+"""Summary of the training patients in few numbers, with which other patients are compared later."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from ppgssl.core.records import FloatArray
 from ppgssl.core.schema import Schema
 
 N_BINS = 10
-# Of training patients, as a share: a number outside their middle, a distance beyond it, is out of the ordinary.
+# Quantiles of training patients: numbers outside the first two, and distances beyond the last, are atypical.
 _LOW, _HIGH = 0.01, 0.99
 DISTANCE_QUANTILE = 0.99
 _N_PARTS = 5
+
+Group = Literal["covariate", "signal", "feature", "risk"]
 
 
 class Reference(Schema):
@@ -27,7 +29,7 @@ class Reference(Schema):
     name: str
     label: str
     kind: Literal["numeric", "categorical"]
-    group: Literal["covariate", "signal", "feature", "risk"]
+    group: Group
     unit: str = ""
     n: int = Field(description="Patients with a value.")
     n_missing: int
@@ -37,40 +39,34 @@ class Reference(Schema):
     high: float | None = Field(None, description="99th percentile.")
     edges: list[float] = Field(default_factory=list, description="Inner limits of about equally full bins.")
     levels: list[str] = Field(default_factory=list)
-    shares: list[float] = Field(default_factory=list, description="Of the bins, or of the levels.")
-
-
-Group = Literal["covariate", "signal", "feature", "risk"]
+    proportions: list[float] = Field(default_factory=list, description="Of the bins, or of the levels.")
 
 
 def numeric_reference(name: str, label: str, group: Group, values: FloatArray, *, unit: str = "") -> Reference:
     """Of numbers, NaN where missing."""
     known = values[np.isfinite(values)]
     counts = {"n": len(known), "n_missing": len(values) - len(known)}
+    reference = Reference(name=name, label=label, kind="numeric", group=group, unit=unit, **counts)
     if not len(known):
-        return Reference(name=name, label=label, kind="numeric", group=group, unit=unit, **counts)
+        return reference
     edges = np.unique(np.quantile(known, np.arange(1, N_BINS) / N_BINS))
     low, high = np.quantile(known, [_LOW, _HIGH])
-    return Reference(
-        name=name,
-        label=label,
-        kind="numeric",
-        group=group,
-        unit=unit,
-        **counts,
-        mean=float(known.mean()),
-        sd=float(known.std(ddof=1)) if len(known) > 1 else None,
-        low=float(low),
-        high=float(high),
-        edges=edges.tolist(),
-        shares=bin_shares(known, edges).tolist(),
+    return reference.model_copy(
+        update={
+            "mean": float(known.mean()),
+            "sd": float(known.std(ddof=1)) if len(known) > 1 else None,
+            "low": float(low),
+            "high": float(high),
+            "edges": edges.tolist(),
+            "proportions": bin_proportions(known, edges).tolist(),
+        }
     )
 
 
 def level_reference(name: str, label: str, levels: Mapping[object, str], values: pd.Series) -> Reference:
     """Of levels, None or NaN where missing; ``levels`` maps values to the names of levels."""
     known = values.dropna()
-    shares = [float((known == value).mean()) if len(known) else 0.0 for value in levels]
+    proportions = [float((known == value).mean()) if len(known) else 0.0 for value in levels]
     return Reference(
         name=name,
         label=label,
@@ -79,26 +75,46 @@ def level_reference(name: str, label: str, levels: Mapping[object, str], values:
         n=len(known),
         n_missing=len(values) - len(known),
         levels=list(levels.values()),
-        shares=shares,
+        proportions=proportions,
     )
 
 
-def bin_shares(values: FloatArray, edges: FloatArray) -> FloatArray:
-    """Shares of values in the bins between inner edges, shape (n_edges + 1,); an edge belongs to the bin above."""
+def bin_proportions(values: FloatArray, edges: FloatArray) -> FloatArray:
+    """Proportions of values in the bins between inner edges, shape (n_edges + 1,); an edge belongs to the bin above."""
     counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
     return np.asarray(counts / max(len(values), 1))
 
 
-class Neighbourhood(Schema):
-    """How far features are from those of training patients."""
+class ApplicabilityDomain(Schema):
+    """Where the features of the training patients lie, and how far from them is far."""
 
     centre: list[float]
     scale: list[float]
     threshold: float = Field(description="99th percentile of the distances of training patients.")
 
+    def distances(self, X: FloatArray, precision: FloatArray) -> FloatArray:
+        """Mahalanobis distances from the training patients over the root of the number of features, about 1 if typical.
 
-def learn_distance(X: FloatArray) -> tuple[Neighbourhood, FloatArray, FloatArray]:
-    """Mahalanobis distance from training patients, with a shrunk covariance [1]_.
+        Parameters
+        ----------
+        X : float array, shape (n_patients, n_features)
+        precision : float array, shape (n_features, n_features)
+            Of :func:`fit_domain`.
+
+        Returns
+        -------
+        float array, shape (n_patients,)
+            NaN for patients without any feature.
+        """
+        found = _distances(X, np.array(self.centre), np.array(self.scale), precision)
+        return np.where(np.isnan(X).all(axis=1), np.nan, found)
+
+
+def fit_domain(X: FloatArray) -> tuple[ApplicabilityDomain, FloatArray]:
+    """The applicability domain of features, by Mahalanobis distance with a shrunk covariance [1]_.
+
+    The threshold is made of the distance of each training patient from the others, by a covariance of these alone: a
+    covariance of many features always seems close to its own patients.
 
     Parameters
     ----------
@@ -107,12 +123,9 @@ def learn_distance(X: FloatArray) -> tuple[Neighbourhood, FloatArray, FloatArray
 
     Returns
     -------
-    Neighbourhood
+    ApplicabilityDomain
     precision : float array, shape (n_features, n_features)
         Of the standardised features.
-    distances : float array, shape (n_patients,)
-        Of each training patient from the others, by a covariance of patients of which it is none: near its own
-        patients a covariance of many features always seems close.
 
     Raises
     ------
@@ -125,18 +138,17 @@ def learn_distance(X: FloatArray) -> tuple[Neighbourhood, FloatArray, FloatArray
            Multivariate Analysis 88:365-411, 2004, doi 10.1016/S0047-259X(03)00096-4.
     """
     if len(X) < 2 * _N_PARTS:
-        raise EvaluationError(f"{len(X)} patients are too few to tell who is unlike them: at least {2 * _N_PARTS}")
+        raise EvaluationError(f"{len(X)} patients are too few for an applicability domain: at least {2 * _N_PARTS}")
     centre, scale, precision = _shape(X)
-    distances = np.empty(len(X))
+    held_out = np.empty(len(X))
     part = np.arange(len(X)) % _N_PARTS
     for number in range(_N_PARTS):
-        distances[part == number] = distance(X[part == number], *_shape(X[part != number]))
-    threshold = float(np.quantile(distances, DISTANCE_QUANTILE))
-    return Neighbourhood(centre=centre.tolist(), scale=scale.tolist(), threshold=threshold), precision, distances
+        held_out[part == number] = _distances(X[part == number], *_shape(X[part != number]))
+    threshold = float(np.quantile(held_out, DISTANCE_QUANTILE))
+    return ApplicabilityDomain(centre=centre.tolist(), scale=scale.tolist(), threshold=threshold), precision
 
 
-def distance(X: FloatArray, centre: FloatArray, scale: FloatArray, precision: FloatArray) -> FloatArray:
-    """Mahalanobis distances over the root of the number of features, shape (n_patients,): about 1 if usual."""
+def _distances(X: FloatArray, centre: FloatArray, scale: FloatArray, precision: FloatArray) -> FloatArray:
     z = np.nan_to_num((X - centre) / scale)
     squares = np.einsum("ij,jk,ik->i", z, precision, z)
     return np.asarray(np.sqrt(np.maximum(squares, 0) / X.shape[1]))

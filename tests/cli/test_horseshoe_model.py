@@ -38,7 +38,7 @@ def test_a_horseshoe_arm_is_fitted_moved_used_and_judged_elsewhere(ppgssl, tmp_p
 
     done = ppgssl("predict", model, "--cohort", there / "labelled.yaml")
     assert done.returncode == 0, done.stderr
-    table = pd.read_csv(StringIO(done.stdout)).query("verdict == 'predicted'")
+    table = pd.read_csv(StringIO(done.stdout)).query("decision == 'predicted'")
     assert len(table) > 50
     assert ((table["ci_low"] <= table["risk"]) & (table["risk"] <= table["ci_high"])).all()
     assert ((table["ci_high"] - table["ci_low"]) > 0).all()

@@ -48,7 +48,7 @@ def test_predict_writes_a_table_that_a_spreadsheet_reads(made, ppgssl):
     table = pd.read_csv(StringIO(done.stdout))
     expected = predict(load_model(folder / "model"), cohort_file=other / "cohort.yaml").table()
     pd.testing.assert_frame_equal(
-        table[["patient_id", "verdict", "risk"]], expected[["patient_id", "verdict", "risk"]], rtol=1e-6
+        table[["patient_id", "decision", "risk"]], expected[["patient_id", "decision", "risk"]], rtol=1e-6
     )
     assert done.stderr == ""
 

@@ -30,7 +30,7 @@ def test_every_section_is_there_once_and_in_order(card):
 
 def test_units_levels_and_ranges_of_the_covariates_are_told(card):
     text = card_text(card)
-    low, high = card.covariates[0].usual
+    low, high = card.covariates[0].typical
     assert f"| Age (`age`) | years | {low:.4g} to {high:.4g} | 12 % |" in text
     assert "| Stage (`stage`) | early, late |" in text
 

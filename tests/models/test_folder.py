@@ -17,7 +17,8 @@ from ppgssl.core.errors import StoreError
 from ppgssl.core.provenance import file_sha256
 from ppgssl.features.segment_encoder import SegmentEncoder
 from ppgssl.models import folder as model_folder
-from ppgssl.models.folder import check_embedding, load_model, save_model
+from ppgssl.models.fitted import check_embedding
+from ppgssl.models.folder import load_model, save_model
 from tests.support.fitted_models import fit_hospital
 
 FILES = [
@@ -195,7 +196,7 @@ def test_the_encoder_of_a_model_can_be_used_by_itself(model):
 
 def test_the_made_up_segment_does_not_depend_on_anything(model):
     loaded = load_model(model)
-    assert check_embedding(loaded.encoder, loaded.card) == pytest.approx(loaded.card.check, abs=1e-6)
+    assert check_embedding(loaded.encoder, loaded.card.input) == pytest.approx(loaded.card.check, abs=1e-6)
 
 
 def test_a_folder_with_other_files_is_not_overwritten(model, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ppgssl.models.folder import FittedModel
+from ppgssl.models.fitted import FittedModel
 from ppgssl.stages.deploy.fit import fit_model
 from ppgssl.store.study_data import StudyData
 from tests.support.small_cohorts import describe, signal, study_of, write_clinical, write_signal

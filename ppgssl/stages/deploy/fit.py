@@ -1,43 +1,36 @@
 """The final model: the encoder of all recordings, and an arm fitted to all labelled patients.
 
-Nobody is left to test it on. Its expected performance is what cross-validation of the same recipe found, in which each
+Nobody is left to test it on. Its expected performance is that of the same recipe in cross-validation, in which each
 part of the patients was predicted by a model made in the same way from the others: it is taken from the study's
 ``results.json``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
-from ppgssl.classifiers.factory import AnyRiskModel, make_risk_model
-from ppgssl.classifiers.learner import Arrays
+from ppgssl.classifiers.factory import make_risk_model
 from ppgssl.classifiers.network import NetworkRiskModel
 from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.config.arms import Arm, parse_arm
-from ppgssl.core.config.cohort import Variable
-from ppgssl.core.errors import ConfigError, EvaluationError, ReportError
+from ppgssl.core.errors import ConfigError, EvaluationError
 from ppgssl.core.parallel import Progress, Workers, silent, workers
-from ppgssl.core.provenance import file_sha256, made_of, system, utc_now, versions
-from ppgssl.core.records import BoolArray, FloatArray
-from ppgssl.core.results.study import RESULTS_FILE, Results, load_results
+from ppgssl.core.provenance import made_of
+from ppgssl.core.records import IntArray
 from ppgssl.core.seeds import derive_seed
-from ppgssl.evaluation.operating_points import sensitivity_threshold, youden_threshold
 from ppgssl.evaluation.refits import drawable_counts
-from ppgssl.features.columns import Columns
 from ppgssl.features.fold_features import check_feature_packages, fitted_kernels
-from ppgssl.features.patient_table import clinical_variables, needs_signals
-from ppgssl.features.signal_summary import SIGNAL_QUANTITIES, signal_summary
-from ppgssl.models.card import Covariate, ModelCard, ModelColumns, Performance, Seen, Threshold, Usual
+from ppgssl.features.signal_summary import signal_summary
 from ppgssl.models.card_text import card_text
-from ppgssl.models.folder import FittedModel, check_embedding, load_model, save_model
-from ppgssl.models.reference import Neighbourhood, Reference, learn_distance, level_reference, numeric_reference
-from ppgssl.models.refits import N_REFITS, Refits, fit_refits
+from ppgssl.models.fitted import FittedModel, check_embedding, final_arm_table
+from ppgssl.models.folder import load_model, save_model
+from ppgssl.models.reference import fit_domain
+from ppgssl.models.refits import N_REFITS, fit_refits
 from ppgssl.selfsupervised.encoder_io import load_encoder, save_encoder
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
@@ -55,31 +48,13 @@ from ppgssl.selfsupervised.study_encoders import (
     job_for,
     seen_segments,
 )
-from ppgssl.stages.deploy.model_inputs import arm_table, known_as, without_paths
+from ppgssl.stages.deploy.describe import FittedArm, describe_model
 from ppgssl.stages.pretrain import train_encoders
-from ppgssl.store.assembly import patient_key
 from ppgssl.store.linked_patients import linked_patients
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
 _MIN_OF_CLASS = 5
-# Of one task: fewer are not worth a process.
-_TASK_REFITS = 25
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """What fitting an arm to all labelled patients gives."""
-
-    model: AnyRiskModel
-    refits: Refits | None = field(repr=False)
-    features: Arrays = field(repr=False)
-    table: pd.DataFrame = field(repr=False)
-    signals: pd.DataFrame = field(repr=False)
-
-    @property
-    def columns(self) -> Columns:
-        return Columns() if isinstance(self.model, NetworkRiskModel) else self.model.columns_
 
 
 def fit_model(
@@ -96,8 +71,8 @@ def fit_model(
     """Fit an arm of a study to all of its labelled patients, and write the model into a folder.
 
     The encoder is pretrained on all recordings that the study's ``pretraining.exposure`` lets one see where nobody is
-    tested: all cohorts, or the unlabelled ones alone where it is ``disjoint``. It is kept beside those of the study,
-    so that an interrupted fit goes on, and a second model has it at once.
+    tested: all cohorts, or the unlabelled ones alone where it is ``disjoint``. It is kept with those of the study, so
+    that an interrupted fit goes on, and a second model has it at once.
 
     Parameters
     ----------
@@ -134,21 +109,24 @@ def fit_model(
         If there are too few patients to fit anything.
     """
     arm = _checked_arm(arm_name, data)
-    parts = _FinalEncoder(data, arm, study_folder, scheduler, progress)
+    job = _encoder_job(arm, data, study_folder)
+    if job and made_of(job.folder) != encoder_fingerprint(job, data):
+        folder = study_folder / "encoders"
+        train_encoders([(job, data.study)], data, folder, n_jobs=1, scheduler=scheduler, progress=progress)
+    n_segments = len(data.segments.table)
+    seen = seen_segments(job, data) if job else np.zeros(n_segments, dtype=bool)
+    description = describe_study_input(data, np.ones(n_segments, dtype=bool))
     with TemporaryDirectory() as scratch:
-        encoder_folder = parts.write(Path(scratch) / "encoder")
-        network = load_encoder(encoder_folder) if encoder_folder else None
+        encoder_folder = Path(scratch) / "encoder" if arm.encoder else None
+        encoder = _write_encoder(job, data, description, encoder_folder) if encoder_folder else None
         with workers(n_jobs, scheduler=scheduler, folder=study_folder) as pool:
-            fitted = _fit(arm, data, parts.described, network, n_refits, pool, progress)
-        neighbourhood, precision = _neighbourhood(fitted)
-        card = _card(arm, data, parts, fitted, neighbourhood, study_folder)
-        model = FittedModel(card, fitted.model, fitted.refits, fitted.features, precision)
-        if network is not None:
-            if isinstance(fitted.model, NetworkRiskModel):
-                network = fitted.model.members_[0].model.encoder
-            check = check_embedding(network, card)
-            model = replace(model, card=card.model_copy(update={"check": check}))
-        save_model(out, model, card_text(card), encoder=None if arm.is_network else encoder_folder)
+            fitted = _fit_arm(arm, data, description, encoder, n_refits, pool, progress)
+        if isinstance(fitted.model, NetworkRiskModel):
+            encoder, encoder_folder = fitted.model.members_[0].model.encoder, None
+        check = check_embedding(encoder, description) if encoder else []
+        card = describe_model(arm, data, description, fitted, seen, check, study_folder)
+        model = FittedModel(card, fitted.model, fitted.refits, fitted.kernels, fitted.precision)
+        save_model(out, model, card_text(card), encoder=encoder_folder)
     return load_model(out)
 
 
@@ -171,306 +149,68 @@ def _checked_arm(name: str, data: StudyData) -> Arm:
     return arm
 
 
-# --- the encoder -----------------------------------------------------------------------------------------------
-
-
-class _FinalEncoder:
-    """The encoder of an arm, made of all recordings, and what its input is like."""
-
-    def __init__(
-        self, data: StudyData, arm: Arm, study_folder: Path, scheduler: str | None, progress: Progress
-    ) -> None:
-        self.data, self.arm = data, arm
-        self.job = _job(arm, data, study_folder) if arm.is_ssl else None
-        if self.job and made_of(self.job.folder) != encoder_fingerprint(self.job, data):
-            folder = study_folder / "encoders"
-            train_encoders([(self.job, data.study)], data, folder, n_jobs=1, scheduler=scheduler, progress=progress)
-        everybody = np.ones(len(data.segments.table), dtype=bool)
-        self.described: InputDescription = describe_study_input(data, everybody)
-
-    @property
-    def seen(self) -> BoolArray:
-        """Segments that it has seen."""
-        return seen_segments(self.job, self.data) if self.job else np.zeros(len(self.data.segments.table), dtype=bool)
-
-    def write(self, folder: Path) -> Path | None:
-        """A copy that says what this model's input is; None for an arm without an encoder."""
-        if self.arm.encoder is None:
-            return None
-        if self.job:
-            network, made = load_encoder(self.job.folder), "SSL on all recordings"
-        else:
-            inputs, options = self.data.study.inputs, self.data.study.pretraining
-            seed = initial_seed(self.data, None)
-            network, made = make_encoder(len(inputs.channels), options.encoder, seed=seed), "first weights"
-        save_encoder(
-            folder, network, {"made": made, "pretraining": self.data.study.pretraining.model_dump(mode="json")}
-        )
-        save_input_description(folder, self.described)
-        return folder
-
-
-def _job(arm: Arm, data: StudyData, study_folder: Path) -> EncoderJob:
-    """The study's own encoder where one serves all folds; else one that leaves nobody out."""
-    assert arm.encoder is not None
-    everybody = Fold(0, 0, train=tuple(data.y.index), test=())
+def _encoder_job(arm: Arm, data: StudyData, study_folder: Path) -> EncoderJob | None:
+    """The study's own encoder where one serves all folds; else one that leaves nobody out; None without SSL."""
+    if arm.encoder is None or not arm.is_ssl:
+        return None
     if exposure_of(arm.encoder, data.study) != "per-fold":
+        everybody = Fold(0, 0, train=tuple(data.y.index), test=())
         return job_for(arm.encoder, everybody, data.study, study_folder)
-    folder = study_folder / "encoders" / arm.encoder / "final"
-    return EncoderJob(arm.encoder, None, folder, is_transductive=True)
+    return EncoderJob(arm.encoder, None, study_folder / "encoders" / arm.encoder / "final", is_transductive=True)
 
 
-# --- the classifier --------------------------------------------------------------------------------------------
+def _write_encoder(
+    job: EncoderJob | None, data: StudyData, description: InputDescription, folder: Path
+) -> EncoderNetwork:
+    """The pretrained encoder, or one with its first weights, as it lies in ``folder`` with the model's input."""
+    options = data.study.pretraining
+    if job:
+        network, made = load_encoder(job.folder), "SSL on all recordings"
+    else:
+        n_channels, seed = len(data.study.inputs.channels), initial_seed(data, None)
+        network, made = make_encoder(n_channels, options.encoder, seed=seed), "first weights"
+    save_encoder(folder, network, {"made": made, "pretraining": options.model_dump(mode="json")})
+    save_input_description(folder, description)
+    return load_encoder(folder)
 
 
-def _fit(
+def _fit_arm(
     arm: Arm,
     data: StudyData,
-    described: InputDescription,
+    description: InputDescription,
     encoder: EncoderNetwork | None,
     n_refits: int | None,
     pool: Workers,
     progress: Progress,
-) -> _Fitted:
-    """The model of all labelled patients with its refits."""
+) -> FittedArm:
+    """The model of all labelled patients with its refits and its applicability domain."""
     kernels = None
     if "minirocket" in arm.feature_sets:
-        bank = segment_bank(data.segments, described)
+        bank = segment_bank(data.segments, description)
         kernels, _ = fitted_kernels(data, data.of_patients(list(data.y.index)), bank, place="all")
-    arm_rows = arm_table(arm, data.study, data.clinical.variables, described, encoder, kernels)
-    rows = arm_rows.transform(data)
+    arm_table = final_arm_table(arm, data.study, data.clinical.variables, description, encoder, kernels)
+    rows = arm_table.transform(data)
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(index=rows.index)
-    model = make_risk_model(arm, arm_rows.columns(table), data.study, fold="all", encoder=encoder)
+    model = make_risk_model(arm, arm_table.columns(table), data.study, fold="all", encoder=encoder)
     model = model.fit(rows, data.y).thinned()
     refits = None
     if isinstance(model, RiskModel) and arm.learner in N_REFITS:
-        n_refits = N_REFITS[arm.learner] if n_refits is None else n_refits
-        refits = fit_refits(model, table, data.y, _samples(data, n_refits), pool, progress)
-    return _Fitted(model, refits, kernels.to_arrays() if kernels else {}, table, signal_summary(data))
+        samples = _bootstrap_samples(data, N_REFITS[arm.learner] if n_refits is None else n_refits)
+        refits = fit_refits(model, table, data.y, samples, pool, progress)
+    features = list(model.columns_.features) if isinstance(model, RiskModel) else []
+    domain, precision = fit_domain(table[features].to_numpy(dtype=float)) if features else (None, None)
+    return FittedArm(model, refits, kernels, table, signal_summary(data), domain, precision)
 
 
-def _samples(data: StudyData, n_refits: int) -> Sequence[np.ndarray]:
+def _bootstrap_samples(data: StudyData, n_samples: int) -> Sequence[IntArray]:
     """Rows of each bootstrap sample; patients who share a recording are drawn together."""
-    if not n_refits:
+    if not n_samples:
         return []
     linked = linked_patients(data.shared_signals)
     counts = drawable_counts(
         data.y.to_numpy() == 1,
-        n_refits,
+        n_samples,
         groups=[linked.get(name, name) for name in data.y.index],
         seed=derive_seed(data.study.seed, "refits of the model"),
     )
     return [np.repeat(np.arange(len(data.y)), of_sample.astype(int)) for of_sample in counts]
-
-
-def _neighbourhood(fitted: _Fitted) -> tuple[Neighbourhood | None, FloatArray | None]:
-    features = fitted.columns.features
-    if not features:
-        return None, None
-    neighbourhood, precision, _ = learn_distance(fitted.table[list(features)].to_numpy(dtype=float))
-    return neighbourhood, precision
-
-
-# --- what is known of it ---------------------------------------------------------------------------------------
-
-
-def _card(
-    arm: Arm,
-    data: StudyData,
-    parts: _FinalEncoder,
-    fitted: _Fitted,
-    neighbourhood: Neighbourhood | None,
-    study_folder: Path,
-) -> ModelCard:
-    study, columns, spec = data.study, fitted.columns, fitted.model.spec()
-    outcome = data.clinical.variables[study.outcome]
-    described, cohort = without_paths(study, data.labelled.cohort)
-    performance, note = _performance(arm, data, study_folder)
-    pretrained = data.segments.table[parts.seen]
-    return ModelCard(
-        name=f"{study.name}: {arm.name}",
-        title=f"{arm.label} to predict {outcome.label or study.outcome}",
-        arm=arm.name,
-        arm_label=arm.label,
-        learner=arm.learner,
-        outcome=study.outcome,
-        outcome_label=outcome.label or study.outcome,
-        event_label=outcome.level_names[-1],
-        n_patients=len(data.y),
-        n_events=int(data.y.sum()),
-        n_pretraining_patients=int(pretrained["patient"].nunique()),
-        n_pretraining_segments=len(pretrained),
-        columns=ModelColumns(
-            numeric=list(columns.numeric),
-            categorical=list(columns.categorical),
-            features=list(columns.features),
-        ),
-        classifier=spec,
-        refits=fitted.refits.spec() if fitted.refits else [],
-        covariates=[
-            _covariate(name, data.clinical.variables[name], fitted.table[name])
-            for name in clinical_variables(arm, study)
-        ],
-        n_refits=len(fitted.refits) if fitted.refits else 0,
-        n_draws=fitted.model.n_draws_,
-        thresholds=_thresholds(data, fitted.model.oof_),
-        performance=performance,
-        performance_note=note,
-        input=parts.described,
-        usual=_usual(fitted.signals),
-        references=_references(arm, data, fitted),
-        neighbourhood=neighbourhood,
-        seen=_seen(data, parts),
-        study=described,
-        cohort=cohort,
-        stores={store.cohort.name: store.fingerprint() for store in data.stores},
-        notes=_notes(arm, data, fitted),
-        seed=study.seed,
-        created_utc=utc_now(),
-        versions=dict(versions()),
-        platform=system(),
-    )
-
-
-def _covariate(name: str, variable: Variable, values: pd.Series) -> Covariate:
-    known = values.dropna()
-    is_number = variable.kind == "numeric" and len(known) > 0
-    usual = np.quantile(known.astype(float), [0.01, 0.99]).tolist() if is_number else None
-    return Covariate(
-        name=name,
-        label=variable.label or name,
-        kind=variable.kind,
-        unit=variable.unit,
-        levels=variable.level_names,
-        plausible=variable.used_range,
-        usual=(usual[0], usual[1]) if usual else None,
-        share_missing=float(values.isna().mean()),
-    )
-
-
-def _thresholds(data: StudyData, oof: FloatArray) -> list[Threshold]:
-    """Chosen on the out-of-fold predictions of training patients."""
-    is_known = np.isfinite(oof)
-    y, risk, decisions = data.y.to_numpy()[is_known] == 1, oof[is_known], data.study.decisions
-    chosen = [
-        ("youden", "Youden index", youden_threshold(y, risk)),
-        (
-            "sensitivity",
-            f"sensitivity of {100 * decisions.sensitivity:g} % in training",
-            sensitivity_threshold(y, risk, decisions.sensitivity),
-        ),
-        *(("given", f"risk of {100 * one:g} % or more", one) for one in sorted(set(decisions.risks))),
-    ]
-    return [
-        Threshold(
-            rule=rule,
-            label=label,
-            threshold=threshold,
-            sensitivity=float((risk[y] >= threshold).mean()),
-            specificity=float((risk[~y] < threshold).mean()),
-        )
-        for rule, label, threshold in chosen
-    ]
-
-
-def _usual(signals: pd.DataFrame) -> Usual:
-    return Usual(
-        n_segments=float(signals["n_accepted"].quantile(0.05)), share=float(signals["share"].fillna(0).quantile(0.05))
-    )
-
-
-def _references(arm: Arm, data: StudyData, fitted: _Fitted) -> list[Reference]:
-    found = []
-    for name in clinical_variables(arm, data.study):
-        variable, values = data.clinical.variables[name], fitted.table[name]
-        label = variable.label or name
-        if variable.kind == "numeric":
-            found.append(numeric_reference(name, label, "covariate", values.to_numpy(dtype=float), unit=variable.unit))
-        else:
-            found.append(level_reference(name, label, level_names(variable), values))
-    for name, (label, unit) in SIGNAL_QUANTITIES.items():
-        numbers = fitted.signals[name].to_numpy(dtype=float)
-        found.append(numeric_reference(f"signal_{name}", label, "signal", numbers, unit=unit))
-    for name in fitted.columns.features:
-        numbers = fitted.table[name].to_numpy(dtype=float)
-        found.append(numeric_reference(name, f"Feature {name}", "feature", numbers))
-    found.append(numeric_reference("risk", "Predicted risk", "risk", fitted.model.oof_))
-    return found
-
-
-def level_names(variable: Variable) -> Mapping[object, str]:
-    """Value in a table of patients -> name of the level."""
-    if variable.kind == "binary":
-        return {float(number): name for number, name in enumerate(variable.level_names)}
-    return {name: name for name in variable.level_names}
-
-
-def _seen(data: StudyData, parts: _FinalEncoder) -> Seen:
-    seen = {*data.y.index, *data.segments.table.loc[parts.seen, "patient"]}
-    patients: set[str] = set()
-    signals: set[str] = set()
-    for store in data.stores:
-        recordings = store.recordings(["patient_id", "signal_sha256"])
-        is_seen = [patient_key(store.cohort.name, name) in seen for name in recordings["patient_id"]]
-        signals |= set(recordings.loc[is_seen, "signal_sha256"])
-        patients |= {one for name in recordings.loc[is_seen, "patient_id"] for one in known_as(store, name)}
-    return Seen(patients_sha256=sorted(patients), signals_sha256=sorted(signals - {""}))
-
-
-def _notes(arm: Arm, data: StudyData, fitted: _Fitted) -> list[str]:
-    notes = list(fitted.model.notes_)
-    if not needs_signals(arm, data.study):
-        notes.append("The model takes no signals: it was fitted to patients with at least one accepted segment.")
-    return notes
-
-
-def _performance(arm: Arm, data: StudyData, study_folder: Path) -> tuple[Performance | None, str]:
-    """What the study's results report of this arm; none, and why, where they do not."""
-    path = study_folder / RESULTS_FILE
-    if not path.is_file():
-        return None, "The study was not evaluated: run `ppgssl evaluate STUDY.yaml`, then fit again."
-    try:
-        results = load_results(path)
-    except ReportError as error:
-        return None, f"The study's results cannot be read: {error}"
-    evaluated = next((one for one in results.arms if one.name == arm.name), None)
-    if evaluated is None:
-        return None, f"The study did not compare the arm {arm.name!r}: add it to `arms` and evaluate, then fit again."
-    if not _is_of(results, data):
-        return None, "The study's results are of other data or settings: evaluate it again, then fit again."
-    calibration = evaluated.calibration
-    return (
-        Performance(
-            scheme=_scheme(results),
-            n_patients=results.validation.n_patients,
-            n_events=results.validation.n_events,
-            auroc=evaluated.auroc,
-            auprc=evaluated.auprc,
-            brier=evaluated.brier,
-            calibration_intercept=calibration.intercept if calibration else None,
-            calibration_slope=calibration.slope if calibration else None,
-            created_utc=results.provenance.created_utc,
-            results_sha256=file_sha256(path),
-        ),
-        "",
-    )
-
-
-def _is_of(results: Results, data: StudyData) -> bool:
-    """Whether results are of these stores, inputs and covariates, and of this way to pretrain."""
-    stores = {f"store {store.cohort.name}": store.fingerprint() for store in data.stores}
-    told = {item.name: item.sha256 for item in results.provenance.inputs}
-    now = data.study.model_dump(mode="json")
-    keys = ("inputs", "outcome", "covariates", "pretraining", "missing", "heart_rate", "spo2")
-    return all(told.get(name) == sha256 for name, sha256 in stores.items()) and all(
-        results.provenance.study.get(key) == now[key] for key in keys
-    )
-
-
-def _scheme(results: Results) -> str:
-    validation = results.validation
-    return {
-        "repeated-kfold": f"{validation.n_folds}-fold cross-validation, repeated {validation.n_repeats} times",
-        "single-split": "one split of the patients",
-        "leave-one-site-out": "each site left out in turn",
-    }.get(validation.scheme, validation.scheme)

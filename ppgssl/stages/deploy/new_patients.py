@@ -1,58 +1,66 @@
-"""Patients to be predicted: which raw files are theirs, what a store of these alone holds, and what went wrong."""
+"""Patients to be predicted: a store of their raw files alone, their clinical values, and what is wrong with either."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.cohort import ClinicalTable, Cohort
-from ppgssl.core.config.loading import cohort_root, load_cohort
-from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.config.loading import load_cohort
+from ppgssl.core.errors import ConfigError
 from ppgssl.core.parallel import Workers
 from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.features.patient_table import clinical_variables, needs_signals
 from ppgssl.models.card import ModelCard
 from ppgssl.readers import get_reader
-from ppgssl.readers.files import SourceFile, find_files
+from ppgssl.readers.files import SourceFile
 from ppgssl.readers.privacy.pseudonyms import Pseudonyms
 from ppgssl.readers.privacy.secret_key import key_warnings, load_key
-from ppgssl.readers.sources import open_source, source_bytes, source_sha256
-from ppgssl.stages.deploy.model_inputs import site_cohort, site_dictionary
-from ppgssl.stages.ingest.file_tasks import SIGNAL_COLUMNS, intervals_of
+from ppgssl.stages.deploy.raw_files import RawFiles, choose_files, copies, lengths_of_others
+from ppgssl.stages.deploy.site import check_channels, site_cohort, site_dictionary
+from ppgssl.stages.ingest.file_tasks import SIGNAL_COLUMNS
 from ppgssl.stages.ingest.ingest import add_files, clinical_table, split_joined
 from ppgssl.stages.ingest.whole_cohort import clinical_rejects, find_duplicates
 from ppgssl.store.tables import CohortStore
 
-_PART = re.compile(r"\{\w*(?::(?:[^{}]|\{[^{}]*\})*)?\}")
-_N_NAMED = 5
-# Other files of the folder, of which the length is looked up: at least so many, and so many for each file to predict.
-_MIN_OTHERS, _OTHERS_EACH = 20, 5
-# Complaints whose detail names what they are about.
+# Rejects whose detail names what they are about; whose detail is enough; and that concern rows of nobody.
 _NAMING_SUBJECTS = (Reason.COPY_OF_PATIENT, Reason.COPY_OF_OTHER)
-# Complaints whose detail is enough.
 _PLAIN = (Reason.NO_SIGNALS, Reason.NOT_IN_TABLE)
 _ROWS = (Reason.ROW_WITHOUT_ID, Reason.ROW_MISSHAPEN)
 
 
 @dataclass(frozen=True)
-class _ChosenFiles:
-    """Files to predict, the others of their cohort, and what is wrong with the names of files."""
-
-    root: Path
-    sources: list[SourceFile] = field(default_factory=list)
-    others: list[SourceFile] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-
-
 class NewPatients:
-    """The patients of raw files and of a clinical table, in a model's terms.
+    """The patients of raw files and of a clinical table, as a model asks for them.
+
+    Attributes
+    ----------
+    cohort : Cohort
+        Their description, with what the model asks for.
+    store : CohortStore
+        Of these files alone, and of those that hold the same as one of them.
+    names : list of str
+        Ids of those to predict: whom FILES name; without FILES, whom a file or the clinical table names.
+    problems : mapping of str to list of str
+        By id: what was wrong with a patient's files, recordings and rows.
+    notes : list of str
+        What concerns all of them, or nobody who could be named.
+    """
+
+    cohort: Cohort
+    store: CohortStore
+    names: list[str]
+    problems: Mapping[str, list[str]] = field(repr=False)
+    notes: list[str]
+
+
+def read_new_patients(
+    card: ModelCard, files: Sequence[Path], cohort_file: Path | None, clinical: Path | None, folder: Path
+) -> NewPatients:
+    """Read the patients into a new store.
 
     Parameters
     ----------
@@ -60,162 +68,72 @@ class NewPatients:
         Of the model that is to predict them.
     files, cohort_file, clinical
         As :func:`ppgssl.stages.deploy.predict.predict` takes them.
-
-    Attributes
-    ----------
-    cohort : Cohort
-        Their description, with what the model asks for.
-    notes : list of str
-        What concerns all of them, or nobody who could be named.
+    folder : Path
+        Of the store.
 
     Raises
     ------
     ConfigError
         As :func:`ppgssl.stages.deploy.predict.predict`. Where patients have pseudonyms, no message shows an id.
     """
-
-    def __init__(self, card: ModelCard, files: Sequence[Path], cohort_file: Path | None, clinical: Path | None) -> None:
-        arm, study = parse_arm(card.arm), card.study_model()
-        self._needed, self._has_signals = clinical_variables(arm, study), needs_signals(arm, study)
-        described = load_cohort(cohort_file) if cohort_file else card.cohort_model()
-        self.cohort, self.notes = site_cohort(described, card)
-        if self._has_signals:
-            check_channels(self.cohort, card)
-        get_reader(self.cohort.signals.reader).parse_options(self.cohort.signals.options)
-        chosen = _choose_files(self.cohort, files, cohort_file)
-        self._is_whole_cohort, self._root = not files, chosen.root
-        self._pseudonyms = self._open_key(cohort_file, chosen.root)
-        if self._has_signals and self._is_whole_cohort and cohort_file and not chosen.sources:
-            raise ConfigError(f"{cohort_file}: no file under {chosen.root} matches {self.cohort.signals.files!r}")
-        self._sources, self._others = self._rename_sources(chosen.sources), self._rename_sources(chosen.others)
-        self.notes += [_note(self._rename(reject)) for reject in chosen.rejects]
-        self._given_table = clinical
-        self._table = self._table_description(card, is_here=cohort_file is not None)
-        absent = site_dictionary(self._table, card, self._needed)
-        if absent:
-            self.notes.append(f"Not among the clinical values given, and so unknown of everybody: {', '.join(absent)}.")
-        self._complaints: dict[str, list[str]] = {}
-        self._table_ids: set[str] = set()
-
-    def _open_key(self, cohort_file: Path | None, root: Path) -> Pseudonyms | None:
-        privacy = self.cohort.privacy
-        if privacy is None or cohort_file is None:
-            return None
-        found = Pseudonyms(load_key(privacy.pseudonyms, cohort_file))
-        self.notes += key_warnings(privacy.pseudonyms, cohort_file, [("the folder of the raw files", root)])
-        return found
-
-    def _rename_sources(self, sources: Sequence[SourceFile]) -> list[SourceFile]:
-        """Sources under the names that patients have; pseudonyms in their own order, which shows nothing of the ids."""
-        if self._pseudonyms is None:
-            return list(sources)
-        renamed = (self._pseudonyms.source(source, self.cohort) for source in sources)
-        return sorted(renamed, key=lambda source: source.relative)
-
-    def _rename(self, reject: Reject) -> Reject:
-        return reject if self._pseudonyms is None else self._pseudonyms.reject(reject, self.cohort)
-
-    def _table_description(self, card: ModelCard, *, is_here: bool) -> ClinicalTable | None:
-        """The description of the table; nothing of the training cohort's own table, which is not here, is read."""
-        if self._given_table is None:
-            return self.cohort.clinical if is_here else None
-        return self.cohort.clinical or card.cohort_model().clinical
-
-    # --- reading
-
-    def store(self, folder: Path) -> CohortStore:
-        """A store of these files alone, and of those that hold the same as one of them."""
-        key = self._pseudonyms.fingerprint if self._pseudonyms else ""
-        table = _needed_variables(self._table, self._needed)
-        cohort = self.cohort.model_copy(update={"clinical": table})
-        store = CohortStore.create(folder, cohort, key_fingerprint=key)
-        read = [*self._sources, *_copies(self._sources, self._others, self.cohort)]
-        add_files(store, self.cohort, read, Workers(1))
-        store.drop_incomplete()
-        split_joined(store, self.cohort, read, _lengths(_spread(self._others, len(read)), self.cohort))
-        store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
-        found = clinical_table(cohort, self._root, self._pseudonyms, instead=self._given_table)
-        if found is not None:
-            store.replace_patients(found.patients)
-            self._table_ids = {*found.patients.index, *found.rejected_ids}
-        originals = self._pseudonyms.originals() if self._pseudonyms else None
-        problems = clinical_rejects(found, {source.patient_id for source in self._sources}, originals)
-        self._sort(store, problems)
-        return store
-
-    def patients(self) -> list[str]:
-        """Ids of those to predict: whom FILES name; without FILES, whom a file or the clinical table names."""
-        names = dict.fromkeys(source.patient_id for source in self._sources)
-        if self._is_whole_cohort:
-            names |= dict.fromkeys(sorted(self._table_ids))
-        return sorted(names) if self._pseudonyms else list(names)
-
-    # --- complaints
-
-    def complaints(self, patient_id: str) -> list[str]:
-        """What was wrong with a patient's files, recordings and rows; known once :meth:`store` was called."""
-        return self._complaints.get(patient_id, [])
-
-    def _sort(self, store: CohortStore, of_table: Sequence[Reject]) -> None:
-        """Give each complaint to the patients it is about; what is about none of them is a note."""
-        owners = {name: [name] for name in self.patients()}
-        for source in self._sources:
-            owners[source.relative] = owners[source.recording_id] = [source.patient_id]
-        stored = store.recordings(["recording_id", "patient_id"])
-        owners |= {str(recording): [str(name)] for recording, name in stored.itertuples(index=False)}
-        for reject in [*_rejects(store), *of_table]:
-            about = self._about(reject, owners)
-            for name in about:
-                self._complaints.setdefault(name, []).append(_complaint(reject))
-            if not about and (reject.reason is Reason.OTHER_UNIT or reject.reason in _ROWS):
-                self.notes.append(_note(reject))
-
-    def _about(self, reject: Reject, owners: Mapping[str, list[str]]) -> list[str]:
-        if reject.reason is Reason.NO_TRENDS and self.cohort.segments.accept == "sqi":
-            return []  # they decide nothing
-        if reject.reason is Reason.NO_SIGNALS and not self._has_signals:
-            return []
-        if reject.unit == "cell":
-            return owners.get(reject.subject.rpartition("/")[0], [])
-        if reject.unit == "row":
-            return [name for subject in reject.subject.split(", ") for name in owners.get(subject, [])]
-        return owners.get(reject.subject, [])
+    arm, study = parse_arm(card.arm), card.study_model()
+    needed, takes_signals = clinical_variables(arm, study), needs_signals(arm, study)
+    cohort, notes = site_cohort(load_cohort(cohort_file) if cohort_file else card.cohort_model(), card)
+    if takes_signals:
+        check_channels(cohort, card)
+    get_reader(cohort.signals.reader).parse_options(cohort.signals.options)
+    chosen = choose_files(cohort, files, cohort_file)
+    pseudonyms, key_notes = _open_key(cohort, cohort_file, chosen.root)
+    if takes_signals and not files and cohort_file and not chosen.sources:
+        raise ConfigError(f"{cohort_file}: no file under {chosen.root} matches {cohort.signals.files!r}")
+    if pseudonyms is not None:
+        chosen = _renamed(chosen, pseudonyms, cohort)
+    table = cohort.clinical if cohort_file else None
+    if clinical is not None:
+        table = cohort.clinical or card.cohort_model().clinical
+    notes += [*key_notes, *map(_note, chosen.rejects)]
+    absent = site_dictionary(table, card, needed)
+    if absent:
+        notes.append(f"Not among the clinical values given, and so unknown of everybody: {', '.join(absent)}.")
+    asked = cohort.model_copy(update={"clinical": _needed_variables(table, needed)})
+    store = CohortStore.create(folder, asked, key_fingerprint=pseudonyms.fingerprint if pseudonyms else "")
+    _add_signals(store, chosen, cohort)
+    values = clinical_table(asked, chosen.root, pseudonyms, instead=clinical)
+    if values is not None:
+        store.replace_patients(values.patients)
+    of_files = dict.fromkeys(source.patient_id for source in chosen.sources)
+    of_table = sorted({*values.patients.index, *values.rejected_ids}) if values is not None and not files else []
+    names = list(of_files | dict.fromkeys(of_table))
+    of_store = store.rejects()[["reason", "subject", "detail"]].itertuples(index=False)
+    rejects = [
+        *(Reject(Reason(reason), subject, detail) for reason, subject, detail in of_store),
+        *clinical_rejects(values, set(of_files), pseudonyms.originals() if pseudonyms else None),
+    ]
+    if cohort.segments.accept == "sqi":  # trends decide nothing
+        rejects = [reject for reject in rejects if reject.reason is not Reason.NO_TRENDS]
+    if not takes_signals:
+        rejects = [reject for reject in rejects if reject.reason is not Reason.NO_SIGNALS]
+    problems, unowned = _sort_rejects(rejects, _owners(names, chosen.sources, store))
+    return NewPatients(cohort, store, sorted(names) if pseudonyms else names, problems, [*notes, *unowned])
 
 
-def _rejects(store: CohortStore) -> Iterator[Reject]:
-    for reason, subject, detail in store.rejects()[["reason", "subject", "detail"]].itertuples(index=False):
-        yield Reject(Reason(reason), subject, detail)
+def _open_key(cohort: Cohort, cohort_file: Path | None, root: Path) -> tuple[Pseudonyms | None, list[str]]:
+    """Pseudonyms, where the cohort asks for them, and warnings about the place of their key."""
+    if cohort.privacy is None or cohort_file is None:
+        return None, []
+    options = cohort.privacy.pseudonyms
+    pseudonyms = Pseudonyms(load_key(options, cohort_file))
+    return pseudonyms, list(key_warnings(options, cohort_file, [("the folder of the raw files", root)]))
 
 
-def _complaint(reject: Reject) -> str:
-    """What is wrong, for the patient whom it is about."""
-    if reject.reason in _PLAIN:
-        return reject.detail
-    if reject.unit in ("cell", "patient", "row") or reject.reason in _NAMING_SUBJECTS:
-        return f"{reject.reason.text}: {reject.detail}"
-    return _note(reject)
+def _renamed(chosen: RawFiles, pseudonyms: Pseudonyms, cohort: Cohort) -> RawFiles:
+    """Files under the pseudonyms of their patients, in the order of these, which shows nothing of the ids."""
 
+    def rename(sources: Iterable[SourceFile]) -> list[SourceFile]:
+        return sorted((pseudonyms.source(one, cohort) for one in sources), key=lambda source: source.relative)
 
-def _note(reject: Reject) -> str:
-    return ": ".join(text for text in (reject.subject, reject.reason.text, reject.detail) if text)
-
-
-def check_channels(cohort: Cohort, card: ModelCard) -> None:
-    """Refuse a cohort that records nothing which an input of the model could be made of.
-
-    Raises
-    ------
-    ConfigError
-        Naming the input and the channels.
-    """
-    has = cohort.signals.channels
-    for one in card.study_model().inputs.channels:
-        if not one.optional and not set(one.any_of) & set(has):
-            raise ConfigError(
-                f"the model's input {one.name!r} is one of the channels {', '.join(one.any_of)}, and the cohort "
-                f"{cohort.name!r} has {', '.join(has)}. If one of these is the same light, name it so in "
-                "`signals.channels`; if not, the model cannot be used here"
-            )
+    rejects = [pseudonyms.reject(reject, cohort) for reject in chosen.rejects]
+    return RawFiles(chosen.root, rename(chosen.sources), rename(chosen.others), rejects)
 
 
 def _needed_variables(table: ClinicalTable | None, needed: Sequence[str]) -> ClinicalTable | None:
@@ -230,114 +148,52 @@ def _needed_variables(table: ClinicalTable | None, needed: Sequence[str]) -> Cli
     return table.model_copy(update={"variables": variables}) if variables else None
 
 
-# --- which files -----------------------------------------------------------------------------------------------
+def _add_signals(store: CohortStore, chosen: RawFiles, cohort: Cohort) -> None:
+    read = [*chosen.sources, *copies(chosen.sources, chosen.others, cohort)]
+    add_files(store, cohort, read, Workers(1))
+    store.drop_incomplete()
+    split_joined(store, cohort, read, lengths_of_others(chosen.others, len(read), cohort))
+    store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
 
 
-def _choose_files(cohort: Cohort, files: Sequence[Path], cohort_file: Path | None) -> _ChosenFiles:
-    """The files to predict, as the cohort's pattern sees them, and the folder that they lie under."""
-    if files:
-        return _choose_named(cohort, {_place(path): _shown(path, n, cohort) for n, path in enumerate(files, start=1)})
-    if cohort_file is None:
-        return _ChosenFiles(Path.cwd())
-    root = cohort_root(cohort, cohort_file)
-    sources, rejects = find_files(cohort, root)
-    return _ChosenFiles(root, sources, rejects=rejects)
+# --- whom a reject is about ------------------------------------------------------------------------------------
 
 
-def _place(path: Path) -> Path:
-    """Where a file lies, links among its folders followed; but of a link itself, where that lies."""
-    return path.parent.resolve() / path.name
-
-
-def _shown(path: Path, number: int, cohort: Cohort) -> str:
-    """A file of the command line in a message: with `privacy`, by its number, for its name may be a patient's."""
-    return str(path) if cohort.privacy is None else f"file {number} of those given"
-
-
-def _choose_named(cohort: Cohort, wanted: Mapping[Path, str]) -> _ChosenFiles:
-    folders = [shown for path, shown in wanted.items() if path.is_dir()]
-    if folders:
-        raise ConfigError(f"{_listed(folders)}: a folder. Name the files in it")
-    absent = [shown for path, shown in wanted.items() if not path.is_file()]
-    if absent:
-        raise ConfigError(f"no such file: {_listed(absent)}")
-    pattern = cohort.signals.files
-    depth = _PART.sub("", pattern).count("/")
-    roots = dict.fromkeys(path.parents[min(depth, len(path.parents) - 1)] for path in wanted)
-    found: dict[Path, SourceFile] = {}
-    why: dict[Path, str] = {}
-    for root in roots:
-        sources, rejects = find_files(cohort, root)
-        found |= {_place(source.path): source for source in sources}
-        why |= {root / reject.subject: reject.reason.text for reject in rejects}
-    _check_all_known(cohort, wanted, found, why)
-    chosen = {path: found[path] for path in wanted if path in found}
-    used = [root for root in roots if any(path.is_relative_to(root) for path in chosen)]
-    if len({path.parents[depth] for path in chosen}) > 1:
-        listed = "" if cohort.privacy else f" ({_listed([str(root) for root in used])})"
-        raise ConfigError(f"the files lie in different folders{listed}: predict the files of one folder at a time")
-    others = [source for path, source in found.items() if path not in chosen]
-    return _ChosenFiles(used[0], list(chosen.values()), others)
-
-
-def _check_all_known(
-    cohort: Cohort, wanted: Mapping[Path, str], found: Mapping[Path, SourceFile], why: Mapping[Path, str]
-) -> None:
-    companions = {_place(path) for source in found.values() for path in source.companions.values()}
-    # A header and its samples share their name: who names them all, as a shell does with *, means one recording.
-    stems = {path.with_suffix("") for path in wanted if path in found}
-    strange = {
-        path: shown
-        for path, shown in wanted.items()
-        if path not in {*found, *companions} and path.with_suffix("") not in stems
-    }
-    refused = [f"{shown}: {why[path]}" for path, shown in strange.items() if path in why]
-    if refused:
-        raise ConfigError(f"{_listed(refused)}. Rename it, or describe where the files are from with --cohort")
-    if strange:
-        raise ConfigError(
-            f"{_listed(list(strange.values()))}: the name does not match `signals.files` of the cohort "
-            f"{cohort.name!r}, {cohort.signals.files!r}, so nothing says whose it is. Name files that match, or "
-            "describe them with --cohort"
-        )
-    if not any(path in found for path in wanted):
-        raise ConfigError(
-            f"{_listed(list(wanted.values()))}: nothing but what belongs to other files: name those that "
-            f"`signals.files` of the cohort {cohort.name!r} describes, {cohort.signals.files!r}"
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _N_NAMED} more" if len(names) > _N_NAMED else ""
-    return ", ".join(names[:_N_NAMED]) + more
-
-
-# --- what only their neighbours show ---------------------------------------------------------------------------
-
-
-def _copies(sources: Sequence[SourceFile], others: Sequence[SourceFile], cohort: Cohort) -> list[SourceFile]:
-    """Other files with the same bytes as one to predict: whose recording it is, one of the names says wrongly."""
-    sizes = {source_bytes(source, cohort) for source in sources}
-    candidates = [source for source in others if source_bytes(source, cohort) in sizes]
-    if not candidates:
-        return []
-    held = {source_sha256(source, cohort) for source in sources}
-    return [source for source in candidates if source_sha256(source, cohort) in held]
-
-
-def _spread(others: Sequence[SourceFile], n_read: int) -> list[SourceFile]:
-    """Some of the others, from all over the folder."""
-    n = min(len(others), max(_MIN_OTHERS, _OTHERS_EACH * n_read))
-    return [others[place] for place in np.linspace(0, len(others) - 1, n).round().astype(int)] if n else []
-
-
-def _lengths(sources: Sequence[SourceFile], cohort: Cohort) -> pd.DataFrame:
-    """``source``, ``duration_s`` and ``start_s`` of what could be read of these."""
-    rows = []
+def _owners(names: Sequence[str], sources: Sequence[SourceFile], store: CohortStore) -> dict[str, str]:
+    """Patient of each subject that a reject may have: a patient, a file or a recording."""
+    owners = {name: name for name in names}
     for source in sources:
-        try:
-            intervals = intervals_of(open_source(source, cohort))
-        except (ReadError, OSError):
-            continue
-        rows += [(source.relative, one.stop_s - one.start_s, one.start_s) for one in intervals]
-    return pd.DataFrame(rows, columns=["source", "duration_s", "start_s"])
+        owners[source.relative] = owners[source.recording_id] = source.patient_id
+    stored = store.recordings(["recording_id", "patient_id"])
+    return owners | {str(recording): str(name) for recording, name in stored.itertuples(index=False)}
+
+
+def _sort_rejects(rejects: Sequence[Reject], owners: Mapping[str, str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Problems by patient, and notes of the rows that belong to none of them."""
+    problems: dict[str, list[str]] = {}
+    notes = []
+    for reject in rejects:
+        subjects = [reject.subject]
+        if reject.unit == "cell":
+            subjects = [reject.subject.rpartition("/")[0]]
+        elif reject.unit == "row":
+            subjects = reject.subject.split(", ")
+        about = [owners[subject] for subject in subjects if subject in owners]
+        for name in about:
+            problems.setdefault(name, []).append(_problem(reject))
+        if not about and (reject.reason is Reason.OTHER_UNIT or reject.reason in _ROWS):
+            notes.append(_note(reject))
+    return problems, notes
+
+
+def _problem(reject: Reject) -> str:
+    """What is wrong, for the patient whom it is about."""
+    if reject.reason in _PLAIN:
+        return reject.detail
+    if reject.unit in ("cell", "patient", "row") or reject.reason in _NAMING_SUBJECTS:
+        return f"{reject.reason.text}: {reject.detail}"
+    return _note(reject)
+
+
+def _note(reject: Reject) -> str:
+    return ": ".join(text for text in (reject.subject, reject.reason.text, reject.detail) if text)

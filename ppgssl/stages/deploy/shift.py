@@ -19,9 +19,9 @@ from ppgssl.evaluation.shift import (
     stability_index,
     standardised_difference,
 )
-from ppgssl.models.folder import FittedModel
-from ppgssl.models.reference import DISTANCE_QUANTILE, Reference, bin_shares
-from ppgssl.stages.deploy.predict import RisksOfPatients
+from ppgssl.models.fitted import FittedModel
+from ppgssl.models.reference import DISTANCE_QUANTILE, Reference, bin_proportions
+from ppgssl.stages.deploy.risks import PatientRisks
 
 _MOST_NAMED = 8
 _RARE = 0.05
@@ -33,20 +33,20 @@ _GROUPS = {
 }
 
 
-def measure_shift(model: FittedModel, found: RisksOfPatients, rows: IntArray) -> list[ShiftMeasure]:
-    """Each quantity that the model's summary of its training patients tells of.
+def measure_shift(model: FittedModel, found: PatientRisks, rows: IntArray) -> list[ShiftMeasure]:
+    """Each quantity of the model's summary of its training patients, compared with the patients analysed.
 
     Parameters
     ----------
     model : FittedModel
-    found : RisksOfPatients
+    found : PatientRisks
     rows : int array
         Of the patients analysed.
     """
     return [_measure(one, _values(one, found).iloc[rows]) for one in model.card.references]
 
 
-def _values(one: Reference, found: RisksOfPatients) -> pd.Series:
+def _values(one: Reference, found: PatientRisks) -> pd.Series:
     if one.group == "risk":
         return pd.Series(found.risks[0])
     if one.group == "signal":
@@ -61,16 +61,16 @@ def _measure(one: Reference, values: pd.Series) -> ShiftMeasure:
     known = values.dropna()
     n_missing = len(values) - len(known)
     total = one.n + one.n_missing
-    share_missing = one.n_missing / total if total else 0.0
-    told = _numeric(one, known.to_numpy(dtype=float)) if one.kind == "numeric" else _levels(one, known)
+    proportion_missing = one.n_missing / total if total else 0.0
+    measured = _numeric(one, known.to_numpy(dtype=float)) if one.kind == "numeric" else _levels(one, known)
     missing = difference_of_levels(
-        np.array([len(known), n_missing], dtype=float), np.array([1 - share_missing, share_missing]), total
+        np.array([len(known), n_missing], dtype=float), np.array([1 - proportion_missing, proportion_missing]), total
     )
     is_warning = (
-        is_beyond(told.get("difference"), told.get("difference_by_chance"), LIMIT_DIFFERENCE)
-        or is_beyond(told.get("index"), told.get("index_by_chance"), LIMIT_INDEX)
+        is_beyond(measured.get("difference"), measured.get("difference_by_chance"), LIMIT_DIFFERENCE)
+        or is_beyond(measured.get("index"), measured.get("index_by_chance"), LIMIT_INDEX)
         or is_beyond(*missing, LIMIT_DIFFERENCE)
-        or (len(values) > 0 and known.empty and share_missing < 1)
+        or (len(values) > 0 and known.empty and proportion_missing < 1)
     )
     return ShiftMeasure(
         name=one.name,
@@ -80,10 +80,10 @@ def _measure(one: Reference, values: pd.Series) -> ShiftMeasure:
         n=len(known),
         n_missing=n_missing,
         n_reference=one.n,
-        share_missing_reference=share_missing,
+        share_missing_reference=proportion_missing,
         mean_reference=one.mean,
         sd_reference=one.sd,
-        **told,
+        **measured,
         is_warning=is_warning,
     )
 
@@ -92,8 +92,8 @@ def _numeric(one: Reference, values: FloatArray) -> dict[str, float | None]:
     if one.mean is None or one.sd is None or not len(values):
         return {}
     difference, by_chance = standardised_difference(values, one.mean, one.sd, one.n)
-    counts = bin_shares(values, np.array(one.edges)) * len(values)
-    index, index_by_chance = stability_index(counts, np.array(one.shares), one.n)
+    counts = bin_proportions(values, np.array(one.edges)) * len(values)
+    index, index_by_chance = stability_index(counts, np.array(one.proportions), one.n)
     return {
         "mean": float(values.mean()),
         "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
@@ -106,9 +106,9 @@ def _numeric(one: Reference, values: FloatArray) -> dict[str, float | None]:
 
 def _levels(one: Reference, values: pd.Series) -> dict[str, float | None]:
     counts = np.array([(values == level).sum() for level in one.levels], dtype=float)
-    shares = np.array(one.shares)
-    difference, by_chance = difference_of_levels(counts, shares, one.n)
-    index, index_by_chance = stability_index(counts, shares, one.n)
+    proportions = np.array(one.proportions)
+    difference, by_chance = difference_of_levels(counts, proportions, one.n)
+    index, index_by_chance = stability_index(counts, proportions, one.n)
     return {
         "difference": difference,
         "difference_by_chance": by_chance,
@@ -118,48 +118,48 @@ def _levels(one: Reference, values: pd.Series) -> dict[str, float | None]:
 
 
 def shift_findings(
-    model: FittedModel, shift: Sequence[ShiftMeasure], found: RisksOfPatients, rows: IntArray
+    model: FittedModel, shift: Sequence[ShiftMeasure], found: PatientRisks, rows: IntArray
 ) -> list[tuple[FindingKind, str]]:
     """Kind and text of what deserves a warning, one for each group of quantities."""
-    told = []
+    warnings = []
     for group, kind in _GROUPS.items():
         beyond = [one for one in shift if one.group == group and one.is_warning]
         if beyond:
             n = sum(one.group == group for one in shift)
             beyond.sort(key=lambda one: -abs(one.difference or 0.0))
-            shown = ", ".join(_told(one) for one in beyond[:_MOST_NAMED])
+            shown = ", ".join(_difference(one) for one in beyond[:_MOST_NAMED])
             rest = f" and {len(beyond) - _MOST_NAMED} more" if len(beyond) > _MOST_NAMED else ""
             verb = "differs" if len(beyond) == 1 else "differ"
             text = (
                 f"{len(beyond)} of {n} {verb} by more than {LIMIT_DIFFERENCE:g} SD, or in distribution, and by more "
                 f"than chance: {shown}{rest}. Whether the model still holds, calibration and discrimination say."
             )
-            told.append((kind, text))
-    return told + _far(model, found, rows)
+            warnings.append((kind, text))
+    return warnings + _far(model, found, rows)
 
 
-def _told(one: ShiftMeasure) -> str:
+def _difference(one: ShiftMeasure) -> str:
     if one.difference is None or abs(one.difference) < 0.1:
         return f"{one.label} (distribution or missing values)"
     return f"{one.label} ({one.difference:+.2f} SD)"
 
 
-def _far(model: FittedModel, found: RisksOfPatients, rows: IntArray) -> list[tuple[FindingKind, str]]:
+def _far(model: FittedModel, found: PatientRisks, rows: IntArray) -> list[tuple[FindingKind, str]]:
     """Whether more patients are far from the training patients than there should be, by all features together."""
-    near = model.card.neighbourhood
-    if near is None or found.distance is None:
+    domain = model.card.applicability_domain
+    if domain is None or found.distance is None:
         return []
     distances = found.distance[rows]
     distances = distances[np.isfinite(distances)]
     if not len(distances):
         return []
-    share, p_value = proportion_beyond(distances, near.threshold, 1 - DISTANCE_QUANTILE)
+    proportion, p_value = proportion_beyond(distances, domain.threshold, 1 - DISTANCE_QUANTILE)
     if p_value >= _RARE:
         return []
     return [
         (
             FindingKind.UNLIKE_TOGETHER,
-            f"{100 * share:.0f} % of the patients are further from the training patients than 99 % of these are from "
-            "each other. `ppgssl predict` names them.",
+            f"{100 * proportion:.0f} % of the patients are outside the applicability domain: further from the training "
+            "patients than 99 % of these are from each other. `ppgssl predict` names them.",
         )
     ]

@@ -1,61 +1,58 @@
-"""A frozen model on patients of another place: what it is worth there, what would mend it, and what is different."""
+"""A frozen model on patients of another place: its performance there, recalibration, and how the patients differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ppgssl.classifiers.imputation import missing_data
 from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.loading import load_cohort
-from ppgssl.core.config.study import Decisions, Study, Validation
+from ppgssl.core.config.study import Study, Validation
 from ppgssl.core.errors import ConfigError, EvaluationError, LeakageError
 from ppgssl.core.parallel import Progress, silent
-from ppgssl.core.provenance import Stopwatch, fingerprint, peak_memory_mb, system, utc_now, versions, write_atomically
-from ppgssl.core.reasons import FindingKind, Reason
+from ppgssl.core.provenance import Stopwatch, fingerprint, write_atomically
+from ppgssl.core.reasons import FindingKind
 from ppgssl.core.records import FloatArray
-from ppgssl.core.results.data import CohortFlow, Finding, LeakageCheck, finding
-from ppgssl.core.results.performance import ArmResult, OperatingPoint, ValidationSummary
-from ppgssl.core.results.robustness import ShiftMeasure
-from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Results, save_results
-from ppgssl.core.seeds import derive_seed
-from ppgssl.evaluation.discrimination import Discrimination
-from ppgssl.evaluation.operating_points import assess_operating_points
-from ppgssl.evaluation.performance import Performance, estimate_performance
-from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, AlignedPredictions
-from ppgssl.evaluation.recalibration import LABELS, METHODS, Recalibration, cross_recalibrated, fit_recalibration
-from ppgssl.evaluation.subgroups import subgroups
-from ppgssl.evaluation.table_one import table_one
+from ppgssl.core.results.study import RESULTS_FILE, Results, save_results
+from ppgssl.evaluation.predictions import PREDICTION_COLUMNS
+from ppgssl.evaluation.recalibration import METHODS, Recalibration, cross_recalibrated, fit_recalibration
 from ppgssl.features.patient_table import clinical_variables
-from ppgssl.models.folder import FittedModel, load_model
-from ppgssl.stages.deploy.model_inputs import check_store, known_as, site_cohort, site_data, site_dictionary
-from ppgssl.stages.deploy.new_patients import check_channels
-from ppgssl.stages.deploy.predict import RisksOfPatients, refusal, risks_of
-from ppgssl.stages.deploy.shift import measure_shift, shift_findings
-from ppgssl.stages.evaluate.acquisition import acquisition_checks
-from ppgssl.stages.evaluate.examples import channel_quality, example_waveforms
-from ppgssl.stages.evaluate.flow import cohort_flow, exclusions, findings
+from ppgssl.models.card import ModelCard
+from ppgssl.models.fitted import FittedModel
+from ppgssl.models.folder import load_model
+from ppgssl.stages.deploy.risks import patient_risks, refusals
+from ppgssl.stages.deploy.shift import measure_shift
+from ppgssl.stages.deploy.site import (
+    check_channels,
+    check_store,
+    seen_patients,
+    site_cohort,
+    site_data,
+    site_dictionary,
+)
+from ppgssl.stages.deploy.validation_results import (
+    FROZEN,
+    RecalibratedRisks,
+    SitePatients,
+    listed_patients,
+    validation_results,
+    validation_seed,
+)
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.assembly import patient_key
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import COHORT_FILE, FORMAT_FILE, CohortStore
 
-FROZEN = "frozen"
 PREDICTIONS_FILE = "predictions.parquet"
-_N_NAMED = 5
-# Thresholds of 0 and 1 are at the ends of what a study may give.
-_NEAREST = 1e-9
 
 
 @dataclass(frozen=True)
 class ExternalValidation:
-    """What :func:`validate_model` found.
+    """The outcome of :func:`validate_model`.
 
     Attributes
     ----------
@@ -81,12 +78,12 @@ def validate_model(
     scheduler: str | None = None,
     progress: Progress = silent,
 ) -> ExternalValidation:
-    """Judge a frozen model on a cohort with outcomes, and write ``results.json`` into a folder.
+    """Evaluate a frozen model on a cohort with outcomes, and write ``results.json`` into a folder.
 
-    The model stays as it is. Beside it stand its risks recalibrated in the large, and by slope, as they would be for
-    the next patients: each patient's by what the other patients told (ten-fold). Recalibration does not change the
-    order of patients, so discrimination is that of the frozen model. Patients whom the model has seen, by their key
-    or by a recording, are left out and told of.
+    The model stays as it is. Its risks recalibrated in the large, and by slope, are evaluated as well, as they would be
+    for the next patients: those of each patient by a recalibration fitted to the other patients (ten-fold).
+    Recalibration does not change the order of patients, so discrimination is that of the frozen model. Patients whom
+    the model has seen, by their key or by a recording, are left out and reported.
 
     Parameters
     ----------
@@ -117,49 +114,48 @@ def validate_model(
     if isinstance(model, Path):
         model = load_model(model)
     out.mkdir(parents=True, exist_ok=True)
-    store, notes = _opened(model, source, out, n_jobs, scheduler, progress)
-    validating = _Validating(model, store, notes)
-    results = validating.results(watch)
-    validating.table().to_parquet(out / PREDICTIONS_FILE, index=False)
-    for one in validating.recalibrations:
+    store, site_notes = _open_store(model, source, out, n_jobs, scheduler, progress)
+    patients = _select_patients(model, store)
+    recalibrated = _recalibrate(patients, model.fingerprint, validation_seed(model.card))
+    shift = measure_shift(model, patients.found, patients.rows)
+    results = validation_results(model, patients, recalibrated, shift, site_notes, watch)
+    _with_interval(recalibrated.predictions, patients).to_parquet(out / PREDICTIONS_FILE, index=False)
+    for one in recalibrated.fitted:
         write_atomically(out / f"recalibration-{one.method}.json", one.model_dump_json(indent=1))
     save_results(results, out / RESULTS_FILE)
     made = fingerprint([model.fingerprint, store.fingerprint()])
     watch.write(out, "external validation", made_of=made, model=model.fingerprint, store=store.fingerprint())
-    warnings = [*model.warnings, *(one.text for one in results.findings if _concerns_model(one))]
-    return ExternalValidation(results, validating.recalibrations, tuple(warnings))
+    about_model = [
+        one.text for one in results.findings if isinstance(one.kind, FindingKind) and one.kind.concerns_model
+    ]
+    return ExternalValidation(results, recalibrated.fitted, (*model.warnings, *about_model))
 
 
-def _concerns_model(found: Finding) -> bool:
-    return isinstance(found.kind, FindingKind) and found.kind.concerns_model
-
-
-def _opened(
+def _open_store(
     model: FittedModel, source: Path, out: Path, n_jobs: int, scheduler: str | None, progress: Progress
 ) -> tuple[CohortStore, list[str]]:
     """The cohort's store, and what could not be as it was for the training patients."""
-    if (source / COHORT_FILE).is_file():
-        if not (source / FORMAT_FILE).is_file():
-            raise ConfigError(f"{source} is no store: name the description in it, {source / COHORT_FILE}")
-        store = CohortStore(source)
-        check_store(store, model.card)
-        check_channels(store.cohort, model.card)
-        _check_dictionary(model, store.cohort)
-        return store, site_cohort(store.cohort, model.card)[1]
-    described = load_cohort(source)
+    is_store = (source / COHORT_FILE).is_file()
+    if is_store and not (source / FORMAT_FILE).is_file():
+        raise ConfigError(f"{source} is no store: name the description in it, {source / COHORT_FILE}")
+    described = CohortStore(source).cohort if is_store else load_cohort(source)
     cohort, notes = site_cohort(described, model.card)
+    if is_store:
+        check_store(CohortStore(source), model.card)
     check_channels(cohort, model.card)
-    _check_dictionary(model, cohort)
+    _check_dictionary(model.card, cohort)
+    if is_store:
+        return CohortStore(source), notes
     ingest(source, out / "store", described=cohort, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
     return CohortStore(out / "store"), notes
 
 
-def _check_dictionary(model: FittedModel, cohort: Cohort) -> None:
-    card, table = model.card, cohort.clinical
+def _check_dictionary(card: ModelCard, cohort: Cohort) -> None:
+    table = cohort.clinical
     if table is None or card.outcome not in table.variables:
         raise ConfigError(
             f"cohort {cohort.name!r} has no clinical variable {card.outcome!r}, the model's outcome: without it "
-            "patients can be predicted (`ppgssl predict`), and the model cannot be judged"
+            "patients can be predicted (`ppgssl predict`), and the model cannot be evaluated"
         )
     needed = clinical_variables(parse_arm(card.arm), card.study_model())
     site_dictionary(table, card, [card.outcome, *needed])
@@ -167,270 +163,106 @@ def _check_dictionary(model: FittedModel, cohort: Cohort) -> None:
         raise ConfigError(f"cohort {cohort.name!r} has none of the model's clinical variables ({', '.join(needed)})")
 
 
-class _Validating:
-    """The patients of another cohort, and a model's risks of them."""
+# --- patients --------------------------------------------------------------------------------------------------
 
-    def __init__(self, model: FittedModel, store: CohortStore, notes: Sequence[str]) -> None:
-        self.model, self.card, self.store, self.site_notes = model, model.card, store, list(notes)
-        self.arm = parse_arm(self.card.arm)
-        everybody = site_data(store, self.card)
-        self.found: RisksOfPatients = risks_of(model, everybody)
-        refused = [bool(refusal(model, self.found, row)) for row in range(len(everybody.y))]
-        known = everybody.y[everybody.y.notna()].index
-        could = everybody.y.index[~np.array(refused)].intersection(known)
-        self.seen = sorted(set(could) & _seen_patients(model, store))
-        kept = could.difference(self.seen)
-        self._check(could, kept, everybody.y)
-        # Refused though they have segments: what the model takes beside them is not known.
-        has_segments = everybody.y.index[self.found.signals["n_accepted"].to_numpy() > 0]
-        self.unknown = list(known.difference(could).intersection(has_segments))
-        self.study = self._study()
-        self.data = _restricted(replace(everybody, study=self.study), kept)
-        self.before = _restricted(replace(everybody, study=self.study), could.union(self.unknown))
-        self.rows = everybody.y.index.get_indexer(kept)
-        self.risk: FloatArray = self.found.risks[0, self.rows]
-        self.settings: dict[str, Any] = {
-            "n_resamples": self.study.validation.n_bootstrap,
-            "seed": derive_seed(self.card.seed, "external validation"),
-        }
-        self.recalibrations: list[Recalibration] = []
-        self.refused: list[str] = []
-        self.predictions = pd.concat(self._scores(), ignore_index=True)
-        self.shift: list[ShiftMeasure] = measure_shift(model, self.found, self.rows)
 
-    def _check(self, could: pd.Index, kept: pd.Index, y: pd.Series) -> None:
-        if len(could) and not len(kept):
-            raise LeakageError(
-                f"the model {self.card.name!r} has seen all {len(could)} patients of {self.store.cohort.name!r} who "
-                f"could be predicted ({_named(list(could))}): its risks of them are no predictions. Validate it on "
-                "others. If these are others, and another cohort has the same `name` and ids, change the name in "
-                "cohort.yaml"
-            )
-        n_events = int(y.loc[kept].sum())
-        if not 0 < n_events < len(kept):
-            raise EvaluationError(
-                f"{n_events} of {len(kept)} patients of {self.store.cohort.name!r} who can be predicted, and have an "
-                "outcome, have the event: both outcomes are needed to judge a model"
-            )
+def _select_patients(model: FittedModel, store: CohortStore) -> SitePatients:
+    """The patients with an outcome and a risk whom the model has not seen; the others by the reason to leave them out.
 
-    def _study(self) -> Study:
-        """The model's study, as far as it is about this cohort."""
-        study, table = self.card.study_model(), self.store.cohort.clinical
-        known = set(table.variables) if table else set()
-        return Study.model_validate(
-            {
-                **study.model_dump(mode="json"),
-                "title": f"External validation: {self.card.title}",
-                "description": "",
-                "cohorts": [{"store": "store", "role": "labelled"}],
-                "covariates": [name for name in study.covariates if name in known],
-                "heart_rate": study.heart_rate if study.heart_rate in known else None,
-                "spo2": study.spo2 if study.spo2 in known else None,
-                "arms": [self.card.arm],
-                "subgroups": [one.model_dump() for one in study.subgroups if one.variable in known],
-                "validation": Validation(n_bootstrap=study.validation.n_bootstrap, n_optimism=0).model_dump(),
-                "pretraining": {**study.pretraining.model_dump(mode="json"), "exposure": "transductive"},
-            }
+    Raises
+    ------
+    LeakageError
+        If the model has seen all of them.
+    EvaluationError
+        If those that are left have one outcome alone.
+    """
+    everybody = site_data(store, model.card)
+    found = patient_risks(model, everybody)
+    patients = everybody.y.index
+    with_outcome = patients[everybody.y.notna()]
+    could = patients[np.array([not reason for reason in refusals(model.card, found)])].intersection(with_outcome)
+    seen_keys = {patient_key(store.cohort.name, name) for name in seen_patients(model.card, store)}
+    seen = sorted(set(could) & seen_keys)
+    kept = could.difference(seen)
+    if len(could) and not len(kept):
+        raise LeakageError(
+            f"the model {model.card.name!r} has seen all {len(could)} patients of {store.cohort.name!r} who could be "
+            f"predicted ({listed_patients(list(could))}): its risks of them are no predictions. Validate it on others. "
+            "If these are others, and another cohort has the same `name` and ids, change the name in cohort.yaml"
         )
-
-    # --- risks
-
-    @property
-    def is_event(self) -> np.ndarray:
-        return np.asarray(self.data.y.to_numpy() == 1)
-
-    def _scores(self) -> Iterator[pd.DataFrame]:
-        yield self._frame(FROZEN, self.risk)
-        for method in METHODS:
-            try:
-                fitted = fit_recalibration(self.is_event, self.risk, method)
-                scores = cross_recalibrated(self.is_event, self.risk, method, seed=self.settings["seed"])
-            except EvaluationError as error:
-                self.refused.append(f"{error}."[0].upper() + f"{error}."[1:])
-                continue
-            known = {"cohort": self.store.cohort.name, "model_sha256": self.model.fingerprint}
-            self.recalibrations.append(fitted.model_copy(update=known))
-            yield self._frame(f"recalibrated-{method}", scores)
-
-    def _frame(self, arm: str, scores: FloatArray) -> pd.DataFrame:
-        columns = (arm, 0, 0, list(self.data.y.index), self.is_event.astype(float), scores)
-        return pd.DataFrame(dict(zip(PREDICTION_COLUMNS, columns, strict=True)))
-
-    def table(self) -> pd.DataFrame:
-        """The predictions, with the interval of the frozen model."""
-        low, high = self.found.interval()
-        is_frozen = self.predictions["arm"] == FROZEN
-        ends = {"ci_low": low[self.rows], "ci_high": high[self.rows]}
-        found = self.predictions.copy()
-        for name, values in ends.items():
-            found.loc[is_frozen, name] = values
-        return found
-
-    # --- results
-
-    def results(self, watch: Stopwatch) -> Results:
-        """All that the report shows."""
-        cohort, table = self.store.cohort, self.data.clinical
-        arms = list(dict.fromkeys(self.predictions["arm"]))
-        reached = estimate_performance(
-            self.predictions,
-            arms,
-            self.study.decisions,
-            operating_points=self._operating_points,
-            ranked=[FROZEN],  # recalibration keeps the order of patients
-            **self.settings,
+    n_events = int(everybody.y.loc[kept].sum())
+    if not 0 < n_events < len(kept):
+        raise EvaluationError(
+            f"{n_events} of {len(kept)} patients of {store.cohort.name!r} who can be predicted, and have an outcome, "
+            "have the event: both outcomes are needed to evaluate a model"
         )
-        known = list(self.study.covariates)
-        outcome = table.variables[self.card.outcome]
-        frozen = self.predictions[self.predictions["arm"] == FROZEN]
-        return Results(
-            name=f"{self.card.study['name']}-on-{cohort.name}",
-            title=f"{self.study.title}, on {cohort.title or cohort.name}",
-            description=self._description(),
-            outcome=self.card.outcome,
-            outcome_label=outcome.label or self.card.outcome,
-            event_label=outcome.level_names[-1],
-            covariate_labels=[table.variables[name].label or name for name in known],
-            flow=[self._flow()],
-            findings=[*self._findings(), *findings(self.before, self.store)],
-            table_one=table_one(self.data.covariates, self.data.y, table, known),
-            quality=channel_quality(self.data, self.store),
-            examples=example_waveforms(self.data, self.store),
-            acquisition=acquisition_checks(self.data),
-            pretraining=[],
-            validation=self._validation(reached.discrimination),
-            leakage=self._leakage(),
-            arms=self._arms(reached),
-            decision_references=reached.decisions.references,
-            missing=missing_data(self.data.covariates[known], self.data.y, table.variables, self.study.missing)
-            if known
-            else None,
-            subgroups=subgroups(frozen, [FROZEN], self.data.covariates, table, self.study.subgroups, **self.settings),
-            shift=self.shift,
-            provenance=self._provenance(watch),
-        )
-
-    def _description(self) -> str:
-        return (
-            f"The model {self.card.name} (fingerprint {self.model.fingerprint[:16]}), fitted to {self.card.n_patients} "
-            f"patients, {self.card.n_events} of them with the event, was used as it is on patients it has not seen."
-        )
-
-    def _flow(self) -> CohortFlow:
-        flow = cohort_flow(self.before, self.store)
-        return flow.model_copy(
-            update={
-                "n_patients_analysed": len(self.data.y),
-                "n_events": int(self.data.y.sum()),
-                "exclusions": [
-                    *flow.exclusions,
-                    *exclusions({Reason.SEEN_BY_MODEL: self.seen, Reason.NOTHING_KNOWN: self.unknown}),
-                ],
-            }
-        )
-
-    def _findings(self) -> list[Finding]:
-        cautions: list[tuple[FindingKind, str]] = []
-        if self.seen:
-            text = f"{len(self.seen)} patients, by their id or a recording ({_named(self.seen)}). Left out."
-            cautions.append((FindingKind.MODEL_SAW_PATIENTS, text))
-        needed = clinical_variables(self.arm, self.card.study_model())
-        absent = site_dictionary(self.store.cohort.clinical, self.card, needed)
-        if absent:
-            text = f"{', '.join(absent)}: taken as missing of everybody, and replaced by what is usual in training."
-            cautions.append((FindingKind.MODEL_LACKS_VALUES, text))
-        cautions += [(FindingKind.MODEL_OTHER_SIGNALS, note) for note in self.site_notes]
-        cautions += [(FindingKind.MODEL_OTHER_SOFTWARE, text) for text in self.model.warnings]
-        cautions += shift_findings(self.model, self.shift, self.found, self.rows)
-        return [finding(self.store.cohort.name, kind, text) for kind, text in cautions]
-
-    def _validation(self, reached: Discrimination) -> ValidationSummary:
-        notes = [
-            "The model was frozen before these patients were seen. Recalibrated risks are of each patient by what the "
-            "other patients told, so they show what recalibration is worth on the next patients; discrimination is the "
-            "same by construction.",
-            *(f"Offered, not applied: {one.text}." for one in self.recalibrations),
-            *self.refused,
-        ]
-        return ValidationSummary(
-            scheme="external",
-            n_folds=1,
-            n_repeats=1,
-            n_patients=len(self.data.y),
-            n_events=int(self.data.y.sum()),
-            n_test_patients=reached.n_patients,
-            n_bootstrap=self.settings["n_resamples"],
-            n_bootstrap_skipped=reached.n_skipped,
-            notes=notes,
-        )
-
-    def _leakage(self) -> list[LeakageCheck]:
-        text = f"{len(self.seen)} patients whom the model had seen were left out." if self.seen else ""
-        return [
-            LeakageCheck(what=what, n_checked=len(self.data.y), n_shared=0, text=text)
-            for what in ("Patients of the model", "Recordings of the model")
-        ]
-
-    def _arms(self, reached: Performance) -> list[ArmResult]:
-        labels = {FROZEN: "Frozen model"}
-        labels |= {f"recalibrated-{method}": LABELS[method].capitalize() for method in METHODS}
-        return [
-            reached.arm_result(
-                name,
-                self.arm,
-                ranked_as=FROZEN,
-                label=f"{labels[name]}: {self.card.arm_label}",
-                is_transductive=False,
-                n_features=len(self.card.columns.as_columns().names),
-                seconds=0.0,
-            )
-            for name in reached.aligned.arms
-        ]
-
-    def _operating_points(self, aligned: AlignedPredictions) -> dict[str, list[OperatingPoint]]:
-        """At the model's own thresholds, which these patients had no part in; in the model's order.
-
-        A cut of the frozen risks is none of recalibrated ones: these have the risks that the study gave alone.
-        """
-        nobody = self.predictions.iloc[:0]
-        points: dict[str, list[OperatingPoint]] = {arm: [] for arm in aligned.arms}
-        for one in self.card.thresholds:
-            given = Decisions(risks=[min(max(one.threshold, _NEAREST), 1 - _NEAREST)])
-            judged = assess_operating_points(aligned, nobody, given)
-            for arm, found in judged.items() if one.rule == "given" else [(FROZEN, judged[FROZEN])]:
-                points[arm].append(found[0].model_copy(update={"rule": one.rule, "label": one.label}))
-        return points
-
-    def _provenance(self, watch: Stopwatch) -> Provenance:
-        return Provenance(
-            created_utc=utc_now(),
-            versions=versions(),
-            platform=system(),
-            seed=self.card.seed,
-            inputs=[
-                InputFile(name=f"model {self.card.name}", sha256=self.model.fingerprint),
-                InputFile(name=f"store {self.store.cohort.name}", sha256=self.store.fingerprint()),
-            ],
-            study=self.study.model_dump(mode="json"),
-            cohorts=[{**self.store.cohort.model_dump(mode="json"), "root": ".", "privacy": None}],
-            stage_seconds={"external validation": round(watch.seconds(), 2)},
-            stage_peak_memory_mb={"external validation": round(peak_memory_mb(), 1)},
-        )
-
-
-def _seen_patients(model: FittedModel, store: CohortStore) -> set[str]:
-    """Patient keys that the model has seen, by themselves or by one of their recordings."""
-    seen = model.card.seen
-    recordings = store.recordings(["patient_id", "signal_sha256"])
-    by_signal = set(recordings.loc[recordings["signal_sha256"].isin(seen.signals_sha256), "patient_id"])
-    known = set(seen.patients_sha256)
-    by_name = {name for name in {*recordings["patient_id"], *store.patients().index} if known_as(store, name) & known}
-    return {patient_key(store.cohort.name, name) for name in by_signal | by_name}
+    # Refused though they have segments: the clinical values that the model takes are not known.
+    has_segments = patients[found.signals["n_accepted"].to_numpy() > 0]
+    unknown = list(with_outcome.difference(could).intersection(has_segments))
+    data = replace(everybody, study=_site_study(model.card, store))
+    return SitePatients(
+        data=_restricted(data, kept),
+        before=_restricted(data, could.union(unknown)),
+        found=found,
+        rows=patients.get_indexer(kept),
+        seen=seen,
+        unknown=unknown,
+    )
 
 
 def _restricted(data: StudyData, patients: pd.Index) -> StudyData:
     return replace(data, y=data.y.loc[patients], covariates=data.covariates.loc[patients])
 
 
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:_N_NAMED]) + (", ..." if len(names) > _N_NAMED else "")
+def _site_study(card: ModelCard, store: CohortStore) -> Study:
+    """The model's study, as far as it is about this cohort."""
+    study, table = card.study_model(), store.cohort.clinical
+    known = set(table.variables) if table else set()
+    return Study.model_validate(
+        {
+            **study.model_dump(mode="json"),
+            "title": f"External validation: {card.title}",
+            "description": "",
+            "cohorts": [{"store": "store", "role": "labelled"}],
+            "covariates": [name for name in study.covariates if name in known],
+            "heart_rate": study.heart_rate if study.heart_rate in known else None,
+            "spo2": study.spo2 if study.spo2 in known else None,
+            "arms": [card.arm],
+            "subgroups": [one.model_dump() for one in study.subgroups if one.variable in known],
+            "validation": Validation(n_bootstrap=study.validation.n_bootstrap, n_optimism=0).model_dump(),
+            "pretraining": {**study.pretraining.model_dump(mode="json"), "exposure": "transductive"},
+        }
+    )
+
+
+# --- risks -----------------------------------------------------------------------------------------------------
+
+
+def _recalibrate(patients: SitePatients, model_sha256: str, seed: int) -> RecalibratedRisks:
+    """The frozen risks, and those of each recalibration that there are enough patients for."""
+    is_event, risk = patients.is_event, patients.risk
+    frames, fitted, notes = [_predictions(FROZEN, patients, risk)], [], []
+    for method in METHODS:
+        try:
+            one = fit_recalibration(is_event, risk, method)
+            scores = cross_recalibrated(is_event, risk, method, seed=seed)
+        except EvaluationError as error:
+            notes.append(f"{error}."[0].upper() + f"{error}."[1:])
+            continue
+        known = {"cohort": patients.data.labelled.cohort.name, "model_sha256": model_sha256}
+        fitted.append(one.model_copy(update=known))
+        frames.append(_predictions(f"recalibrated-{method}", patients, scores))
+    return RecalibratedRisks(pd.concat(frames, ignore_index=True), fitted, notes)
+
+
+def _predictions(arm: str, patients: SitePatients, scores: FloatArray) -> pd.DataFrame:
+    columns = (arm, 0, 0, list(patients.data.y.index), patients.is_event.astype(float), scores)
+    return pd.DataFrame(dict(zip(PREDICTION_COLUMNS, columns, strict=True)))
+
+
+def _with_interval(predictions: pd.DataFrame, patients: SitePatients) -> pd.DataFrame:
+    """The predictions, with the interval of the frozen model."""
+    table, is_frozen = predictions.copy(), predictions["arm"] == FROZEN
+    for name, values in zip(("ci_low", "ci_high"), patients.found.interval(), strict=True):
+        table.loc[is_frozen, name] = values[patients.rows]
+    return table

@@ -23,7 +23,7 @@ from ppgssl.features.fold_features import FoldFeatures
 from ppgssl.models.folder import load_model, save_model
 from ppgssl.models.refits import fit_refits, read_refits
 from ppgssl.stages.deploy.fit import fit_model
-from ppgssl.stages.deploy.predict import risks_of
+from ppgssl.stages.deploy.risks import patient_risks
 from ppgssl.stages.evaluate.evaluate import evaluate
 from ppgssl.stages.pretrain import pretrain
 from ppgssl.store.leakage import FittedParts, hashed_patient
@@ -85,13 +85,13 @@ def test_performance_is_not_told_where_results_are_absent_or_of_other_settings(f
 def test_it_is_the_fit_that_a_fold_of_all_patients_would_make(fitted):
     data, _, model = fitted
     everybody = Fold(0, 0, train=tuple(data.y.index), test=())
-    features = risks_of(model, data).table[model.card.columns.features]
+    features = patient_risks(model, data).table[model.card.columns.features]
     inputs = FoldFeatures(everybody, data, model.folder, FittedParts("all"), {"ssl-all": features})
     arm_table = inputs.arm_table(parse_arm("covariates+ssl-all"))
     table = arm_table.transform(data)
     columns = arm_table.columns(table)
     direct = make_risk_model(parse_arm("covariates+ssl-all"), columns, data.study, fold="all").fit(table, data.y)
-    np.testing.assert_allclose(risks_of(model, data).risks[0], direct.predict_proba(table)[:, 1], atol=1e-9)
+    np.testing.assert_allclose(patient_risks(model, data).risks[0], direct.predict_proba(table)[:, 1], atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
     data, _, _ = fitted
     model = fit_model(data, arm, tmp_path / "out", tmp_path / "model", n_refits=2)
     everybody = Fold(0, 0, train=tuple(data.y.index), test=())
-    parsed, found = parse_arm(arm), risks_of(model, data).table
+    parsed, found = parse_arm(arm), patient_risks(model, data).table
     embeddings = found[[name for name in model.card.columns.features if name.startswith("ssl_")]]
     known = {"untrained": embeddings} if parsed.features == "untrained" else None
     arm_table = FoldFeatures(everybody, data, tmp_path, FittedParts("all"), known).arm_table(parsed)
@@ -127,7 +127,7 @@ def test_other_arms_see_what_they_see_in_the_study(fitted, tmp_path, arm):
 def test_a_horseshoe_model_is_the_fit_of_a_fold_of_all_patients_but_for_the_draws_left_out(fitted, tmp_path, arm):
     data, _, of_ridge = fitted
     model = fit_model(data, arm, of_ridge.folder.parent / "out", tmp_path / "model")
-    found = risks_of(model, data)
+    found = patient_risks(model, data)
     risks = found.risks
     direct = make_risk_model(parse_arm(arm), model.card.columns.as_columns(), data.study, fold="all")
     direct.fit(found.table, data.y)
@@ -172,7 +172,7 @@ def test_every_arm_is_the_same_after_it_was_saved_and_loaded(fitted, tmp_path, m
     data = hospital_data(folder, network=NETWORK, missing={"method": method, "n_imputations": 2})
     loaded = fit_model(data, arm, tmp_path / "out", tmp_path / "model", n_refits=3)
     before = replace(made[0], folder=loaded.folder)
-    found, expected = risks_of(loaded, data), risks_of(before, data)
+    found, expected = patient_risks(loaded, data), patient_risks(before, data)
     np.testing.assert_allclose(found.risks, expected.risks, rtol=0, atol=1e-12)
     assert np.isfinite(found.risks).all()
     assert loaded.card == before.card
@@ -232,7 +232,7 @@ def test_the_same_study_makes_the_same_model(fitted, tmp_path, arm):
 
 def test_refits_vary_around_the_model(fitted):
     data, _, model = fitted
-    risks = risks_of(model, data).risks
+    risks = patient_risks(model, data).risks
     assert risks.shape == (21, len(data.y))
     assert (risks[1:].std(axis=0) > 0).all()
 
@@ -254,18 +254,18 @@ def test_normalisation_by_cohort_is_kept_as_its_constants(tmp_path):
     model = fit_hospital(tmp_path, "untrained", n=14, inputs__normalisation="cohort")
     data = hospital_data(tmp_path, inputs__normalisation="cohort")
     few = data.y.index[:3]
-    alone = risks_of(model, type(data)(**{**vars(data), "y": data.y.loc[few]}))
-    np.testing.assert_allclose(alone.risks, risks_of(model, data).risks[:, :3], rtol=1e-5)
+    alone = patient_risks(model, type(data)(**{**vars(data), "y": data.y.loc[few]}))
+    np.testing.assert_allclose(alone.risks, patient_risks(model, data).risks[:, :3], rtol=1e-5)
     assert list(model.card.input.cohorts) == [data.labelled.cohort.name]
 
 
 def test_chained_equations_are_kept_and_the_card_says_so(tmp_path):
     data = hospital_data(tmp_path, missing={"method": "mice", "n_imputations": 2})
     model = fit_model(data, "covariates", tmp_path / "out", tmp_path / "model", n_refits=2)
-    table = risks_of(model, data).table
+    table = patient_risks(model, data).table
     assert table["age"].isna().any()
     direct = make_risk_model(parse_arm("covariates"), model.model.columns_, data.study, fold="all").fit(table, data.y)
-    np.testing.assert_allclose(risks_of(model, data).risks[0], direct.predict_proba(table)[:, 1], atol=1e-12)
+    np.testing.assert_allclose(patient_risks(model, data).risks[0], direct.predict_proba(table)[:, 1], atol=1e-12)
     assert "is drawn 2 times by chained equations" in (model.folder / "model_card.md").read_text()
 
 

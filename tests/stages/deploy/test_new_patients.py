@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from ppgssl.core.errors import ConfigError
-from ppgssl.stages.deploy.model_inputs import site_data
-from ppgssl.stages.deploy.predict import PatientPrediction, predict, risks_of
+from ppgssl.stages.deploy.predict import PatientPrediction, predict
+from ppgssl.stages.deploy.risks import patient_risks
+from ppgssl.stages.deploy.site import site_data
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.tables import CohortStore
 from tests.support.fitted_models import VARIABLES, make_hospital
@@ -52,7 +53,7 @@ def joined(*seeds: int) -> np.ndarray:
 def test_joined_recordings_are_split_as_ingest_splits_them_whoever_is_named(hospital_model, place):
     write_signal(place, "p3_1", joined(30, 31, 32))
     ingest(place / "cohort.yaml", place / "store", n_jobs=1)
-    store = risks_of(hospital_model, site_data(CohortStore(place / "store"), hospital_model.card))
+    store = patient_risks(hospital_model, site_data(CohortStore(place / "store"), hospital_model.card))
     risks = {name.split("/")[1]: risk for name, risk in zip(store.table.index, store.risks[0], strict=True)}
     for found in (told(hospital_model, place), told(hospital_model, place, file(place, "p3"))):
         assert found["p3"].risk == pytest.approx(risks["p3"], abs=1e-6)
@@ -73,7 +74,7 @@ def test_a_copy_under_another_patient_is_found_though_only_one_of_them_is_named(
     alone, together = told(hospital_model, place, file(place, "p1")), told(hospital_model, place)
     assert list(alone) == ["p1"]
     for found in (alone, together):
-        assert found["p1"].verdict == "refused"
+        assert found["p1"].decision == "refused"
         assert "identical signals under two patients: identical signals: p1_1, p2_1" in found["p1"].reasons
 
 
@@ -88,7 +89,7 @@ def test_without_files_nobody_of_the_table_is_forgotten(hospital_model, place):
     found = told(hospital_model, place)
     assert set(found) == {*(f"p{number}" for number in range(1, N + 1)), "q1", "q2"}
     for name in ("p4", "q1", "q2"):
-        assert found[name].verdict == "refused"
+        assert found[name].decision == "refused"
     assert "no signal file names this patient" in found["q1"].reasons
     assert any("rows 11, 12 differ in age: none is used" in reason for reason in found["q2"].reasons)
 
@@ -96,7 +97,7 @@ def test_without_files_nobody_of_the_table_is_forgotten(hospital_model, place):
 def test_a_model_of_clinical_values_refuses_whose_rows_contradict_each_other(clinical_model, tmp_path):
     write_clinical(tmp_path, ["n1,50,a,", "n2,50,a,", "n2,60,a,"])
     found = {one.patient_id: one for one in predict(clinical_model, clinical=tmp_path / "clinical.csv").patients}
-    assert [found[name].verdict for name in ("n1", "n2")] == ["predicted", "refused"]
+    assert [found[name].decision for name in ("n1", "n2")] == ["predicted", "refused"]
     assert any("rows 3, 4 differ in age" in reason for reason in found["n2"].reasons)
 
 
@@ -107,7 +108,7 @@ def test_what_is_wrong_with_a_row_is_told_to_its_patient_and_costs_no_other(hosp
     found = predict(hospital_model, cohort_file=place / "cohort.yaml")
     of = {one.patient_id: one for one in found.patients}
     about = {name: " ".join(one.reasons) for name, one in of.items()}
-    assert [of[name].verdict for name in ("p1", "p2", "p3", "p4", "p5", "p6")] == [
+    assert [of[name].decision for name in ("p1", "p2", "p3", "p4", "p5", "p6")] == [
         *("predicted", "refused", "predicted"),
         *("refused",) * 3,
     ]
@@ -146,9 +147,9 @@ def test_each_bad_signal_is_refused_for_its_reason_and_costs_no_other(hospital_m
         "p6": "signals/p6_1.csv: file cannot be read: binary data",
     }
     for name, reason in reasons.items():
-        assert found[name].verdict == "refused"
+        assert found[name].decision == "refused"
         assert any(one.startswith(reason) for one in found[name].reasons), found[name].reasons
-    assert found["p8"].verdict == "predicted"
+    assert found["p8"].decision == "predicted"
     alone = told(hospital_model, place, file(place, "p2"))["p2"]
     assert alone == found["p2"]
 
@@ -157,7 +158,7 @@ def test_each_bad_signal_is_refused_for_its_reason_and_costs_no_other(hospital_m
 def test_a_wrong_sampling_rate_is_refused_with_its_reason(fs_hz, reason, hospital_model, sound, tmp_path):
     describe(tmp_path, root=str(sound), clinical__variables=VARIABLES, signals__fs_hz=fs_hz)
     for one in told(hospital_model, tmp_path, file(sound, "p1")).values():
-        assert one.verdict == "refused"
+        assert one.decision == "refused"
         assert any(reason in text for text in one.reasons)
 
 

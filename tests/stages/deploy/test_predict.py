@@ -12,8 +12,9 @@ import yaml
 
 from ppgssl.core.errors import ConfigError
 from ppgssl.evaluation.recalibration import Recalibration
-from ppgssl.stages.deploy.model_inputs import site_data
-from ppgssl.stages.deploy.predict import load_recalibration, predict, risks_of
+from ppgssl.stages.deploy.predict import load_recalibration, predict
+from ppgssl.stages.deploy.risks import patient_risks
+from ppgssl.stages.deploy.site import site_data
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.tables import CohortStore
 from tests.support.fitted_models import VARIABLES, make_hospital
@@ -49,7 +50,7 @@ def by_id(predictions):
 def test_files_of_the_training_cohort_give_what_their_store_gives(model):
     folder = model.folder.parent
     found = by_id(predict(model, files(folder), clinical=folder / "clinical.csv"))
-    through_store = risks_of(model, site_data(CohortStore(folder / "store"), model.card))
+    through_store = patient_risks(model, site_data(CohortStore(folder / "store"), model.card))
     for row, key in enumerate(through_store.table.index):
         assert found[key.split("/")[1]].risk == pytest.approx(through_store.risks[0, row], abs=1e-6)
     assert len(found) == 40
@@ -65,7 +66,7 @@ def test_a_patient_is_predicted_alone_as_among_others(model, elsewhere, predicte
 
 def test_a_store_of_the_place_gives_the_same(model, elsewhere, predicted, tmp_path):
     ingest(elsewhere / "cohort.yaml", tmp_path / "store", n_jobs=1)
-    through_store = risks_of(model, site_data(CohortStore(tmp_path / "store"), model.card))
+    through_store = patient_risks(model, site_data(CohortStore(tmp_path / "store"), model.card))
     risks = dict(zip(through_store.table.index, through_store.risks[0], strict=True))
     assert len(risks) == len(predicted.patients)
     for one in predicted.patients:
@@ -83,7 +84,7 @@ def test_the_grid_of_the_place_does_not_matter(model, elsewhere, predicted, tmp_
 
 def test_every_risk_lies_in_its_interval_and_has_a_verdict(predicted):
     for one in predicted.patients:
-        assert one.verdict == "predicted"
+        assert one.decision == "predicted"
         assert 0 <= one.ci_low <= one.risk <= one.ci_high <= 1
         assert one.signal == "good"
         assert one.n_segments_accepted == one.n_segments == 5
@@ -118,9 +119,9 @@ def test_an_unusable_signal_is_refused_and_never_guessed(model, tmp_path):
     (tmp_path / "signals" / "broken_1.csv").write_text("red,ir\n1,2\nno number,3\n" * 300)
     write_clinical(tmp_path, [f"{name},50,a," for name in ("flat", "short", "good", "broken")])
     found = by_id(predict(model, files(tmp_path), clinical=tmp_path / "clinical.csv"))
-    assert found["good"].verdict == "predicted"
+    assert found["good"].decision == "predicted"
     for name in ("flat", "short", "broken"):
-        assert (found[name].verdict, found[name].risk, found[name].signal) == ("refused", None, "unusable")
+        assert (found[name].decision, found[name].risk, found[name].signal) == ("refused", None, "unusable")
         assert "no usable signal" in found[name].reasons[0]
     assert any("file cannot be read" in one for one in found["broken"].reasons)
 
@@ -128,7 +129,7 @@ def test_an_unusable_signal_is_refused_and_never_guessed(model, tmp_path):
 def test_nobody_is_predicted_where_no_signal_at_all_can_be_used(model, tmp_path):
     write_signal(tmp_path, "flat_1", np.full((2, 600), 40.0))
     found = predict(model, files(tmp_path))
-    assert [one.verdict for one in found.patients] == ["refused"]
+    assert [one.decision for one in found.patients] == ["refused"]
 
 
 def test_identical_recordings_of_two_patients_are_used_for_neither(model, tmp_path):
@@ -136,13 +137,13 @@ def test_identical_recordings_of_two_patients_are_used_for_neither(model, tmp_pa
         write_signal(tmp_path, name, signal(5))
     write_clinical(tmp_path, ["a1,50,a,", "b1,60,a,"])
     for one in predict(model, files(tmp_path), clinical=tmp_path / "clinical.csv").patients:
-        assert one.verdict == "refused"
+        assert one.decision == "refused"
         assert any("identical signals under two patients" in reason for reason in one.reasons)
 
 
 def test_without_any_clinical_value_there_is_no_risk(model, elsewhere):
     found = predict(model, files(elsewhere))
-    assert {one.verdict for one in found.patients} == {"refused"}
+    assert {one.decision for one in found.patients} == {"refused"}
     assert "none of the clinical values" in found.patients[0].reasons[0]
     assert any("unknown of everybody: Age, Stage" in one for one in found.warnings)
 
@@ -156,7 +157,7 @@ def test_a_bad_stretch_makes_the_signal_poor(model, tmp_path):
     write_signal(tmp_path, "other_1", samples)
     write_clinical(tmp_path, ["half,50,a,", "other,50,a,"])
     one = by_id(predict(model, files(tmp_path), clinical=tmp_path / "clinical.csv"))["other"]
-    assert (one.verdict, one.signal) == ("predicted", "poor")
+    assert (one.decision, one.signal) == ("predicted", "poor")
     assert any("poor signal: " in reason for reason in one.reasons)
 
 
@@ -182,7 +183,7 @@ def test_only_what_the_model_takes_is_read_of_the_table(model, elsewhere, tmp_pa
         cohort_file=elsewhere / "cohort.yaml",
         clinical=tmp_path / "table.csv",
     )
-    assert found.patients[0].verdict == "predicted"
+    assert found.patients[0].decision == "predicted"
 
 
 def test_a_file_that_nobody_can_place_is_named(model, tmp_path):
@@ -199,9 +200,9 @@ def test_a_file_that_nobody_can_place_is_named(model, tmp_path):
 def test_a_model_of_clinical_values_alone_needs_no_file(clinical_model, tmp_path):
     write_clinical(tmp_path, ["n1,80,b,", "n2,,,", "n3,20,a,"])
     found = by_id(predict(clinical_model, clinical=tmp_path / "clinical.csv"))
-    assert (found["n1"].verdict, found["n1"].signal) == ("predicted", "not used")
+    assert (found["n1"].decision, found["n1"].signal) == ("predicted", "not used")
     assert found["n1"].risk > found["n3"].risk
-    assert found["n2"].verdict == "refused"
+    assert found["n2"].decision == "refused"
 
 
 def test_a_cohort_without_the_devices_sqi_is_judged_by_ours_and_told(model, elsewhere):

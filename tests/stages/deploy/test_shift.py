@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ppgssl.stages.deploy.model_inputs import site_data
-from ppgssl.stages.deploy.predict import risks_of
+from ppgssl.core.reasons import FindingKind
+from ppgssl.stages.deploy.risks import patient_risks
 from ppgssl.stages.deploy.shift import measure_shift, shift_findings
+from ppgssl.stages.deploy.site import site_data
 from ppgssl.store.tables import CohortStore
 from tests.support.fitted_models import fit_hospital, make_hospital
 
@@ -20,7 +21,7 @@ def known(tmp_path_factory):
     """A model, and what it says of its own training patients."""
     model = fit_hospital(tmp_path_factory.mktemp("hospital"), n=40)
     data = site_data(CohortStore(model.folder.parent / "store"), model.card)
-    return model, risks_of(model, data), np.arange(len(data.y))
+    return model, patient_risks(model, data), np.arange(len(data.y))
 
 
 def changed(found, **columns):
@@ -35,7 +36,7 @@ def test_training_patients_do_not_differ_from_themselves(known):
             assert one.difference is None or one.difference == pytest.approx(0, abs=1e-6)
             assert one.index is None or one.index == pytest.approx(0, abs=1e-6)
     titles = [title for title, _ in shift_findings(model, measure_shift(model, found, rows), found, rows)]
-    assert set(titles) <= {"Unlike the training patients: predicted risks"}
+    assert set(titles) <= {FindingKind.UNLIKE_RISKS}
 
 
 def test_levels_that_moved_are_found(known):
@@ -66,7 +67,7 @@ def test_binary_values_are_compared_by_their_levels(tmp_path):
     make_hospital(tmp_path, 40, seed=1, clinical__variables=variables)
     model = fit_hospital(tmp_path, "covariates")
     data = site_data(CohortStore(tmp_path / "store"), model.card)
-    found, rows = risks_of(model, data), np.arange(len(data.y))
+    found, rows = patient_risks(model, data), np.arange(len(data.y))
     stage = next(one for one in measure_shift(model, found, rows) if one.name == "stage")
     assert stage.difference == pytest.approx(0)
     moved = next(one for one in measure_shift(model, changed(found, stage=1.0), rows) if one.name == "stage")
@@ -75,9 +76,9 @@ def test_binary_values_are_compared_by_their_levels(tmp_path):
 
 def test_patients_far_away_in_all_features_together_are_told(known):
     model, found, rows = known
-    far = replace(found, distance=np.full(len(rows), model.card.neighbourhood.threshold * 2))
+    far = replace(found, distance=np.full(len(rows), model.card.applicability_domain.threshold * 2))
     titles = dict(shift_findings(model, [], far, rows))
-    assert titles["Unlike the training patients: features together"].startswith("100 % of the patients")
+    assert titles[FindingKind.UNLIKE_TOGETHER].startswith("100 % of the patients")
     unknown = replace(found, distance=np.full(len(rows), np.nan))
     assert shift_findings(model, [], unknown, rows) == []
 

@@ -15,7 +15,7 @@ from ppgssl.data_schemas import schema_text
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from ppgssl.core.errors import ConfigError, EvaluationError, LeakageError, StoreError
-from ppgssl.core.reasons import Reason
+from ppgssl.core.reasons import FindingKind, Reason
 from ppgssl.core.results.study import load_results
 from ppgssl.evaluation.recalibration import Recalibration
 from ppgssl.report.composition import compose
@@ -105,7 +105,7 @@ def test_what_differs_is_measured_and_warned_of(validated):
     assert by_name["risk"].is_warning
     assert not by_name["stage"].is_warning
     assert any("Age (+" in warning for warning in found.warnings)
-    assert any(one.kind == "Unlike the training patients: clinical values" for one in found.results.findings)
+    assert any(one.kind == FindingKind.UNLIKE_COVARIATES for one in found.results.findings)
 
 
 def test_patients_of_the_same_kind_are_no_warning(model, tmp_path):

@@ -11,8 +11,9 @@ from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.features.patient_table import clinical_variables, needs_signals, signal_vitals
 from ppgssl.features.signal_summary import signal_summary
-from ppgssl.stages.deploy.model_inputs import known_as, site_cohort, site_data
-from ppgssl.stages.deploy.predict import predict, risks_of
+from ppgssl.stages.deploy.predict import predict
+from ppgssl.stages.deploy.risks import patient_risks
+from ppgssl.stages.deploy.site import known_as, site_cohort, site_data
 from ppgssl.stages.deploy.validate import validate_model
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.tables import CohortStore
@@ -58,10 +59,10 @@ def test_a_level_that_cannot_be_divided_by_refuses_one_patient_and_not_all(model
     write_clinical(tmp_path, ["good,50,a,", "dark,50,a,"])
     files = sorted((tmp_path / "signals").iterdir())
     found = {one.patient_id: one for one in predict(model, files, clinical=tmp_path / "clinical.csv").patients}
-    assert found["good"].verdict == "predicted"
-    assert found["dark"].verdict == "refused"
+    assert found["good"].decision == "predicted"
+    assert found["dark"].decision == "refused"
     alone = predict(model, [tmp_path / "signals" / "dark_1.csv"], clinical=tmp_path / "clinical.csv")
-    assert alone.patients[0].verdict == "refused"
+    assert alone.patients[0].decision == "refused"
 
 
 def test_no_level_at_all_is_an_error_of_the_store(model, tmp_path):
@@ -81,7 +82,7 @@ def test_signals_are_summed_up_for_every_patient_with_or_without_them(model):
     assert list(found["n_accepted"]) == [0, 5]
     assert np.isnan(found["heart_rate_bpm"].iloc[0])
     assert 50 < found["heart_rate_bpm"].iloc[1] < 130
-    assert np.isnan(risks_of(model, data).distance[0])
+    assert np.isnan(patient_risks(model, data).distance[0])
 
 
 def test_a_cohort_keeps_its_files_and_takes_the_models_rules(model):
@@ -127,7 +128,7 @@ def test_the_card_tells_the_formula_and_ranges_on_its_scale(log_model):
     age = log_model.card.covariates[0]
     assert (age.name, age.label, age.unit) == ("log_age", "log10(Age in years)", "")
     assert age.plausible == pytest.approx((0, np.log10(120)))
-    assert age.plausible[0] < age.usual[0] < age.usual[1] < age.plausible[1]
+    assert age.plausible[0] < age.typical[0] < age.typical[1] < age.plausible[1]
     assert "log10(Age in years)" in (log_model.folder / "model_card.md").read_text()
 
 
@@ -139,9 +140,9 @@ def test_a_model_transforms_the_values_of_new_patients_itself(log_model, tmp_pat
     table = site_table(log_model, tmp_path, AGE_AS_LOG)
     assert table["log_age"].tolist() == pytest.approx([np.nan, np.log10(80), np.nan, np.log10(30)], nan_ok=True)
     (young,) = [one for one in found.patients if one.patient_id == "young"]
-    assert young.verdict == "predicted"
+    assert young.decision == "predicted"
     data = site_data(CohortStore(tmp_path / "store"), log_model.card, patients=["young"])
-    assert young.risk == pytest.approx(float(risks_of(log_model, data).risks[0, 0]))
+    assert young.risk == pytest.approx(float(patient_risks(log_model, data).risks[0, 0]))
 
 
 def site_table(model, folder, variables):
@@ -185,4 +186,4 @@ def test_a_transform_that_the_model_does_not_know_is_refused(model, tmp_path):
 def test_a_unit_that_one_side_does_not_name_is_no_difference(log_model, tmp_path):
     nameless = {**AGE_AS_LOG, "log_age": {**AGE_AS_LOG["log_age"], "unit": ""}}
     make_hospital(tmp_path, 4, seed=3, clinical__variables=nameless)
-    assert {one.verdict for one in predict(log_model, cohort_file=tmp_path / "cohort.yaml").patients} == {"predicted"}
+    assert {one.decision for one in predict(log_model, cohort_file=tmp_path / "cohort.yaml").patients} == {"predicted"}

@@ -1,64 +1,25 @@
-"""What a fitted model is given, by the same lines of code: of its training patients, and of those it is used on."""
+"""Another cohort, described and read as the training cohort of a model was."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from ppgssl.core.config.arms import Arm, parse_arm
+from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.cohort import ClinicalTable, Cohort, Variable
-from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.reasons import Reason
-from ppgssl.features.patient_table import (
-    ArmTable,
-    NormalisedSegments,
-    PatientFeatures,
-    SegmentFeatures,
-    clinical_variables,
-)
-from ppgssl.features.pulse_wave import PulseWave
-from ppgssl.features.random_kernels import RandomKernels
+from ppgssl.features.patient_table import clinical_variables
 from ppgssl.models.card import ModelCard
-from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.input_description import InputDescription
 from ppgssl.store.assembly import StudySegments, assemble, patient_key
 from ppgssl.store.leakage import hashed_patient
 from ppgssl.store.linked_patients import shared_signals
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import CohortStore
-
-# --- the table of patients -------------------------------------------------------------------------------------
-
-
-def arm_table(
-    arm: Arm,
-    study: Study,
-    variables: Mapping[str, Variable],
-    described: InputDescription,
-    encoder: EncoderNetwork | None,
-    kernels: RandomKernels | None = None,
-) -> ArmTable:
-    """The table of an arm whose features are fitted: of an encoder, hand-crafted, or of MiniRocket's kernels."""
-    segments = NormalisedSegments(described)
-    features: dict[str, PatientFeatures] = {}
-    for name in arm.feature_sets:
-        if name == "pulse-wave":
-            represent = PulseWave(described.fs_hz)
-            features[name] = SegmentFeatures(represent, segments, represent.names(described.channel_names))
-        elif name == "minirocket":
-            assert kernels is not None
-            features[name] = SegmentFeatures(kernels, segments)
-        else:
-            assert encoder is not None  # all other features are embeddings
-            features[name] = SegmentFeatures(encoder, segments)
-    return ArmTable(arm, study, variables, features, segments)
-
-
-# --- another cohort --------------------------------------------------------------------------------------------
 
 
 def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
@@ -82,7 +43,7 @@ def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
         rule, quality = rule.model_copy(update={"accept": "sqi"}), True
         notes.append(
             "Segments of training patients were accepted by the signal quality index of the device, which this cohort "
-            f"does not have: here ours decides, from {rule.min_sqi:g} on."
+            f"does not have: here the index of ppgssl decides, from {rule.min_sqi:g} on."
         )
     changed = {
         "signal": training.signal.model_dump(mode="json"),
@@ -91,6 +52,24 @@ def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
         "vitals": {**cohort.vitals.model_dump(mode="json"), "enabled": training.vitals.enabled},
     }
     return Cohort.model_validate({**cohort.model_dump(mode="json"), **changed}), notes
+
+
+def check_channels(cohort: Cohort, card: ModelCard) -> None:
+    """Refuse a cohort that records nothing which an input of the model could be made of.
+
+    Raises
+    ------
+    ConfigError
+        Naming the input and the channels.
+    """
+    has = cohort.signals.channels
+    for one in card.study_model().inputs.channels:
+        if not one.optional and not set(one.any_of) & set(has):
+            raise ConfigError(
+                f"the model's input {one.name!r} is one of the channels {', '.join(one.any_of)}, and the cohort "
+                f"{cohort.name!r} has {', '.join(has)}. If one of these is the same light, name it so in "
+                "`signals.channels`; if not, the model cannot be used here"
+            )
 
 
 def check_store(store: CohortStore, card: ModelCard) -> None:
@@ -113,32 +92,30 @@ def check_store(store: CohortStore, card: ModelCard) -> None:
 
 
 def site_dictionary(table: ClinicalTable | None, card: ModelCard, needed: Sequence[str]) -> list[str]:
-    """Compare a cohort's clinical variables with those that the model was fitted to; what is absent, in words.
+    """Compare a cohort's clinical variables with those that the model was fitted to; labels of those that are absent.
 
     Parameters
     ----------
     table : ClinicalTable or None
     card : ModelCard
     needed : sequence of str
-        Variables that the model takes, or that judging it takes.
+        Variables that the model takes, or that its evaluation takes.
 
     Raises
     ------
     ConfigError
         If a variable of the same name has another kind, transform, unit or level: nothing is converted or guessed.
     """
-    known = card.cohort_model().clinical
-    assert known is not None  # a model has an outcome, so its cohort has a table
-    here = table.variables if table else {}
+    known, here = card.variables(), table.variables if table else {}
     problems = [
         problem
         for name in needed
-        if name in here and name in known.variables
-        for problem in _differences(name, here[name], known.variables[name])
+        if name in here and name in known
+        for problem in _differences(name, here[name], known[name])
     ]
     if problems:
         raise ConfigError("the clinical variables are not those that the model was fitted to:", tuple(problems))
-    return [known.variables[name].label or name for name in needed if name not in here]
+    return [known[name].label or name for name in needed if name not in here]
 
 
 def _differences(name: str, here: Variable, known: Variable) -> list[str]:
@@ -230,21 +207,20 @@ def _with_level(segments: StudySegments, described: InputDescription) -> StudySe
 
 def site_covariates(store: CohortStore, card: ModelCard, patients: Sequence[str]) -> pd.DataFrame:
     """Clinical values of another cohort's patients, index patient key; missing where the cohort does not have them."""
-    study, kinds = card.study_model(), card.cohort_model().clinical
-    assert kinds is not None  # a model has an outcome, so its cohort has a table
+    study, variables = card.study_model(), card.variables()
     ids = sorted(set(patients))
     keys = pd.Index([patient_key(store.cohort.name, name) for name in ids], name="patient")
-    found = store.patients().reindex(ids).set_axis(keys)
+    table = store.patients().reindex(ids).set_axis(keys)
     wanted = [
         study.outcome,
         *clinical_variables(parse_arm(card.arm), study),
         *(one.variable for one in study.subgroups),
     ]
     for name in dict.fromkeys(wanted):
-        values = found[name] if name in found else pd.Series(np.nan, index=keys)
-        is_number = kinds.variables[name].kind in ("numeric", "binary")
-        found[name] = values.astype(float) if is_number else values.astype(object).where(values.notna(), None)
-    return found
+        values = table[name] if name in table else pd.Series(np.nan, index=keys)
+        is_number = variables[name].kind in ("numeric", "binary")
+        table[name] = values.astype(float) if is_number else values.astype(object).where(values.notna(), None)
+    return table
 
 
 def known_as(store: CohortStore, patient_id: str) -> set[str]:
@@ -255,11 +231,11 @@ def known_as(store: CohortStore, patient_id: str) -> set[str]:
     return {hashed_patient(name) for name in names}
 
 
-def without_paths(study: Study, cohort: Cohort) -> tuple[dict[str, object], dict[str, object]]:
-    """Descriptions of a study and its labelled cohort that name no place on the machine they were written on."""
-    described = study.model_dump(mode="json")
-    described["out"] = "."
-    described["cohorts"] = [
-        {"cohort": None, "store": f"stores/{number}", "role": entry.role} for number, entry in enumerate(study.cohorts)
-    ]
-    return described, {**cohort.model_dump(mode="json"), "root": ".", "privacy": None}
+def seen_patients(card: ModelCard, store: CohortStore) -> set[str]:
+    """Ids of the patients of a store whom the model has seen, by themselves or by one of their recordings."""
+    recordings = store.recordings(["patient_id", "signal_sha256"])
+    by_signal = set(recordings.loc[recordings["signal_sha256"].isin(card.seen.signals_sha256), "patient_id"])
+    known = set(card.seen.patients_sha256)
+    return by_signal | {
+        name for name in {*recordings["patient_id"], *store.patients().index} if known_as(store, name) & known
+    }
