@@ -11,6 +11,7 @@ from tests.support.notebooks import execute
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ipynb"))
 
 
+@pytest.mark.filterwarnings("default")  # a reader sees a warning, and goes on
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_an_empty_folder_and_shows_what_is_stored(path):
     done = execute(path)

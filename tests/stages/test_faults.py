@@ -115,7 +115,7 @@ class Done:
         assert self.code in (1, 2), (self.code, self.stderr)
         assert "Traceback" not in self.stderr
         assert (
-            "panicked" not in self.stderr or "If a line above says that a thread panicked: this is why" in self.stderr
+            "panicked" not in self.stderr or "If a line above reports that a thread panicked: this is why" in self.stderr
         )
         message = self.stderr[self.stderr.index("error: ") :]
         assert message.count("error: ") == 1
@@ -297,7 +297,8 @@ def long_ward(tmp_path_factory: pytest.TempPathFactory, ppgssl: CommandLine) -> 
 def test_kill_between_the_parts_of_a_long_recording(ppgssl, long_ward, tmp_path):
     kills = Kills(ppgssl, long_ward / "cohort.yaml", long_ward / "whole", tmp_path, before=SMALL_PARTS)
     rng = random.Random(3)
-    assert any(held not in (0, 9) for held in kills.run(3, lambda: rng.uniform(0.2, 1.0)))
+    # As often as it takes: how soon the first part is stored depends on what else the machine does.
+    assert any(held not in (0, 9) for held in kills.run(20, lambda: rng.uniform(0.2, 2.5)))
 
 
 def test_a_store_that_was_killed_while_it_was_made_is_made_again(ppgssl, ward, tmp_path):
@@ -609,7 +610,7 @@ def test_two_gigabytes_that_are_called_text_are_refused_and_cost_no_memory(ppgss
     sparse(raw / "huge.csv", 2_000_000_000)
     write_text(raw, "good", 1)
     done = ppgssl.ingest(describe_files(tmp_path, **FORMATS["text"][2]), tmp_path / "store")
-    assert done.summary["rejects"] == {"file: file cannot be read": 1}
+    assert done.summary["rejects"] == {"file-unreadable": 1}
     assert done.summary["recordings"] == 1
     assert "binary data" in CohortStore(tmp_path / "store").rejects()["detail"].iloc[0]
     assert done.peak_mb < 400

@@ -28,7 +28,7 @@ def test_every_exclusion_is_listed_with_its_reason_and_count():
     assert table is not None
     n_exclusions = sum(len(flow.exclusions) for flow in results.flow)
     assert sum(row.kind == "indent" for row in table.rows) == n_exclusions
-    assert ("low signal quality", "segment", "17", "") in _cells(table)
+    assert ("low signal quality index", "segment", "17", "") in _cells(table)
 
 
 def test_unknown_defects_are_counted_as_other():
