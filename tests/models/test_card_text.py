@@ -5,7 +5,6 @@ import pytest
 from ppgssl.core.results.base import Interval
 from ppgssl.models.card import Performance
 from ppgssl.models.card_text import card_text
-from tests.support.fitted_models import fit_hospital
 
 SECTIONS = [
     "Intended use",
@@ -19,8 +18,8 @@ SECTIONS = [
 
 
 @pytest.fixture(scope="module")
-def card(tmp_path_factory):
-    return fit_hospital(tmp_path_factory.mktemp("hospital"), "covariates").card
+def card(clinical_model):
+    return clinical_model.card
 
 
 def test_every_section_is_there_once_and_in_order(card):

@@ -31,8 +31,8 @@ FILES = [
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    return fit_hospital(tmp_path_factory.mktemp("hospital")).folder
+def made(hospital_model) -> Path:
+    return hospital_model.folder
 
 
 @pytest.fixture

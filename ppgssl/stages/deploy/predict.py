@@ -163,7 +163,7 @@ def _assess(model: FittedModel, new: NewPatients, recalibration: Recalibration |
     recalibrated = recalibration.apply(found.risks[0]) if recalibration else None
     qualities, why_refused = _signal_qualities(card, found.signals), refusals(card, found)
     seen = seen_patients(card, new.store)
-    rows = found.table.index.get_indexer([patient_key(new.cohort.name, name) for name in new.names]).tolist()
+    rows = found.table.index.get_indexer(pd.Index([patient_key(new.cohort.name, name) for name in new.names])).tolist()
     n_segments, n_accepted = (found.signals[name].tolist() for name in ("n_segments", "n_accepted"))
     patients = []
     for name, row in zip(new.names, rows, strict=True):

@@ -17,9 +17,9 @@ from tests.support.fitted_models import fit_hospital, make_hospital
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory):
-    """A model, and what it says of its own training patients."""
-    model = fit_hospital(tmp_path_factory.mktemp("hospital"), n=40)
+def known(hospital_model):
+    """A model, and its risks of its own training patients."""
+    model = hospital_model
     data = site_data(CohortStore(model.folder.parent / "store"), model.card)
     return model, patient_risks(model, data), np.arange(len(data.y))
 
