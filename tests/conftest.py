@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -101,7 +102,12 @@ def ppgssl() -> Callable[..., Done]:
         out, err, before, handler = StringIO(), StringIO(), sys.argv, signal.getsignal(signal.SIGINT)
         sys.argv = ["ppgssl", *map(str, arguments)]
         try:
-            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stop:
+            with (
+                patch.dict(os.environ),
+                redirect_stdout(out),
+                redirect_stderr(err),
+                pytest.raises(SystemExit) as stop,
+            ):
                 main()
         finally:
             sys.argv = before
