@@ -392,7 +392,7 @@ def test_segments_that_were_not_copied(test_data, tmp_path):
     )
     assert summary.n_recordings == 0
     (reject,) = summary.rejects.itertuples()
-    assert reject.reason is Reason.FILE_UNREADABLE
+    assert reject.reason == Reason.FILE_UNREADABLE
     assert "missing_segments: gap" in reject.detail
 
 
