@@ -12,10 +12,12 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
 from distributed import Client
+from hypothesis import HealthCheck, settings
 from ppgssl.cli.app import main
 
 from ppgssl.core.config.loading import load_cohort
@@ -29,6 +31,12 @@ from tests.support.fitted_models import fit_hospital
 from tests.support.processes import started
 
 REPOSITORY = Path(__file__).parents[1]
+
+# Examples of a property-based test that sets no number of its own: PPGSSL_HYPOTHESIS=thorough draws many.
+for _profile, _n in (("quick", 25), ("thorough", 200)):
+    _unchecked = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    settings.register_profile(_profile, max_examples=_n, deadline=None, suppress_health_check=_unchecked)
+settings.load_profile(os.environ.get("PPGSSL_HYPOTHESIS", "quick"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -94,7 +102,12 @@ def ppgssl() -> Callable[..., Done]:
         out, err, before, handler = StringIO(), StringIO(), sys.argv, signal.getsignal(signal.SIGINT)
         sys.argv = ["ppgssl", *map(str, arguments)]
         try:
-            with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stop:
+            with (
+                patch.dict(os.environ),
+                redirect_stdout(out),
+                redirect_stderr(err),
+                pytest.raises(SystemExit) as stop,
+            ):
                 main()
         finally:
             sys.argv = before
@@ -145,7 +158,8 @@ def tiny_study(tmp_path_factory) -> TinyStudy:
     description["pretraining"] |= {"n_steps": 8, "batch_size": 16, "evaluate_every": 4}
     description["pretraining"]["encoder"] = {"width": 8, "n_stages": 1}
     description["network"] |= {"n_epochs": 2, "freeze_epochs": 1, "patience": 1}
-    description["validation"] |= {"n_folds": 2, "n_repeats": 1, "n_bootstrap": 200, "n_optimism": 10}
+    description["validation"] |= {"n_folds": 2, "n_repeats": 1, "n_bootstrap": 200, "n_optimism": 4}
+    description["learning_curve"] = {"fractions": [0.5, 1.0], "n_draws": 1}
     file.write_text(yaml.safe_dump(description))
     for name in ("labelled", "unlabelled"):
         cohort_file = folder / "raw" / f"{name}.yaml"

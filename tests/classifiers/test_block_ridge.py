@@ -23,7 +23,7 @@ def _one_thread():
         yield
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.integers(1, 12), st.floats(0, 5), st.floats(0.1, 30))
 def test_slopes_are_those_of_scikit_learn(seed, n_columns, slope, spread):
     split = make_split(np.random.default_rng(seed), 40, 3, n_first=n_columns, n_last=0, slope=slope)

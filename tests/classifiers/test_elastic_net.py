@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
@@ -32,7 +32,6 @@ def test_slopes_are_those_of_scikit_learn(ratio, n_columns):
             assert intercept == pytest.approx(reference.intercept_[0], abs=2e-4)
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from(COSTS), st.floats(0, 1))
 def test_no_small_change_of_the_slopes_would_lower_the_penalised_loss(seed, n_columns, cost, ratio):
     split = make_split(np.random.default_rng(seed), 40, 3, n_first=n_columns, n_last=0)

@@ -81,7 +81,7 @@ def make_table(seed, n_levels, missing):
     return X, y
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.sampled_from([2, 3, 20]), st.sampled_from([0.0, 0.2]), st.sampled_from([2, 8]))
 def test_frozen_trees_predict_what_scikit_learn_predicts(seed, n_levels, missing, leaves):
     X, y = make_table(seed, n_levels, missing)

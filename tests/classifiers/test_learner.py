@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
@@ -10,7 +10,6 @@ from ppgssl.classifiers.learner import inner_folds, log_losses
 from ppgssl.core.errors import EvaluationError
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000), st.integers(2, 30), st.integers(2, 30), st.booleans())
 def test_inner_folds_hold_each_patient_out_once_with_both_outcomes_on_either_side(seed, n_events, n_others, is_drawn):
     rng = np.random.default_rng(seed)

@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ppgssl.classifiers import block_ridge, horseshoe
+from ppgssl.classifiers import block_ridge, elastic_net, gradient_boosting, horseshoe
 from ppgssl.classifiers.learner import inner_folds
 from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.classifiers.stacking import fit_stack
@@ -32,6 +32,14 @@ from tests.support.patient_tables import make_patients
 
 FAST = ["ridge", "elastic-net", "gradient-boosting"]
 MICE = Missing(method="mice", n_imputations=2)
+
+
+@pytest.fixture(autouse=True)
+def small_grids(monkeypatch):
+    """Fewer settings to choose from: tests of each learner try all of them."""
+    monkeypatch.setattr(gradient_boosting, "LEAVES", (2, 4))
+    monkeypatch.setattr(gradient_boosting, "N_TREES", (5, 20))
+    monkeypatch.setattr(elastic_net, "COSTS", (0.1, 1.0))
 
 
 def fitted(X, y, columns, learner="ridge", **options):
@@ -138,7 +146,7 @@ def test_the_unit_of_a_covariate_changes_nothing():
     np.testing.assert_allclose(*risks, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=8)
 @given(st.integers(0, 10_000), st.integers(2, 5), st.sampled_from([0, 64]), st.sampled_from(FAST), st.booleans())
 def test_forty_patients_with_few_events_get_finite_probabilities(seed, n_events, n_features, learner, stacking):
     rng = np.random.default_rng(seed)

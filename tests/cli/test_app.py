@@ -1,4 +1,4 @@
-"""The command line as a user meets it: a process with exit code, stdout and stderr."""
+"""The command line as a user meets it: exit code, stdout and stderr."""
 
 from __future__ import annotations
 
@@ -49,12 +49,8 @@ COMMANDS = (
 )
 
 
-def ppgssl(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*CLI, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
-
-
-def test_help_lists_the_commands():
-    done = ppgssl("--help")
+def test_help_of_a_process_lists_the_commands():
+    done = subprocess.run([*CLI, "--help"], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0
     for command in COMMANDS:
         assert f"  {command}  " in done.stdout
@@ -84,19 +80,19 @@ sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
         (["ingest", "cohort.yaml", "--out", "store", "--jobs", "many"], "invalid value for '--jobs'"),
     ],
 )
-def test_wrong_usage_is_exit_code_2(arguments, message):
+def test_wrong_usage_is_exit_code_2(ppgssl, arguments, message):
     done = ppgssl(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr.lower()
 
 
-def test_a_missing_description_is_exit_code_2_without_a_traceback(tmp_path):
+def test_a_missing_description_is_exit_code_2_without_a_traceback(ppgssl, tmp_path):
     done = ppgssl("check", tmp_path / "cohort.yaml")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"error: there is no file {tmp_path / 'cohort.yaml'}\n"
 
 
-def test_a_folder_that_cannot_be_written_is_named_without_a_traceback(tmp_path):
+def test_a_folder_that_cannot_be_written_is_named_without_a_traceback(ppgssl, tmp_path):
     (tmp_path / "file").touch()
     make_ward(tmp_path, 1)
     done = ppgssl("ingest", describe(tmp_path), "--out", tmp_path / "file" / "store")
@@ -105,7 +101,7 @@ def test_a_folder_that_cannot_be_written_is_named_without_a_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_misspelt_key_is_refused_with_a_suggestion(tmp_path):
+def test_a_misspelt_key_is_refused_with_a_suggestion(ppgssl, tmp_path):
     make_ward(tmp_path, 1)
     done = ppgssl("ingest", describe(tmp_path, segmments={}), "--out", tmp_path / "store")
     assert (done.returncode, done.stdout) == (2, "")
@@ -130,7 +126,7 @@ def assert_all_is_said(text: str) -> None:
         assert unwanted not in text
 
 
-def test_ingest_of_a_bad_cohort_says_what_is_wrong_and_takes_the_rest(bad_ward, tmp_path):
+def test_ingest_of_a_bad_cohort_says_what_is_wrong_and_takes_the_rest(ppgssl, bad_ward, tmp_path):
     done = ppgssl("ingest", bad_ward / "cohort.yaml", "--out", tmp_path / "store", "--jobs", 1)
     assert done.returncode == 0
     assert_all_is_said(done.stderr)
@@ -140,13 +136,13 @@ def test_ingest_of_a_bad_cohort_says_what_is_wrong_and_takes_the_rest(bad_ward, 
     assert "next: " in done.stdout
 
 
-def test_check_of_a_bad_cohort_says_the_same_and_fails(bad_ward):
+def test_check_of_a_bad_cohort_says_the_same_and_fails(ppgssl, bad_ward):
     done = ppgssl("check", bad_ward / "cohort.yaml", "--jobs", 1)
     assert done.returncode == 2
     assert_all_is_said(done.stderr)
 
 
-def test_json_is_one_object_on_stdout(bad_ward, tmp_path):
+def test_json_is_one_object_on_stdout(ppgssl, bad_ward, tmp_path):
     checked = ppgssl("check", bad_ward / "cohort.yaml", "--jobs", 1, "--json")
     ingested = ppgssl("ingest", bad_ward / "cohort.yaml", "--out", tmp_path / "store", "--jobs", 1, "--json")
     assert (checked.returncode, ingested.returncode) == (2, 0)
@@ -156,7 +152,7 @@ def test_json_is_one_object_on_stdout(bad_ward, tmp_path):
     assert (summary["files"], summary["recordings"]) == (12, 9)
 
 
-def test_check_of_a_clean_cohort_succeeds(tmp_path):
+def test_check_of_a_clean_cohort_succeeds(ppgssl, tmp_path):
     done = ppgssl("check", make_ward(tmp_path, 2), "--jobs", 1)
     assert done.returncode == 0
     assert "complaints                0" in done.stdout
@@ -185,7 +181,7 @@ segments: {segment_s: 4}
 """
 
 
-def test_a_column_may_be_two_variables_and_another_transform_changes_the_table_alone(tmp_path):
+def test_a_column_may_be_two_variables_and_another_transform_changes_the_table_alone(ppgssl, tmp_path):
     for number in range(1, 4):
         write_signal(tmp_path, f"p{number}_1", signal(number))
     (tmp_path / "table.csv").write_text("id,Oxygen saturation\np1,98\np2,88\np3,102\n")
@@ -214,7 +210,7 @@ def test_a_column_may_be_two_variables_and_another_transform_changes_the_table_a
     assert "Traceback" not in refused.stderr
 
 
-def test_the_data_folder_may_be_given_on_the_command_line(tmp_path):
+def test_the_data_folder_may_be_given_on_the_command_line(ppgssl, tmp_path):
     cohort_file = describe(tmp_path, root="${PPGSSL_DATA}/here")
     make_ward(tmp_path / "data" / "here", 1)
     refused = ppgssl("check", cohort_file)
@@ -223,7 +219,7 @@ def test_the_data_folder_may_be_given_on_the_command_line(tmp_path):
     assert ppgssl("check", cohort_file, "--data", tmp_path / "data").returncode == 0
 
 
-def test_a_study_without_its_store_names_the_command_that_makes_it(tmp_path):
+def test_a_study_without_its_store_names_the_command_that_makes_it(ppgssl, tmp_path):
     make_ward(tmp_path, 1)
     study = describe_study(tmp_path, cohorts=[{"cohort": "cohort.yaml", "store": "store", "role": "labelled"}])
     done = ppgssl("pretrain", study)
@@ -244,7 +240,7 @@ def moved_results(tmp_path) -> Path:
     return folder / "results.json"
 
 
-def test_a_report_is_made_from_results_that_were_moved(moved_results, tmp_path):
+def test_a_report_is_made_from_results_that_were_moved(ppgssl, moved_results, tmp_path):
     done = ppgssl("report", moved_results, "--out", tmp_path / "new" / "place", "--paper", "us-letter", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     summary = json.loads(done.stdout)
@@ -256,7 +252,7 @@ def test_a_report_is_made_from_results_that_were_moved(moved_results, tmp_path):
     assert list(moved_results.parent.iterdir()) == [moved_results]
 
 
-def test_the_folder_of_results_will_do_and_gets_the_report(moved_results):
+def test_the_folder_of_results_will_do_and_gets_the_report(ppgssl, moved_results):
     done = ppgssl("report", moved_results.parent)
     assert done.returncode == 0
     assert f"page                {moved_results.parent / 'report.html'}" in done.stdout
@@ -281,7 +277,7 @@ def test_the_folder_of_results_will_do_and_gets_the_report(moved_results):
     ],
     ids=["cut off", "empty", "other JSON", "a list", "other keys", "a later schema"],
 )
-def test_what_is_no_result_is_refused_with_the_way_out(moved_results, damage, message):
+def test_what_is_no_result_is_refused_with_the_way_out(ppgssl, moved_results, damage, message):
     moved_results.write_text(damage(moved_results.read_text()))
     done = ppgssl("report", moved_results)
     assert (done.returncode, done.stdout) == (1, "")
@@ -290,7 +286,7 @@ def test_what_is_no_result_is_refused_with_the_way_out(moved_results, damage, me
     assert list(moved_results.parent.iterdir()) == [moved_results]
 
 
-def test_results_that_are_not_there_are_named(tmp_path):
+def test_results_that_are_not_there_are_named(ppgssl, tmp_path):
     done = ppgssl("report", tmp_path)
     assert done.returncode == 1
     assert f"there is no {tmp_path / 'results.json'}: run `ppgssl evaluate STUDY.yaml` first" in done.stderr
@@ -330,7 +326,7 @@ def stop_in_the_middle(arguments: list[str], stop: signals.Signals) -> tuple[int
     return process.wait(timeout=60), "".join(said) + rest
 
 
-def test_ctrl_c_keeps_what_was_read_and_the_next_run_goes_on(large_ward, tmp_path):
+def test_ctrl_c_keeps_what_was_read_and_the_next_run_goes_on(ppgssl, large_ward, tmp_path):
     arguments = ["ingest", str(large_ward / "cohort.yaml"), "--out", str(tmp_path / "store"), "--jobs", "2"]
     code, said = stop_in_the_middle([*CLI, *arguments], signals.SIGINT)
     assert code == 1

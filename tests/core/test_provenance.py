@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.provenance import (
@@ -34,13 +34,11 @@ def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path):
     assert file_sha256(tmp_path / "raw.bin") == hashlib.sha256(content).hexdigest()
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), JSON, min_size=2))
 def test_a_fingerprint_does_not_depend_on_the_order_of_keys(value):
     assert fingerprint(value) == fingerprint(dict(reversed(value.items())))
 
 
-@settings(deadline=None)
 @given(JSON, JSON)
 def test_fingerprints_are_equal_exactly_when_the_json_is(a, b):
     same = json.dumps(a, sort_keys=True) == json.dumps(b, sort_keys=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import EvaluationError
@@ -52,7 +52,6 @@ def test_four_outliers_are_not_a_group_and_two_constants_are():
     assert find_two_groups(np.full(50, 7.0)) is None
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(1e-3, 1e3))
 def test_a_common_gain_changes_nothing_but_the_threshold(seed, gain):
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.special import expit, logit
@@ -168,7 +168,6 @@ def test_what_is_not_defined_is_null_and_nothing_crashes_or_warns(y, score, defi
     assert "NaN" not in json.dumps(found.model_dump())
 
 
-@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**31), st.integers(2, 30), st.sampled_from([2, 4, 1000]), st.floats(0.5, 6))
 def test_small_and_odd_tables_give_numbers_in_order(seed, n, n_levels, sd):
     rng = np.random.default_rng(seed)

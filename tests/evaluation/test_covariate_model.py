@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.config.cohort import ClinicalTable, Variable
@@ -89,7 +89,6 @@ def test_labels_name_unit_step_level_and_reference():
 
 
 @given(st.floats(1e-6, 1e6))
-@settings(deadline=None)
 def test_a_step_is_a_power_of_ten_between_a_tenth_of_the_spread_and_twice_of_it(sd):
     step = readable_step(sd)
     assert np.log10(step) == pytest.approx(round(np.log10(step)), abs=1e-9)

@@ -46,7 +46,7 @@ def test_the_curves_of_the_dcurves_tutorial_are_those_of_dcurves():
     np.testing.assert_allclose(judged.references["treat none"].net_benefit, expected["none"], rtol=0, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(st.integers(0, 2**31), st.integers(5, 80), st.sampled_from([5, 20, 10**6]))
 def test_curves_with_ties_at_the_thresholds_are_those_of_dcurves(seed, n, n_levels):
     rng = np.random.default_rng(seed)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logit
 
@@ -55,7 +55,6 @@ def test_the_published_example_comes_out():
     assert (albumin.p_value, protein.p_value) == pytest.approx((0.9102, 0.4561), abs=5e-5)
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10_000), st.integers(8, 30), st.sampled_from([2, 5, None]))
 def test_the_covariance_equals_its_definition_pair_by_pair(seed, n, n_levels):
     aligned = make_aligned(seed, n, n_levels=n_levels, n_arms=3)
@@ -137,14 +136,12 @@ def test_rows_below_counted_by_hand():
     assert below.n_others.tolist() == [2, 2, 2, 2, 0]
 
 
-@settings(deadline=None, max_examples=50)
 @given(cases)
 def test_the_pairs_won_add_up_to_the_auroc(case):
     aligned = make_aligned(*case)
     assert place(aligned).auroc[0] == pytest.approx(auroc_of(aligned, np.ones(aligned.n_patients)), abs=1e-12)
 
 
-@settings(deadline=None, max_examples=25)
 @given(cases)
 def test_the_jackknife_is_the_auroc_without_each_patient(case):
     aligned = make_aligned(*case)
@@ -160,7 +157,6 @@ def test_the_jackknife_is_the_auroc_without_each_patient(case):
             assert jackknife[left_out] == pytest.approx(expected, abs=1e-12)
 
 
-@settings(deadline=None, max_examples=25)
 @given(cases)
 def test_the_influence_of_a_patient_is_the_slope_of_the_auroc_over_the_patients_weight(case):
     aligned = make_aligned(*case)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -116,7 +116,6 @@ def random_data(seed, n=40, n_columns=2):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
 def test_the_fit_is_where_a_general_maximiser_of_the_penalised_likelihood_ends(seed):
     X, y = random_data(seed)
     fit = fit_firth(X, y)
@@ -142,7 +141,6 @@ def separated_by_a_line_through_two_points(points, y):
 
 
 @given(st.integers(0, 10_000), st.integers(4, 16))
-@settings(max_examples=60, deadline=None)
 def test_separation_in_the_plane_is_that_by_a_line(seed, n):
     X, y = random_data(seed, n=n)
     assert is_separated(X, y) == separated_by_a_line_through_two_points(X[:, 1:], y)

@@ -31,7 +31,7 @@ def test_the_interval_is_that_of_newcombes_table(count, n, low, high):
 p_values = st.lists(st.floats(0, 1), max_size=20)
 
 
-@settings(deadline=None, max_examples=5)  # statsmodels takes most of a second for each
+@settings(max_examples=5)  # statsmodels takes most of a second for each
 @given(p_values.filter(len))
 def test_it_equals_statsmodels(values):
     assert holm(values) == pytest.approx(multipletests(values, method="holm")[1].tolist(), abs=1e-15)
@@ -73,7 +73,6 @@ def test_tables_that_agree_give_the_interval_of_one():
     assert pooled.p_values() == pytest.approx(0.0196, abs=5e-4)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(-5, 5), min_size=2, max_size=20),
     st.floats(0.01, 4),

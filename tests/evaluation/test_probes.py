@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, r2_score
@@ -65,7 +65,6 @@ def test_without_enough_patients_there_is_no_probe():
 
 
 @given(seed=st.integers(0, 2**31), n=st.integers(3, 40))
-@settings(deadline=None, max_examples=25)
 def test_estimates_are_those_of_scikit_learn(seed, n):
     rng = np.random.default_rng(seed)
     y, predicted = 60 + 20 * rng.normal(size=n), 60 + 20 * rng.normal(size=n)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -28,7 +28,6 @@ def test_groups_counted_by_hand():
     assert (counts.n_events[0], counts.n_others[0]) == (3, 4)
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000), st.integers(8, 40), st.sampled_from([3, 8, None]))
 def test_many_weightings_are_sums_over_the_rows(seed, n, n_levels):
     aligned = make_aligned(seed, n, n_levels=n_levels)
@@ -41,7 +40,6 @@ def test_many_weightings_are_sums_over_the_rows(seed, n, n_levels):
         np.testing.assert_array_equal(counts.above[group], weights[~y & (score > value)].sum(axis=0))
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000), st.integers(8, 60), st.sampled_from([3, 8, None]))
 def test_one_model_gives_the_ordinary_ranking(seed, n, n_levels):
     aligned = make_aligned(seed, n, n_levels=n_levels)
@@ -95,7 +93,6 @@ def test_folds_give_what_one_model_that_scores_all_would_give(statistic, toleran
     assert abs(np.mean(differences)) < tolerance
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.integers(0, 10_000), st.integers(6, 60), st.sampled_from([2, 4, 9, None]))
 def test_average_precision_equals_scikit_learn_with_ties_and_weights(seed, n, n_levels):
     aligned = make_aligned(seed, n, n_levels=n_levels)
@@ -119,7 +116,6 @@ def counts_of(y, score, weights):
     return EventGroups(np.asarray(y, bool), rank, np.arange(len(y)), len(y)).counts(np.asarray(weights, float)[:, None])
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     st.integers(0, 10_000),
     st.integers(6, 60),

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -41,7 +41,6 @@ def count_pairs(y, score, repeat, fold):
     return np.mean(values)
 
 
-@settings(deadline=None)
 @given(scored_patients())
 def test_auroc_equals_scikit_learn_with_ties_and_weights(case):
     y, score, weight = case
@@ -51,7 +50,6 @@ def test_auroc_equals_scikit_learn_with_ties_and_weights(case):
         assert auroc(y, score, weight) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(scored_patients(), st.randoms(use_true_random=False))
 def test_stratified_auroc_equals_its_definition_counted_pair_by_pair(case, random):
     y, score, _ = case
@@ -134,7 +132,6 @@ def test_negative_weights_are_refused():
         auroc([0, 1], [0.1, 0.2], weights=[1, -1])
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10_000), st.integers(8, 40), st.integers(1, 4), st.integers(1, 3), st.sampled_from([2, 6, None]))
 def test_weights_of_any_fold_structure_equal_the_pairs_counted_out(seed, n, n_folds, n_repeats, n_levels):
     aligned = make_aligned(seed, n, n_folds, n_repeats, n_levels)

@@ -44,7 +44,7 @@ def test_the_order_of_patients_stays_and_risks_stay_risks(intercept, slope, risk
     assert (np.diff(found[np.argsort(risks)]) >= -1e-12).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_a_patient_has_no_part_in_the_recalibration_of_the_own_risk(seed):
     y, risk = drawn(60, intercept=1.0, seed=seed)

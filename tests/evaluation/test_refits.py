@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
@@ -35,7 +35,6 @@ def test_what_does_not_fit_together_is_refused(changes, message):
         Refits(**{**whole, **changes})
 
 
-@settings(deadline=None, max_examples=40)
 @given(n_events=st.integers(2, 6), n_others=st.integers(2, 12), n_pairs=st.integers(0, 2), seed=st.integers(0, 99))
 def test_every_sample_can_be_fitted_and_keeps_groups_together(n_events, n_others, n_pairs, seed):
     y = np.arange(n_events + n_others) < n_events

@@ -55,7 +55,6 @@ def test_blocks_of_draws_are_the_draws_at_once(monkeypatch, block, n_rows):
 # --- the AUROC of every draw -----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000), st.integers(8, 60), st.sampled_from([3, 10, None]))
 def test_each_resample_equals_scikit_learn_on_the_patients_drawn(seed, n, n_levels):
     aligned = make_aligned(seed, n, n_levels=n_levels, n_arms=2)
@@ -131,7 +130,7 @@ def test_the_spread_of_resampled_means_is_the_standard_error():
 
 
 @given(seed=st.integers(0, 2**31), shift=st.floats(-5, 5))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_a_difference_is_paired_so_that_what_both_share_cancels(seed, shift):
     rng = np.random.default_rng(seed)
     one = rng.normal(size=30)
@@ -152,7 +151,6 @@ def test_two_sided_p_counts_by_hand():
     assert percentile_interval(np.array([])) == (None, None)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(-3, 3))
 def test_p_is_below_5_percent_where_the_interval_excludes_zero(seed, shift):
     replicates = np.random.default_rng(seed).normal(shift, 1, 1999)
@@ -162,7 +160,6 @@ def test_p_is_below_5_percent_where_the_interval_excludes_zero(seed, shift):
         assert (p < 0.05) == (low > 0 or high < 0)
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10_000), st.integers(5, 60), st.booleans())
 def test_the_bca_interval_equals_that_of_scipy(seed, n, is_discrete):
     rng = np.random.default_rng(seed)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import EvaluationError
@@ -19,7 +19,6 @@ def retrieve_each(query, gallery) -> Retrieval:
 
 
 @given(data=st.data(), seed=st.integers(0, 2**31))
-@settings(deadline=None, max_examples=60)
 def test_pairs_are_of_one_patient_and_do_not_overlap(data, seed):
     n = data.draw(st.integers(1, 25))
     patient = np.array(data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n)))
@@ -73,7 +72,6 @@ def test_equal_features_reach_exactly_chance_and_no_more():
 
 
 @given(seed=st.integers(0, 2**31), n=st.integers(2, 8))
-@settings(deadline=None, max_examples=30)
 def test_ranks_are_those_of_a_literal_count(seed, n):
     rng = np.random.default_rng(seed)
     query, gallery = rng.integers(-2, 3, size=(2, 3, n, 2)).astype(float)

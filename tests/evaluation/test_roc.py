@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 from scipy.stats import norm
@@ -21,7 +21,6 @@ def area(curve):
     return trapezoid(curve.true_positive_rate, curve.false_positive_rate)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(12, 120), st.integers(1, 5), st.integers(1, 3), st.integers(2, 30))
 def test_the_area_under_the_curve_is_the_auroc_reported(seed, n, n_folds, n_repeats, n_levels):
     rng = np.random.default_rng(seed)

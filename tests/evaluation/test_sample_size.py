@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.api import GLM, add_constant, families
 
@@ -72,7 +72,6 @@ def test_r2_from_an_auroc_equals_that_of_a_logistic_model_of_two_normals():
     )
 
 
-@settings(deadline=None)
 @given(st.integers(1, 100), prevalences, st.floats(0.02, 0.9))
 def test_the_shrinkage_expected_of_the_required_patients_is_reached(n_parameters, prevalence, share):
     # Van Houwelingen's heuristic: 1 - P / LR, with LR = -n ln(1 - R2 apparent), and R2 = S R2 apparent.

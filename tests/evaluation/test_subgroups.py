@@ -158,7 +158,6 @@ def test_who_is_hidden(n_events, n_others, expected):
     assert suppressed(n_events, n_others) == expected
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), min_size=1, max_size=6))
 def test_no_small_count_can_be_read_or_subtracted(levels):
     n_events, n_others = (list(part) for part in zip(*levels, strict=True))
@@ -198,7 +197,7 @@ def test_a_variable_with_nothing_to_show_gives_no_p_value():
     assert same.interaction_p == {"covariates": None, "ssl-all": None}
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.integers(0, 1000))
 def test_walds_p_of_one_quantity_is_that_of_its_z_score(seed):
     draws = np.random.default_rng(seed).normal(0.3, 2, (1, 500))

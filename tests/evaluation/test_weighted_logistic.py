@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
@@ -31,7 +31,6 @@ def test_each_weighting_equals_statsmodels(columns, has_offset):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2**31), st.integers(6, 60), st.floats(0.1, 8), st.floats(-4, 4))
 def test_where_classes_overlap_the_gradient_is_zero_at_what_is_found(seed, n, sd, mean):
     rng = np.random.default_rng(seed)

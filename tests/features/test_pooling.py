@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ConfigError
 from ppgssl.features.pooling import pool_to_patients
 
 
-@settings(deadline=None)
 @given(patients=st.lists(st.sampled_from(["a", "b", "10", "9", "ä"]), min_size=1, max_size=60), seed=st.integers(0, 99))
 def test_the_mean_equals_a_groupby_mean(patients, seed):
     embeddings = np.random.default_rng(seed).standard_normal((len(patients), 3)).astype(np.float32)

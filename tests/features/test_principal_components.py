@@ -28,7 +28,7 @@ def test_scores_are_the_strengths_of_the_waves_that_segments_are_made_of():
 
 
 @given(seed=st.integers(0, 2**31), n_channels=st.integers(1, 3))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_axes_are_orthonormal_and_reach_over_all_channels(seed, n_channels):
     rng = np.random.default_rng(seed)
     segments = rng.normal(size=(40, n_channels, 25))

@@ -60,7 +60,7 @@ def test_widths_and_area_of_a_gaussian_pulse_are_those_of_the_bell_curve():
 
 
 @given(phase_1=st.floats(-3, 3), phase_2=st.floats(-3, 3), share=st.floats(0.1, 0.6))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_harmonics_have_their_amplitude_and_a_phase_that_no_delay_changes(phase_1, phase_2, share):
     angle = 2 * np.pi * 1.25 * np.arange(1200) / FS_HZ
     wave = np.cos(angle + phase_1) + share * np.cos(2 * angle + phase_2)
@@ -83,7 +83,7 @@ def test_breathing_shows_in_the_heights_of_the_beats(seconds):
 
 
 @given(gain=st.floats(0.01, 100))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_a_gain_moves_the_logarithms_of_size_and_nothing_else(gain):
     _, segments = ppg(n=3, noise=0.02)
     before, after = features(segments), features(gain * segments)
@@ -115,7 +115,6 @@ def test_without_a_pulse_features_are_missing_and_nothing_warns(segments):
 
 
 @given(seed=st.integers(0, 2**31), seconds=st.floats(0.5, 4))
-@settings(deadline=None, max_examples=30)
 def test_noise_of_any_length_neither_warns_nor_gives_infinite_features(seed, seconds):
     noise = np.random.default_rng(seed).normal(size=(4, 2, round(seconds * 50)))
     assert not np.isinf(PulseWave(50)(noise)).any()

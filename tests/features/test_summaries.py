@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.features import summaries
@@ -30,7 +30,6 @@ def reference(bank, index):
 
 
 @given(seed=st.integers(0, 1000), batch=st.integers(1, 60))
-@settings(deadline=None, max_examples=30)
 def test_blocks_give_what_all_segments_at_once_give(seed, batch):
     bank, patient = make_bank(seed=seed)
     rng = np.random.default_rng(seed)

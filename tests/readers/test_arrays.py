@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -25,7 +25,6 @@ from ppgssl.readers.arrays import ArrayOptions, open_arrays
 from tests.readers.test_isolated_child import saved
 from tests.support.damage import damaged
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 STACK = np.arange(12).reshape(3, 4)
 
 
@@ -62,7 +61,6 @@ def test_marks_of_missing_samples_are_compared_as_numbers_of_the_file(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "a.npy", 0, missing=[-999.9])[0][0], [1, np.nan])
 
 
-@quick
 @given(
     hnp.arrays("i2", hnp.array_shapes(min_dims=1, max_dims=2, max_side=9)),
     st.booleans(),
@@ -278,7 +276,6 @@ def test_a_zip_with_other_content_is_refused(tmp_path):
             read(tmp_path / "a.npz", column)
 
 
-@quick
 @given(st.binary(max_size=300), st.sampled_from([".npy", ".npz"]), st.booleans())
 def test_nothing_but_a_read_error_escapes_from_arbitrary_bytes(tmp_path, content, suffix, has_magic):
     magic = {".npy": b"\x93NUMPY\x01\x00", ".npz": b"PK\x03\x04"}
@@ -288,7 +285,6 @@ def test_nothing_but_a_read_error_escapes_from_arbitrary_bytes(tmp_path, content
         read(path, "ppg")
 
 
-@quick
 @given(st.data())
 def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data):
     suffix = data.draw(st.sampled_from([".npy", ".npz"]))

@@ -7,14 +7,13 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.readers import binary
 from ppgssl.readers.binary import BinaryOptions, open_binary
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 NUMBERS = np.array([1, 2, 3, 40, 50, 60])
 
 
@@ -114,7 +113,6 @@ def test_an_infinite_sample_late_in_a_long_file_is_named_with_its_place(tmp_path
         recording.read(3.0, 5.0)
 
 
-@quick
 @given(st.lists(st.floats(0, 20), max_size=6), st.sampled_from([0, 10**9]), st.integers(1, 3))
 def test_intervals_that_meet_are_the_whole(tmp_path, edges, short_bytes, n_channels):
     np.arange(300 * n_channels, dtype="<f4").tofile(tmp_path / "a")
@@ -126,7 +124,6 @@ def test_intervals_that_meet_are_the_whole(tmp_path, edges, short_bytes, n_chann
     np.testing.assert_array_equal(np.concatenate(parts), np.arange(300) * n_channels + n_channels - 1)
 
 
-@quick
 @given(
     st.binary(max_size=100),
     st.sampled_from(["float32", "float64", "int8", "uint32"]),

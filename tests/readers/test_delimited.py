@@ -7,14 +7,13 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.readers.delimited import DelimitedOptions, open_delimited
 
 # tmp_path is shared by the examples of one test; each overwrites the file.
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 NAN = float("nan")
 
 
@@ -185,7 +184,6 @@ def test_two_megabytes_are_read_in_a_fifth_of_a_second(read, tmp_path):
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
-@quick
 @given(
     st.lists(st.tuples(numbers, numbers), min_size=1, max_size=30),
     st.sampled_from([(",", "."), (";", ","), ("\t", "."), (" ", ",")]),
@@ -197,7 +195,6 @@ def test_written_numbers_come_back_exactly(read, rows, dialect):
     assert read(text, "a", "b", decimal=decimal) == [[row[0] for row in rows], [row[1] for row in rows]]
 
 
-@quick
 @given(st.lists(st.lists(numbers, min_size=2, max_size=2), min_size=1, max_size=20))
 def test_the_quick_and_the_exact_way_agree(read, rows):
     lines = [",".join(map(repr, row)) for row in rows]
@@ -207,14 +204,12 @@ def test_the_quick_and_the_exact_way_agree(read, rows):
     assert read(plain, "a")[0] == read(exact, "a")[0][:-1]
 
 
-@quick
 @given(st.binary(max_size=200), st.sampled_from(["columns", "line"]), st.sampled_from([0, "a"]))
 def test_nothing_but_a_read_error_escapes_from_arbitrary_bytes(read, content, layout, column):
     with contextlib.suppress(ReadError):
         read(content, column, layout=layout)
 
 
-@quick
 @given(st.data())
 def test_nothing_but_a_read_error_escapes_from_damaged_samples(read, data):
     sample = data.draw(

@@ -10,7 +10,7 @@ import edfio
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
@@ -18,7 +18,6 @@ from ppgssl.readers import edf
 from ppgssl.readers.edf import EdfOptions, open_edf
 from tests.support.damage import damaged
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 NAN = float("nan")
 RATES = {"ppg": 50, "resp": 4}
 
@@ -67,7 +66,6 @@ def refused(path, words, *columns, **options):
     assert str(caught.value).startswith(f"{path}: ")
 
 
-@quick
 @given(st.integers(0, 99), st.booleans(), st.integers(1, 20), st.sampled_from([0, 10**9]))
 def test_values_are_those_that_edfio_reads(tmp_path, seed, plus, n_records, block_bytes):
     path = write(tmp_path, made(n_records=n_records, seed=seed, plus=plus))
@@ -156,7 +154,6 @@ def test_records_of_an_interrupted_file_must_say_when_they_begin(tmp_path):
     refused(write(tmp_path, changed(made(plus=False).to_bytes(), 192, "EDF+D")), "must say when each of its records")
 
 
-@quick
 @given(
     gaps=st.lists(st.sampled_from([0, 0, 0, 0.25, 1, 3.3]), min_size=7, max_size=7),
     edges=st.lists(st.floats(0, 40), max_size=6),
@@ -258,7 +255,6 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path):
     refused(write(tmp_path, b""), "is empty")
 
 
-@quick
 @given(st.data(), st.booleans())
 def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data, has_gaps):
     content = made(n_records=3).to_bytes()

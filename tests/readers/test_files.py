@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.config.cohort import Cohort
@@ -175,7 +175,6 @@ def test_a_wrong_pattern_is_refused_before_any_file_is_read(folder, files, words
 words = st.text("abcXYZ019- ", min_size=1, max_size=8)
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.sets(st.tuples(words, words), min_size=1, max_size=8))
 def test_every_file_is_found_once_with_the_fields_of_its_name(tmp_path_factory, fields):
     root = tmp_path_factory.mktemp("root")

@@ -28,7 +28,6 @@ from ppgssl.readers import READERS, get_reader
 from ppgssl.readers.files import find_files
 from ppgssl.stages.ingest.ingest import check_cohort, ingest
 from ppgssl.store.tables import CohortStore
-from tests.cli.test_app import ppgssl
 from tests.conftest import REPOSITORY
 from tests.readers.test_edf import interrupted
 from tests.readers.test_isolated_child import saved
@@ -104,7 +103,7 @@ def ingested(cohort_file: Path, out: Path) -> Stored:
     return opened(out)
 
 
-def ingested_by_commands(cohort_file: Path, out: Path, *options: object) -> Stored:
+def ingested_by_commands(ppgssl: Callable[..., Any], cohort_file: Path, out: Path, *options: object) -> Stored:
     """As :func:`ingested`, by the commands that a user types."""
     checked = ppgssl("check", cohort_file, "--jobs", 1, *options)
     assert (checked.returncode, "complaints                0" in checked.stdout) == (0, True), checked.stderr
@@ -133,10 +132,10 @@ def assert_oximetry(stored: Stored, seed_of: dict[str, int]) -> None:
         assert all(channel.inverted for channel in row.channels.values())
 
 
-def test_binary_files_of_a_pulse_oximeter(tmp_path):
+def test_binary_files_of_a_pulse_oximeter(ppgssl, tmp_path):
     for patient, seed in {"1001": 1, "1002": 2}.items():
         write_binary(tmp_path, patient, seed)
-    stored = ingested_by_commands(describe(tmp_path, "oximeter"), tmp_path / "store")
+    stored = ingested_by_commands(ppgssl, describe(tmp_path, "oximeter"), tmp_path / "store")
     assert_oximetry(stored, {"1001": 1, "1002": 2})
 
 
@@ -300,7 +299,7 @@ def test_edf_with_interruptions(tmp_path):
     np.testing.assert_allclose(accepted["pulse_arrival_time_ms"], ARRIVAL_MS, atol=20)
 
 
-def test_a_real_edf_file(test_data, tmp_path):
+def test_a_real_edf_file(ppgssl, test_data, tmp_path):
     changes = {
         "files": "{patient:test_generator_2}.edf",
         "channels": {
@@ -310,7 +309,7 @@ def test_a_real_edf_file(test_data, tmp_path):
         },
     }
     cohort_file = describe(tmp_path, "edf_recordings", changes, root=str(test_data / "wfdb_samples"))
-    stored = ingested_by_commands(cohort_file, tmp_path / "store")
+    stored = ingested_by_commands(ppgssl, cohort_file, tmp_path / "store")
     assert stored.recordings.loc["test_generator_2", ["duration_s", "source_fs_hz"]].tolist() == [600, 200]
     assert len(stored.segments) == 119
     np.testing.assert_allclose(stored.segments["heart_rate_bpm"], 60, atol=0.5)
@@ -328,8 +327,8 @@ def wfdb_cohort(test_data: Path, folder: Path, files: str, channels: dict[str, s
     return describe(folder, "wfdb_records", changes | options, root=str(test_data / "wfdb_samples"), **keys)
 
 
-def test_the_example_of_wfdb_records(test_data, tmp_path):
-    stored = ingested_by_commands(EXAMPLES / "wfdb_example.yaml", tmp_path / "store", "--data", test_data)
+def test_the_example_of_wfdb_records(ppgssl, test_data, tmp_path):
+    stored = ingested_by_commands(ppgssl, EXAMPLES / "wfdb_example.yaml", tmp_path / "store", "--data", test_data)
     assert stored.recordings["duration_s"].to_dict() == {"a103l": 330, "v102s": 300}
     assert (stored.recordings["source_fs_hz"] == 250).all()
     medians = stored.segments[stored.segments["accepted"]].groupby("recording_id").median(numeric_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -17,7 +17,6 @@ from ppgssl.readers.isolated import LibraryError, call
 from ppgssl.readers.isolated_child import array_samples, array_variables
 from tests.support.damage import damaged
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 CLASSES = {"float64": "double", "float32": "single"}
 NUMBERS = np.arange(12.0).reshape(3, 4)
 
@@ -51,7 +50,6 @@ layouts = st.fixed_dictionaries(
 )
 
 
-@quick
 @given(arrays, st.sampled_from(["4", "5", "5 compressed"]))
 def test_arrays_of_old_versions_come_back_as_they_were_written(tmp_path, array, version):
     array = np.atleast_2d(array)
@@ -64,7 +62,6 @@ def test_arrays_of_old_versions_come_back_as_they_were_written(tmp_path, array, 
     np.testing.assert_array_equal(array_samples(str(path), "ppg", []), array)
 
 
-@quick
 @given(arrays, st.one_of(st.just({}), layouts), st.data())
 def test_any_part_of_an_array_of_version_7_3_comes_back_as_it_was_written(tmp_path, array, layout, data):
     expected = np.atleast_2d(array)
@@ -168,7 +165,6 @@ def test_an_array_of_more_samples_than_the_file_holds_is_not_filled_with_zeros(t
     assert {found[name].split(":")[0] for name in ("long", "part", "never")} == {"is not wholly there"}
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 @given(st.data(), st.sampled_from(["4", "5", "5 compressed", "7.3"]))
 def test_nothing_but_a_library_error_escapes_from_damaged_files(tmp_path, data, version):
     path = tmp_path / "a.mat"

@@ -4,15 +4,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
 from ppgssl.readers import delimited, long_text
 from ppgssl.readers.delimited import DelimitedOptions, open_delimited
 from ppgssl.readers.long_text import index_lines
-
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 
 
 @pytest.fixture
@@ -25,7 +23,6 @@ def all_is_long(monkeypatch, tiny_chunks):  # noqa: ARG001 - both are needed
     monkeypatch.setattr(delimited, "_LONG_BYTES", 0)
 
 
-@quick
 @pytest.mark.usefixtures("tiny_chunks")
 @given(st.lists(st.text("ab1,", min_size=1, max_size=20), min_size=1, max_size=30), st.data())
 def test_any_lines_can_be_read(tmp_path, lines, data):
@@ -38,7 +35,6 @@ def test_any_lines_can_be_read(tmp_path, lines, data):
     assert index.read(first, stop).decode() == "\n".join(lines[first:stop])
 
 
-@quick
 @pytest.mark.usefixtures("all_is_long")
 @given(
     st.lists(st.floats(-1e3, 1e3) | st.none(), min_size=1, max_size=60), st.booleans(), st.sampled_from(["\n", "\r\n"])

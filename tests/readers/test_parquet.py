@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ConfigError, ReadError
@@ -17,7 +17,6 @@ from ppgssl.readers import parquet
 from ppgssl.readers.parquet import ParquetOptions, open_parquet
 from tests.support.damage import damaged
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 NAN = float("nan")
 
 
@@ -146,7 +145,6 @@ def test_statistics_that_do_not_fit_their_column_do_not_end_the_process(tmp_path
         read(path, "ppg")
 
 
-@quick
 @given(
     st.lists(st.floats(0, 9), max_size=6),
     st.sampled_from([0, 10**9]),
@@ -176,7 +174,6 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(tmp_path, monkeypatch):
         recording.read(0.0, 1.0)
 
 
-@quick
 @given(st.data())
 def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data):
     numbers = np.arange(60.0)

@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.config.cohort import DeviceTrends
 from ppgssl.core.errors import ReadError
 from ppgssl.readers.trends import read_trends
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 COLUMNS = {
     "sqi": "SQI",
     "heart_rate_bpm": "HeartRate",
@@ -61,7 +60,6 @@ def test_what_is_wrong_is_named(tmp_path, text, said):
         read_trends(write(tmp_path, text), PUBLISHED)
 
 
-@quick
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(20, 300) | st.none()), max_size=30))
 def test_what_was_written_is_read(tmp_path, rows):
     text = "Time,SQI,HR\n" + "".join(
@@ -73,7 +71,6 @@ def test_what_was_written_is_read(tmp_path, rows):
     np.testing.assert_array_equal(trends["heart_rate_bpm"], [np.nan if hr is None else hr for _, hr in rows])
 
 
-@quick
 @given(st.binary(max_size=200))
 def test_any_content_is_read_or_refused(tmp_path, content):
     path = tmp_path / "t.csv"

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
@@ -128,7 +128,6 @@ def test_a_header_beyond_all_measure_is_refused_unread(tmp_path):
         read_header(tmp_path / "a.hea")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @example(b"\xff\xfe\x00")
 @given(st.binary(min_size=1, max_size=300) | st.text(alphabet="a/~ 0129.x:+-(\n#", min_size=1).map(str.encode))
 def test_nothing_but_a_read_error_escapes_from_arbitrary_headers(tmp_path, content):

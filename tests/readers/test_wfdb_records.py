@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
@@ -20,7 +20,6 @@ from ppgssl.readers.wfdb_records import WfdbOptions, open_wfdb, wfdb_files
 from tests.readers.test_wfdb_headers import write_header
 from tests.support.damage import damaged
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 GAPS = WfdbOptions(missing_segments="gap")
 FOLDER = "wfdb_samples"
 SINGLE = ["8", "16", "24", "32", "61", "80", "160", "212", "310", "311", "508", "516", "524"]
@@ -420,7 +419,6 @@ def test_an_interval_that_memory_may_not_hold_is_refused(tmp_path):
 # --- properties ------------------------------------------------------------------------------------------------
 
 
-@quick
 @given(
     storage=st.sampled_from(["16", "24", "32", "80", "212", "508", "516", "524"]),
     per_frame=st.lists(st.integers(1, 3), min_size=1, max_size=4),
@@ -463,7 +461,6 @@ def test_what_wfdb_writes_comes_back_whole_and_in_intervals(tmp_path, storage, p
         np.testing.assert_array_equal(np.concatenate([piece[name].samples for piece in pieces]), signals[name].samples)
 
 
-@quick
 @given(
     storage=st.sampled_from([name for name in SINGLE if name not in ("508", "516", "524")]),
     content=st.binary(min_size=36, max_size=300),
@@ -517,7 +514,6 @@ def copy_record(path, folder):
     return folder / path.name
 
 
-@settings(quick, max_examples=80)
 @given(st.data())
 def test_nothing_but_a_read_error_escapes_from_damaged_records(test_data, tmp_path, data):
     name = data.draw(st.sampled_from(SMALL + DIVIDED))

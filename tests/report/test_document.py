@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.report.document import (
@@ -27,7 +27,6 @@ from ppgssl.report.fonts import missing_letters
 
 
 @given(text=st.text(st.characters(blacklist_characters="\u200b", blacklist_categories=["Cs"]), max_size=120))
-@settings(deadline=None)
 def test_break_points_change_nothing_but_where_a_line_may_end(text):
     assert breakable(text).replace("\u200b", "") == text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -14,7 +14,6 @@ from ppgssl.selfsupervised.augmentations import AUGMENTATIONS, augment, draw_aug
 from tests.support.pretext_tasks import generator
 
 lengths, seeds = st.integers(2, 400), st.integers(0, 10_000)
-many = settings(deadline=None, max_examples=60)
 
 
 def make_options(name, **options):
@@ -89,7 +88,6 @@ def test_neither_the_segments_nor_the_global_generator_are_touched():
 # --- each ------------------------------------------------------------------------------------------------------
 
 
-@many
 @given(sd=st.floats(0.01, 10), gain=st.floats(0.01, 100), seed=seeds)
 def test_noise_has_its_sd_relative_to_the_segments_channel(sd, gain, seed):
     x = make_segments(n=3, length=2000) * torch.tensor([[1.0], [gain]])
@@ -98,7 +96,6 @@ def test_noise_has_its_sd_relative_to_the_segments_channel(sd, gain, seed):
     np.testing.assert_allclose(noise.mean(dim=-1) / x.std(dim=-1) / sd, 0, atol=0.12)
 
 
-@many
 @given(sd=st.floats(0.01, 3), seed=seeds)
 def test_scaling_keeps_the_zero_crossings_and_the_shape_of_each_channel(sd, seed):
     x = make_segments() - 3
@@ -121,7 +118,6 @@ def test_negation_and_reversal_undo_themselves(name, expected):
     assert torch.equal(changed(changed(x, name), name), x)
 
 
-@many
 @given(length=lengths, max_chunks=st.integers(2, 50), seed=seeds)
 def test_permutation_keeps_all_samples_and_moves_channels_alike(length, max_chunks, seed):
     x = torch.arange(length).float().expand(4, 2, length)
@@ -159,7 +155,6 @@ def test_permutation_draws_every_number_of_pieces_and_every_cut_equally_often():
     assert all(len(set(row[row < 11])) == (row < 11).sum() for row in cuts)
 
 
-@many
 @given(length=lengths, n_knots=st.integers(2, 50), sd=st.floats(0.01, 1), seed=seeds)
 def test_warping_moves_time_forwards_from_begin_to_end_and_channels_alike(length, n_knots, sd, seed):
     time = torch.arange(length).float()
@@ -170,7 +165,6 @@ def test_warping_moves_time_forwards_from_begin_to_end_and_channels_alike(length
     assert (outcome.diff(dim=-1) > 0).all()
 
 
-@many
 @given(seed=seeds)
 def test_warping_stays_within_the_range_of_the_samples_and_does_nothing_without_sd(seed):
     x = make_segments(seed=seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import TrainingError
@@ -13,7 +13,6 @@ from ppgssl.selfsupervised import bank as bank_module
 from ppgssl.selfsupervised.bank import SegmentBank
 
 
-@settings(deadline=None)
 @given(
     n_channels=st.integers(1, 4),
     length=st.integers(1, 50),

@@ -158,7 +158,7 @@ def gather(rank):
 
 
 def work(report, is_stopped, folder, settings):
-    """Talk, gather, and train by all settings in turn, as one of two processes; the last training fails."""
+    """Talk, gather, and train by all settings in turn, as one of two processes; the last training fails, then one."""
     fabric = make_fabric(team=PAIR)
     rank = fabric.global_rank
     report("talk", rank, talk(fabric, is_stopped))
@@ -169,6 +169,7 @@ def work(report, is_stopped, folder, settings):
         train(report, is_stopped, folder, {"diverging": diverging})
     except TrainingError as error:
         report("error", rank, str(error))
+    misbehave(lambda _rank: None, is_stopped, "raise")
 
 
 def train(report, is_stopped, folder, settings):
@@ -212,7 +213,8 @@ def folder(tmp_path_factory):
 def reports(folder):
     """What two processes report that do all that takes two, in one go."""
     found = []
-    work_together(work, (folder, TRAININGS), n=2, report=lambda kind, *values: found.append((kind, values)))
+    with pytest.raises(TrainingError, match="no more"):  # of one process, which the other does not outlive
+        work_together(work, (folder, TRAININGS), n=2, report=lambda kind, *values: found.append((kind, values)))
     return {
         kind: [values for one, values in found if one == kind] for kind in ("talk", "gather", "step", "result", "error")
     }
@@ -344,7 +346,6 @@ def test_two_nodes_of_a_slurm_job_learn_what_one_process_learns(tmp_path):
 @pytest.mark.parametrize(
     ("how", "error", "message"),
     [
-        ("raise", TrainingError, "no more"),
         ("die", TrainingError, r"process 1 of 2 was killed \(SIGKILL\).*run the same command again to go on"),
         pytest.param("stop", KeyboardInterrupt, "^$", marks=pytest.mark.slow),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.selfsupervised.encoders import make_encoder
@@ -36,7 +36,6 @@ def test_unequal_directions_count_less():
     assert effective_rank(left * [1.0, 0.1]) == pytest.approx(expected)
 
 
-@settings(deadline=None)
 @given(shift=st.floats(-100, 100), gain=st.floats(0.01, 100), seed=st.integers(0, 100))
 def test_shift_gain_and_rotation_do_not_change_the_effective_rank(shift, gain, seed):
     rng = np.random.default_rng(seed)
@@ -69,7 +68,6 @@ def test_values_that_are_not_finite_are_a_collapse():
     assert "not finite" in health.warning
 
 
-@settings(deadline=None, max_examples=30)
 @given(scales=st.lists(st.floats(0.02, 50), min_size=8, max_size=8), seed=st.integers(0, 100))
 def test_the_scales_of_dimensions_do_not_change_their_health(scales, seed):
     embeddings = np.random.default_rng(seed).standard_normal((100, 8))

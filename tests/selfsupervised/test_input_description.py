@@ -12,7 +12,7 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.config.loading import load_study
@@ -107,7 +107,6 @@ def test_a_channel_that_a_cohort_lacks_is_exactly_zero(folder, normalisation):
     assert (segments[~is_other].std(dim=-1) > 0).all()
 
 
-@settings(deadline=None, max_examples=40)
 @given(numbers=st.lists(st.integers(0, 64), min_size=1, max_size=20), is_paired=st.booleans())
 def test_segments_from_a_file_equal_resident_ones_whatever_is_asked_for(pair, numbers, is_paired):
     resident, on_disk = pair

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import TrainingError
@@ -76,7 +76,6 @@ def partners_of(anchor: int, segments: dict[str, np.ndarray]) -> list[int]:
     ]
 
 
-@settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 10_000), most=st.integers(2, 12), step=st.integers(1, 15), min_segments=st.integers(2, 6))
 def test_each_segment_with_a_partner_is_an_anchor_once_an_epoch(seed, most, step, min_segments):
     segments = make_segments(seed, most=most, step=step)

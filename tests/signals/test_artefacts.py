@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -112,7 +112,6 @@ def test_one_strong_beat_is_no_jump():
     assert not is_flagged(find_defects(ppg, fs_hz=100), Defect.JUMP).any()
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     x=arrays(np.float64, st.integers(0, 60), elements=st.floats(width=32)),
     fs_hz=st.sampled_from([1.0, 25.0, 80.0, 1000.0]),
@@ -124,7 +123,6 @@ def test_any_signal_gets_one_flag_a_sample(x, fs_hz):
     np.testing.assert_array_equal(is_flagged(flags, Defect.GAP), ~np.isfinite(x))
 
 
-@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 2**31), scale=st.sampled_from([0.25, 2.0, 1024.0]), shift=st.integers(-4096, 4096))
 def test_flags_do_not_depend_on_unit_or_offset(seed, scale, shift):
     rng = np.random.default_rng(seed)

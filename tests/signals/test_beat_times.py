@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -110,7 +110,6 @@ def test_signals_without_beats_have_none(find, signal):
     assert len(beats.sample) <= 1
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     samples=arrays(np.float32, st.integers(0, 300), elements=st.floats(width=32, allow_infinity=False, allow_nan=True)),
     fs_hz=st.sampled_from([20.0, 80.0, 100.0]),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import SignalError
@@ -51,7 +51,6 @@ def apply(method: str, given_: dict) -> np.ndarray:
     return (segments_of(given_) - affine.offset[..., None]) * affine.scale[..., None]
 
 
-@settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 10_000), gain=st.floats(0.01, 100), shift=st.floats(-50, 50))
 def test_segment_scaling_forgets_gain_and_offset(seed, gain, shift):
     plain = arguments(seed)
@@ -113,7 +112,6 @@ def test_cohort_scaling_needs_a_training_segment_in_each_cohort():
         affine_of("cohort", given_)
 
 
-@settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 10_000), n_parts=st.integers(1, 12))
 def test_moments_do_not_depend_on_the_parts_that_segments_come_in(seed, n_parts):
     rng = np.random.default_rng(seed)

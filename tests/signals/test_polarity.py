@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -58,7 +58,6 @@ def test_real_arrhythmias_are_seldom_called_inverted(test_data):
     assert np.mean([is_inverted(-score) for score in scores]) > 0.97
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     samples=arrays(np.float32, st.integers(0, 400), elements=st.floats(width=32, allow_infinity=False, allow_nan=True)),
     fs_hz=st.sampled_from([20.0, 100.0]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import SignalError
@@ -116,7 +116,6 @@ def test_flags_stay_in_place_when_the_rate_changes(fs_hz, fs_out_hz):
     assert lost_s[-1] == pytest.approx(12, abs=2 / fs_out_hz)
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**31),
     n=st.integers(0, 700),

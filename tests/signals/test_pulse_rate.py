@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -55,7 +55,6 @@ def test_undefined_segments_give_nan_among_others():
     assert np.isnan(rates).tolist() == [True, True, False]
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     segments=arrays(np.float32, array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=60)),
     fs_hz=st.sampled_from([5.0, 20.0, 100.0]),
@@ -66,7 +65,6 @@ def test_any_segments_give_a_plausible_rate_or_nan(segments, fs_hz):
     assert np.all(np.isnan(rates) | ((rates >= 30) & (rates <= 240)))
 
 
-@settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**31), scale=st.floats(1e-3, 1e4), shift=st.floats(-100, 100))
 def test_the_rate_does_not_depend_on_unit_or_offset(seed, scale, shift):
     ppg = make_ppg(10, 80, 40 + seed % 160, noise=0.05, rng=np.random.default_rng(seed))[None]

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 import wfdb
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -160,7 +160,6 @@ def test_constant_segments_and_segments_with_nan_have_no_quality():
     assert np.isnan(sqi(segments, fs_hz=100)).tolist() == [True, True, False]
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     segments=arrays(
         np.float32,
@@ -176,7 +175,6 @@ def test_any_segments_get_a_quality_in_0_to_1_or_nan(segments, fs_hz, modality):
     assert np.all(np.isnan(quality) | ((quality >= 0) & (quality <= 1)))
 
 
-@settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**31), scale=st.floats(1e-3, 1e4))
 def test_quality_does_not_depend_on_unit(seed, scale):
     pulse = band(make_ppg(4, 80, 40 + seed % 160, noise=0.3, rng=np.random.default_rng(seed)), 80)[None]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import SignalError
@@ -23,14 +23,12 @@ def test_a_pulse_keeps_its_shape_and_place(fs_in_hz, fs_out_hz):
     np.testing.assert_allclose(out[middle], expected[middle], atol=0.02)
 
 
-@settings(deadline=None, max_examples=60)
 @given(n=st.integers(0, 600), fs_in_hz=st.sampled_from(RATES_HZ), fs_out_hz=st.sampled_from(RATES_HZ))
 def test_the_length_is_the_rounded_ratio(n, fs_in_hz, fs_out_hz):
     out = resample(np.zeros((2, n)), fs_in_hz=fs_in_hz, fs_out_hz=fs_out_hz)
     assert out.shape == (2, round(n * fs_out_hz / fs_in_hz))
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     n=st.integers(2, 600),
     fs_in_hz=st.sampled_from(RATES_HZ),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import SignalError
@@ -26,7 +26,6 @@ def test_two_seconds_and_a_tenth_hold_two_overlapping_segments():
     assert segment_starts(210, fs_hz=100, segment_s=2, step_s=0.1).tolist() == [0, 10]
 
 
-@settings(deadline=None)
 @given(
     n_samples=st.integers(0, 20_000),
     fs_hz=st.floats(20, 1000),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -118,7 +118,6 @@ finite = st.floats(width=32, allow_infinity=False, allow_nan=True)
 names = st.sets(st.sampled_from(["ppg", "ppg_red", "ppg_ir", "ecg_ii", "ecg_v"]), min_size=1)
 
 
-@settings(deadline=None, max_examples=150)
 @given(data=st.data(), names=names, fs_hz=st.sampled_from([20.0, 50.0]), n_samples=st.integers(0, 1200))
 def test_no_samples_at_all_raise(data, names, fs_hz, n_samples):
     seed = data.draw(st.integers(0, 2**16))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.calibration import calibration_curve
@@ -24,7 +24,7 @@ SIGNS = ["difficulty_breathing", "can_drink_or_breastfeed", "irritability"]
 
 @pytest.fixture(scope="module")
 def aucs() -> dict[str, float]:
-    return oracle_aucs(n=12_000, rng=np.random.default_rng(1))
+    return oracle_aucs(n=5_000, rng=np.random.default_rng(1))
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +91,10 @@ def on_scale(children: pd.DataFrame, known: InformationSet) -> np.ndarray:
 
 
 def test_the_posterior_is_that_of_weighing_many_children_by_their_likeness():
-    """Literally: the mean risk of a million made-up children, weighted by how well each explains the findings."""
+    """Literally: the mean risk of many made-up children, weighted by how well each explains the findings."""
     known = InformationSet(recorded=("vascular_tone",), read_off=("temperature_c",), signs=("irritability",))
     values, is_yes = np.array([[1.5, 38.5], [-0.5, 37.0]]), np.array([[True], [False]])
-    pool = simulate_patients(1_000_000, prevalence=0.126, rng=np.random.default_rng(5))
+    pool = simulate_patients(250_000, prevalence=0.126, rng=np.random.default_rng(5))
     parts = pool[["severity", "respiratory", "circulatory", "febrile"]].to_numpy()
     yes = expit(-1.6 + parts @ np.array([2.2, 0.0, 0.3, 0.4]))
     for row, sign, risk in zip(values, is_yes[:, 0], posterior_risk(known, values, is_yes), strict=True):
@@ -106,11 +106,10 @@ def test_the_posterior_is_that_of_weighing_many_children_by_their_likeness():
 
 
 def test_in_a_sicker_population_more_information_still_tells_more():
-    shifted = oracle_aucs(n=6000, shift=1.0, rng=np.random.default_rng(1))
+    shifted = oracle_aucs(n=1500, shift=1.0, rng=np.random.default_rng(1))
     assert shifted["vitals"] < shifted["covariates"] < shifted["covariates+waveform"] < shifted["parts"]
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([0.05, 0.2, 0.2, 0.5, 0.9]), min_size=2, max_size=30))
 def test_the_expected_auc_is_that_of_all_pairs(risks):
     risk = np.array(risks)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import argrelextrema, butter, periodogram, sosfiltfilt
 
@@ -53,7 +53,6 @@ def spectral_peak_per_min(x: np.ndarray, low_hz: float, high_hz: float, fs_hz: f
     return 60 * float(frequency[inside][np.argmax(power[inside])])
 
 
-@settings(deadline=None, max_examples=40)
 @given(CHILDREN, SEEDS)
 def test_beats_come_at_the_true_heart_rate(vitals, seed):
     beats = make_light(vitals, seed).beat_times_s
@@ -62,7 +61,6 @@ def test_beats_come_at_the_true_heart_rate(vitals, seed):
     assert 60 / interval_s.mean() == pytest.approx(vitals.heart_rate_bpm, abs=2)
 
 
-@settings(deadline=None, max_examples=40)
 @given(CHILDREN, SEEDS)
 def test_oxygen_saturation_comes_back_from_the_ratio_of_ratios(vitals, seed):
     light = make_light(vitals, seed)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pyreadstat
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.config.cohort import Cohort
@@ -23,7 +21,6 @@ from ppgssl.readers import get_reader
 from ppgssl.readers.clinical.table import read_clinical
 from ppgssl.stages.draft import draft_cohort
 
-CLI = [sys.executable, "-c", "from ppgssl.cli.app import main; main()"]
 HEADER = (
     "Variable / Field Name,Form Name,Section Header,Field Type,Field Label,"
     '"Choices, Calculations, OR Slider Labels",Field Note,Text Validation Type OR Show Slider Number,'
@@ -330,7 +327,6 @@ cells = names | st.sampled_from(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 @given(st.lists(names, min_size=1, max_size=4), st.lists(st.lists(cells, min_size=4, max_size=4), max_size=12))
 def test_whatever_a_table_holds_its_draft_loads_and_reads_it_or_it_is_refused(tmp_path, header, rows):
     out = tmp_path / "cohort.yaml"
@@ -353,11 +349,7 @@ def test_whatever_a_table_holds_its_draft_loads_and_reads_it_or_it_is_refused(tm
 # --- the command -----------------------------------------------------------------------------------------------
 
 
-def ppgssl(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*CLI, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
-
-
-def test_the_command_says_what_it_wrote_and_what_is_next(project):
+def test_the_command_says_what_it_wrote_and_what_is_next(ppgssl, project):
     out = project / "cohort.yaml"
     done = ppgssl("init", project / "dictionary.csv", "--table", project / "data.csv", "--out", out)
     assert (done.returncode, done.stderr) == (0, "")
@@ -367,7 +359,7 @@ def test_the_command_says_what_it_wrote_and_what_is_next(project):
     assert again.stderr.startswith(f"error: {out} exists already")
 
 
-def test_the_summary_may_be_json(project):
+def test_the_summary_may_be_json(ppgssl, project):
     done = ppgssl("init", project / "data.csv", "--out", project / "cohort.yaml", "--json")
     summary = json.loads(done.stdout)
     assert summary["patient_column"] == "record_id"

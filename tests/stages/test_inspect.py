@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from ppgssl.cli.inspect import inspect
@@ -289,7 +289,6 @@ def test_of_a_long_recording_the_worst_and_the_best_minute_are_shown():
     assert (worst, best) == ((200.0, 260.0), (400.0, 460.0))
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     quality=arrays(np.float64, st.integers(2, 200), elements=st.floats(0, 1)),
     step_s=st.sampled_from([1.0, 2.5, 5.0, 10.0, 20.0]),

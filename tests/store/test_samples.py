@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.config.study import Inputs
@@ -64,7 +64,6 @@ def test_all_but_the_samples_is_the_same(resident, on_disk):
     assert on_disk.channel_of == resident.channel_of
 
 
-@settings(deadline=None, max_examples=40)
 @given(numbers=st.lists(st.integers(0, 64), max_size=30))
 def test_segments_from_a_file_equal_resident_ones_whatever_is_asked_for(resident, on_disk, numbers):
     starts = resident.start[numbers]
@@ -115,7 +114,6 @@ def test_some_segments_alone_keep_what_is_theirs(resident):
     assert some.decisions is resident.decisions
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     seconds=st.lists(st.one_of(st.just(float("nan")), st.floats(1, 100, width=32)), min_size=1, max_size=12),
     start_s=st.floats(0, 10),

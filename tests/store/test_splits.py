@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import RepeatedStratifiedKFold
 
@@ -18,7 +18,6 @@ def outcome(n_patients: int, n_events: int) -> pd.Series:
     return pd.Series(np.arange(n_patients) < n_events, index=names, dtype=float)
 
 
-@settings(deadline=None, max_examples=30)
 @given(n_events=st.integers(5, 30), n_others=st.integers(5, 60), n_repeats=st.integers(1, 3), seed=st.integers(0, 1000))
 def test_each_repeat_tests_every_patient_once_and_never_trains_on_a_test_patient(n_events, n_others, n_repeats, seed):
     y = outcome(n_events + n_others, n_events)
@@ -60,7 +59,6 @@ def test_too_few_events_are_refused_with_the_counts():
 # --- patients who share a recording ----------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=6),
     scheme=st.sampled_from(["repeated-kfold", "single-split"]),

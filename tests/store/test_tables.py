@@ -72,7 +72,7 @@ def store(tmp_path) -> CohortStore:
     return CohortStore.create(tmp_path / "store", COHORT)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(n=st.integers(1, 2000), seed=st.integers(0, 1000))
 def test_a_recording_comes_back_as_it_was_stored(tmp_path_factory, n, seed):
     store = CohortStore.create(tmp_path_factory.mktemp("stores") / "store", COHORT)

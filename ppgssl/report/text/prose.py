@@ -43,7 +43,12 @@ def passages(name: str, **values: Any) -> dict[str, list[Text]]:
 
 def phrase(source: str, **values: Any) -> Text:
     """One text from a template of a few words, such as an entry of a YAML file."""
-    return _parse(_environment().from_string(source).render(values))
+    return _parse(_template(source).render(values))
+
+
+@cache
+def _template(source: str) -> jinja2.Template:
+    return _environment().from_string(source)
 
 
 @cache

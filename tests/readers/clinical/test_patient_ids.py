@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.readers.clinical.patient_ids import id_hint
@@ -47,7 +47,6 @@ def test_zeros_inside_an_id_matter():
     assert id_hint(["0"], ["00"]) == "'0' and '00' differ only by leading zeros"
 
 
-@settings(deadline=None)
 @given(st.sets(st.text(max_size=5)), st.sets(st.text(max_size=5)))
 def test_any_ids_can_be_compared(a, b):
     assert isinstance(id_hint(a, b), str)

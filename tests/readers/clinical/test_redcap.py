@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
@@ -146,7 +146,6 @@ def test_another_table_and_another_encoding_are_refused(tmp_path):
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 @given(st.lists(st.lists(cells, max_size=12), max_size=3))
 def test_nothing_but_a_read_error_escapes_from_arbitrary_cells(tmp_path, rows):
     try:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyreadstat
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
@@ -205,7 +205,7 @@ def test_one_wrong_byte_that_crashes_the_library_or_takes_a_name_away_is_a_damag
         read_typed_table(tmp_path / "t.sav")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(max_examples=20)
 @given(st.data())
 def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data):
     suffix = data.draw(st.sampled_from([".dta", ".xpt", ".sav", ".zsav", ".sas7bdat", ".parquet"]))

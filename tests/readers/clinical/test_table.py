@@ -10,7 +10,7 @@ import openpyxl
 import pandas as pd
 import pyreadstat
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.config.cohort import ClinicalTable
@@ -143,7 +143,6 @@ def test_variables_of_one_column_are_no_further_reason_to_call_rows_copies(read)
 numbers = st.floats(0, 200).map(lambda value: round(value, 6))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(
     written=st.lists(numbers, min_size=2, max_size=8),
     above=st.floats(1, 100),
@@ -405,7 +404,6 @@ def test_the_same_table_is_the_same_in_every_format(tmp_path, suffix):
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(st.lists(st.tuples(cells, cells, cells | st.sampled_from("FM"), cells | st.sampled_from("01")), max_size=4))
 def test_every_cell_is_either_used_missing_or_named(read, rows):
     quoted = [",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row) for row in rows]

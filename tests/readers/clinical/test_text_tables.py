@@ -6,14 +6,12 @@ import datetime
 
 import openpyxl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
 from ppgssl.readers import raw_files
 from ppgssl.readers.clinical.text_tables import read_text_table
-
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
 def written(path, content: bytes | str):
@@ -108,7 +106,6 @@ def test_a_file_that_is_no_table_says_what_to_do(tmp_path, name, content, words)
         read_text_table(written(tmp_path / name, content))
 
 
-@quick
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(["a.csv", "a.xlsx", "a.tsv"]), st.booleans())
 def test_nothing_but_a_read_error_escapes_from_arbitrary_bytes(tmp_path, content, name, is_zip):
     try:
@@ -124,7 +121,6 @@ def sound_workbook(tmp_path_factory) -> bytes:
     return workbook(tmp_path_factory.mktemp("sound") / "a.xlsx", ["id", "x"], [1, 2.5]).read_bytes()
 
 
-@quick
 @given(st.data())
 def test_nothing_but_a_read_error_escapes_from_damaged_workbooks(tmp_path, sound_workbook, data):
     damaged = bytearray(sound_workbook)

@@ -16,7 +16,7 @@ def _row(estimate: float, half_width: float) -> ForestRow:
 
 
 @given(values=st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 1)), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_the_axis_holds_every_interval_and_the_null(values):
     rows = [_row(*value) for value in values]
     low, high = plot_rows(rows, [ForestColumn("difference", 0.0)]).axes[0].get_xlim()
@@ -42,7 +42,7 @@ def test_rows_with_longer_labels_take_more_room():
 
 
 @given(n_lines=st.lists(st.integers(0, 3), min_size=1, max_size=70))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_rows_go_on_as_many_pages_as_they_need_and_a_heading_is_never_last(n_lines):
     headed = ((ForestRow("heading"), ForestRow("word " * 9 * n, (None,), (False,))) for n in n_lines)
     rows = [row for pair in headed for row in pair]

@@ -15,6 +15,7 @@ from ppgssl.report.sections.representation import (
     representation_section,
 )
 from ppgssl.report.text import rounding
+from tests.support.composed import LEAST
 from tests.support.fake_probe import make_probe
 from tests.support.fake_results import PARTS, SPECIAL, make_results
 
@@ -100,7 +101,7 @@ def test_figures_have_a_panel_for_each_quantity():
 
 @pytest.mark.parametrize("probe", [make_probe(suffix=f" {SPECIAL}"), make_probe(is_defined=False)])
 def test_the_section_can_be_typeset_whatever_its_labels_and_gaps(tmp_path, probe):
-    results = make_results(arms=["covariates"], without=PARTS, with_examples=False).model_copy(update={"probe": probe})
+    results = make_results(**LEAST, without=PARTS).model_copy(update={"probe": probe})
     text = "\n".join(page.extract_text() for page in PdfReader(write_report(results, tmp_path)).pages)
     assert "What the representation holds" in text
     printed = str(cells(probe_table(results, probe, "cohort-0", "table-probe")))

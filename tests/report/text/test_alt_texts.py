@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from ppgssl.report.document import Picture
@@ -17,6 +19,11 @@ def _alts(results) -> dict[str, str]:
     return {block.label: block.alt for section in sections for block in section.blocks if isinstance(block, Picture)}
 
 
+@cache
+def _alts_of_two_arms() -> dict[str, str]:
+    return _alts(make_results(arms=["covariates", "ssl-all"]))
+
+
 @pytest.mark.parametrize("options", [{"arms": MANY_ARMS}, {"with_intervals": False}])
 def test_every_figure_tells_numbers_and_is_short_enough_to_listen_to(options):
     for label, alt in _alts(make_results(**options)).items():
@@ -29,16 +36,16 @@ def test_every_figure_tells_numbers_and_is_short_enough_to_listen_to(options):
 
 def test_the_roc_figure_tells_each_auroc():
     results = make_results(arms=["covariates", "ssl-all"])
-    alt = _alts(results)["figure-roc"]
+    alt = _alts_of_two_arms()["figure-roc"]
     assert f"SSL features (all recordings) {rounding.interval(results.arms[1].auroc)}" in alt
 
 
 def test_the_decision_curves_tell_net_benefit_beside_treating_all_and_none():
-    alt = _alts(make_results(arms=["covariates", "ssl-all"]))["figure-decisions"]
+    alt = _alts_of_two_arms()["figure-decisions"]
     assert "treat all −" in alt or "treat all 0" in alt
     assert "treat none 0.000" in alt
 
 
 def test_learning_curves_tell_where_they_begin_and_end():
-    alt = _alts(make_results(arms=["covariates", "ssl-all"]))["figure-learning"]
+    alt = _alts_of_two_arms()["figure-learning"]
     assert "SSL features (all recordings) from 0.66 with 29 patients to 0.72 with 116" in alt

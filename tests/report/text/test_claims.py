@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.results.base import Difference, Interval
@@ -57,7 +57,6 @@ def test_an_interval_above_zero_is_a_claim_only_with_an_adjusted_p_value_below_5
     p_value=st.floats(0, 1),
     n_events=st.integers(1, 99),
 )
-@settings(deadline=None, max_examples=60)
 def test_claims_follow_the_three_rules(low, width, p_value, n_events):
     results = make_results(n_patients=100, n_events=n_events, arms=["covariates"], without=PARTS)
     found = claims.claim(results, _difference(low, low + width, p_value, p_value))

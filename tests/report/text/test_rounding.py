@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.results.base import Interval
@@ -92,7 +92,6 @@ def test_durations_use_the_unit_that_a_reader_would(seconds, text):
 
 
 @given(value=st.floats(allow_nan=True, allow_infinity=True), decimals=st.integers(0, 4))
-@settings(deadline=None)
 def test_no_number_prints_as_nan_inf_or_negative_zero(value, decimals):
     text = rounding.number(value, decimals)
     assert "nan" not in text
@@ -101,7 +100,6 @@ def test_no_number_prints_as_nan_inf_or_negative_zero(value, decimals):
 
 
 @given(p=st.floats(0, 1), n_bootstrap=st.integers(100, 100_000))
-@settings(deadline=None)
 def test_no_p_value_prints_as_zero(p, n_bootstrap):
     text = rounding.p_value(p, n_bootstrap)
     assert text.lstrip("<>").strip("0.") != ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.results.study import Results
@@ -76,7 +76,6 @@ def test_no_improvement_is_claimed_when_only_the_unadjusted_p_value_is_small():
     is_adjusted=st.booleans(),
     is_defined=st.booleans(),
 )
-@settings(deadline=None, max_examples=80)
 def test_whatever_the_numbers_a_claim_has_an_interval_a_p_value_and_events(
     areas, half_width, n_events, is_adjusted, is_defined
 ):

@@ -59,7 +59,7 @@ def test_a_segment_goes_in_and_as_many_samples_come_back(name, n_channels, lengt
     assert encoder.make_decoder()(feature_map, length).shape == segments.shape
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(length=st.integers(1, 400), n_channels=st.integers(1, 3), n_segments=st.integers(2, 4))
 @EVERY_ENCODER
 def test_every_length_makes_the_round_trip(name, length, n_channels, n_segments):
@@ -199,7 +199,6 @@ def test_training_lowers_the_loss_of_a_batch(name):
 # --- resnet1d --------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     length=st.integers(1, 400),
     n_stages=st.integers(1, 6),

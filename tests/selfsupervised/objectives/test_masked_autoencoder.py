@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import TrainingError
@@ -28,7 +28,6 @@ def test_the_chosen_share_of_every_segment_is_hidden(mask_ratio, mask_channels, 
     np.testing.assert_allclose(mask.float().mean(dim=-1), mask_ratio)
 
 
-@settings(deadline=None, max_examples=50)
 @given(length=st.integers(41, 3000), mask_ratio=st.floats(0.01, 0.99), seed=st.integers(0, 1000))
 def test_hidden_groups_are_whole_and_a_segment_is_never_hidden_nor_shown_entirely(length, mask_ratio, seed):
     mask = draw_mask(3, length, seed, mask_ratio=mask_ratio, mask_group_s=0.2)

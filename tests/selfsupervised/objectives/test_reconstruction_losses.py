@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.selfsupervised.objectives.reconstruction_losses import (
@@ -112,7 +112,6 @@ def test_a_loss_equals_its_formula_written_out(loss, literal):
 
 
 @pytest.mark.parametrize("loss", RECONSTRUCTION_LOSSES.values())
-@settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 10_000))
 def test_only_judged_samples_count_and_a_perfect_reconstruction_is_the_best(loss, seed):
     output, target, counted = make_signals(seed)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.selfsupervised.objectives.vicreg import covariance, invariance, variance
 from tests.support.pretext_tasks import generator, make_batch, make_task
 
 cases = given(n=st.integers(2, 8), n_dimensions=st.integers(1, 6), scale=st.floats(0.1, 3), seed=st.integers(0, 1000))
-few = settings(deadline=None, max_examples=40)
 
 
 def make_projections(n, n_dimensions, scale, seed):
@@ -33,7 +32,6 @@ def literal_covariance(z):
     return off / n_dimensions
 
 
-@few
 @cases
 def test_each_term_equals_its_formula_written_out(n, n_dimensions, scale, seed):
     z = make_projections(n, n_dimensions, scale, seed)
@@ -44,7 +42,6 @@ def test_each_term_equals_its_formula_written_out(n, n_dimensions, scale, seed):
     assert float(invariance(z, other)) == pytest.approx(np.mean((exact - other.double().numpy()) ** 2), rel=1e-4)
 
 
-@few
 @cases
 def test_where_the_mean_lies_does_not_matter_to_variance_and_covariance(n, n_dimensions, scale, seed):
     z = make_projections(n, n_dimensions, scale, seed)

@@ -21,6 +21,8 @@ from ppgssl.stages.evaluate.folds import FoldFitter, predict_folds
 from ppgssl.stages.pretrain import pretrain
 from ppgssl.store.leakage import hashed_patient
 
+NO_REFITS = {"validation__n_optimism": 0, "learning_curve__n_draws": 0}
+
 
 @pytest.fixture(scope="module")
 def evaluated(tiny_study, tmp_path_factory):
@@ -91,7 +93,7 @@ def test_an_interrupted_evaluation_ends_in_the_same_predictions(evaluated):
 def test_other_subgroups_are_judged_from_the_predictions_that_are_there(evaluated, tiny_study):
     _, out, results = evaluated
     folds = {path: path.stat().st_mtime_ns for path in (out / "predictions").rglob("*.parquet")}
-    data = tiny_study.data(subgroups=[{"variable": "muac_cm"}], validation__n_optimism=0)
+    data = tiny_study.data(subgroups=[{"variable": "muac_cm"}], **NO_REFITS)
     again = evaluate(data, out, n_jobs=1)
     assert [group.variable for group in again.subgroups] == ["muac_cm"]
     assert [arm.auroc for arm in again.arms] == [arm.auroc for arm in results.arms]
@@ -153,7 +155,10 @@ def test_test_outcomes_do_not_reach_the_fit(tiny_study, tmp_path):
 
 def test_the_single_split_tests_the_share_that_the_study_names(tiny_study, tmp_path):
     data = tiny_study.data(
-        arms=["covariates", "heart-rate"], validation__scheme="single-split", validation__test_fraction=0.4
+        arms=["covariates", "heart-rate"],
+        validation__scheme="single-split",
+        validation__test_fraction=0.4,
+        **NO_REFITS,
     )
     results = evaluate(data, tmp_path, n_jobs=1)
     assert results.validation.n_test_patients == math.ceil(0.4 * len(data.y))
@@ -161,7 +166,7 @@ def test_the_single_split_tests_the_share_that_the_study_names(tiny_study, tmp_p
 
 
 def test_without_the_covariates_arm_there_is_no_difference(tiny_study, tmp_path):
-    results = evaluate(tiny_study.data(arms=["heart-rate", "untrained"]), tmp_path, n_jobs=1)
+    results = evaluate(tiny_study.data(arms=["heart-rate", "untrained"], **NO_REFITS), tmp_path, n_jobs=1)
     assert all(arm.difference is None for arm in results.arms)
 
 

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +55,10 @@ def test_the_predictions_of_a_study_give_its_numbers(evaluated_study, tmp_path):
     assert load_results(tmp_path / "results.json") == found
 
 
-def test_the_command_writes_a_report_of_a_table_alone(tmp_path):
+def test_the_command_writes_a_report_of_a_table_alone(ppgssl, tmp_path, monkeypatch):
     file = written(made(), tmp_path)
-    code = "from ppgssl.cli.app import main; main()"
-    command = [sys.executable, "-c", code, "evaluate", "--predictions", str(file), "--reference", "old", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    said = json.loads(done.stdout)
+    monkeypatch.chdir(tmp_path)
+    said = json.loads(ppgssl("evaluate", "--predictions", file, "--reference", "old", "--json").stdout)
     assert Path(said["report"]).read_bytes().startswith(b"%PDF")
     page = Path(said["page"]).read_text()
     assert "What is not available" in page

@@ -20,7 +20,7 @@ from ppgssl.stages.pretrain import pretrain
 from tests.support.small_cohorts import make_ward, study_of
 
 ARMS = ["covariates", "ssl-all", "covariates+ssl-all", "untrained"]
-N_REFITS = 12
+N_REFITS = 4
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
 from itertools import pairwise
 from pathlib import Path
-from signal import SIGKILL
 
 import numpy as np
 import pandas as pd
@@ -22,7 +20,7 @@ from ppgssl.readers.sources import OpenRecording
 from ppgssl.signals.preprocessing import preprocess
 from ppgssl.stages.ingest import file_tasks
 from ppgssl.stages.ingest import ingest as ingest_module
-from ppgssl.stages.ingest.file_tasks import FileRows, FileTask, do_task, plan
+from ppgssl.stages.ingest.file_tasks import FileTask, do_task, plan
 from ppgssl.stages.ingest.ingest import check_cohort
 from ppgssl.stages.ingest.whole_cohort import find_duplicates, find_joined
 from ppgssl.store import tables
@@ -101,7 +99,7 @@ def describe_bad_ward(folder: Path) -> Path:
     return cohort_file
 
 
-def expected_of_bad_ward() -> dict[str, str]:
+def expected_of_bad_ward() -> dict[str, Reason]:
     return {
         "signals/p11_1.csv": Reason.FILE_UNREADABLE,
         "signals/p12_1.csv": Reason.FILE_UNREADABLE,
@@ -674,21 +672,6 @@ def test_a_dask_cluster_makes_the_same_store(tmp_path, dask_cluster):
     ingest(cohort_file, tmp_path / "here")
     ingest_module.ingest(cohort_file, tmp_path / "there", scheduler=dask_cluster)
     assert_same_store(tmp_path / "here", tmp_path / "there")
-
-
-def test_a_file_that_kills_its_process_is_a_reject_and_costs_no_other(tmp_path, monkeypatch):
-    cohort_file = make_ward(tmp_path, 12)
-    monkeypatch.setattr(ingest_module, "do_task", dies_of_p5)
-    summary = ingest_module.ingest(cohort_file, tmp_path / "store", n_jobs=2)
-    assert summary.n_recordings == 11
-    assert reasons(summary.rejects.query("stage == 'files'")) == {"signals/p5_1.csv": Reason.FILE_UNREADABLE}
-    assert "the process that read this file was killed" in summary.rejects.query("stage == 'files'")["detail"].iloc[0]
-
-
-def dies_of_p5(task: FileTask) -> FileRows:
-    if any(source.patient_id == "p5" for source in task.sources):
-        os.kill(os.getpid(), SIGKILL)
-    return do_task(task)
 
 
 def test_a_store_of_another_version_is_refused(tmp_path):

@@ -26,13 +26,15 @@ PROBE = {
     "min_patients": 20,
     "n_folds": 2,
 }
+# What is evaluated alongside the probe: an arm, once.
+NO_REFITS = {"arms": ["covariates"], "validation__n_optimism": 0, "learning_curve__n_draws": 0}
 
 
 @pytest.fixture(scope="module")
 def probed(tiny_study, tmp_path_factory):
     """A whole probe: data, plan, folder, results."""
     out = tmp_path_factory.mktemp("probed")
-    data = tiny_study.data(arms=["covariates"], probe=PROBE)
+    data = tiny_study.data(**NO_REFITS, probe=PROBE)
     plan = make_plan(data)
     return data, plan, out, probe(plan, data, out, n_jobs=1)
 
@@ -126,17 +128,17 @@ def test_a_finished_probe_is_read_and_another_is_not(probed, tiny_study):
 def test_the_report_of_a_study_holds_its_probe(probed, tiny_study):
     data, _, out, results = probed
     assert evaluate(data, out, n_jobs=1).probe == results
-    changed = evaluate(tiny_study.data(arms=["covariates"], probe=PROBE | {"n_folds": 3}), out, n_jobs=1)
+    changed = evaluate(tiny_study.data(**NO_REFITS, probe=PROBE | {"n_folds": 3}), out, n_jobs=1)
     assert changed.probe is None
     assert "run it again" in changed.probe_note
-    impossible = tiny_study.data(arms=["covariates"], probe=PROBE | {"min_patients": 500})
+    impossible = tiny_study.data(**NO_REFITS, probe=PROBE | {"min_patients": 500})
     assert "run it again" in evaluate(impossible, out, n_jobs=1).probe_note  # no reason not to evaluate
     again = evaluate(data, out, n_jobs=1)
     assert (again.probe, again.probe_note) == (results, "")
 
 
 def test_without_a_probe_nothing_is_said_of_it(tiny_study, tmp_path):
-    results = evaluate(tiny_study.data(arms=["covariates"]), tmp_path, n_jobs=1)
+    results = evaluate(tiny_study.data(**NO_REFITS), tmp_path, n_jobs=1)
     assert (results.probe, results.probe_note) == (None, "")
 
 
