@@ -115,7 +115,8 @@ class Done:
         assert self.code in (1, 2), (self.code, self.stderr)
         assert "Traceback" not in self.stderr
         assert (
-            "panicked" not in self.stderr or "If a line above reports that a thread panicked: this is why" in self.stderr
+            "panicked" not in self.stderr
+            or "If a line above reports that a thread panicked: this is why" in self.stderr
         )
         message = self.stderr[self.stderr.index("error: ") :]
         assert message.count("error: ") == 1
