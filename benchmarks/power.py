@@ -77,8 +77,8 @@ CLAIMS = {
 """What the published table shows, or is read to show: the first arm had the larger AUC."""
 CONTROLS = {
     "SSL features predict better than those of the untrained encoder": ("ssl-all", "untrained"),
-    "SSL features predict better than hand-made ones": ("ssl-all", "pulse-wave"),
-    "hand-made features add to the covariates": ("covariates+pulse-wave", "covariates"),
+    "SSL features predict better than hand-crafted ones": ("ssl-all", "pulse-wave"),
+    "hand-crafted features add to the covariates": ("covariates+pulse-wave", "covariates"),
 }
 # The budget: what is smaller than in the recipe.
 CHANGES: dict[str, Any] = {

@@ -387,7 +387,7 @@ def oracle() -> None:
 
 
 def reach(n: int) -> None:
-    """How much of the oracles is in the files: hand-made features of the recordings, the table, and many patients."""
+    """How much of the oracles is in the files: hand-crafted features of recordings, the table, and many patients."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegressionCV
@@ -441,7 +441,7 @@ def reach(n: int) -> None:
 
 
 def recording_features(red: IntArray, infrared: IntArray) -> dict[str, float]:
-    """Median over good segments of the hand-made features of both channels, over their baselines."""
+    """Median over good segments of the hand-crafted features of both channels, over their baselines."""
     prepared_channels = []
     for counts in (red, infrared):
         whole = preprocess(counts.astype(float), fs_hz=FS_HZ, fs_out_hz=STORED_HZ, band_hz=BANDS_HZ["ppg"])

@@ -46,7 +46,7 @@ def make_risk_model(
     return RiskModel(
         arm.learner,
         columns=columns,
-        stacking=arm.is_late_fusion,
+        stacking=arm.is_stacking,
         missing=study.missing,
         seed=derive_seed(study.seed, "inner folds", fold),
     )

@@ -178,7 +178,7 @@ sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
 
 
 @pytest.mark.slow
-def test_hand_made_features_beside_those_of_an_encoder_go_from_a_study_to_another_hospital(made, ppgssl, tmp_path):
+def test_hand_crafted_features_beside_those_of_an_encoder_go_from_a_study_to_another_hospital(made, ppgssl, tmp_path):
     *_, other = made
     arm = "covariates+ssl-all+pulse-wave"
     arms = ["covariates", "pulse-wave", "covariates+pulse-wave", "ssl-all+pulse-wave", arm]
@@ -188,7 +188,7 @@ def test_hand_made_features_beside_those_of_an_encoder_go_from_a_study_to_anothe
         done = ppgssl(command, here / "study.yaml")
         assert done.returncode == 0, done.stderr
     results = json.loads((here / "out" / "results.json").read_text())
-    found = {one["name"]: one["difference_to_hand_made"] for one in results["arms"]}
+    found = {one["name"]: one["difference_from_hand_crafted"] for one in results["arms"]}
     references = {name: difference["reference"] for name, difference in found.items() if difference}
     assert references == {"ssl-all+pulse-wave": "pulse-wave", arm: "covariates+pulse-wave"}
     assert {(one["arm"], one["reference"]) for one in results["added_value"]} == set(references.items())
@@ -196,7 +196,7 @@ def test_hand_made_features_beside_those_of_an_encoder_go_from_a_study_to_anothe
     table = predict(model, cohort_file=other / "cohort.yaml").table()
     risks = table.set_index("patient_id")["risk"].dropna()
     elsewhere = validate_model(model, other / "cohort.yaml", tmp_path / "judged", n_jobs=1)
-    assert all(one.is_beside_hand_made for one in elsewhere.results.arms)
+    assert all(one.has_hand_crafted for one in elsewhere.results.arms)
     judged = pd.read_parquet(tmp_path / "judged" / "predictions.parquet").query("arm == 'frozen'")
     assert dict(zip(judged["patient_id"].str.split("/").str[1], judged["y_score"], strict=True)) == pytest.approx(
         risks.to_dict(), abs=1e-6

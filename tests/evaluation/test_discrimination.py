@@ -18,7 +18,7 @@ from tests.support.aligned_scores import make_aligned
 ARMS = ("arm-0", "arm-1", "arm-2")
 REFERENCES = {
     "difference": {"arm-1": "arm-0", "arm-2": "arm-0"},
-    "difference_to_untrained": {"arm-2": "arm-1"},
+    "difference_from_untrained": {"arm-2": "arm-1"},
 }
 
 
@@ -67,8 +67,8 @@ def test_p_values_are_adjusted_within_a_kind_of_reference(judged):
         differences = judged.differences[kind]
         assert {arm: one.reference for arm, one in differences.items()} == pairs
         assert [one.p_adjusted for one in differences.values()] == holm([one.p_value for one in differences.values()])
-    assert judged.differences["difference_to_untrained"]["arm-2"].p_adjusted == pytest.approx(
-        judged.differences["difference_to_untrained"]["arm-2"].p_value
+    assert judged.differences["difference_from_untrained"]["arm-2"].p_adjusted == pytest.approx(
+        judged.differences["difference_from_untrained"]["arm-2"].p_value
     )
 
 

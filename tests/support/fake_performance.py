@@ -48,7 +48,7 @@ def default_auroc(name: str) -> float:
     arm = parse_arm(name)
     gain = 0.011 if arm.clinical and arm.features else 0.0
     learner = {"ridge": 0.0, "elastic-net": -0.003, "horseshoe": 0.004, "gradient-boosting": -0.016}[arm.learner]
-    fusion = 0.006 * arm.is_beside_hand_made - 0.002 * arm.is_late_fusion
+    fusion = 0.006 * arm.has_hand_crafted - 0.002 * arm.is_stacking
     return max(_CLINICAL[arm.clinical], _FEATURES[arm.features]) + gain + learner + fusion
 
 
@@ -219,7 +219,12 @@ def make_arms(
         risk = risks(areas[arm.name], n_events / n_patients, n_patients)
         _judge(arm, risk, half_width, without, slope)
     if is_adjusted:
-        for kind in ("difference", "difference_to_untrained", "difference_to_clinical", "difference_to_hand_made"):
+        for kind in (
+            "difference",
+            "difference_from_untrained",
+            "difference_from_clinical",
+            "difference_from_hand_crafted",
+        ):
             adjust(getattr(arm, kind) for arm in arms)
     return arms
 
@@ -239,16 +244,16 @@ def _arm(
         learner=arm.learner,
         clinical=arm.clinical,
         features=arm.features,
-        is_beside_hand_made=arm.is_beside_hand_made,
-        is_late_fusion=arm.is_late_fusion,
+        has_hand_crafted=arm.has_hand_crafted,
+        is_stacking=arm.is_stacking,
         is_control=arm.is_control,
         is_transductive=is_transductive and arm.is_ssl,
         n_features=None if arm.is_network else 3 * (arm.clinical is not None) + 128 * (arm.features is not None),
         auroc=interval(area, width),
         difference=against(REFERENCE_ARM) if name != REFERENCE_ARM else None,
-        difference_to_untrained=against(untrained_counterpart(arm)),
-        difference_to_clinical=against(without_features(arm)),
-        difference_to_hand_made=against(without_encoder(arm)),
+        difference_from_untrained=against(untrained_counterpart(arm)),
+        difference_from_clinical=against(without_features(arm)),
+        difference_from_hand_crafted=against(without_encoder(arm)),
         auroc_sensitivity=interval(area - 0.01, width) if with_sensitivity else None,
         roc=roc(area),
         seconds=12.3,
@@ -276,10 +281,10 @@ def _judge(arm: ArmResult, risk: np.ndarray, width: float | None, without: tuple
 
 
 def added_value(arms: list[ArmResult], half_width: float | None) -> list[AddedValue]:
-    """What each arm with SSL adds to its clinical input, or to its hand-made features."""
+    """What each arm with SSL adds to its clinical input, or to its hand-crafted features."""
     found = []
     for arm in arms:
-        without = arm.difference_to_hand_made if arm.is_beside_hand_made else arm.difference_to_clinical
+        without = arm.difference_from_hand_crafted if arm.has_hand_crafted else arm.difference_from_clinical
         if without is None or arm.features not in ("ssl-labelled", "ssl-all"):
             continue
         value = without.estimate

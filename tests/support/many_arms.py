@@ -1,4 +1,4 @@
-"""Over thirty arms: the default ones, every control, hand-made features beside an encoder's, and other learners."""
+"""Over thirty arms: the default ones, every control, hand-crafted features beside an encoder's, and other learners."""
 
 from __future__ import annotations
 

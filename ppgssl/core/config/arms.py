@@ -3,7 +3,7 @@
 covariates                          clinical covariates, ridge logistic regression
 covariates+ssl-all                  beside the features of the encoder pretrained on all recordings
 covariates+ssl-all:horseshoe        by another learner
-covariates+ssl-all+pulse-wave       the encoder's features and hand-made ones, as one set of features
+covariates+ssl-all+pulse-wave       the encoder's features and hand-crafted ones, as one set of features
 covariates+ssl-all:late             one model of the covariates and one of the features, their risks combined
 network-ssl-all                     encoder and head trained end to end, from SSL weights
 """
@@ -30,7 +30,7 @@ FEATURE_LABELS: dict[str, str] = {
     "ssl-labelled": "SSL features (labelled cohort)",
     "ssl-all": "SSL features (all recordings)",
     "minirocket": "MiniRocket features",
-    "pulse-wave": "hand-made pulse features",
+    "pulse-wave": "hand-crafted pulse features",
 }
 LEARNER_LABELS: dict[str, str] = {
     "ridge": "ridge logistic regression",
@@ -45,7 +45,7 @@ _NETWORKS: dict[str, tuple[EncoderName, str]] = {
     "network-ssl-all": ("ssl-all", "Network, SSL initialization (all recordings)"),
 }
 _CONTROLS = ("untrained", "minirocket", "pulse-wave")
-_HAND_MADE = "pulse-wave"
+_HAND_CRAFTED = "pulse-wave"
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class Arm:
         The clinical input: heart rate alone, SpO2 and heart rate, or the study's covariates.
     features : {"untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"} or None
         The input from signals; of a network, where its first weights come from. ``untrained`` is the random start.
-    is_late_fusion : bool
+    is_stacking : bool
         Whether clinical input and features have a model each, whose risks are combined, instead of one together.
-    is_beside_hand_made : bool
-        Whether the features of an encoder stand beside hand-made pulse features; both are then one set of features.
+    has_hand_crafted : bool
+        Whether the features of an encoder stand beside hand-crafted pulse features; both are then one set of features.
     """
 
     name: str
@@ -73,14 +73,14 @@ class Arm:
     learner: LearnerName = "ridge"
     clinical: ClinicalName | None = None
     features: FeatureName | None = None
-    is_late_fusion: bool = False
-    is_beside_hand_made: bool = False
+    is_stacking: bool = False
+    has_hand_crafted: bool = False
 
     @property
     def feature_sets(self) -> tuple[FeatureName, ...]:
         """All features of signals that the arm sees, in the order of its columns; empty for clinical input alone."""
         own = (self.features,) if self.features else ()
-        return (*own, "pulse-wave") if self.is_beside_hand_made else own
+        return (*own, "pulse-wave") if self.has_hand_crafted else own
 
     @property
     def encoder(self) -> EncoderName | None:
@@ -150,7 +150,7 @@ def parse_arm(name: str) -> Arm:
         raise ValueError(f"arm {name!r}: ridge is what none means; write {name.replace(':ridge', '')!r}")
     if is_late and not (clinical and features):
         raise ValueError(
-            f"arm {name!r}: late fusion combines a clinical input and features, such as covariates+ssl-all:late"
+            f"arm {name!r}: stacking combines a clinical input and features, such as covariates+ssl-all:late"
         )
     arm = Arm(name, "", learner, clinical, features, is_late, is_beside)
     return replace(arm, label=_label(arm))
@@ -159,7 +159,7 @@ def parse_arm(name: str) -> Arm:
 def _inputs(name: str, parts: list[str]) -> tuple[ClinicalName | None, FeatureName | None, bool]:
     clinical = parts[0] if parts[0] in CLINICAL_LABELS else None
     rest = parts[1:] if clinical else parts
-    is_beside = len(rest) == 2 and rest[0] in get_args(EncoderName) and rest[1] == _HAND_MADE
+    is_beside = len(rest) == 2 and rest[0] in get_args(EncoderName) and rest[1] == _HAND_CRAFTED
     if len(rest) > 1 and not is_beside and all(part in FEATURE_LABELS for part in rest):
         raise ValueError(_no_pair(name, clinical))
     if (len(rest) > 1 and not is_beside) or (rest and rest[0] not in FEATURE_LABELS):
@@ -170,9 +170,9 @@ def _inputs(name: str, parts: list[str]) -> tuple[ClinicalName | None, FeatureNa
 
 def _no_pair(name: str, clinical: str | None) -> str:
     before = f"{clinical}+" if clinical else ""
-    pairs = ", ".join(f"{before}{encoder}+{_HAND_MADE}" for encoder in get_args(EncoderName))
+    pairs = ", ".join(f"{before}{encoder}+{_HAND_CRAFTED}" for encoder in get_args(EncoderName))
     return (
-        f"arm {name!r}: of two kinds of features, only those of an encoder and hand-made ones go together, in this "
+        f"arm {name!r}: of two kinds of features, only those of an encoder and hand-crafted ones go together, in this "
         f"order: {pairs}"
     )
 
@@ -183,7 +183,7 @@ def _unknown(name: str, part: str, known: list[str]) -> str:
     learners = ", ".join(get_args(RegressionName))
     return (
         f"arm {name!r}: unknown {part!r}{hint}. An arm is CLINICAL ({', '.join(CLINICAL_LABELS)}), FEATURES "
-        f"({', '.join(FEATURE_LABELS)}; or ENCODER+{_HAND_MADE} with {', '.join(get_args(EncoderName))}) or "
+        f"({', '.join(FEATURE_LABELS)}; or ENCODER+{_HAND_CRAFTED} with {', '.join(get_args(EncoderName))}) or "
         f"CLINICAL+FEATURES, then maybe :LEARNER ({learners}) and :late; or a network ({', '.join(_NETWORKS)})"
     )
 
@@ -196,7 +196,7 @@ def _label(arm: Arm) -> str:
     label = " + ".join(words)
     label = label[0].upper() + label[1:]
     details = [LEARNER_LABELS[arm.learner]] if arm.learner != "ridge" else []
-    details += ["late fusion"] if arm.is_late_fusion else []
+    details += ["stacking"] if arm.is_stacking else []
     return label + (f", {', '.join(details)}" if details else "")
 
 
@@ -215,8 +215,8 @@ def without_features(arm: Arm) -> str | None:
 
 
 def without_encoder(arm: Arm) -> str | None:
-    """Name of the arm that is alike but for the encoder's features, which tells what they add to hand-made ones.
+    """Name of the arm that is alike but for the encoder's features, which tells what they add to hand-crafted ones.
 
-    None for an arm whose features do not stand beside hand-made ones.
+    None for an arm whose features do not stand beside hand-crafted ones.
     """
-    return arm.name.replace(f"{arm.features}+{_HAND_MADE}", _HAND_MADE) if arm.is_beside_hand_made else None
+    return arm.name.replace(f"{arm.features}+{_HAND_CRAFTED}", _HAND_CRAFTED) if arm.has_hand_crafted else None

@@ -188,7 +188,7 @@ class Probe(Schema):
     baselines: list[BaselineName] = Field(
         default=["untrained", "pca", "pulse-wave"],
         description="untrained: an encoder with its first weights; pca: principal components of the segments; "
-        "minirocket: random convolution kernels (needs the extra `baselines`); pulse-wave: hand-made pulse wave, "
+        "minirocket: random convolution kernels (needs the extra `baselines`); pulse-wave: hand-crafted pulse wave, "
         "rhythm and spectral features.",
     )
     cohorts: list[str] = Field(

@@ -79,10 +79,10 @@ class ArmResult(ResultSchema):
     )
     clinical: Literal["heart-rate", "vitals", "covariates"] | None = None
     features: Literal["untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"] | None = None
-    is_beside_hand_made: bool = Field(
-        False, description="True where the features of an encoder stand beside hand-made pulse features."
+    has_hand_crafted: bool = Field(
+        False, description="True where the features of an encoder stand beside hand-crafted pulse features."
     )
-    is_late_fusion: bool = False
+    is_stacking: bool = False
     is_control: bool
     is_transductive: bool = Field(description="True where SSL pretraining saw test patients (never their outcomes).")
     n_features: int | None = Field(description="Columns after encoding; null for a network.")
@@ -101,15 +101,15 @@ class ArmResult(ResultSchema):
     operating_points: list[OperatingPoint] = Field(default_factory=list)
     decision_curve: DecisionCurve | None = None
     difference: Difference | None = Field(description="Against the covariates arm; null for that arm itself.")
-    difference_to_untrained: Difference | None = Field(
+    difference_from_untrained: Difference | None = Field(
         None, description="Against the same arm with an untrained encoder; null for arms without SSL."
     )
-    difference_to_clinical: Difference | None = Field(
+    difference_from_clinical: Difference | None = Field(
         None, description="Against its clinical input alone by the same learner: what the signals add; else null."
     )
-    difference_to_hand_made: Difference | None = Field(
+    difference_from_hand_crafted: Difference | None = Field(
         None,
-        description="Against the same arm without the encoder's features: what they add to hand-made ones; null for "
+        description="Against the same arm without the encoder's features: what they add to hand-crafted ones; null for "
         "arms without both.",
     )
     auroc_sensitivity: Interval | None = Field(
@@ -141,7 +141,7 @@ class ValidationSummary(ResultSchema):
 
 
 class AddedValue(ResultSchema):
-    """What SSL features add to the same arm without them: a clinical input, or hand-made features."""
+    """What SSL features add to the same arm without them: a clinical input, or hand-crafted features."""
 
     arm: str
     reference: str

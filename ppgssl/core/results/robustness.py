@@ -142,7 +142,7 @@ class ShiftMeasure(ResultSchema):
     n: int = Field(description="Patients with a value.")
     n_missing: int
     n_reference: int
-    share_missing_reference: float
+    proportion_missing_reference: float
     mean: float | None = None
     sd: float | None = None
     mean_reference: float | None = None

@@ -97,14 +97,14 @@ def auroc_rows(results: Results) -> list[ForestRow]:
 # Letters below the axes of one figure, all columns together.
 _AXIS_WIDTH = 80
 # What the columns of a forest of differences are differences from.
-REFERENCES = ("from the untrained encoder", "from the clinical input alone", "from hand-made features alone")
+REFERENCES = ("from the untrained encoder", "from the clinical input alone", "from hand-crafted features alone")
 
 
 def difference_rows(results: Results) -> list[ForestRow]:
-    """Paired differences of each arm to its untrained counterpart, its clinical input, and its hand-made features."""
+    """Paired differences of each arm from its untrained counterpart, clinical input, and hand-crafted features."""
 
     def values_of(arm: ArmResult) -> tuple[Difference | None, ...]:
-        return arm.difference_to_untrained, arm.difference_to_clinical, arm.difference_to_hand_made
+        return arm.difference_from_untrained, arm.difference_from_clinical, arm.difference_from_hand_crafted
 
     def row(arm: ArmResult) -> ForestRow:
         values = values_of(arm)

@@ -36,7 +36,7 @@ def shift_table(results: Results) -> Table | None:
 
 def _row(one: ShiftMeasure) -> Row:
     total = one.n + one.n_missing
-    missing = f"{_percent(one.n_missing / total if total else 0.0)} / {_percent(one.share_missing_reference)}"
+    missing = f"{_percent(one.n_missing / total if total else 0.0)} / {_percent(one.proportion_missing_reference)}"
     label = f"{one.label} ({one.unit})" if one.unit else one.label
     cells: Sequence[str] = (
         label,

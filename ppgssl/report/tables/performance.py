@@ -111,17 +111,17 @@ def _intervals(name: str, results: Results, arms: list[ArmResult], fields: dict[
 
 def untrained_table(results: Results) -> Table | None:
     """Each arm with SSL beside the same arm with an untrained encoder: what pretraining itself adds."""
-    return _paired_table(results, "table-untrained", "difference_to_untrained")
+    return _paired_table(results, "table-untrained", "difference_from_untrained")
 
 
 def clinical_table(results: Results) -> Table | None:
     """Each arm of clinical input and signals beside the clinical input alone, by the same learner."""
-    return _paired_table(results, "table-clinical", "difference_to_clinical")
+    return _paired_table(results, "table-clinical", "difference_from_clinical")
 
 
-def hand_made_table(results: Results) -> Table | None:
-    """Each arm of an encoder's and hand-made features beside the same arm without the encoder's."""
-    return _paired_table(results, "table-hand-made", "difference_to_hand_made")
+def hand_crafted_table(results: Results) -> Table | None:
+    """Each arm of an encoder's and hand-crafted features beside the same arm without the encoder's."""
+    return _paired_table(results, "table-hand-crafted", "difference_from_hand_crafted")
 
 
 def _paired_table(results: Results, name: str, field: str) -> Table | None:

@@ -28,7 +28,7 @@ def _interest(arm: ArmResult) -> int:
     """Smaller is of more interest to a reader."""
     if arm.name == REFERENCE_ARM:
         return 0
-    if arm.learner == "ridge" and is_ssl(arm) and not (arm.is_late_fusion or arm.is_beside_hand_made):
+    if arm.learner == "ridge" and is_ssl(arm) and not (arm.is_stacking or arm.has_hand_crafted):
         inputs = (arm.clinical, arm.features)
         wanted = [("covariates", "ssl-all"), (None, "ssl-all"), ("covariates", "ssl-labelled"), (None, "ssl-labelled")]
         return 1 + wanted.index(inputs) if inputs in wanted else 6

@@ -52,7 +52,7 @@ def _curve(first: Record, **columns: Sequence[float]) -> Iterator[Record]:
 
 
 def _arms(results: Results) -> Iterator[Record]:
-    names = ("label", "learner", "clinical", "features", "is_beside_hand_made", "is_late_fusion", "is_control")
+    names = ("label", "learner", "clinical", "features", "has_hand_crafted", "is_stacking", "is_control")
     more = ("is_transductive", "n_features", "seconds")
     for arm in results.arms:
         yield {"arm": arm.name} | _plain(arm, *names, *more) | _interval(arm.auroc, "auroc")
@@ -79,9 +79,9 @@ def _calibration_statistics(arm: ArmResult, calibration: Calibration) -> Iterato
 def _differences(results: Results) -> Iterator[Record]:
     kinds = {
         "difference": "covariates",
-        "difference_to_untrained": "untrained",
-        "difference_to_clinical": "clinical",
-        "difference_to_hand_made": "hand-made",
+        "difference_from_untrained": "untrained",
+        "difference_from_clinical": "clinical",
+        "difference_from_hand_crafted": "hand-crafted",
     }
     for arm in results.arms:
         for name, kind in kinds.items():
@@ -254,7 +254,7 @@ def _leakage(results: Results) -> Iterator[Record]:
 
 
 def _shift(results: Results) -> Iterator[Record]:
-    names = ("label", "unit", "n", "n_missing", "n_reference", "share_missing_reference", "mean", "sd")
+    names = ("label", "unit", "n", "n_missing", "n_reference", "proportion_missing_reference", "mean", "sd")
     more = ("mean_reference", "sd_reference", "difference", "difference_by_chance", "is_warning")
     for measure in results.shift:
         stability = {"psi": measure.index, "psi_by_chance": measure.index_by_chance}

@@ -15,9 +15,9 @@ from ppgssl.report.text.families import reference_arm, reference_words, ssl_arms
 from ppgssl.report.text.rounding import plural
 
 COMPARISONS = {
-    "difference_to_untrained": "the untrained encoder",
-    "difference_to_clinical": "the clinical input alone",
-    "difference_to_hand_made": "hand-made features alone",
+    "difference_from_untrained": "the untrained encoder",
+    "difference_from_clinical": "the clinical input alone",
+    "difference_from_hand_crafted": "hand-crafted features alone",
 }
 
 
@@ -38,9 +38,9 @@ class Facts:
         self.other_learners = self.regression_learners - {"ridge"}
         self.has_embeddings = bool(self.features & {"untrained", "ssl-labelled", "ssl-all"})
         self.uses_covariates = "covariates" in self.clinical
-        self.is_beside_hand_made = any(arm.is_beside_hand_made for arm in arms)
-        self.is_late_fusion = any(arm.is_late_fusion for arm in arms)
-        self.is_beyond_hand_made = any(arm.difference_to_hand_made for arm in self.ssl)
+        self.has_hand_crafted = any(arm.has_hand_crafted for arm in arms)
+        self.is_stacking = any(arm.is_stacking for arm in arms)
+        self.is_beyond_hand_crafted = any(arm.difference_from_hand_crafted for arm in self.ssl)
         self.has_clinical_regression = any(arm.clinical for arm in self.regressions)
 
     # --- claims ------------------------------------------------------------------------------------------------
@@ -108,14 +108,14 @@ class Facts:
 
     @cached_property
     def ridge_joins_both(self) -> bool:
-        return any(a.clinical and a.features and not a.is_late_fusion for a in self.regressions if a.learner == "ridge")
+        return any(a.clinical and a.features and not a.is_stacking for a in self.regressions if a.learner == "ridge")
 
     @cached_property
     def controls(self) -> list[str]:
         words = {
             "heart rate alone": any((arm.clinical, arm.features) == ("heart-rate", None) for arm in self._arms),
             "features of the same encoder with its random initial weights": "untrained" in self.features,
-            "hand-made features": "pulse-wave" in self.features,
+            "hand-crafted features": "pulse-wave" in self.features,
             "MiniRocket features": "minirocket" in self.features,
         }
         return [name for name, is_used in words.items() if is_used]

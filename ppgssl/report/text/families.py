@@ -13,10 +13,10 @@ CLINICAL = "Clinical input alone"
 SSL_ALONE = "SSL features alone"
 VITALS_SSL = "SpO2 and heart rate with SSL features"
 COVARIATES_SSL = "Covariates with SSL features"
-HAND_MADE_SSL = "SSL features in addition to hand-made features"
+HAND_CRAFTED_SSL = "SSL features in addition to hand-crafted features"
 NETWORKS = "Networks trained end to end"
 CONTROLS = "Controls"
-LEARNERS = "Other learners, late fusion"
+LEARNERS = "Other learners, stacking"
 OTHERS = "Other arms"
 EXTERNAL = "Models whose risks were given"
 FAMILIES = (
@@ -25,7 +25,7 @@ FAMILIES = (
     SSL_ALONE,
     VITALS_SSL,
     COVARIATES_SSL,
-    HAND_MADE_SSL,
+    HAND_CRAFTED_SSL,
     NETWORKS,
     CONTROLS,
     LEARNERS,
@@ -41,10 +41,10 @@ def family(arm: ArmResult) -> str:
         return CONTROLS
     if arm.learner == "network":
         return NETWORKS
-    if arm.learner != "ridge" or arm.is_late_fusion:
+    if arm.learner != "ridge" or arm.is_stacking:
         return LEARNERS
-    if arm.is_beside_hand_made:
-        return HAND_MADE_SSL
+    if arm.has_hand_crafted:
+        return HAND_CRAFTED_SSL
     if is_ssl(arm):
         return {None: SSL_ALONE, "vitals": VITALS_SSL, "covariates": COVARIATES_SSL}.get(arm.clinical, OTHERS)
     return CLINICAL if arm.clinical is not None and arm.features is None else OTHERS

@@ -81,7 +81,7 @@ def auroc_decimals(results: Results) -> int:
     """
     arms = results.arms
     widths = [_width(arm.auroc) for arm in arms]
-    kinds = ("difference", "difference_to_untrained", "difference_to_clinical", "difference_to_hand_made")
+    kinds = ("difference", "difference_from_untrained", "difference_from_clinical", "difference_from_hand_crafted")
     differences = [found for arm in arms for kind in kinds if (found := getattr(arm, kind)) is not None]
     is_narrow = any(width is not None and width < _NARROW_INTERVAL for width in widths)
     return 3 if is_narrow or any(map(_hides_its_side, differences)) else 2

@@ -22,9 +22,9 @@ _MOST_ARMS, _MOST_QUOTED, _MOST_COVARIATES, _MOST_VARIABLES = 2, 3, 6, 6
 def summary(results: Results, channels: Sequence[str]) -> dict[str, list[Text]]:
     """``headline``, ``question``, ``findings`` and ``not shown``; ``channels`` may fill the inputs of the study."""
     facts = Facts(results)
-    added = [arm for arm in facts.ssl if arm.clinical == "covariates" and not arm.is_beside_hand_made]
+    added = [arm for arm in facts.ssl if arm.clinical == "covariates" and not arm.has_hand_crafted]
     learners = [arm for arm in added if families.family(arm) == families.LEARNERS]
-    beyond = [arm for arm in facts.ssl if arm.difference_to_hand_made is not None]
+    beyond = [arm for arm in facts.ssl if arm.difference_from_hand_crafted is not None]
 
     def of_family(family: str) -> list[ArmResult]:
         return [arm for arm in results.arms if families.family(arm) == family]
@@ -48,7 +48,7 @@ def summary(results: Results, channels: Sequence[str]) -> dict[str, list[Text]]:
         alone=_alone(results, of_family(families.SSL_ALONE) or facts.ssl),
         pretrained=_pretrained(results, facts.ssl),
         learners=_compared(results, learners, [arm.difference for arm in learners]),
-        beyond_hand_made=_by_claim(beyond, [claim(results, arm.difference_to_hand_made) for arm in beyond]),
+        beyond_hand_crafted=_by_claim(beyond, [claim(results, arm.difference_from_hand_crafted) for arm in beyond]),
         decisions=_decisions(results),
         signals=list(dict.fromkeys(channel.split("_", 1)[0] for channel in channels)),
         covariates=_first([short(label, 40) for label in results.covariate_labels]),
@@ -71,7 +71,7 @@ def _compared(results: Results, arms: Sequence[ArmResult], differences: Sequence
         is_undefined=all(verdict(one) == "undefined" for one in differences),
         is_lost_to_adjustment=any(map(is_lost_to_adjustment, differences)),
         # A gain that an untrained encoder gives as well is no merit of self-supervised learning.
-        unproven=[arm for arm in better if claim(results, arm.difference_to_untrained) != "higher"],
+        unproven=[arm for arm in better if claim(results, arm.difference_from_untrained) != "higher"],
     )
 
 
@@ -81,8 +81,8 @@ def _alone(results: Results, arms: Sequence[ArmResult]) -> SimpleNamespace:
 
 def _pretrained(results: Results, arms: Sequence[ArmResult]) -> SimpleNamespace:
     """Whether self-supervised learning itself helped: SSL against the same arm with an untrained encoder."""
-    arms = [arm for arm in arms if arm.difference_to_untrained is not None]
-    return _compared(results, arms, [arm.difference_to_untrained for arm in arms])
+    arms = [arm for arm in arms if arm.difference_from_untrained is not None]
+    return _compared(results, arms, [arm.difference_from_untrained for arm in arms])
 
 
 def _by_claim(arms: Sequence[ArmResult], made: Sequence[Verdict]) -> list[tuple[Verdict, list[ArmResult]]]:

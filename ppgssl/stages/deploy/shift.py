@@ -80,7 +80,7 @@ def _measure(one: Reference, values: pd.Series) -> ShiftMeasure:
         n=len(known),
         n_missing=n_missing,
         n_reference=one.n,
-        share_missing_reference=proportion_missing,
+        proportion_missing_reference=proportion_missing,
         mean_reference=one.mean,
         sd_reference=one.sd,
         **measured,

@@ -102,9 +102,9 @@ def comparisons(names: list[str]) -> dict[str, dict[str, str]]:
     to_covariates = {name: REFERENCE_ARM for name in names if REFERENCE_ARM in names and name != REFERENCE_ARM}
     pairs: dict[str, dict[str, str | None]] = {
         "difference": dict(to_covariates),
-        "difference_to_untrained": {arm.name: untrained_counterpart(arm) for arm in arms},
-        "difference_to_clinical": {arm.name: without_features(arm) for arm in arms},
-        "difference_to_hand_made": {arm.name: without_encoder(arm) for arm in arms},
+        "difference_from_untrained": {arm.name: untrained_counterpart(arm) for arm in arms},
+        "difference_from_clinical": {arm.name: without_features(arm) for arm in arms},
+        "difference_from_hand_crafted": {arm.name: without_encoder(arm) for arm in arms},
     }
     return {
         kind: {arm: reference for arm, reference in of_kind.items() if reference in names and reference is not None}
@@ -155,11 +155,11 @@ def _added_value(
 
     That is the arm of hand-crafted features where these stand beside the encoder's, else of the clinical input alone.
     """
-    kinds = {False: "difference_to_clinical", True: "difference_to_hand_made"}
+    kinds = {False: "difference_from_clinical", True: "difference_from_hand_crafted"}
     differences = {
         arm.name: found[arm.name]
         for arm in data.study.arm_list
-        if arm.is_ssl and arm.name in (found := reached.discrimination.differences[kinds[arm.is_beside_hand_made]])
+        if arm.is_ssl and arm.name in (found := reached.discrimination.differences[kinds[arm.has_hand_crafted]])
     }
     pairs = [(arm, difference.reference) for arm, difference in differences.items()]
     risks = sorted(set(data.study.decisions.risks)) or [round(float(data.y.mean()), 2)]

@@ -1,7 +1,7 @@
 """Refits of the regression arms: to bootstrap samples, for optimism and stability, and to ever more labelled patients.
 
 Refits to bootstrap samples hold the patients' features fixed. That is the whole of fitting only where features are not
-learned from these patients: clinical variables, hand-made features, an untrained encoder, an encoder pretrained on
+learned from these patients: clinical variables, hand-crafted features, an untrained encoder, an encoder pretrained on
 other cohorts. An encoder pretrained for a fold has seen the signals of most patients, and no encoder has seen those of
 a bootstrap sample alone; what such an arm would lose with other patients to pretrain on, no refit of the regression can
 tell, and it may be a loss or a gain [1]_. So there is no optimism-corrected performance of these arms: what tells of
@@ -106,7 +106,7 @@ def arms_of_curves(study: Study) -> list[Arm]:
 
     The richest clinical input, the features pretrained on most recordings, and both together.
     """
-    plain = [arm for arm in _refittable(study) if not arm.is_late_fusion and not arm.is_beside_hand_made]
+    plain = [arm for arm in _refittable(study) if not arm.is_stacking and not arm.has_hand_crafted]
     ridge = [arm for arm in plain if arm.learner == "ridge"]
     clinical = next((name for name in ("covariates", "vitals", "heart-rate") if (name, None) in _inputs(ridge)), None)
     features = next((name for name in ("ssl-all", "ssl-labelled") if any(arm.features == name for arm in ridge)), None)

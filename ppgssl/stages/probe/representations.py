@@ -30,7 +30,7 @@ _BASELINE_LABELS = {
     UNTRAINED: "Untrained encoder",
     "pca": "Principal components",
     "minirocket": "MiniRocket kernels",
-    "pulse-wave": "Hand-made pulse features",
+    "pulse-wave": "Hand-crafted pulse features",
 }
 _OBJECTIVE_LABELS = {
     "autoencoder": "Autoencoder",

@@ -76,17 +76,17 @@ def test_each_arm_of_two_inputs_is_compared_with_its_clinical_input_alone(name):
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name.count("pulse-wave") and parse_arm(name).encoder])
-def test_an_encoder_beside_hand_made_features_is_compared_with_these_alone(name):
+def test_an_encoder_beside_hand_crafted_features_is_compared_with_these_alone(name):
     arm, alone = parse_arm(name), parse_arm(str(without_encoder(parse_arm(name))))
     assert alone.feature_sets == ("pulse-wave",)
     assert arm.feature_sets == (arm.encoder, "pulse-wave")
-    assert replace(arm, name=alone.name, label=alone.label, features="pulse-wave", is_beside_hand_made=False) == alone
+    assert replace(arm, name=alone.name, label=alone.label, features="pulse-wave", has_hand_crafted=False) == alone
 
 
-def test_hand_made_features_beside_an_encoders_are_named():
+def test_hand_crafted_features_beside_an_encoders_are_named():
     arm = parse_arm("covariates+ssl-all+pulse-wave:horseshoe:late")
     assert arm.label == (
-        "Covariates + SSL features (all recordings) + hand-made pulse features, horseshoe logistic regression, late "
+        "Covariates + SSL features (all recordings) + hand-crafted pulse features, horseshoe logistic regression, late "
         "fusion"
     )
     assert arm.is_ssl
@@ -94,7 +94,7 @@ def test_hand_made_features_beside_an_encoders_are_named():
     assert parse_arm("untrained+pulse-wave").is_control
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if not parse_arm(name).is_beside_hand_made])
+@pytest.mark.parametrize("name", [name for name in EVERY if not parse_arm(name).has_hand_crafted])
 def test_an_arm_of_one_kind_of_features_has_nothing_to_be_beyond(name):
     assert without_encoder(parse_arm(name)) is None
     assert len(parse_arm(name).feature_sets) <= 1
@@ -117,8 +117,8 @@ def test_only_networks_are_networks_and_they_always_have_first_weights():
         ("ssl-all+pulse-wave:late", "a clinical input and features"),
         ("minirocket+pulse-wave", "in this order: untrained+pulse-wave, ssl-labelled+pulse-wave, ssl-all+pulse-wave"),
         ("vitals+pulse-wave+ssl-all", "in this order: vitals+untrained+pulse-wave, vitals+ssl-labelled+pulse-wave"),
-        ("ssl-all+ssl-labelled", "only those of an encoder and hand-made ones go together"),
-        ("ssl-all+pulse-wave+pulse-wave", "only those of an encoder and hand-made ones go together"),
+        ("ssl-all+ssl-labelled", "only those of an encoder and hand-crafted ones go together"),
+        ("ssl-all+pulse-wave+pulse-wave", "only those of an encoder and hand-crafted ones go together"),
         ("ssl-all+pulse-wav", "did you mean 'pulse-wave'"),
         ("ssl-all+pulse-wave+covariates", "ENCODER+pulse-wave"),
         ("covariates:ridge", "write 'covariates'"),

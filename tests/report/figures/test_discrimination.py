@@ -68,7 +68,7 @@ def test_the_forest_of_differences_leaves_out_a_column_without_values():
 
 def test_three_columns_of_differences_have_axes_whose_words_do_not_meet():
     results = make_results(arms=["covariates", "pulse-wave", "untrained+pulse-wave", "covariates+ssl-all+pulse-wave"])
-    results.arms[3].difference_to_untrained = results.arms[3].difference
+    results.arms[3].difference_from_untrained = results.arms[3].difference
     figure = figures.plot_difference_forest(figures.difference_rows(results))
     figure.canvas.draw()
     boxes = [axes.xaxis.label.get_window_extent() for axes in figure.axes]

@@ -22,7 +22,7 @@ def measure(name: str, **changes: object) -> ShiftMeasure:
         "n": 80,
         "n_missing": 20,
         "n_reference": 200,
-        "share_missing_reference": 0.1,
+        "proportion_missing_reference": 0.1,
         "mean": 5.0,
         "sd": 1.0,
         "mean_reference": 4.0,

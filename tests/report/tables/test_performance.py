@@ -126,12 +126,15 @@ def test_the_clinical_table_compares_with_the_same_learner():
     assert [row[1] for row in _cells(table)] == ["Clinical covariates", "Clinical covariates, gradient boosting"]
 
 
-def test_the_hand_made_table_compares_with_the_same_arm_without_an_encoder():
+def test_the_hand_crafted_table_compares_with_the_same_arm_without_an_encoder():
     arms = ["pulse-wave", "covariates", "covariates+pulse-wave", "ssl-all+pulse-wave", "covariates+ssl-all+pulse-wave"]
     results = make_results(arms=arms)
-    table = tables.hand_made_table(results)
+    table = tables.hand_crafted_table(results)
     assert table is not None
-    assert [row[1] for row in _cells(table)] == ["Hand-made pulse features", "Covariates + hand-made pulse features"]
+    assert [row[1] for row in _cells(table)] == [
+        "Hand-crafted pulse features",
+        "Covariates + hand-crafted pulse features",
+    ]
     assert {(row.arm, row.reference) for row in results.added_value} == set(zip(arms[3:], arms[::2], strict=False))
 
 

@@ -17,8 +17,8 @@ def test_each_kind_of_arm_has_its_family():
     assert _family("ssl-all") == families.SSL_ALONE
     assert _family("vitals+ssl-labelled") == families.VITALS_SSL
     assert _family("covariates+ssl-all") == families.COVARIATES_SSL
-    assert _family("ssl-all+pulse-wave") == families.HAND_MADE_SSL
-    assert _family("covariates+ssl-labelled+pulse-wave") == families.HAND_MADE_SSL
+    assert _family("ssl-all+pulse-wave") == families.HAND_CRAFTED_SSL
+    assert _family("covariates+ssl-labelled+pulse-wave") == families.HAND_CRAFTED_SSL
     assert _family("network-random") == families.NETWORKS
     assert _family("network-ssl-all") == families.NETWORKS
     for control in ("heart-rate", "untrained", "minirocket", "covariates+pulse-wave", "untrained+pulse-wave"):

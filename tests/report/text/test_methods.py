@@ -193,11 +193,11 @@ def test_an_option_changes_its_own_sentences_and_no_others(study, lost, gained):
     [
         ("covariates:elastic-net", [], ["Elastic nets"]),
         ("covariates:horseshoe", [], ["regularized horseshoe prior"]),
-        ("covariates+ssl-all:late", [], ["In late fusion"]),
+        ("covariates+ssl-all:late", [], ["In stacking"]),
         (
             "covariates+ssl-all+pulse-wave",
             [],
-            ["Where an arm has the features of an encoder and hand-made ones, they are one set of features"],
+            ["Where an arm has the features of an encoder and hand-crafted ones, they are one set of features"],
         ),
         ("minirocket", ["Controls"], ["Controls show", "convolutions with fixed kernels", "the thresholds come from"]),
         ("heart-rate", ["Controls"], ["no learning from signals: heart rate alone"]),
@@ -209,14 +209,14 @@ def test_an_arm_brings_the_sentences_of_its_learner_and_inputs(arm, lost, gained
     assert _are(new, gained), new
 
 
-def test_hand_made_features_are_described_where_they_stand_beside_an_encoders_alone():
+def test_hand_crafted_features_are_described_where_they_stand_beside_an_encoders_alone():
     arms = ["covariates", "ssl-all", "ssl-all+pulse-wave"]
-    assert "Hand-made features describe the rhythm" in _text(arms=arms)
-    assert "Hand-made features" not in _text(arms=arms[:2])
-    beyond = "What SSL features add to a clinical input or to hand-made features"
+    assert "Hand-crafted features describe the rhythm" in _text(arms=arms)
+    assert "Hand-crafted features" not in _text(arms=arms[:2])
+    beyond = "What SSL features add to a clinical input or to hand-crafted features"
     assert beyond in _text(arms=[*arms, "pulse-wave"])
     assert beyond not in _text(arms=[*arms, "covariates+ssl-all"])
-    assert "and hand-made features alone were adjusted" in _text(arms=[*arms, "pulse-wave"])
+    assert "and hand-crafted features alone were adjusted" in _text(arms=[*arms, "pulse-wave"])
 
 
 def test_p_values_are_called_adjusted_only_where_they_are():

@@ -98,7 +98,7 @@ def test_whatever_the_numbers_a_claim_has_an_interval_a_p_value_and_events(
     is_enough = n_events >= 10
     to_covariates = [arm for arm in arms if _may_claim(arm.difference)]
     added = [arm for arm in to_covariates if arm.clinical == "covariates" and not arm.is_control]
-    to_untrained = [arm for arm in arms if _may_claim(arm.difference_to_untrained)]
+    to_untrained = [arm for arm in arms if _may_claim(arm.difference_from_untrained)]
     above_chance = [arm for arm in arms if arm.auroc.ci_low is not None and arm.auroc.ci_low > 0.5]
     benefits = [row for row in results.added_value if any(map(_may_claim, row.net_benefit))]
     if "improved the prediction" in text or "Better than the covariates:" in text:
@@ -175,7 +175,8 @@ def test_covariates_that_may_be_guessing_are_called_a_low_bar():
     [
         (
             0.74,
-            "Better than the same arm without SSL features: SSL features (all recordings) + hand-made pulse features [",
+            "Better than the same arm without SSL features: SSL features (all recordings) + hand-crafted pulse features"
+            " [",
         ),
         (
             0.70,
@@ -183,25 +184,27 @@ def test_covariates_that_may_be_guessing_are_called_a_low_bar():
         ),
         (
             0.60,
-            "Worse than the same arm without SSL features: SSL features (all recordings) + hand-made pulse features [",
+            "Worse than the same arm without SSL features: SSL features (all recordings) + hand-crafted pulse features"
+            " [",
         ),
     ],
 )
-def test_what_ssl_features_add_to_hand_made_ones_is_told_beside_these(both, words):
+def test_what_ssl_features_add_to_hand_crafted_ones_is_told_beside_these(both, words):
     arms = ["covariates", "pulse-wave", "ssl-all+pulse-wave"]
     auroc = {"pulse-wave": 0.68, "ssl-all+pulse-wave": both}
     text = _part(make_results(arms=arms, auroc=auroc, half_width=0.08), "findings")
     assert words in text
 
 
-def test_hand_made_features_beside_ssl_are_no_merit_of_ssl_beside_the_covariates():
+def test_hand_crafted_features_beside_ssl_are_no_merit_of_ssl_beside_the_covariates():
     arms = ["covariates", "covariates+ssl-all", "covariates+ssl-all+pulse-wave"]
     auroc = {"covariates": 0.7, "covariates+ssl-all": 0.7, "covariates+ssl-all+pulse-wave": 0.85}
     results = make_results(arms=arms, auroc=auroc)
     assert "was not shown to improve the prediction" in _part(results, "headline")
     told = _part(results, "findings")
     assert (
-        "SSL features in addition to hand-made features. Better than the covariates: Covariates + SSL features" in told
+        "SSL features in addition to hand-crafted features. Better than the covariates: Covariates + SSL features"
+        in told
     )
 
 
@@ -209,7 +212,7 @@ def test_gains_by_other_learners_are_counted_apart():
     auroc = {"covariates": 0.70, "covariates+ssl-all": 0.70, "covariates+ssl-all:late": 0.82}
     results = make_results(arms=list(auroc), auroc=auroc)
     text = _summary(results)
-    assert "1 of 1 such arm (“Covariates + SSL features (all recordings), late fusion”)" in text
+    assert "1 of 1 such arm (“Covariates + SSL features (all recordings), stacking”)" in text
     assert "improved the prediction in 1 of 2 arms" in text
 
 

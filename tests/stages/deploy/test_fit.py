@@ -179,7 +179,7 @@ def test_every_arm_is_the_same_after_it_was_saved_and_loaded(fitted, tmp_path, m
     np.testing.assert_allclose(found.risks, expected.risks, rtol=0, atol=1e-12)
     assert np.isfinite(found.risks).all()
     assert loaded.card == before.card
-    is_horseshoe = parse_arm(arm).learner == "horseshoe" and not parse_arm(arm).is_late_fusion
+    is_horseshoe = parse_arm(arm).learner == "horseshoe" and not parse_arm(arm).is_stacking
     n_others = 0 if arm in WITHOUT_INTERVAL else N_KEPT if is_horseshoe else 2
     assert len(found.risks) == 1 + n_others
     assert np.isnan(found.interval()[0]).all() == (arm in WITHOUT_INTERVAL) == (not loaded.card.has_interval)

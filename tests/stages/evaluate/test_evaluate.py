@@ -60,7 +60,7 @@ def test_every_arm_has_an_interval_and_a_paired_difference(evaluated):
 
 def test_an_arm_is_compared_with_its_own_untrained_control(evaluated):
     _, _, results = evaluated
-    found = {arm.name: arm.difference_to_untrained for arm in results.arms if "ssl" in arm.name}
+    found = {arm.name: arm.difference_from_untrained for arm in results.arms if "ssl" in arm.name}
     references = {name: difference.reference if difference else None for name, difference in found.items()}
     assert references == {
         "ssl-labelled": "untrained",

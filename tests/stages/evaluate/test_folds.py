@@ -124,7 +124,7 @@ def test_minirocket_is_fitted_to_training_patients_alone(tiny_study, tmp_path):
     assert is_test.any()
 
 
-def test_hand_made_features_are_the_same_in_all_folds_and_have_names(predicted):
+def test_hand_crafted_features_are_the_same_in_all_folds_and_have_names(predicted):
     data, out, _ = predicted
     common = fold_features.common_features(data, out)["pulse-wave"]
     for fold in data.folds:
@@ -133,7 +133,7 @@ def test_hand_made_features_are_the_same_in_all_folds_and_have_names(predicted):
         assert any(name.endswith("rise_s") for name in columns.features)
 
 
-def test_features_of_an_encoder_beside_hand_made_ones_are_one_set_of_columns(predicted):
+def test_features_of_an_encoder_beside_hand_crafted_ones_are_one_set_of_columns(predicted):
     data, out, _ = predicted
     fitter = FoldFitter(data.folds[0], data, out)
     table, columns = fitter.inputs(parse_arm("covariates+untrained+pulse-wave"))
@@ -144,7 +144,7 @@ def test_features_of_an_encoder_beside_hand_made_ones_are_one_set_of_columns(pre
     assert set(columns.clinical) == set(parts[0].columns)
 
 
-def test_hand_made_features_beside_an_encoders_are_computed_once_for_all_folds(tiny_study, tmp_path):
+def test_hand_crafted_features_beside_an_encoders_are_computed_once_for_all_folds(tiny_study, tmp_path):
     data = tiny_study.data(arms=["untrained+pulse-wave"])
     known = fold_features.common_features(data, tmp_path)
     alone = FoldFitter(data.folds[0], data, tmp_path).inputs(parse_arm("pulse-wave"))[0]

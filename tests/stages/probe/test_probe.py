@@ -73,7 +73,7 @@ def test_encoders_saw_nobody_whom_they_are_probed_on(probed):
         assert set(patients_seen(job)) == everybody - {hashed_patient(name) for name in fold.test}
 
 
-def test_hand_made_features_tell_the_heart_rate_and_know_a_patient_again(probed):
+def test_hand_crafted_features_tell_the_heart_rate_and_know_a_patient_again(probed):
     _, _, _, results = probed
     assert value_of(results, representation="pulse-wave", statistic="r2", quantity="heart_rate").value.estimate > 0.8
     retrieval = value_of(results, representation="pulse-wave", statistic="top1")
@@ -194,7 +194,7 @@ def test_the_command_prints_a_table_and_where_the_rest_is(probed, tiny_study, tm
     assert done.exit_code == 0, done.output
     assert "Heart rate, R2 (23 patients, device's display)" in done.stdout
     assert "SpO2" in done.stdout
-    assert "Hand-made pulse features" in done.stdout
+    assert "Hand-crafted pulse features" in done.stdout
     assert str(out / "probe" / "probe.csv") in done.stdout
     done = CliRunner().invoke(app, ["probe", str(file), "--out", str(out), "--json"])
     assert json.loads(done.stdout)["measures"] == [one.model_dump() for one in results.measures]
