@@ -86,8 +86,8 @@ def test_an_encoder_beside_hand_crafted_features_is_compared_with_these_alone(na
 def test_hand_crafted_features_beside_an_encoders_are_named():
     arm = parse_arm("covariates+ssl-all+pulse-wave:horseshoe:late")
     assert arm.label == (
-        "Covariates + SSL features (all recordings) + hand-crafted pulse features, horseshoe logistic regression, late "
-        "fusion"
+        "Covariates + SSL features (all recordings) + hand-crafted pulse features, horseshoe logistic regression, "
+        "stacking"
     )
     assert arm.is_ssl
     assert not arm.is_control
