@@ -66,7 +66,9 @@ class Trees:
         node = np.tile(self.root, (len(X), 1))
         for _ in range(int(self.depth[0])):
             node = np.where(self._is_left(X[rows, self.feature[node]], node), self.left[node], self.right[node])
-        return np.asarray(expit(self.baseline[0] + self.value[node].sum(axis=1)))
+        # Tree after tree, as scikit-learn adds them: equal patients get equal risks to the last bit.
+        start = np.full((len(X), 1), self.baseline[0])
+        return np.asarray(expit(np.cumsum(np.concatenate([start, self.value[node]], axis=1), axis=1)[:, -1]))
 
     def _is_left(self, values: FloatArray, node: IntArray) -> BoolArray:
         with np.errstate(invalid="ignore"):
