@@ -170,7 +170,13 @@ class StepsFolder:
             raise raised[0]
 
     def _stop(self) -> None:
-        rmtree(self._folder, ignore_errors=True)
+        # Renamed first, which is one step: a folder that is being emptied stays if a task writes into it meanwhile, and
+        # the task would never hear that it shall stop.
+        stopped = self._folder.with_name(f"{self._folder.name}-stopped")
+        while self._folder.exists():
+            with suppress(OSError):  # on Windows, while a task has its file open
+                self._folder.rename(stopped)
+        rmtree(stopped, ignore_errors=True)
 
     def _pass_on(self, raised: list[BaseException]) -> None:
         for number, steps in enumerate(self.files):
