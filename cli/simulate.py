@@ -35,7 +35,9 @@ def simulate(
     ] = 1.0,
     labelled_shift: Annotated[
         float,
-        typer.Option("--labelled-shift", help="How much sicker the labelled patients are than usual, for new cohorts."),
+        typer.Option(
+            "--labelled-shift", help="Severity of the labelled patients above the reference, for new cohorts."
+        ),
     ] = 0.0,
     hospital: Annotated[
         str, typer.Option("--hospital", help="What the cohorts' names begin with; give new cohorts one of their own.")

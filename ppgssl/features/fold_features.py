@@ -44,7 +44,7 @@ class FoldFeatures(Mapping[str, PatientFeatures]):
     out : Path
         The study's folder, where its encoders lie.
     parts : FittedParts
-        Is told of everything that is fitted.
+        Records everything that is fitted.
     known : mapping of name to DataFrame
         Features that are the same in all folds, see :func:`common_features`.
     """

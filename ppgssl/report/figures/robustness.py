@@ -21,7 +21,7 @@ from ppgssl.report.figures.layout import grid, label_width, multiples, wrap
 from ppgssl.report.figures.style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, drawing
 from ppgssl.report.tables.robustness import subgroup_arms
 from ppgssl.report.tables.study import cohort_title
-from ppgssl.report.text.claims import verdict
+from ppgssl.report.text.claims import direction
 from ppgssl.report.text.families import panels
 
 SUBGROUP_LABEL_WIDTH = 34
@@ -36,13 +36,13 @@ def subgroup_rows(results: Results) -> list[ForestRow]:
     """All patients, then a heading for each variable and a row for each of its levels."""
     arms = subgroup_arms(results)
     every = tuple(arm.auroc for arm in arms)
-    rows = [ForestRow("All patients", every, tuple(verdict(value, 0.5) != "unclear" for value in every))]
+    rows = [ForestRow("All patients", every, tuple(direction(value, 0.5) != "unclear" for value in every))]
     for group in results.subgroups:
         rows.append(ForestRow(group.label))
         for level in group.levels:
             values = tuple(level.auroc.get(arm.name) for arm in arms)
             numbers = "too few, suppressed" if level.is_suppressed else f"{level.n_events} of {level.n}"
-            filled = tuple(verdict(value, 0.5) != "unclear" for value in values)
+            filled = tuple(direction(value, 0.5) != "unclear" for value in values)
             rows.append(ForestRow(f"{level.level} ({numbers})", values, filled, level.is_suppressed))
     return rows
 
@@ -56,7 +56,7 @@ def plot_subgroups(results: Results, rows: Sequence[ForestRow]) -> Figure:
 def plot_odds(model: CovariateModel) -> Figure:
     """Odds ratios on a logarithmic axis."""
     rows = [
-        ForestRow(one.label, (one.odds_ratio,), (verdict(one.odds_ratio, 1.0) != "unclear",))
+        ForestRow(one.label, (one.odds_ratio,), (direction(one.odds_ratio, 1.0) != "unclear",))
         for one in model.odds_ratios
     ]
     return plot_rows(rows, [ForestColumn("odds ratio (95% interval)", 1.0, is_ratio=True)], label_width=56)

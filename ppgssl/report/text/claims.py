@@ -18,8 +18,8 @@ from ppgssl.core.results.study import Results
 from ppgssl.report.text.families import reference_arm
 from ppgssl.report.text.rounding import enumeration
 
-Verdict = Literal["higher", "lower", "unclear", "undefined"]
-VERDICTS: tuple[Verdict, ...] = ("higher", "unclear", "lower", "undefined")
+Direction = Literal["higher", "lower", "unclear", "undefined"]
+DIRECTIONS: tuple[Direction, ...] = ("higher", "unclear", "lower", "undefined")
 
 SIGNIFICANCE = 0.05
 TOO_FEW_EVENTS = 10
@@ -38,7 +38,7 @@ def n_rare(results: Results) -> int:
     return round(rare * validation.n_test_patients / validation.n_patients) if validation.n_patients else 0
 
 
-def verdict(value: Interval | None, null: float = 0.0) -> Verdict:
+def direction(value: Interval | None, null: float = 0.0) -> Direction:
     """Where the interval lies: ``higher`` and ``lower`` leave ``null`` out, ``unclear`` contains it."""
     low, high = (None, None) if value is None else (value.ci_low, value.ci_high)
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
@@ -46,9 +46,9 @@ def verdict(value: Interval | None, null: float = 0.0) -> Verdict:
     return "higher" if low > null else "lower" if high < null else "unclear"
 
 
-def claim(results: Results, difference: Difference | None) -> Verdict:
+def claim(results: Results, difference: Difference | None) -> Direction:
     """What may be said of a paired difference: ``higher`` and ``lower`` are claims, ``unclear`` is none."""
-    side = verdict(difference)
+    side = direction(difference)
     if difference is None or side in ("unclear", "undefined"):
         return side
     return side if _is_significant(difference) and n_rare(results) >= TOO_FEW_EVENTS else "unclear"
@@ -61,12 +61,12 @@ def _is_significant(difference: Difference) -> bool:
 
 def is_lost_to_adjustment(difference: Difference | None) -> bool:
     """Whether the interval leaves zero out, but the p-value, adjusted for the number of comparisons, is no evidence."""
-    return difference is not None and verdict(difference) in ("higher", "lower") and not _is_significant(difference)
+    return difference is not None and direction(difference) in ("higher", "lower") and not _is_significant(difference)
 
 
-def chance_claim(results: Results, arm: ArmResult) -> Verdict:
+def chance_claim(results: Results, arm: ArmResult) -> Direction:
     """What may be said of the AUROC of one arm against guessing."""
-    side = verdict(arm.auroc, 0.5)
+    side = direction(arm.auroc, 0.5)
     return "unclear" if side in ("higher", "lower") and n_rare(results) < TOO_FEW_EVENTS else side
 
 

@@ -10,7 +10,7 @@ from ppgssl.core.results.data import CohortFlow, Exclusion
 from ppgssl.core.results.performance import ArmResult
 from ppgssl.core.results.study import Results
 from ppgssl.report.text import rounding
-from ppgssl.report.text.claims import Verdict, chance_claim, is_reference_of_use, n_rare, verdict
+from ppgssl.report.text.claims import Direction, chance_claim, direction, is_reference_of_use, n_rare
 from ppgssl.report.text.families import reference_arm, reference_words, ssl_arms
 from ppgssl.report.text.rounding import plural
 
@@ -63,7 +63,7 @@ class Facts:
         return self.results.validation.scheme == "predictions"
 
     @cached_property
-    def reference_claim(self) -> Verdict:
+    def reference_claim(self) -> Direction:
         return "undefined" if self.reference is None else chance_claim(self.results, self.reference)
 
     @cached_property
@@ -265,7 +265,7 @@ class Facts:
     def shortcuts(self) -> list[str]:
         """Properties of acquisition that go with the outcome."""
         checks = self.results.acquisition
-        return [one.name for one in checks if one.threshold is not None or verdict(one.auroc, 0.5) == "higher"]
+        return [one.name for one in checks if one.threshold is not None or direction(one.auroc, 0.5) == "higher"]
 
     @cached_property
     def events_per_parameter(self) -> float:

@@ -11,7 +11,7 @@ from ppgssl.core.results.performance import ArmResult
 from ppgssl.core.results.study import Results
 from ppgssl.report.document import Text
 from ppgssl.report.text import claims, families, rounding
-from ppgssl.report.text.claims import VERDICTS, Verdict, claim, is_lost_to_adjustment, named, verdict
+from ppgssl.report.text.claims import DIRECTIONS, Direction, claim, direction, is_lost_to_adjustment, named
 from ppgssl.report.text.facts import Facts
 from ppgssl.report.text.prose import passages
 from ppgssl.report.text.rounding import plural, short
@@ -32,7 +32,7 @@ def summary(results: Results, channels: Sequence[str]) -> dict[str, list[Text]]:
     def lost_to_adjustment(arms: Sequence[ArmResult]) -> list[ArmResult]:
         return [arm for arm in arms if facts.is_reference_of_use and is_lost_to_adjustment(arm.difference)]
 
-    def by_claim(arms: Sequence[ArmResult]) -> list[tuple[Verdict, list[ArmResult]]]:
+    def by_claim(arms: Sequence[ArmResult]) -> list[tuple[Direction, list[ArmResult]]]:
         if facts.is_reference_of_use:
             return _by_claim(arms, [claim(results, arm.difference) for arm in arms])
         return _by_claim(arms, [claims.chance_claim(results, arm) for arm in arms])
@@ -68,7 +68,7 @@ def _compared(results: Results, arms: Sequence[ArmResult], differences: Sequence
         arms=arms,
         better=better,
         worse=found.get("lower", []),
-        is_undefined=all(verdict(one) == "undefined" for one in differences),
+        is_undefined=all(direction(one) == "undefined" for one in differences),
         is_lost_to_adjustment=any(map(is_lost_to_adjustment, differences)),
         # A gain that an untrained encoder gives as well is no merit of self-supervised learning.
         unproven=[arm for arm in better if claim(results, arm.difference_from_untrained) != "higher"],
@@ -85,9 +85,9 @@ def _pretrained(results: Results, arms: Sequence[ArmResult]) -> SimpleNamespace:
     return _compared(results, arms, [arm.difference_from_untrained for arm in arms])
 
 
-def _by_claim(arms: Sequence[ArmResult], made: Sequence[Verdict]) -> list[tuple[Verdict, list[ArmResult]]]:
+def _by_claim(arms: Sequence[ArmResult], made: Sequence[Direction]) -> list[tuple[Direction, list[ArmResult]]]:
     """Arms by what may be claimed, better ones first."""
-    found = [(kind, [arm for arm, one in zip(arms, made, strict=True) if one == kind]) for kind in VERDICTS]
+    found = [(kind, [arm for arm, one in zip(arms, made, strict=True) if one == kind]) for kind in DIRECTIONS]
     return [(kind, members) for kind, members in found if members]
 
 
@@ -123,7 +123,7 @@ def _numbers(arm: ArmResult, difference: str | None, decimals: int) -> str:
     estimate = rounding.number(arm.auroc.estimate, decimals) if difference == "difference" else ""
     value = getattr(arm, difference)
     brackets = (
-        "" if estimate and verdict(value) == "undefined" else f"[{rounding.interval(value, decimals, signed=True)}]"
+        "" if estimate and direction(value) == "undefined" else f"[{rounding.interval(value, decimals, signed=True)}]"
     )
     return f"{estimate} {brackets}".strip()
 
@@ -143,9 +143,9 @@ def _external(results: Results) -> dict[str, Any]:
     return {
         "frozen": frozen,
         "others": others,
-        "discrimination": verdict(frozen.auroc, 0.5),
-        "intercept": verdict(found.intercept if found else None, 0.0),
-        "slope": verdict(found.slope if found else None, 1.0),
+        "discrimination": direction(frozen.auroc, 0.5),
+        "intercept": direction(found.intercept if found else None, 0.0),
+        "slope": direction(found.slope if found else None, 1.0),
         "shifted": sum(one.is_warning for one in results.shift),
     }
 
@@ -163,9 +163,9 @@ def certainty(results: Results) -> tuple[Text, ...]:
         facts=facts,
         FEW_EVENTS=claims.FEW_EVENTS,
         VERY_FEW_EVENTS=claims.VERY_FEW_EVENTS,
-        has_slope=any(verdict(slope) != "undefined" for _, slope in slopes),
-        extreme=[pair for pair in slopes if verdict(pair[1], 1.0) == "lower"],
-        timid=[pair for pair in slopes if verdict(pair[1], 1.0) == "higher"],
+        has_slope=any(direction(slope) != "undefined" for _, slope in slopes),
+        extreme=[pair for pair in slopes if direction(pair[1], 1.0) == "lower"],
+        timid=[pair for pair in slopes if direction(pair[1], 1.0) == "higher"],
         slopes=_slopes,
         cautions=list(dict.fromkeys(one.kind.heading for one in results.findings if one.severity == "caution")),
         quoted=_quoted,
@@ -214,6 +214,6 @@ def limitations(results: Results) -> tuple[Text, ...]:
         not_assessed=[name for name, is_there in assessed.items() if not is_there],
         incomplete=[*incomplete[:_MOST_VARIABLES], *(["others"] if len(incomplete) > _MOST_VARIABLES else [])],
         notes=[*results.validation.notes, *results.refitting_notes],
-        has_undefined=any(verdict(arm.auroc) == "undefined" for arm in results.arms),
+        has_undefined=any(direction(arm.auroc) == "undefined" for arm in results.arms),
     )
     return tuple(found[""])

@@ -1,4 +1,4 @@
-"""What is told of covariates and patients beside prediction: odds ratios, the sample size needed, a map of patients."""
+"""Covariates and patients apart from prediction: odds ratios, the sample size needed, a map of patients."""
 
 from __future__ import annotations
 

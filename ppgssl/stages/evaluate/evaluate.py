@@ -28,7 +28,7 @@ from ppgssl.stages.evaluate.refits import refit_arms
 from ppgssl.stages.probe.probe import finished_probe, outdated_note
 from ppgssl.store.study_data import StudyData
 
-# What a change of does not concern the fitted arms: their predictions are kept, and judged anew.
+# Settings that do not concern the fitted arms: after a change, kept predictions are evaluated again.
 _OF_JUDGING: dict[str, Any] = {
     "title": True,
     "description": True,

@@ -32,7 +32,7 @@ _CHECKS = TypeAdapter(list[LeakageCheck])
 
 @dataclass(frozen=True)
 class FoldPredictions:
-    """What all arms said, over some or all folds.
+    """Predictions of all arms, over some or all folds.
 
     Attributes
     ----------

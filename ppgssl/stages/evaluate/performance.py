@@ -1,4 +1,4 @@
-"""From predictions to the rows of the results table, and what is told of arms together."""
+"""From the predictions of a study to the rows of its results table, and to comparisons of arms."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def _difference(low: float, high: float, p_value: float | None, p_adjusted: floa
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
+    ("low", "high", "direction"),
     [
         (0.01, 0.05, "higher"),
         (-0.01, 0.05, "unclear"),
@@ -31,8 +31,8 @@ def _difference(low: float, high: float, p_value: float | None, p_adjusted: floa
         (math.nan, 0.1, "undefined"),
     ],
 )
-def test_the_verdict_is_that_of_the_interval(low, high, verdict):
-    assert claims.verdict(Interval(estimate=0.02, ci_low=low, ci_high=high)) == verdict
+def test_the_direction_is_that_of_the_interval(low, high, direction):
+    assert claims.direction(Interval(estimate=0.02, ci_low=low, ci_high=high)) == direction
 
 
 @pytest.mark.parametrize(
