@@ -166,7 +166,7 @@ def file(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("ward")
     rejects = [
         Reject(Reason.COPY_OF_PATIENT, "p5_1"),
-        Reject("file", "x", HOSTILE),
+        Reject(Reason.FILE_UNREADABLE, "x", HOSTILE),
     ]
     return inspect_store(make_store(folder, RECORDINGS, rejects)).page
 
@@ -320,13 +320,13 @@ def test_names_from_files_and_descriptions_are_text_and_nothing_else(chromium, t
     store = CohortStore.create(tmp_path / "store", cohort)
     bad = replace(recording("p1_1"), recording_id=f"{HOSTILE} 1", patient_id=HOSTILE, visit=HOSTILE)
     stored = process([Chunk(bad, "0" * 64), Chunk(recording("p2_1", seed=1, noise=2.0), "0" * 64)], cohort)
-    rejects = [Reject("recording", bad.recording_id, HOSTILE), Reject("file", "x", HOSTILE)]
+    rejects = [Reject(Reason.TOO_SHORT, bad.recording_id, HOSTILE), Reject(Reason.FILE_UNREADABLE, "x", HOSTILE)]
     store.append(stored, segment_rows(stored, cohort), rejects_frame("files", rejects))
     page = Page(chromium, inspect_store(tmp_path / "store").page)
     page.select(f"{HOSTILE} 1")
     assert page.text("#name") == f"{HOSTILE} 1"
     assert page.text("h1") == HOSTILE
-    assert HOSTILE in page.text("#message")
+    assert Reason.TOO_SHORT.text in page.text("#message")
     assert HOSTILE in page.text("#channel-summary")
     page.pointer("pointermove", 300, 60)
     page.enter("#find", HOSTILE)
