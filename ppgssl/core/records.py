@@ -78,7 +78,7 @@ def _varies(samples: FloatArray) -> bool:
 
 
 def modality(channel: str) -> str:
-    """``ppg`` or ``ecg``: the part of a channel's name before the first underscore."""
+    """``ppg``, ``ecg`` or ``acc`` (acceleration): the part of a channel's name before the first underscore."""
     return channel.split("_", 1)[0]
 
 

@@ -105,7 +105,7 @@ def describe_study_input(data: StudyData, is_training: BoolArray) -> InputDescri
         fs_hz=inputs.fs_hz,
         segment_s=inputs.segment_s,
         step_s=inputs.step_s,
-        find_defects=data.labelled.cohort.quality,
+        find_defects=data.labelled.cohort.quality.enabled,
         normalisation=inputs.normalisation,
         fixed=inputs.fixed if inputs.normalisation == "fixed" else {},
         cohorts=_fitted(data, is_training) if inputs.normalisation == "cohort" else {},

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ppgssl.signals.arrays import (
         beats,
         heart_rate,
+        heart_rate_track,
         hrv,
         preprocess,
         quality,
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
         spo2,
     )
 
-__all__ = ["beats", "heart_rate", "hrv", "preprocess", "quality", "respiratory_rate", "segments", "spo2"]
+__all__ = [
+    "beats",
+    "heart_rate",
+    "heart_rate_track",
+    "hrv",
+    "preprocess",
+    "quality",
+    "respiratory_rate",
+    "segments",
+    "spo2",
+]
 
 
 def __getattr__(name: str) -> Any:

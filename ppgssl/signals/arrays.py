@@ -20,10 +20,13 @@ from ppgssl.signals import oximetry, respiration
 from ppgssl.signals.beat_times import BeatTimes, ecg_beats, ppg_beats
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import preprocess_all
+from ppgssl.signals.pulse_rate import beat_rate
 from ppgssl.signals.pulse_rate import heart_rate as segment_heart_rate
-from ppgssl.signals.quality_indices import sqi
+from ppgssl.signals.quality_indices import index_table, worst_index
+from ppgssl.signals.rate_track import RateTrack, rate_track
 from ppgssl.signals.segmentation import cut, segment_starts
 from ppgssl.signals.variability import Variability, heart_rate_variability
+from ppgssl.signals.vitals import SegmentedRecording, VitalChannel, segment_quality
 
 Modality = Literal["ppg", "ecg"]
 
@@ -60,10 +63,13 @@ class Beats:
         Seconds from the first sample: the steepest point of the upstroke (PPG), or the R peak (ECG).
     interval_ms : float array, shape (max(n_beats - 1, 0),)
         From each beat to the next; NaN where a sample between them is missing, or the pause is longer than 2 s.
+    likeness : float array, shape (n_beats,)
+        Correlation of each beat with the mean of those around it, -1 to 1: its confidence.
     """
 
     time_s: FloatArray = field(repr=False)
     interval_ms: FloatArray = field(repr=False)
+    likeness: FloatArray = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.time_s)
@@ -75,7 +81,7 @@ def preprocess(
     fs_hz: float,
     fs_out_hz: float | None = None,
     band_hz: tuple[float, float] | None = None,
-    modality: Modality = "ppg",
+    modality: Modality | Literal["acc"] = "ppg",
     find_defects: bool = True,
 ) -> Preprocessed:
     """Find defects, band-pass each good interval on its own without delay, and resample.
@@ -89,8 +95,9 @@ def preprocess(
     fs_out_hz : float, optional
         Sampling rate of the result; that of ``x`` by default.
     band_hz : (low, high), optional
-        Edges of the pass band, below half of both rates. By default 0.5 to 8 Hz of a PPG, and 0.5 to 40 Hz of an ECG.
-    modality : {"ppg", "ecg"}
+        Edges of the pass band, below half of both rates. By default 0.5 to 8 Hz of a PPG or acceleration, and 0.5 to
+        40 Hz of an ECG.
+    modality : {"ppg", "ecg", "acc"}
         Chooses the default band.
     find_defects : bool
         False looks for missing samples alone, and not for flat, clipped or jumping ones.
@@ -112,7 +119,9 @@ def preprocess(
     raw = _as_samples(x)
     fs_out_hz = fs_hz if fs_out_hz is None else fs_out_hz
     rows = list(raw.reshape(-1, raw.shape[-1]))
-    band = BANDS_HZ[_checked(modality)] if band_hz is None else band_hz
+    if modality not in BANDS_HZ:
+        raise SignalError(f"`modality` is {modality!r}; known are {', '.join(BANDS_HZ)}")
+    band = BANDS_HZ[modality] if band_hz is None else band_hz
     done = preprocess_all(rows, fs_hz=fs_hz, fs_out_hz=fs_out_hz, band_hz=band, judge=find_defects)
     columns = zip(*((one.samples, one.flags, one.baseline) for one in done), strict=True)
     samples, flags, baseline = (np.stack(column).reshape(*raw.shape[:-1], -1) for column in columns)
@@ -170,17 +179,18 @@ def beats(x: ArrayLike, *, fs_hz: float, modality: Modality = "ppg") -> Beats:
         raise SignalError(f"beats are found in one signal at a time, and the array has the shape {samples.shape}")
     found = _beat_times(samples, fs_hz, modality)
     interval_ms = np.where(found.is_interval, np.diff(found.sample) * (1000 / fs_hz), np.nan)
-    return Beats(found.sample / fs_hz, interval_ms)
+    return Beats(found.sample / fs_hz, interval_ms, found.likeness)
 
 
-def heart_rate(x: ArrayLike, *, fs_hz: float) -> FloatArray:
+def heart_rate(x: ArrayLike, *, fs_hz: float, modality: Modality = "ppg") -> FloatArray:
     """Heart rate of each signal, or segment, from the whole of its last axis.
 
     Parameters
     ----------
     x : array, shape (..., n_samples)
-        Band-passed PPG or ECG of 2 s or longer; 10 to 30 s are usual.
+        Band-passed PPG or ECG of 2 s or longer; 10 to 30 s are typical.
     fs_hz : float
+    modality : {"ppg", "ecg"}
 
     Returns
     -------
@@ -189,13 +199,63 @@ def heart_rate(x: ArrayLike, *, fs_hz: float) -> FloatArray:
 
     References
     ----------
-    See :func:`ppgssl.signals.pulse_rate.heart_rate`.
+    See :func:`ppgssl.signals.pulse_rate.heart_rate` and :func:`ppgssl.signals.pulse_rate.beat_rate`.
     """
-    return _of_rows(x, lambda rows: segment_heart_rate(rows, fs_hz=fs_hz))
+    if _checked(modality) == "ppg":
+        return _of_rows(x, lambda rows: segment_heart_rate(rows, fs_hz=fs_hz))
+    whole = np.zeros(1, dtype=np.int64)
+
+    def of_rows(rows: FloatArray) -> FloatArray:
+        found = [beat_rate(ecg_beats(row, fs_hz=fs_hz), whole, len(row), fs_hz=fs_hz)[0] for row in rows]
+        return np.array(found).reshape(len(rows))
+
+    return _of_rows(x, of_rows)
 
 
-def quality(x: ArrayLike, *, fs_hz: float, modality: Modality = "ppg") -> FloatArray:
-    """Signal quality index of each segment: the worst of five published indices.
+def heart_rate_track(x: ArrayLike, *, fs_hz: float, acceleration: ArrayLike | None = None) -> RateTrack:
+    """Follow the heart rate through one recording, in windows of 8 s every 2 s.
+
+    Parameters
+    ----------
+    x : array, shape (n_samples,) or (n_channels, n_samples)
+        Band-passed PPG, pulses upwards; NaN where unusable. Channels that see the same pulse support each other.
+    fs_hz : float
+    acceleration : array, shape (n_axes, n_samples), optional
+        Of an accelerometer worn with the sensor, in any unit; :func:`preprocess` it with ``modality="acc"``.
+
+    Returns
+    -------
+    RateTrack
+        ``time_s``, ``heart_rate_bpm`` (30 to 240) and ``probability`` (that the rate is right within 5 per minute),
+        float arrays of shape (n_windows,); empty for a recording under 8 s.
+
+    Raises
+    ------
+    SignalError
+        If ``x`` has more than two axes, or the acceleration another length.
+
+    References
+    ----------
+    See :mod:`ppgssl.signals.rate_track`.
+    """
+    channels = np.atleast_2d(_as_samples(x))
+    axes = np.empty((0, channels.shape[-1])) if acceleration is None else np.atleast_2d(_as_samples(acceleration))
+    if channels.ndim != 2 or axes.ndim != 2 or axes.shape[1] != channels.shape[1]:
+        raise SignalError(
+            f"channels {channels.shape} and acceleration {axes.shape} must be (n_channels, n_samples), of one length"
+        )
+    found = [ppg_beats(channel, fs_hz=fs_hz) for channel in channels]
+    return rate_track(list(channels), found, fs_hz=fs_hz, acceleration=list(axes))
+
+
+def quality(
+    x: ArrayLike,
+    *,
+    fs_hz: float,
+    modality: Modality = "ppg",
+    method: Literal["probability", "rules"] = "probability",
+) -> FloatArray:
+    """Signal quality index of each segment, from its own samples alone.
 
     Parameters
     ----------
@@ -203,6 +263,10 @@ def quality(x: ArrayLike, *, fs_hz: float, modality: Modality = "ppg") -> FloatA
         Band-passed segments of 2 s or longer.
     fs_hz : float
     modality : {"ppg", "ecg"}
+    method : {"probability", "rules"}
+        The probability that the segment's heart rate is within 5 per minute and its beats are right (F1 at least 0.9);
+        or the worst of five published indices. In a study, the probability knows the rest of the recording and its
+        other channels as well, and is the surer for it.
 
     Returns
     -------
@@ -211,9 +275,25 @@ def quality(x: ArrayLike, *, fs_hz: float, modality: Modality = "ppg") -> FloatA
 
     References
     ----------
-    See :mod:`ppgssl.signals.quality_indices`.
+    See :mod:`ppgssl.signals.segment_quality` and :mod:`ppgssl.signals.quality_indices`.
     """
-    return _of_rows(x, lambda rows: sqi(rows, fs_hz=fs_hz, modality=_checked(modality)))
+
+    def of_rows(rows: FloatArray) -> FloatArray:
+        table = index_table(rows, fs_hz=fs_hz, modality=_checked(modality))
+        if method == "rules":
+            return worst_index(table)
+        is_defined = np.isfinite(rows).all(axis=1) & (np.ptp(rows, axis=1) > 0)
+        found = [_right(row, indices, fs_hz, modality) for row, indices in zip(rows, table[:, None], strict=True)]
+        return np.where(is_defined, np.array(found).reshape(len(rows)), np.nan)
+
+    return _of_rows(x, of_rows)
+
+
+def _right(row: FloatArray, indices: FloatArray, fs_hz: float, modality: Modality) -> float:
+    channel = VitalChannel(row, np.zeros(0), has_baseline=False)
+    whole = np.zeros(1, dtype=np.int64)
+    recording = SegmentedRecording({modality: channel}, whole, len(row), fs_hz, indices={modality: indices})
+    return float(segment_quality(recording)[modality][0])
 
 
 def hrv(x: ArrayLike, *, fs_hz: float, modality: Modality = "ppg") -> Variability:
@@ -359,6 +439,6 @@ def _as_samples(x: ArrayLike) -> FloatArray:
 
 
 def _checked(modality: Modality) -> Modality:
-    if modality not in BANDS_HZ:
-        raise SignalError(f"`modality` is {modality!r}; known are {', '.join(BANDS_HZ)}")
+    if modality not in ("ppg", "ecg"):
+        raise SignalError(f"`modality` is {modality!r}; known are ppg, ecg")
     return modality

@@ -1,4 +1,4 @@
-"""Pulse rate of segments: the shift at which a segment repeats itself, checked against the beats in it."""
+"""Heart rate of segments: the shift at which a PPG repeats itself, checked against its beats; the beats of an ECG."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal.windows import hann
 
 from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.signals.beat_times import BeatTimes, row_median
 from ppgssl.signals.segment_beats import beat_interval, beat_similarity, find_beats
 from ppgssl.signals.segmentation import in_blocks
 
@@ -22,6 +23,9 @@ _SHORTEST_SHARE = 0.85
 # Beats must resemble each other this much, and lie this many octaves from the shift, to overrule it.
 _MIN_SIMILARITY = 0.75
 _DISAGREEMENT_OCTAVES = 0.5
+_MIN_BEATS = 3
+# A rhythm is regular if this proportion of its intervals is within this proportion of their median.
+_REGULAR, _NEAR = 0.75, 0.2
 
 
 def heart_rate(segments: FloatArray, *, fs_hz: float) -> FloatArray:
@@ -35,7 +39,7 @@ def heart_rate(segments: FloatArray, *, fs_hz: float) -> FloatArray:
     Parameters
     ----------
     segments : float array, shape (n_segments, n_samples)
-        Band-passed PPG or ECG.
+        Band-passed PPG. (The steepest rises of an ECG are not always its beats: see :func:`beat_rate`.)
     fs_hz : float
         Sampling rate.
 
@@ -46,6 +50,38 @@ def heart_rate(segments: FloatArray, *, fs_hz: float) -> FloatArray:
         Segments of 2 s hold two or three beats: their rate is coarse, and a rate under 43 cannot be found.
     """
     return in_blocks(_heart_rate, segments, fs_hz)
+
+
+def beat_rate(beats: BeatTimes, starts: IntArray, length: int, *, fs_hz: float) -> FloatArray:
+    """Rate of the intervals that lie whole in each segment: the heart rate of an ECG, whatever its rhythm.
+
+    The median interval counts, which a missed or an additional beat does not move; in an irregular rhythm, where under
+    three quarters of the intervals are within 20 % of it, the mean.
+
+    Parameters
+    ----------
+    beats : BeatTimes
+        Of the recording.
+    starts, length, fs_hz
+        Segments, and sampling rate.
+
+    Returns
+    -------
+    float array, shape (n_segments,)
+        Beats per minute in 30..240; NaN with fewer than two intervals without a gap or a pause of over 2 s.
+    """
+    if len(beats.sample) < _MIN_BEATS:
+        return np.full(len(starts), np.nan)
+    interval = np.where(beats.is_interval, np.diff(beats.sample), np.nan)
+    first, last = beats.within(starts, starts + length)
+    at = first[:, None] + np.arange(max(int(np.max(last - first, initial=0)), 1))
+    held = np.where(at < last[:, None] - 1, interval[np.minimum(at, len(interval) - 1)], np.nan)
+    median = row_median(held, _MIN_BEATS - 1)
+    n = np.isfinite(held).sum(axis=1)
+    near = (np.abs(held - median[:, None]) <= _NEAR * median[:, None]).sum(axis=1)
+    mean = np.nansum(held, axis=1) / np.maximum(n, 1)
+    bpm = 60 * fs_hz / np.where(near >= _REGULAR * n, median, np.maximum(mean, 1e-9))
+    return np.where(np.isfinite(median) & (bpm >= RATES_BPM[0]) & (bpm <= RATES_BPM[1]), bpm, np.nan)
 
 
 def _heart_rate(segments: FloatArray, fs_hz: float) -> FloatArray:

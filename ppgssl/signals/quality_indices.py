@@ -217,11 +217,22 @@ def sqi(segments: FloatArray, *, fs_hz: float, modality: str = "ppg") -> FloatAr
         the likeness of beats where there is one beat, is left out.
     """
 
-    def worst(x: FloatArray, fs_hz: float) -> FloatArray:
-        block = Block(x, fs_hz)
-        return np.asarray(np.fmin.reduce([index(block) for index in _QUALITY_OF[modality].values()]))
+    return worst_index(index_table(segments, fs_hz=fs_hz, modality=modality))
 
-    return in_blocks(worst, segments, fs_hz)
+
+def worst_index(indices: FloatArray) -> FloatArray:
+    """The least defined index of each row of :func:`index_table`; NaN where none is."""
+    return np.asarray(np.fmin.reduce(indices, axis=1))
+
+
+def index_table(segments: FloatArray, *, fs_hz: float, modality: str = "ppg") -> FloatArray:
+    """All indices of each segment, shape (n_segments, 5), in the order of ``QUALITY``; see :func:`sqi`."""
+
+    def of_block(x: FloatArray, fs_hz: float) -> FloatArray:
+        block = Block(x, fs_hz)
+        return np.stack([index(block) for index in _QUALITY_OF[modality].values()], axis=1)
+
+    return in_blocks(of_block, segments, fs_hz, n_values=len(QUALITY))
 
 
 def segment_defects(flags: FlagArray, starts: IntArray, length: int) -> NDArray[np.object_]:

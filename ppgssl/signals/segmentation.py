@@ -77,24 +77,27 @@ def cut(x: FloatArray, starts: IntArray, length: int) -> FloatArray:
     return sliding_window_view(x, length, axis=-1)[..., starts, :]
 
 
-def in_blocks(function: Callable[[FloatArray, float], FloatArray], segments: FloatArray, fs_hz: float) -> FloatArray:
+def in_blocks(
+    function: Callable[[FloatArray, float], FloatArray], segments: FloatArray, fs_hz: float, *, n_values: int = 0
+) -> FloatArray:
     """``function(segments, fs_hz)`` over blocks of segments that stay in the processor's cache.
 
     Parameters
     ----------
     function
-        Takes float64 segments, shape (n, n_samples), that are finite and vary; gives one number for each.
+        Takes float64 segments, shape (n, n_samples), that are finite and vary; gives one number for each,
+        or ``n_values`` of them in a row.
     segments : float array, shape (n_segments, n_samples)
     fs_hz : float
         Sampling rate.
 
     Returns
     -------
-    float array, shape (n_segments,)
+    float array, shape (n_segments,) or (n_segments, n_values)
         NaN, without asking ``function``, for segments that are constant or not finite.
     """
     segments = np.asarray(segments)
-    result = np.full(len(segments), np.nan)
+    result = np.full((len(segments), n_values) if n_values else len(segments), np.nan)
     defined = np.flatnonzero(_is_defined(segments))
     for first in range(0, len(defined), _BLOCK):
         block = defined[first : first + _BLOCK]

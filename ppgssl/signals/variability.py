@@ -33,7 +33,8 @@ def heart_rate_variability(beats: BeatTimes, starts: IntArray, length: int, *, f
     around them: Malik's rule [2]_ with a median in the place of the preceding interval, so that one ectopic beat does
     not cast out its neighbours. At least five intervals must be left, and three quarters of the segment's: of a pool of
     arrhythmias every segment in sinus rhythm has them, and 0.62 of those in atrial fibrillation. RMSSD needs four pairs
-    of successive ones.
+    of successive ones. Both beats of an interval must be trusted (``likeness`` of at least 0.95): a beat in movement
+    has another shape, and a place of its own.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def heart_rate_variability(beats: BeatTimes, starts: IntArray, length: int, *, f
        10:e0138921, 2015, doi 10.1371/journal.pone.0138921.
     """
     interval_ms = np.diff(beats.sample) * (1000 / fs_hz)
-    is_normal = normal_intervals(beats)
+    is_normal = normal_intervals(beats) & beats.is_trusted[1:] & beats.is_trusted[:-1]
     first, last = beats.within(starts, starts + length)
     last = np.maximum(last - 1, first)  # Intervals are one fewer than beats.
     n_normal = _sum_within(is_normal, first, last)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from ppgssl.core.records import FloatArray, IntArray, modality
 from ppgssl.signals.beat_times import BeatTimes, ecg_beats, ppg_beats
 from ppgssl.signals.oximetry import perfusion_index, ratio_of_ratios, spo2
 from ppgssl.signals.pulse_arrival import pulse_arrival_time
-from ppgssl.signals.pulse_rate import heart_rate
+from ppgssl.signals.pulse_rate import beat_rate, heart_rate
+from ppgssl.signals.rate_track import SegmentRates, rate_track
 from ppgssl.signals.respiration import respiratory_rate
+from ppgssl.signals.segment_quality import Kind, own_rates, quality_inputs, right_probability
 from ppgssl.signals.segmentation import cut
 from ppgssl.signals.variability import heart_rate_variability
 
@@ -38,40 +41,37 @@ _GOOD_PPG = 0.5
 # The perfusion index is defined for infrared; other colours are second choice. Other names follow in their order.
 _PERFUSION_CHANNELS = ("ppg_ir", "ppg_red", "ppg", "ppg_green")
 
+# A segment's own rate and the track's are one if they differ by at most this, or this proportion. A track is believed
+# alone from this probability on, and beats alone from this template index on.
+_NEAR_BPM, _NEAR = 3.0, 0.03
+_PROBABLE = 0.5
+_ALIKE = 0.6
+
 
 @dataclass(frozen=True)
 class VitalChannel:
-    """One channel of a recording, as it is stored, with the quality of its segments.
+    """One channel of a recording, as it is stored.
 
     Attributes
     ----------
     samples : float array, shape (n_samples,)
-        Band-passed, upright; NaN where unusable.
+        Band-passed, polarity-corrected; NaN where unusable.
     baseline : float array, shape (n_seconds,)
         Raw level once a second, in the unit of ``samples``; NaN where unknown.
     has_baseline : bool
         Whether the raw level is proportional to the light received. Without, saturation and perfusion are unknown.
-    quality : float array, shape (n_segments,)
-        SQI in 0..1; NaN where the segment cannot be judged.
     """
 
     samples: FloatArray
     baseline: FloatArray
     has_baseline: bool
-    quality: FloatArray
 
 
-def segment_vitals(
-    channels: Mapping[str, VitalChannel],
-    starts: IntArray,
-    length: int,
-    *,
-    fs_hz: float,
-    spo2_calibration: Sequence[float],
-) -> dict[str, FloatArray]:
-    """Vital signs of the segments ``[start, start + length)`` of one recording.
+@dataclass(frozen=True)
+class SegmentedRecording:
+    """One recording, the segments ``[start, start + length)`` of it, and what their quality and vital signs share.
 
-    Parameters
+    Attributes
     ----------
     channels : mapping of channel name to VitalChannel
         All of one length. ``ppg_red``, ``ppg_ir``, ``ppg``, ``ppg_*`` and ``ecg_*``; other names are passed over.
@@ -81,6 +81,126 @@ def segment_vitals(
         Samples in a segment.
     fs_hz : float
         Sampling rate of all channels.
+    acceleration : sequence of float arrays, shape (n_samples,)
+        Axes of an accelerometer worn with the sensor.
+    indices : mapping of channel name to float array, shape (n_segments, 5)
+        Of :func:`ppgssl.signals.quality_indices.index_table`; without, quality is not assessed.
+    """
+
+    channels: Mapping[str, VitalChannel] = field(repr=False)
+    starts: IntArray = field(repr=False)
+    length: int
+    fs_hz: float
+    acceleration: Sequence[FloatArray] = field(default=(), repr=False)
+    indices: Mapping[str, FloatArray] = field(default_factory=dict, repr=False)
+
+    @property
+    def ecg(self) -> list[str]:
+        return [name for name in self.channels if modality(name) == "ecg"]
+
+    @property
+    def ppg(self) -> list[str]:
+        return [name for name in self.channels if modality(name) == "ppg"]
+
+    @cached_property
+    def beats(self) -> dict[str, BeatTimes]:
+        """Beats of each channel, over the whole recording."""
+        find = {"ecg": ecg_beats, "ppg": ppg_beats}
+        return {
+            name: find[modality(name)](self.channels[name].samples, fs_hz=self.fs_hz) for name in [*self.ecg, *self.ppg]
+        }
+
+    @cached_property
+    def tracked(self) -> SegmentRates | None:
+        """Heart rate of the segments from the track of all PPG channels; None in a recording too short for one."""
+        track = rate_track(
+            [self.channels[name].samples for name in self.ppg],
+            [self.beats[name] for name in self.ppg],
+            fs_hz=self.fs_hz,
+            acceleration=self.acceleration,
+        )
+        return track.over(self.starts / self.fs_hz, self.length / self.fs_hz) if len(track.time_s) else None
+
+    def own_rate(self, name: str) -> FloatArray:
+        """Heart rate of the segments, from one channel's samples in them alone."""
+        if name in self.ecg:
+            return beat_rate(self.beats[name], self.starts, self.length, fs_hz=self.fs_hz)
+        return heart_rate(self.segments(name), fs_hz=self.fs_hz)
+
+    def rate(self, name: str) -> FloatArray:
+        """Heart rate of the segments from one channel and, of a PPG, from the track."""
+        own = self.own_rate(name)
+        if name in self.ecg or self.tracked is None:
+            return own
+        of_beats = beat_rate(self.beats[name], self.starts, self.length, fs_hz=self.fs_hz)
+        likeness = self.indices[name][:, 0] if name in self.indices else np.zeros(len(own))
+        return joined_rate(own, self.tracked, of_beats, likeness)
+
+    def segments(self, name: str) -> FloatArray:
+        return cut(self.channels[name].samples, self.starts, self.length)
+
+
+def segment_quality(recording: SegmentedRecording) -> dict[str, FloatArray]:
+    """Probability that each segment's heart rate and beats are right, by channel; each of shape (n_segments,).
+
+    Segments with a missing sample, or without any variation, have the probability 0.
+    """
+    return {name: _quality_of(recording, name) for name in [*recording.ecg, *recording.ppg]}
+
+
+def _quality_of(recording: SegmentedRecording, name: str) -> FloatArray:
+    is_ecg = name in recording.ecg
+    alike = recording.ecg if is_ecg else recording.ppg
+    segments = recording.segments(name)
+    rates = None if is_ecg else recording.tracked
+    kind: Kind = "ecg" if is_ecg else "short_ppg" if rates is None else "ppg"
+    if rates is None:
+        rates = own_rates(recording.own_rate(name))
+    inputs = quality_inputs(
+        recording.indices[name],
+        rates,
+        recording.beats[name],
+        [recording.beats[other] for other in alike if other != name],
+        np.nan_to_num(segments.std(axis=1, dtype=np.float64)),
+        recording.starts,
+        recording.length,
+        fs_hz=recording.fs_hz,
+    )
+    is_whole = np.isfinite(segments).all(axis=1) & (np.ptp(segments, axis=1) > 0)
+    return np.where(is_whole, right_probability(inputs, kind), 0.0)
+
+
+def joined_rate(own: FloatArray, tracked: SegmentRates, of_beats: FloatArray, likeness: FloatArray) -> FloatArray:
+    """Heart rate of the segments of a PPG.
+
+    A segment's own rate is the finest: it counts where the track confirms it, within 3 per minute or 3 %. Else the
+    track's rate counts where it is probable; and where it is not, as in atrial fibrillation, the rate of the segment's
+    beats if they are alike. Otherwise the rate is not known.
+
+    Parameters
+    ----------
+    own, of_beats, likeness : float arrays, shape (n_segments,)
+        :func:`~ppgssl.signals.pulse_rate.heart_rate` and :func:`~ppgssl.signals.pulse_rate.beat_rate` of the segments,
+        and their template index.
+    tracked : SegmentRates
+    """
+    confirmed = np.abs(own - tracked.heart_rate_bpm) <= np.maximum(_NEAR_BPM, _NEAR * tracked.heart_rate_bpm)
+    other = np.where(
+        tracked.probability >= _PROBABLE, tracked.heart_rate_bpm, np.where(likeness >= _ALIKE, of_beats, np.nan)
+    )
+    return np.where(confirmed, own, other)
+
+
+def segment_vitals(
+    recording: SegmentedRecording, quality: Mapping[str, FloatArray], *, spo2_calibration: Sequence[float]
+) -> dict[str, FloatArray]:
+    """Vital signs of the segments of one recording.
+
+    Parameters
+    ----------
+    recording : SegmentedRecording
+    quality : mapping of channel name to float array, shape (n_segments,)
+        SQI in 0..1; NaN where the segment was not assessed.
     spo2_calibration : sequence of float
         Polynomial in the ratio of ratios, constant first; see :func:`ppgssl.signals.oximetry.spo2`.
 
@@ -89,47 +209,53 @@ def segment_vitals(
     dict of name to float array, shape (n_segments,)
         One for each of ``VITALS``; NaN where unknown. Segments of low quality are not left out: whether to believe a
         value is the business of the quality index. Heart rate and its variability come from the channel with the best
-        SQI of each segment, an ECG lead if its SQI is at most 0.1 lower; respiratory rate from the best PPG, or from
-        the best lead where that PPG's SQI is under 0.5 and the lower; the pulse arrival time from the best lead and the
-        best PPG. Of channels within 0.05, the one that is better over the recording counts.
+        SQI of each segment, an ECG lead if its SQI is at most 0.1 lower; the rate of a PPG is :func:`joined_rate`.
+        Respiratory rate comes from the best PPG, or from the best lead where that PPG's SQI is under 0.5 and the
+        lower; the pulse arrival time from the best lead and the best PPG. Of channels within 0.05, the one that is
+        better over the recording counts.
     """
-    recording = _Recording(channels, np.asarray(starts, dtype=np.int64), length, fs_hz)
-    beating = recording.best([*recording.ecg, *recording.ppg], bonus=_ECG_BONUS)
-    sdnn, rmssd = recording.gather(beating, recording.variability, n_values=2)
-    ratio = recording.ratio_of_ratios()
+    assessed = _Assessed(recording, quality)
+    beating = assessed.best([*recording.ecg, *recording.ppg], bonus=_ECG_BONUS)
+    sdnn, rmssd = assessed.gather(beating, assessed.variability, n_values=2)
+    ratio = assessed.ratio_of_ratios()
     values = (
-        recording.gather(beating, recording.heart_rate)[0],
+        assessed.heart_rate(beating),
         sdnn,
         rmssd,
-        recording.gather(recording.breathing(), recording.respiratory_rate)[0],
+        assessed.gather(assessed.breathing(), assessed.respiratory_rate)[0],
         ratio,
         spo2(ratio, spo2_calibration),
-        recording.perfusion_index(),
-        recording.pulse_arrival_time(),
+        assessed.perfusion_index(),
+        assessed.pulse_arrival_time(),
     )
     return dict(zip(VITALS, values, strict=True))
 
 
-class _Recording:
-    """Channels and segments of one recording, and the beats of each channel that was asked for."""
+@dataclass(frozen=True)
+class _Assessed:
+    """A recording with the quality of its segments."""
 
-    def __init__(self, channels: Mapping[str, VitalChannel], starts: IntArray, length: int, fs_hz: float) -> None:
-        self.channels, self.starts, self.length, self.fs_hz = channels, starts, length, fs_hz
-        self.ecg = [name for name in channels if modality(name) == "ecg"]
-        self.ppg = [name for name in channels if modality(name) == "ppg"]
-        self._beats: dict[str, BeatTimes] = {}
+    recording: SegmentedRecording
+    quality: Mapping[str, FloatArray]
 
-    def beats(self, name: str) -> BeatTimes:
-        if name not in self._beats:
-            find = ecg_beats if modality(name) == "ecg" else ppg_beats
-            self._beats[name] = find(self.channels[name].samples, fs_hz=self.fs_hz)
-        return self._beats[name]
+    @property
+    def starts(self) -> IntArray:
+        return self.recording.starts
+
+    @property
+    def length(self) -> int:
+        return self.recording.length
+
+    @property
+    def fs_hz(self) -> float:
+        return self.recording.fs_hz
 
     def best(self, names: Sequence[str], *, bonus: float = 0.0) -> NDArray[np.object_]:
         """Name of each segment's channel with the highest quality (plus a bonus for an ECG), "" where none has one."""
         if not names or not len(self.starts):
             return np.full(len(self.starts), "", dtype=object)
-        quality = np.stack([self.channels[name].quality + bonus * (name in self.ecg) for name in names])
+        is_lead = [name in self.recording.ecg for name in names]
+        quality = np.stack([self.quality[name] + bonus * lead for name, lead in zip(names, is_lead, strict=True)])
         quality[np.nan_to_num(quality).mean(axis=1).argmax()] += _HABIT_BONUS
         quality = np.where(np.isfinite(quality), quality, -np.inf)
         chosen = np.array(names, dtype=object)[quality.argmax(axis=0)]
@@ -139,7 +265,7 @@ class _Recording:
         """Quality of the channel chosen for each segment, -1 where none is."""
         quality = np.full(len(chosen), -1.0)
         for name in _names(chosen):
-            quality[chosen == name] = self.channels[name].quality[chosen == name]
+            quality[chosen == name] = self.quality[name][chosen == name]
         return quality
 
     def gather(
@@ -151,24 +277,28 @@ class _Recording:
             values[:, chosen == name] = compute(name, self.starts[chosen == name])
         return values
 
-    def heart_rate(self, name: str, starts: IntArray) -> Sequence[FloatArray]:
-        return [heart_rate(cut(self.channels[name].samples, starts, self.length), fs_hz=self.fs_hz)]
+    def heart_rate(self, chosen: NDArray[np.object_]) -> FloatArray:
+        rates = np.full(len(chosen), np.nan)
+        for name in _names(chosen):
+            at = chosen == name
+            rates[at] = self.recording.rate(name)[at]
+        return rates
 
     def variability(self, name: str, starts: IntArray) -> Sequence[FloatArray]:
-        return heart_rate_variability(self.beats(name), starts, self.length, fs_hz=self.fs_hz)
+        return heart_rate_variability(self.recording.beats[name], starts, self.length, fs_hz=self.fs_hz)
 
     def breathing(self) -> NDArray[np.object_]:
-        """The channel that tells each segment's breathing."""
-        ppg, ecg = self.best(self.ppg), self.best(self.ecg)
+        """The channel from which each segment's breathing is estimated."""
+        ppg, ecg = self.best(self.recording.ppg), self.best(self.recording.ecg)
         quality = self.quality_of(ppg)
         return np.where((quality >= _GOOD_PPG) | (quality >= self.quality_of(ecg)), ppg, ecg)
 
     def respiratory_rate(self, name: str, starts: IntArray) -> Sequence[FloatArray]:
-        samples, beats = self.channels[name].samples, self.beats(name)
+        samples, beats = self.recording.channels[name].samples, self.recording.beats[name]
         return [respiratory_rate(samples, beats, starts, self.length, fs_hz=self.fs_hz, modality=modality(name))]
 
     def ratio_of_ratios(self) -> FloatArray:
-        red, infrared = self.channels.get("ppg_red"), self.channels.get("ppg_ir")
+        red, infrared = self.recording.channels.get("ppg_red"), self.recording.channels.get("ppg_ir")
         if red is None or infrared is None or not (red.has_baseline and infrared.has_baseline):
             return np.full(len(self.starts), np.nan)
         return ratio_of_ratios(
@@ -176,31 +306,35 @@ class _Recording:
             infrared.samples,
             red.baseline,
             infrared.baseline,
-            self.beats("ppg_ir"),
+            self.recording.beats["ppg_ir"],
             self.starts,
             self.length,
             fs_hz=self.fs_hz,
         )
 
     def perfusion_index(self) -> FloatArray:
-        usable = [name for name in self.ppg if self.channels[name].has_baseline]
+        usable = [name for name in self.recording.ppg if self.recording.channels[name].has_baseline]
         if not usable:
             return np.full(len(self.starts), np.nan)
         name = next((name for name in _PERFUSION_CHANNELS if name in usable), usable[0])
-        channel = self.channels[name]
+        channel = self.recording.channels[name]
         return perfusion_index(
-            channel.samples, channel.baseline, self.beats(name), self.starts, self.length, fs_hz=self.fs_hz
+            channel.samples, channel.baseline, self.recording.beats[name], self.starts, self.length, fs_hz=self.fs_hz
         )
 
     def pulse_arrival_time(self) -> FloatArray:
         """From each segment's best lead to its best PPG."""
-        leads, pulses = self.best(self.ecg), self.best(self.ppg)
+        leads, pulses = self.best(self.recording.ecg), self.best(self.recording.ppg)
         values = np.full(len(self.starts), np.nan)
         for lead in _names(leads):
             for pulse in _names(pulses):
                 both = (leads == lead) & (pulses == pulse)
                 values[both] = pulse_arrival_time(
-                    self.beats(lead), self.beats(pulse), self.starts[both], self.length, fs_hz=self.fs_hz
+                    self.recording.beats[lead],
+                    self.recording.beats[pulse],
+                    self.starts[both],
+                    self.length,
+                    fs_hz=self.fs_hz,
                 )
         return values
 

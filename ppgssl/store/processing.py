@@ -75,6 +75,11 @@ def check_bands(recording_rates: Mapping[str, float], cohort: Cohort) -> None:
             check_band(fs_hz=rate, low_hz=low_hz, high_hz=high_hz)
 
 
+def assesses_samples(channel: str, cohort: Cohort) -> bool:
+    """Whether defects are looked for: an accelerometer may well be still, clipped or jumping."""
+    return cohort.quality.enabled and modality(channel) != "acc"
+
+
 def band_hz(channel: str, cohort: Cohort) -> tuple[float, float]:
     """Pass band of a channel: the cohort's, or the default of its modality."""
     kind = modality(channel)
@@ -99,7 +104,7 @@ def _filtered(channel: str, signals: Sequence[Signal], cohort: Cohort) -> list[P
         numbers = [number for number, signal in enumerate(signals) if signal.fs_hz == rate]
         samples = [signals[number].samples for number in numbers]
         processed = preprocess_all(
-            samples, fs_hz=rate, fs_out_hz=cohort.signal.fs_hz, band_hz=band, judge=cohort.quality
+            samples, fs_hz=rate, fs_out_hz=cohort.signal.fs_hz, band_hz=band, judge=assesses_samples(channel, cohort)
         )
         found |= zip(numbers, processed, strict=True)
     return [found[number] for number in range(len(signals))]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 
 from ppgssl.core.config.cohort import Cohort, Segmentation
 from ppgssl.core.records import FloatArray, IntArray, modality
-from ppgssl.signals.quality_indices import segment_defects, sqi
-from ppgssl.signals.segmentation import cut, segment_starts
-from ppgssl.signals.vitals import VITALS, VitalChannel, segment_vitals
+from ppgssl.signals.quality_indices import index_table, segment_defects, worst_index
+from ppgssl.signals.segmentation import segment_starts
+from ppgssl.signals.vitals import VITALS, SegmentedRecording, VitalChannel, segment_quality, segment_vitals
 from ppgssl.store.rows import StoredChannel, StoredRecording, batches
 from ppgssl.store.tables import CohortStore
 
@@ -48,27 +49,63 @@ def _rows_of_block(recordings: Sequence[StoredRecording], cohort: Cohort, grid: 
         **spacing,
         "start_s": np.concatenate(starts) / fs_hz,
     }
-    quality = {}
+    segmented = _segmented(recordings, starts, length, cohort)
+    quality = _quality(segmented, channels, cohort)
     for name in channels:
-        stored = [recording.channels[name] for recording in recordings]
-        quality[name] = (
-            _quality(name, stored, starts, length, fs_hz) if cohort.quality else np.full(sum(counts), np.nan)
-        )
-        rows[f"sqi_{name}"] = quality[name].astype(np.float32)
-        rows[f"defect_{name}"] = _defects(stored, starts, length)
+        rows[f"sqi_{name}"] = np.concatenate([of_one[name] for of_one in quality]).astype(np.float32)
+        rows[f"defect_{name}"] = _defects([recording.channels[name] for recording in recordings], starts, length)
     rows |= _device(recordings, starts, grid.segment_s, cohort)
     frame = pd.DataFrame(rows, index=range(sum(counts)))
-    frame["accepted"] = is_accepted(frame, channels, grid).any(axis=1)
-    return frame.assign(**_vitals(recordings, starts, length, quality, cohort))
+    assessed = [name for name in channels if modality(name) != "acc"]
+    frame["accepted"] = is_accepted(frame, assessed, grid).any(axis=1)
+    return frame.assign(**_vitals(segmented, quality, cohort))
+
+
+def _segmented(
+    recordings: Sequence[StoredRecording], starts: Sequence[IntArray], length: int, cohort: Cohort
+) -> list[SegmentedRecording]:
+    described = cohort.signals.channels
+    cut = [
+        SegmentedRecording(
+            {
+                name: VitalChannel(channel.samples, channel.baseline, described[name].has_baseline)
+                for name, channel in recording.channels.items()
+            },
+            of_one,
+            length,
+            recording.fs_hz,
+            [channel.samples for name, channel in recording.channels.items() if modality(name) == "acc"],
+        )
+        for recording, of_one in zip(recordings, starts, strict=True)
+    ]
+    if not cohort.quality.enabled:
+        return cut
+    return [replace(one, indices=of_one) for one, of_one in zip(cut, _indices(cut), strict=True)]
+
+
+def _indices(recordings: Sequence[SegmentedRecording]) -> list[dict[str, FloatArray]]:
+    """Indices of each recording's segments by channel, computed for all recordings at once."""
+    edges = np.cumsum([len(one.starts) for one in recordings])[:-1]
+    found: list[dict[str, FloatArray]] = [{} for _ in recordings]
+    for name in [*recordings[0].ecg, *recordings[0].ppg]:
+        segments = np.concatenate([one.segments(name) for one in recordings])
+        table = index_table(segments, fs_hz=recordings[0].fs_hz, modality=modality(name))
+        for of_one, part in zip(found, np.split(table, edges), strict=True):
+            of_one[name] = part
+    return found
 
 
 def _quality(
-    name: str, channels: Sequence[StoredChannel], starts: Sequence[IntArray], length: int, fs_hz: float
-) -> NDArray[np.float64]:
-    """SQI of each segment, in 0..1: 0 where a sample is lost or nothing varies."""
-    pairs = zip(channels, starts, strict=True)
-    segments = np.concatenate([cut(channel.samples, of_one, length) for channel, of_one in pairs])
-    return np.nan_to_num(sqi(segments, fs_hz=fs_hz, modality=modality(name)), nan=0.0)
+    recordings: Sequence[SegmentedRecording], channels: Sequence[str], cohort: Cohort
+) -> list[dict[str, FloatArray]]:
+    """SQI of each recording's segments by channel, in 0..1: 0 where a sample is lost or nothing varies; NaN without."""
+    unknown = [dict.fromkeys(channels, np.full(len(one.starts), np.nan)) for one in recordings]
+    if not cohort.quality.enabled:
+        return unknown
+    if cohort.quality.method == "rules":
+        worst = [{name: np.nan_to_num(worst_index(table)) for name, table in one.indices.items()} for one in recordings]
+        return [without | found for without, found in zip(unknown, worst, strict=True)]
+    return [without | segment_quality(one) for without, one in zip(unknown, recordings, strict=True)]
 
 
 def _defects(channels: Sequence[StoredChannel], starts: Sequence[IntArray], length: int) -> NDArray[np.object_]:
@@ -82,29 +119,18 @@ def _defects(channels: Sequence[StoredChannel], starts: Sequence[IntArray], leng
 
 
 def _vitals(
-    recordings: Sequence[StoredRecording],
-    starts: Sequence[IntArray],
-    length: int,
-    quality: Mapping[str, FloatArray],
-    cohort: Cohort,
+    recordings: Sequence[SegmentedRecording], quality: Sequence[dict[str, FloatArray]], cohort: Cohort
 ) -> dict[str, FloatArray]:
     if not cohort.vitals.enabled:
-        return {name: np.full(sum(map(len, starts)), np.nan, dtype=np.float32) for name in VITALS}
-    ends = np.cumsum([len(of_one) for of_one in starts])
-    found = []
-    for recording, of_one, end in zip(recordings, starts, ends, strict=True):
-        channels = {
-            name: VitalChannel(
-                samples=channel.samples,
-                baseline=channel.baseline,
-                has_baseline=cohort.signals.channels[name].has_baseline,
-                # Where quality was not assessed, all channels are as good.
-                quality=np.nan_to_num(quality[name][end - len(of_one) : end], nan=1.0),
-            )
-            for name, channel in recording.channels.items()
-        }
-        calibration = cohort.vitals.spo2_calibration
-        found.append(segment_vitals(channels, of_one, length, fs_hz=recording.fs_hz, spo2_calibration=calibration))
+        return {name: np.full(sum(len(one.starts) for one in recordings), np.nan, dtype=np.float32) for name in VITALS}
+    calibration = cohort.vitals.spo2_calibration
+    found = [
+        # Where quality was not assessed, all channels are as good.
+        segment_vitals(
+            one, {name: np.nan_to_num(values, nan=1.0) for name, values in of_one.items()}, spo2_calibration=calibration
+        )
+        for one, of_one in zip(recordings, quality, strict=True)
+    ]
     return {name: np.concatenate([one[name] for one in found]).astype(np.float32) for name in VITALS}
 
 
@@ -146,9 +172,12 @@ def row_median(windows: FloatArray) -> FloatArray:
 
 
 def is_accepted(segments: pd.DataFrame, channels: Sequence[str], rule: Segmentation) -> pd.DataFrame:
-    """Whether each channel (column) of each segment (row) has no defect and is good enough by ``rule``."""
+    """Whether each channel (column) of each segment (row) has no defect and is good enough by ``rule``.
+
+    The quality of an accelerometer is not assessed.
+    """
     if rule.accept == "sqi":
-        good = {name: segments[f"sqi_{name}"] >= rule.min_sqi for name in channels}
+        good = {name: (segments[f"sqi_{name}"] >= rule.min_sqi) | (modality(name) == "acc") for name in channels}
     else:
         column = "device_sqi" if rule.accept == "device" else "device_sqi_max"
         good = dict.fromkeys(channels, segments[column] >= rule.min_device_sqi)

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from ppgssl.signals.beat_times import BeatTimes
 from ppgssl.signals.filters import bandpass
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.pulse_rate import autocorrelation, heart_rate
+from ppgssl.signals.pulse_rate import autocorrelation, beat_rate, heart_rate
 from ppgssl.signals.segmentation import cut, segment_starts
 from tests.support.synthetic import make_ecg, make_ppg
 
@@ -104,3 +105,16 @@ def test_the_short_clinic_recordings_agree_with_the_clinical_table(test_data):
             rates.append(heart_rate(samples[None, :200], fs_hz=100)[0])
         is_near.append(abs(np.nanmean(rates) - expected) <= 10)
     assert np.mean(is_near) > 0.9
+
+
+def test_the_rate_of_beats_is_not_moved_by_one_too_many_and_follows_an_irregular_rhythm():
+    regular = np.sort(np.append(np.arange(50.0, 1000, 80), 490.0))
+    starts = np.zeros(1, dtype=np.int64)
+    found = beat_rate(BeatTimes(regular, np.ones(len(regular) - 1, bool)), starts, 1000, fs_hz=100)
+    np.testing.assert_allclose(found, 75)
+    irregular = np.cumsum([40.0, 50, 90, 60, 110, 45, 80, 120, 55, 95])
+    found = beat_rate(BeatTimes(irregular, np.ones(9, bool)), starts, 1000, fs_hz=100)
+    np.testing.assert_allclose(found, 6000 * 9 / (irregular[-1] - irregular[0]))
+    few = BeatTimes(np.array([100.0, 300, 700]), np.array([True, False]))
+    assert np.isnan(beat_rate(few, starts, 1000, fs_hz=100)).all()
+    assert np.isnan(beat_rate(BeatTimes(np.zeros(0), np.zeros(0, bool)), starts, 1000, fs_hz=100)).all()

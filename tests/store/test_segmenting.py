@@ -163,3 +163,29 @@ def test_quality_and_vitals_can_be_left_out():
     assert rows["sqi_ppg"].isna().all()
     assert rows[list(VITALS)].isna().all(axis=None)
     assert rows["accepted"].all()
+
+
+def test_an_accelerometer_is_kept_is_not_assessed_and_accepts_nothing():
+    held = recording("p1_1", ppg=channel(20.0, noise=3.0), acc_x=channel(20.0, 100), acc_y=channel(20.0, 100, seed=1))
+    rows = segment_rows([held], cohort("ppg", "acc_x", "acc_y"))
+    assert rows[["sqi_acc_x", "sqi_acc_y"]].isna().all(axis=None)
+    assert not rows["accepted"].any()
+    # A study that asks for it as an input takes what has no defect.
+    assert is_accepted(rows, ["acc_x"], GRID).all(axis=None)
+
+
+def test_the_method_of_quality_is_chosen_by_the_cohort():
+    held = [recording("p1_1", ppg=channel(20.0, noise=0.1))]
+    rules, probability = (
+        segment_rows(held, cohort("ppg", quality={"method": method}))["sqi_ppg"] for method in ("rules", "probability")
+    )
+    assert rules.between(0, 1).all()
+    assert probability.between(0, 1).all()
+    assert not np.allclose(rules, probability)
+    assert (
+        segment_rows(held, cohort("ppg", quality=False, segments={"accept": "device"}, trends=TRENDS))["sqi_ppg"]
+        .isna()
+        .all()
+    )
+    with pytest.raises(ValueError, match="an accelerometer alone is no signal"):
+        cohort("acc_x")

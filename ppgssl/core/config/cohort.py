@@ -9,9 +9,10 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from ppgssl.core.config.transforms import Transform
+from ppgssl.core.records import modality
 from ppgssl.core.schema import NAME_PATTERN, Name, Schema
 
-_CHANNEL = r"^(ppg|ppg_[a-z0-9]+|ecg_[a-z0-9]+)$"
+_CHANNEL = r"^(ppg|ppg_[a-z0-9]+|ecg_[a-z0-9]+|acc_[xyz])$"
 
 
 TrendName = Literal["sqi", "heart_rate_bpm", "spo2_percent", "perfusion_index_percent"]
@@ -78,7 +79,12 @@ class SignalFiles(Schema):
     def _channel_names(cls, value: dict[str, ChannelSource]) -> dict[str, ChannelSource]:
         for name in value:
             if not re.match(_CHANNEL, name):
-                raise ValueError(f"channel {name!r} must be named ppg, ppg_red, ppg_ir, ppg_green, ... or ecg_<lead>")
+                raise ValueError(
+                    f"channel {name!r} must be named ppg, ppg_red, ppg_ir, ppg_green, ..., ecg_<lead>, or acc_x, acc_y "
+                    "or acc_z"
+                )
+        if all(modality(name) == "acc" for name in value):
+            raise ValueError("an accelerometer alone is no signal: add a ppg or ecg channel")
         return value
 
 
@@ -271,6 +277,20 @@ class Vitals(Schema):
     )
 
 
+class Quality(Schema):
+    """How the quality of samples and segments is assessed."""
+
+    enabled: bool = Field(
+        True,
+        description="False assesses neither samples (saturated, flat, jumping) nor segments (SQI): only gaps count.",
+    )
+    method: Literal["probability", "rules"] = Field(
+        "probability",
+        description="What the SQI is: `probability` that the segment's heart rate is within 5 per minute and its beats "
+        "are right; `rules`, the least of five published indices.",
+    )
+
+
 class PseudonymKey(Schema):
     """Where the secret key of the pseudonyms lies: never beside the data."""
 
@@ -307,11 +327,14 @@ class Cohort(Schema):
     clinical: ClinicalTable | None = None
     signal: SignalProcessing = SignalProcessing()
     segments: Segmentation = Segmentation()
-    quality: bool = Field(
-        True, description="False judges neither samples (saturated, flat, jumping) nor segments (SQI): only gaps count."
-    )
+    quality: Quality = Field(Quality(), description="A mapping of `method` and `enabled`, or `false` for none.")
     vitals: Vitals = Vitals()
     privacy: Privacy | None = None
+
+    @field_validator("quality", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        return {"enabled": value} if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _names_nobody(self) -> Self:
@@ -330,7 +353,7 @@ class Cohort(Schema):
     @model_validator(mode="after")
     def _judged_by_something(self) -> Self:
         trends = self.signals.trends
-        if self.segments.accept == "sqi" and not self.quality:
+        if self.segments.accept == "sqi" and not self.quality.enabled:
             raise ValueError("without `quality` there is no SQI: set `segments.accept` to `device` or `device-any`")
         if self.segments.accept != "sqi" and (trends is None or "sqi" not in trends.columns):
             raise ValueError(f"`segments.accept: {self.segments.accept}` needs `sqi` in `signals.trends.columns`")

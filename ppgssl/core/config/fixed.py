@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-BANDS_HZ: dict[str, tuple[float, float]] = {"ppg": (0.5, 8.0), "ecg": (0.5, 40.0)}
+BANDS_HZ: dict[str, tuple[float, float]] = {"ppg": (0.5, 8.0), "ecg": (0.5, 40.0), "acc": (0.5, 8.0)}
 """Band-pass edges by modality, where ``signal.band_hz`` of a cohort gives none."""
 
 BRIDGE_S = 0.2

@@ -1,0 +1,128 @@
+"""Heart rate of running people: the track against published ways, people left out, with and without acceleration.
+
+    python benchmarks/motion.py
+
+The windows are those of the IEEE Signal Processing Cup 2015 (``spc2015``: 8 s every 2 s), the reference is its ECG,
+doubtful windows left out. The track's networks never saw the person (:mod:`fit_rate_track`, four folds). The Wiener
+filter with history is that of Temko (IEEE Trans Biomed Eng 64:2016, 2017), without his phase vocoder and fine tuning.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from fit_quality import tracks_without
+from references import DATA, FS_HZ, Reference, spc2015, window_starts
+from scipy.signal.windows import hann
+
+from ppgssl.core.records import FloatArray
+from ppgssl.signals.beat_times import ppg_beats
+from ppgssl.signals.pulse_rate import heart_rate
+from ppgssl.signals.quality_indices import sqi
+from ppgssl.signals.rate_track import WINDOW_S, Network, rate_evidence, track_of
+from ppgssl.signals.segmentation import cut
+
+PULSE_HZ = (0.67, 3.5)
+# Of the history of spectra in the filter, and of the search around the rate before; as published.
+N_HISTORY, REACH_BPM = 15, 25
+
+
+def spectra(signals: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Amplitude spectra of 8 s windows, shape (n_signals, n_windows, n_frequencies), and the rates in 1/min."""
+    starts = np.round(window_starts(len(signals[0]) / FS_HZ) * FS_HZ).astype(np.int64)
+    length = round(WINDOW_S * FS_HZ)
+    windows = np.stack([cut(signal, starts, length) for signal in signals])
+    windows = windows - windows.mean(axis=-1, keepdims=True)
+    windows /= np.maximum(windows.std(axis=-1, keepdims=True), 1e-12)
+    n_fft = 8 * 1024
+    rates = 60 * np.fft.rfftfreq(n_fft, 1 / FS_HZ)
+    inside = (rates >= 60 * PULSE_HZ[0]) & (rates <= 60 * PULSE_HZ[1])
+    return np.abs(np.fft.rfft(windows * hann(length), n_fft))[..., inside], rates[inside]
+
+
+def largest_peak(reference: Reference, *, acceleration: bool) -> FloatArray:  # noqa: ARG001
+    amplitude, rates = spectra(list(reference.channels.values())[:1])
+    return np.asarray(rates[amplitude[0].argmax(axis=1)])
+
+
+def wiener_with_history(reference: Reference, *, acceleration: bool) -> FloatArray:
+    pulse, rates = spectra(list(reference.channels.values()))
+    pulse = relative(pulse.mean(axis=0))
+    if acceleration:
+        motion, _ = spectra(reference.acceleration)
+        motion = relative(motion).mean(axis=0)
+        past = np.stack([pulse[max(0, at - N_HISTORY + 1) : at + 1].mean(axis=0) for at in range(len(pulse))])
+        filters = (np.maximum(1 - motion / np.maximum(relative(past), 1e-6), 0), past / (past + motion))
+        pulse = sum(relative(pulse * one) for one in filters)
+    found = [float(rates[pulse[0].argmax()])]
+    for spectrum in pulse[1:]:
+        near = np.abs(rates - np.mean(found[-2:])) <= REACH_BPM
+        found.append(float(rates[np.where(near, spectrum, -1).argmax()]))
+    return np.array(found)
+
+
+def relative(spectrum: FloatArray) -> FloatArray:
+    return np.asarray(spectrum / np.maximum(spectrum.max(axis=-1, keepdims=True), 1e-12))
+
+
+def by_segment(reference: Reference, *, acceleration: bool) -> FloatArray:  # noqa: ARG001
+    """Each window's own rate, from the channel with the better index: what the product gave before the track."""
+    starts = np.round(window_starts(reference.duration_s) * FS_HZ).astype(np.int64)
+    segments = [cut(samples, starts, round(WINDOW_S * FS_HZ)) for samples in reference.channels.values()]
+    rates = np.stack([heart_rate(one, fs_hz=FS_HZ) for one in segments])
+    quality = np.stack([np.nan_to_num(sqi(one, fs_hz=FS_HZ)) for one in segments])
+    return np.asarray(rates[quality.argmax(axis=0), np.arange(len(starts))])
+
+
+def tracked(models: dict[bool, dict[str, Network]]) -> Callable[..., FloatArray]:
+    def of(reference: Reference, *, acceleration: bool) -> FloatArray:
+        channels = list(reference.channels.values())
+        evidence = rate_evidence(
+            channels,
+            [ppg_beats(samples, fs_hz=FS_HZ) for samples in channels],
+            fs_hz=FS_HZ,
+            acceleration=reference.acceleration if acceleration else (),
+        )
+        return track_of(evidence, models[acceleration][reference.person]).heart_rate_bpm
+
+    return of
+
+
+def main() -> None:
+    references = list(spc2015())
+    truth = pd.read_csv(DATA / "spc2015" / "reference_hr.csv")
+    models = {has: tracks_without(references, with_acceleration=has) for has in (False, True)}
+    methods = {
+        "largest spectral peak of one channel": (largest_peak, (False,)),
+        "each window alone (before)": (by_segment, (False,)),
+        "Wiener filter and history (after Temko)": (wiener_with_history, (False, True)),
+        "track": (tracked(models), (False, True)),
+    }
+    print("| method | acceleration | windows | known | within 5/min | mean error | median error |\n|" + "---|" * 7)
+    seconds: dict[str, float] = {}
+    for name, (method, kinds) in methods.items():
+        for acceleration in kinds:
+            errors = []
+            for reference in references:
+                of_one = truth[truth["recording"] == reference.name]
+                start = time.perf_counter()
+                found = method(reference, acceleration=acceleration)
+                seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+                n = min(len(found), len(of_one))
+                sure = of_one["ref_doubtful"].to_numpy()[:n] != 1
+                errors.append(np.abs(found[:n] - of_one["hr_ref_bpm"].to_numpy()[:n])[sure])
+            error = np.concatenate(errors)
+            known = error[np.isfinite(error)]
+            print(
+                f"| {name} | {'yes' if acceleration else 'no'} | {len(error)} | {len(known) / len(error):.2f} | "
+                f"{np.sum(known <= 5) / len(error):.3f} | {known.mean():.2f} | {np.median(known):.2f} |"
+            )
+    ratio = seconds["Wiener filter and history (after Temko)"] / seconds["track"]
+    print(f"\nratio track_against_wiener_seconds {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    main()
