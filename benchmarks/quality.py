@@ -19,7 +19,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import neurokit2 as nk
@@ -32,10 +32,12 @@ from ppgssl.core.config.fixed import BANDS_HZ
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.evaluation.resampling import draw_counts
 from ppgssl.signals.filters import bandpass
+from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import preprocess
-from ppgssl.signals.quality_indices import segment_defects, sqi
+from ppgssl.signals.quality_indices import index_table, segment_defects, sqi
 from ppgssl.signals.resampling import resample
 from ppgssl.signals.segmentation import cut, segment_starts
+from ppgssl.signals.vitals import SegmentedRecording, VitalChannel, segment_quality
 
 FS_HZ, STORED_HZ = 200.0, 100.0
 GRIDS_S = {10.0: 5.0, 2.0: 2.0}
@@ -47,7 +49,7 @@ BY_BEAT = WHOLE[:3]
 # Of these a low value is taken as good quality. The documentation says so of the first only; of kurtosis it says the
 # opposite, and of entropy nothing: these two get the direction in which they do better here.
 DESCENDING = ("dissimilarity", "kurtosis")
-OURS, INDEX = "ppgssl", "ppgssl, index alone"
+OURS, RULES, INDEX = "ppgssl", "ppgssl, rules", "ppgssl, rules alone"
 REFERENCE = "templatematch"
 
 
@@ -93,20 +95,38 @@ def cut_segments(recordings: Recordings, segment_s: float, step_s: float) -> tup
         axis.ravel()
         for axis in np.meshgrid(np.arange(1, n_patients + 1), np.arange(n_channels), raw_starts, indexing="ij")
     )
-    samples, defect, scores = [], [], []
-    for x in recordings.raw.reshape(-1, n_samples):
-        judged = judge(x, FS_HZ, "ppg", segment_s, step_s)
-        samples.append(judged[0])
-        defect.append(judged[1])
-        scores.append(judged[2])
+    samples, defect, scores, probability = [], [], [], []
+    for of_patient in recordings.raw:
+        probability.append(probabilities(of_patient, segment_s, step_s))
+        for x in of_patient:
+            assessed = judge(x, FS_HZ, "ppg", segment_s, step_s)
+            samples.append(assessed[0])
+            defect.append(assessed[1])
+            scores.append(assessed[2])
     segments = Segments(patient, channel, start, share.ravel(), np.concatenate(defect))
-    segments.scores[OURS] = np.concatenate(scores)
+    segments.scores[OURS] = np.where(segments.defect, 0.0, np.concatenate(probability))
+    segments.scores[RULES] = np.concatenate(scores)
     low_hz, high_hz = BANDS_HZ["ppg"]
     filtered = bandpass(recordings.raw, fs_hz=FS_HZ, low_hz=low_hz, high_hz=high_hz)
     stored = resample(filtered, fs_in_hz=FS_HZ, fs_out_hz=STORED_HZ)
     starts, length = starts_of(stored.shape[-1], STORED_HZ, segment_s, step_s)
     segments.scores[INDEX] = np.nan_to_num(sqi(cut(stored, starts, length).reshape(-1, length), fs_hz=STORED_HZ))
     return segments, np.concatenate(samples)
+
+
+def probabilities(
+    raw: FloatArray, segment_s: float, step_s: float, *, fs_hz: float = FS_HZ, modality: str = "ppg"
+) -> FloatArray:
+    """Of one patient's channels, shape (n_channels * n_segments,): as the product computes them, polarity included."""
+    channels = {}
+    for number, x in enumerate(raw):
+        samples = preprocess(x, fs_hz=fs_hz, fs_out_hz=STORED_HZ, band_hz=BANDS_HZ[modality]).samples
+        is_down = modality == "ppg" and is_inverted(polarity(samples, fs_hz=STORED_HZ))
+        channels[f"{modality}_{number}"] = VitalChannel(-samples if is_down else samples, np.zeros(0), False)
+    starts, length = starts_of(len(channels[f"{modality}_0"].samples), STORED_HZ, segment_s, step_s)
+    recording = SegmentedRecording(channels, starts, length, STORED_HZ)
+    indices = {name: index_table(recording.segments(name), fs_hz=STORED_HZ, modality=modality) for name in channels}
+    return np.concatenate(list(segment_quality(replace(recording, indices=indices)).values()))
 
 
 def judge(
@@ -268,7 +288,13 @@ def at_limits(segments: Segments, share: float) -> None:
     y, weights = segments.share > share, resample_weights(segments.patient)
     print("| rejected if | sensitivity | specificity | positive predictive value | share rejected |")
     print("|---|---|---|---|---|")
-    for name, limit in ((OURS, 0.5), (INDEX, 0.5), ("templatematch", 0.86), ("templatematch, by segment", 0.86)):
+    for name, limit in (
+        (OURS, 0.5),
+        (RULES, 0.5),
+        (INDEX, 0.5),
+        ("templatematch", 0.86),
+        ("templatematch, by segment", 0.86),
+    ):
         if np.isnan(segments.scores[name]).any():
             continue
         values = rates(segments.scores[name], y, weights, limit)
@@ -329,7 +355,7 @@ def ppg_part(folder: Path, out: Path | None) -> float:
         )
         list_missed(segments)
         if out is not None:
-            plot_curves(segments, [OURS, INDEX, *WHOLE[:3]], out / f"precision_recall_{segment_s:g}s.png")
+            plot_curves(segments, [OURS, RULES, *WHOLE[:3]], out / f"precision_recall_{segment_s:g}s.png")
         speed = speed or compare_speed(samples[~segments.defect])
     return speed
 
@@ -488,7 +514,9 @@ def lead_scores(
     lead: Lead, kind: str, segment_s: float, methods: tuple[str, ...], failures: Counter[str]
 ) -> dict[str, FloatArray]:
     x = lead.disturbed(kind)
-    scores = {OURS: judge(x, lead.fs_hz, "ecg", segment_s, segment_s)[2]}
+    _, defect, rules = judge(x, lead.fs_hz, "ecg", segment_s, segment_s)
+    probability = probabilities(x[None], segment_s, segment_s, fs_hz=lead.fs_hz, modality="ecg")
+    scores = {OURS: np.where(defect, 0.0, probability), RULES: rules}
     starts, length = starts_of(len(x), lead.fs_hz, segment_s, segment_s)
     starts = starts[: len(scores[OURS])]
     for method in methods:
@@ -510,15 +538,16 @@ def ecg_part(folder: Path, segment_s: float, methods: tuple[str, ...]) -> None:
     n_segments = sum(len(of_lead[OURS]) for of_lead in scores["as recorded"])
     print(f"\n### ECG, {segment_s:g} s segments: {n_segments} of {len(leads)} leads, {len(ECG_LEADS)} records\n")
     report_failures(failures, n_segments * len(KINDS), "segments")
-    print("\nShare accepted (SQI of at least 0.5), mean of the leads of each record:\n")
+    print("\nProportion accepted (quality of at least 0.5), mean of the leads of each record, by rules in brackets:\n")
     print(f"| disturbance | {' | '.join(ECG_LEADS)} |")
     print("|---" * (len(ECG_LEADS) + 1) + "|")
     for label, of_leads in scores.items():
-        shares = [
-            np.mean([np.mean(s[OURS] >= 0.5) for s, lead in zip(of_leads, leads, strict=True) if lead.record == record])
-            for record in ECG_LEADS
-        ]
-        print(f"| {label} | {' | '.join(f'{share:.2f}' for share in shares)} |")
+        cells = []
+        for record in ECG_LEADS:
+            some = [of_lead for of_lead, lead in zip(of_leads, leads, strict=True) if lead.record == record]
+            both = [np.mean([np.mean(of_lead[name] >= 0.5) for of_lead in some]) for name in (OURS, RULES)]
+            cells.append(f"{both[0]:.2f} ({both[1]:.2f})")
+        print(f"| {label} | {' | '.join(cells)} |")
     print("\nAUROC of each disturbance against the same leads as recorded, mean of the records (least):\n")
     names = list(scores["as recorded"][0])
     print(f"| disturbance | {' | '.join(names)} |")

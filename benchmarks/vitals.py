@@ -32,11 +32,11 @@ from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import Processed, preprocess
 from ppgssl.signals.pulse_arrival import pulse_arrival_time
 from ppgssl.signals.pulse_rate import heart_rate
-from ppgssl.signals.quality_indices import sqi
+from ppgssl.signals.quality_indices import index_table, sqi
 from ppgssl.signals.respiration import respiratory_rate
 from ppgssl.signals.segmentation import cut, segment_starts
 from ppgssl.signals.variability import Variability, heart_rate_variability
-from ppgssl.signals.vitals import VitalChannel, segment_vitals
+from ppgssl.signals.vitals import SegmentedRecording, VitalChannel, segment_quality, segment_vitals
 from ppgssl.simulate.devices import Device, acquire
 from ppgssl.simulate.physiology import simulate_patients
 from ppgssl.simulate.waveform import Vitals, simulate_light
@@ -504,13 +504,19 @@ def speed(folder: Path) -> dict[str, float]:
     minute = simulate(1, adults=False, disturbed=False)[0]
     starts = grid(minute.infrared.samples, 2.0)
     channels = {
-        name: VitalChannel(p.samples, p.baseline, True, sqi(cut(p.samples, starts, LENGTH), fs_hz=FS_HZ))
+        name: VitalChannel(p.samples, p.baseline, True)
         for name, p in (("ppg_red", minute.red), ("ppg_ir", minute.infrared))
     }
+    indices = {name: index_table(cut(one.samples, starts, LENGTH), fs_hz=FS_HZ) for name, one in channels.items()}
+
+    def quality_and_vitals() -> None:
+        recording = SegmentedRecording(channels, starts, LENGTH, FS_HZ, indices=indices)
+        segment_vitals(recording, segment_quality(recording), spo2_calibration=(110, -25))
+
     ppg, ecg = minute.infrared.samples, read_record(folder, "100").ecg["MLII"][:6000]
     wide_ppg, wide_ecg = ppg.astype(np.float64), ecg.astype(np.float64)
     beats, peaks = ecg_beats(ecg, fs_hz=FS_HZ), neurokit_peaks(nk.ecg_peaks, ecg)
-    whole = best_time(lambda: segment_vitals(channels, starts, LENGTH, fs_hz=FS_HZ, spo2_calibration=(110, -25)))
+    whole = best_time(quality_and_vitals)
     rate = best_time(lambda: heart_rate(cut(ppg, starts, LENGTH), fs_hz=FS_HZ))
     pairs = {
         "vitals_ppg_beats": (
