@@ -102,7 +102,7 @@ def tracked(models: dict[bool, dict[str, Network]]) -> Callable[..., FloatArray]
 def wrist(folder: Path) -> None:
     """Share of segments accepted, and agreement with the device's intervals, by quality."""
     tables = []
-    for path in sorted(folder.glob("S*")):
+    for path in sorted(folder.glob("S[0-9][0-9]")):
         raw = np.loadtxt(path / "BVP.csv", skiprows=2)
         intervals = pd.read_csv(path / "IBI.csv", skiprows=1, names=["time_s", "interval_s"]).astype(float)
         recording = segmented(Reference(path.name, path.name, {"ppg": filtered(raw, 64)}, [], NONE, NONE), 10.0, 10.0)
