@@ -209,7 +209,8 @@ def rate_evidence(
         evidence += [_mean(kind, usable), _largest(kind, usable)]
     if len(acceleration):
         evidence += _motion_evidence(acceleration, evidence[_SHIFTS.index(0)], fs_hz)
-    return np.where(usable.any(axis=0)[:, None, None], np.stack(evidence, axis=-1), 0.0)
+    is_known = np.asarray(usable.any(axis=0))
+    return np.where(is_known[:, None, None], np.stack(evidence, axis=-1), 0.0)
 
 
 _SHIFTS = (-_OCTAVE, -_FIFTH, 0, _FIFTH, _OCTAVE, _TWELFTH)
