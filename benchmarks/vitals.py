@@ -2,10 +2,10 @@
 
     python benchmarks/vitals.py [--data FOLDER]
 
-FOLDER holds the public recordings (ppg_bp, mw_ppg, arrhythmia_pool, wfdb_samples); without it, that of the environment
-variable PPGSSL_TEST_DATA, or ../shared/data. Prints one table a question, as in docs/vitals.md, and ends with ratios of
-time, neurokit2's over ours. Signals are prepared as ingest prepares them, at 100 Hz; neurokit2 sees the same samples,
-gaps filled with 0.
+FOLDER holds the public recordings (ppg_bp, mw_ppg, arrhythmia_pool, wfdb_samples, oximetry_phone, spc2015); without
+it, that of the environment variable PPGSSL_TEST_DATA, or ../shared/data. Prints one table a question, as in
+docs/vitals.md, and ends with ratios of time, neurokit2's over ours. Signals are prepared as ingest prepares them, at
+100 Hz; neurokit2 sees the same samples, gaps filled with 0.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import neurokit2 as nk
 import numpy as np
 import wfdb
+from scipy.io import loadmat
 
 from ppgssl.core.config.fixed import BANDS_HZ
 from ppgssl.core.records import FloatArray
@@ -33,7 +35,7 @@ from ppgssl.signals.preprocessing import Processed, preprocess
 from ppgssl.signals.pulse_arrival import pulse_arrival_time
 from ppgssl.signals.pulse_rate import heart_rate
 from ppgssl.signals.quality_indices import index_table, sqi
-from ppgssl.signals.respiration import respiratory_rate
+from ppgssl.signals.respiration import MIN_QUALITY, Respiration, respiration, respiratory_rate
 from ppgssl.signals.segmentation import cut, segment_starts
 from ppgssl.signals.variability import Variability, heart_rate_variability
 from ppgssl.signals.vitals import SegmentedRecording, VitalChannel, segment_quality, segment_vitals
@@ -363,6 +365,78 @@ def respiration_records(folder: Path) -> None:
     table("Respiratory rate against the breathing channel, error per minute (segments every 2 s)", header, rows)
 
 
+def phone_minutes(folder: Path, colour: str) -> Iterator[tuple[str, Respiration, FloatArray, FloatArray]]:
+    """Person, respiration and the CO2 monitor's mean rate, at once and 30 s later, of minutes every 30 s, by hand."""
+    reference: dict[str, list[float]] = {}
+    with (folder / "oximetry_phone/reference.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            reference.setdefault(row["subject"], []).append(float(row["rr_co2_per_min"] or "nan"))
+    for path in sorted((folder / "oximetry_phone/camera").glob("*/*.csv")):
+        light = np.loadtxt(path, delimiter=",", skiprows=1, usecols="RGB".index(colour))
+        samples = prepare(-light, 30, "ppg").samples
+        starts = np.arange(0, len(samples) - 60 * FS_HZ + 1, 30 * FS_HZ)
+        beats = ppg_beats(samples, fs_hz=FS_HZ)
+        found = respiration(samples, beats, starts, 60 * FS_HZ, fs_hz=FS_HZ, modality="ppg")
+        monitor = np.array(reference[path.stem])
+        expected = [
+            [np.nanmean(monitor[second : second + 60]) if len(monitor) >= second + 30 else np.nan for second in seconds]
+            for seconds in (starts // FS_HZ, starts // FS_HZ + 30)
+        ]
+        yield path.stem, found, np.array(expected[0]), np.array(expected[1])
+
+
+def respiration_phone(folder: Path) -> None:
+    rows: list[list[object]] = []
+    for colour, name in (("G", "green"), ("R", "red"), ("B", "blue")):
+        minutes = list(phone_minutes(folder, colour))
+        people = ["all", *sorted({minute[0] for minute in minutes})] if colour == "G" else ["all"]
+        for person in people:
+            of_person = [minute for minute in minutes if person in ("all", minute[0])]
+            rate = np.concatenate([found.rate_per_min for _, found, _, _ in of_person])
+            quality = np.concatenate([found.quality for _, found, _, _ in of_person])
+            given = np.where(quality >= MIN_QUALITY, rate, np.nan)
+            for delay, number in (("none", 2), ("30 s", 3)):
+                expected = np.concatenate([minute[number] for minute in of_person])
+                rows.append([name, person, delay, *errors(given, expected, 2, 4)])
+                if colour == "G" and person == "all" and delay == "30 s":
+                    reliability = reliability_rows("finger, CO2 30 s later", quality, np.abs(rate - expected))
+    header = ["colour", "person", "delay", "segments", "known", "median", "mean", "within 2", "within 4"]
+    title = "Respiratory rate of 60 s (oximetry_phone, six persons, both hands) against CO2, error per minute"
+    table(title, header, rows)
+    for who, adults in (("simulated children with movement", False), ("simulated adults with movement", True)):
+        found, expected = respiration_of_simulated(adults=adults, disturbed=True)
+        reliability += reliability_rows(who, found.quality, np.abs(found.rate_per_min - expected))
+    header = ["recordings", "quality", "segments", "mean quality", "share within 2 per minute"]
+    table("Quality of respiratory rates, and how many were right", header, reliability)
+
+
+def reliability_rows(name: str, quality: FloatArray, error: FloatArray) -> list[list[object]]:
+    edges = (0.0, 0.3, 0.6, 0.8, 0.95, 1.0)
+    rows: list[list[object]] = []
+    for low, high in pairwise(edges):
+        inside = np.isfinite(error) & (quality >= low) & ((quality < high) | (high == 1))
+        if inside.any():
+            right = float(np.mean(error[inside] <= 2))
+            rows.append([name, f"{low:g} to {high:g}", int(inside.sum()), float(quality[inside].mean()), right])
+    return rows
+
+
+def respiration_running(folder: Path) -> None:
+    """Share given among 10 s of the wrist, by part of the protocol: rest of 30 s before and after the exercise."""
+    given: dict[str, list[np.ndarray]] = {"rest": [], "exercise": []}
+    for path in sorted((folder / "spc2015/recordings").glob("*.mat")):
+        for raw in loadmat(path)["sig"][1:3]:
+            samples = prepare(raw, 125, "ppg").samples
+            starts = grid(samples, 2.0)
+            beats = ppg_beats(samples, fs_hz=FS_HZ)
+            found = respiratory_rate(samples, beats, starts, LENGTH, fs_hz=FS_HZ, modality="ppg")
+            is_exercise = (starts >= 30 * FS_HZ) & (starts + LENGTH <= len(samples) - 30 * FS_HZ)
+            given["exercise"].append(np.isfinite(found[is_exercise]))
+            given["rest"].append(np.isfinite(found[~is_exercise]))
+    rows = [[part, sum(map(len, values)), float(np.mean(np.concatenate(values)))] for part, values in given.items()]
+    table("Respiratory rate of runners' wrists (spc2015; there is no reference)", ["part", "segments", "known"], rows)
+
+
 class Simulated(NamedTuple):
     truth: Vitals
     resp_phase: FloatArray
@@ -390,20 +464,27 @@ def upright(light: Processed) -> Processed:
     return replace(light, samples=-light.samples)
 
 
+def respiration_of_simulated(*, adults: bool, disturbed: bool) -> tuple[Respiration, FloatArray]:
+    """Respiration of 150 minutes, segments every 2 s, and the true rate of the 32 s around each."""
+    found, expected = [], []
+    for minute in simulate(150, adults=adults, disturbed=disturbed):
+        samples = minute.infrared.samples
+        starts = grid(samples, 2.0)
+        beats = ppg_beats(samples, fs_hz=FS_HZ)
+        found.append(respiration(samples, beats, starts, LENGTH, fs_hz=FS_HZ, modality="ppg"))
+        first = np.clip(starts / FS_HZ + LENGTH / FS_HZ / 2 - 16, 0, 28)
+        phase = np.unwrap(minute.resp_phase)[np.minimum((first * 80 + [[0], [2560]]).astype(int), 4799)]
+        expected.append((phase[1] - phase[0]) / (2 * np.pi) * 60 / 32)
+    return Respiration(*np.concatenate(found, axis=1)), np.concatenate(expected)
+
+
 def respiration_simulated() -> None:
     rows: list[list[object]] = []
     for who, adults in (("children", False), ("adults", True)):
         for device, disturbed in (("undisturbed", False), ("with movement", True)):
-            found, expected = [], []
-            for minute in simulate(150, adults=adults, disturbed=disturbed):
-                samples = minute.infrared.samples
-                starts = grid(samples, 2.0)
-                beats = ppg_beats(samples, fs_hz=FS_HZ)
-                found.append(respiratory_rate(samples, beats, starts, LENGTH, fs_hz=FS_HZ, modality="ppg"))
-                first = np.clip(starts / FS_HZ + LENGTH / FS_HZ / 2 - 16, 0, 28)
-                phase = np.unwrap(minute.resp_phase)[np.minimum((first * 80 + [[0], [2560]]).astype(int), 4799)]
-                expected.append((phase[1] - phase[0]) / (2 * np.pi) * 60 / 32)
-            rows.append([who, device, *errors(np.concatenate(found), np.concatenate(expected), 2, 4)])
+            found, expected = respiration_of_simulated(adults=adults, disturbed=disturbed)
+            given = np.where(found.quality >= MIN_QUALITY, found.rate_per_min, np.nan)
+            rows.append([who, device, *errors(given, expected, 2, 4)])
     header = ["who", "device", "segments", "known", "median", "mean", "within 2", "within 4"]
     table("Respiratory rate of simulated infrared PPG against the truth, error per minute", header, rows)
 
@@ -518,6 +599,8 @@ def speed(folder: Path) -> dict[str, float]:
     beats, peaks = ecg_beats(ecg, fs_hz=FS_HZ), neurokit_peaks(nk.ecg_peaks, ecg)
     whole = best_time(quality_and_vitals)
     rate = best_time(lambda: heart_rate(cut(ppg, starts, LENGTH), fs_hz=FS_HZ))
+    pulses = ppg_beats(ppg, fs_hz=FS_HZ)
+    breaths = best_time(lambda: respiratory_rate(ppg, pulses, starts, LENGTH, fs_hz=FS_HZ, modality="ppg"))
     pairs = {
         "vitals_ppg_beats": (
             best_time(lambda: ppg_beats(ppg, fs_hz=FS_HZ)),
@@ -535,6 +618,7 @@ def speed(folder: Path) -> dict[str, float]:
     rows = [[name, f"{1000 * ours:.3f}", f"{1000 * theirs:.3f}"] for name, (ours, theirs) in pairs.items()]
     rows.append(["vitals_all, red + infrared", f"{1000 * whole:.3f}", "-"])
     rows.append(["of that, heart rate", f"{1000 * rate:.3f}", "-"])
+    rows.append(["of that, respiratory rate", f"{1000 * breaths:.3f}", "-"])
     rows.append(["polarity of one channel", f"{1000 * best_time(lambda: polarity(ppg, fs_hz=FS_HZ)):.3f}", "-"])
     title = "Time in ms for one minute at 100 Hz, 26 segments of 10 s every 2 s (best of several)"
     table(title, ["what", "ours", "neurokit2"], rows)
@@ -554,6 +638,8 @@ def main() -> None:
     variability_annotated(folder)
     variability_of_pulses(folder)
     variability_by_rhythm(folder)
+    respiration_phone(folder)
+    respiration_running(folder)
     respiration_records(folder)
     respiration_simulated()
     oximetry_simulated()

@@ -330,7 +330,7 @@ def hrv(x: ArrayLike, *, fs_hz: float, modality: Modality = "ppg") -> Variabilit
 
 
 def respiratory_rate(x: ArrayLike, *, fs_hz: float, modality: Modality = "ppg") -> FloatArray:
-    """Respiratory rate of each signal, from the level, the height and the rhythm of its beats.
+    """Respiratory rate of each signal, from the level, the height and the rhythm of its beats, where it is trusted.
 
     Parameters
     ----------
@@ -342,7 +342,8 @@ def respiratory_rate(x: ArrayLike, *, fs_hz: float, modality: Modality = "ppg") 
     Returns
     -------
     float array, shape (...)
-        Breaths per minute, 4 to 65; NaN where the three modulations do not agree, or the signal is too short.
+        Breaths per minute, 4 to 65; NaN where the probability that it is right, within 2 per minute, is under 0.6, or
+        the signal is too short. :func:`ppgssl.signals.respiration.respiration` gives that probability.
 
     References
     ----------
