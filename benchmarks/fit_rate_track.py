@@ -31,9 +31,8 @@ from references import (
 )
 
 from ppgssl.core.records import FloatArray
-from ppgssl.signals import rate_track
 from ppgssl.signals.beat_times import ppg_beats
-from ppgssl.signals.rate_track import RATES_BPM, TOLERANCE_BPM, WINDOW_S, Network, rate_evidence, track_of
+from ppgssl.signals.rate_track import RATES_BPM, TOLERANCE_BPM, WINDOW_S, Network, rate_evidence, track_of, transitions
 from ppgssl.signals.resampling import resample
 
 OUT = Path("ppgssl/signals/fitted/rate_track.json")
@@ -160,8 +159,8 @@ def _loss(scores: torch.Tensor, mask: torch.Tensor, rates: torch.Tensor) -> torc
 
 
 def _posterior(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """:func:`ppgssl.signals.rate_track.posterior` of a batch, through which gradients pass."""
-    transition = torch.tensor(rate_track._transition(), dtype=torch.float32)
+    """:func:`ppgssl.signals.hidden_markov.smoothed` of a batch, through which gradients pass."""
+    transition = torch.tensor(transitions(), dtype=torch.float32)
     likelihood = torch.exp(scores - scores.max(dim=-1, keepdim=True).values)
     likelihood = likelihood * mask[..., None] + (1 - mask[..., None])
     forward, state = [], torch.full_like(likelihood[:, 0], 1 / likelihood.shape[-1])

@@ -31,6 +31,7 @@ from scipy.signal.windows import hann
 
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.beat_times import BeatTimes
+from ppgssl.signals.hidden_markov import smoothed
 from ppgssl.signals.resampling import resample
 
 WINDOW_S, STEP_S = 8.0, 2.0
@@ -229,7 +230,8 @@ def _motion_evidence(acceleration: Sequence[FloatArray], pulse: FloatArray, fs_h
 
 def track_of(evidence: FloatArray, fitted: Network) -> RateTrack:
     """The track that a network sees in :func:`rate_evidence`."""
-    distribution = posterior(fitted.scores(evidence))
+    scores = fitted.scores(evidence)
+    distribution = smoothed(np.exp(scores - scores.max(axis=1, keepdims=True)), transitions())
     mass = distribution @ _neighbours()
     best = mass.argmax(axis=1)
     around = distribution * _neighbours()[best]
@@ -237,23 +239,6 @@ def track_of(evidence: FloatArray, fitted: Network) -> RateTrack:
     motion = evidence[row, best, _MOTION] if evidence.shape[-1] > _MOTION else np.zeros(len(best))
     rate = around @ RATES_BPM / around.sum(axis=1)
     return RateTrack(WINDOW_S / 2 + STEP_S * row, rate, mass[row, best], motion)
-
-
-def posterior(scores: FloatArray) -> FloatArray:
-    """Posterior distribution of the rate in each window, by forward-backward recursion; like ``scores``, sums of 1."""
-    likelihood = np.exp(scores - scores.max(axis=1, keepdims=True))
-    transition = _transition()
-    forward, backward = np.empty_like(likelihood), np.ones_like(likelihood)
-    state = np.full(scores.shape[1], 1 / scores.shape[1])
-    for number, row in enumerate(likelihood):
-        state = (state @ transition) * row
-        state /= state.sum()
-        forward[number] = state
-    for number in range(len(scores) - 1, 0, -1):
-        state = transition @ (backward[number] * likelihood[number])
-        backward[number - 1] = state / state.sum()
-    joint = forward * backward
-    return np.asarray(joint / joint.sum(axis=1, keepdims=True))
 
 
 @cache
@@ -265,7 +250,8 @@ def network(has_acceleration: bool) -> Network:
 
 
 @cache
-def _transition() -> FloatArray:
+def transitions() -> FloatArray:
+    """Probability of each rate one window after each rate, shape (n_rates, n_rates)."""
     distance = np.abs(np.log(RATES_BPM[:, None] / RATES_BPM))
     near = np.exp(-distance / _CHANGE)
     return np.asarray((1 - _JUMP) * near / near.sum(axis=1, keepdims=True) + _JUMP / _N)

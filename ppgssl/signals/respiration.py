@@ -11,6 +11,7 @@ from scipy.signal.windows import hann
 
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.beat_times import BeatTimes, pulse_heights, running_median
+from ppgssl.signals.hidden_markov import smoothed
 from ppgssl.signals.variability import normal_intervals
 
 WINDOW_S = 32.0
@@ -38,18 +39,16 @@ _FARTHEST_S = 2.0
 _MIN_MODULATIONS = 2
 # ... and a window counts in full if this share of it lies between normal beats, and not at all below the other.
 _NORMAL_SHARES = (0.7, 0.9)
-# How much a line in a spectrum tells: degrees of freedom of Student's t, and the odds against a line at any one rate.
+# How much a line in a spectrum counts: degrees of freedom of Student's t, and the odds against a line at any one rate.
 _DEGREES = 16
 _ODDS_AGAINST = 50.0
 _MAX_SHARE = 0.95
-# Evidence against rates above half the heart rate, where the beats are too few to tell.
+# Evidence against rates above half the heart rate, where the beats are too few.
 _IMPOSSIBLE = np.exp(-8.0)
 # The rate wanders by this part of itself in a second (SD; in t seconds by the root of t times as much), or changes to
 # any other with this probability.
 _DRIFT = 0.02
 _JUMP = 0.01
-# Windows of a long recording are followed in pieces, each with so many more on either side.
-_PIECE, _MARGIN = 128, 32
 
 
 class Respiration(NamedTuple):
@@ -124,7 +123,7 @@ def respiration(
         return Respiration(np.full(len(starts), np.nan), np.zeros(len(starts)))
     step = round(_STEP_S * _FS_HZ)
     evidence, has_evidence = _evidence(samples, beats, modality, n_grid, n_window, step, fs_hz)
-    posterior = _followed(evidence) * has_evidence[:, None]
+    posterior = smoothed(evidence, _transitions()) * has_evidence[:, None]
     # The windows whose middles lie in the part of the segment that whole windows have their middles in, or the nearest.
     middles = np.arange(len(posterior)) * step + n_window / 2
     segment_middle = (starts + length / 2) / fs_hz * _FS_HZ
@@ -180,7 +179,7 @@ def _on_grid(of_beats: FloatArray, time: FloatArray, n_grid: int) -> tuple[Float
 def _evidence(
     samples: FloatArray, beats: BeatTimes, modality: str, n_grid: int, n_window: int, step: int, fs_hz: float
 ) -> tuple[FloatArray, BoolArray]:
-    """Likelihood of each rate in each window, shape (n_windows, n_rates), and whether the window says anything."""
+    """Likelihood of each rate in each window, shape (n_windows, n_rates), and whether the window has any evidence."""
     grid_of_beats = beats.sample * (_FS_HZ / fs_hz)
     time = (grid_of_beats[:-1] + grid_of_beats[1:]) / 2
 
@@ -249,30 +248,6 @@ def _transitions() -> FloatArray:
     wandering /= wandering.sum(axis=1, keepdims=True)
     jump = _JUMP * _STEP_S
     return np.asarray((1 - jump) * wandering + jump / len(_RATES))
-
-
-def _followed(evidence: FloatArray) -> FloatArray:
-    """Probability of each rate at each window given all windows, by forward and backward recursion over pieces."""
-    n_windows, n_rates = evidence.shape
-    n_pieces = -(-n_windows // _PIECE)
-    margin = _MARGIN if n_pieces > 1 else 0
-    width = _PIECE if n_pieces > 1 else n_windows
-    padded = np.ones((n_pieces * width + 2 * margin, n_rates))
-    padded[margin : margin + n_windows] = evidence
-    pieces = sliding_window_view(padded, width + 2 * margin, axis=0)[::width].transpose(2, 0, 1)
-    transitions = _transitions()
-    forward = np.ones(pieces.shape)
-    forward[0] = pieces[0]
-    for at in range(1, len(pieces)):
-        forward[at] = pieces[at] * (forward[at - 1] @ transitions)
-        forward[at] /= forward[at].sum(axis=1, keepdims=True)
-    backward = np.ones(pieces.shape[1:])
-    for at in range(len(pieces) - 2, -1, -1):
-        backward = (pieces[at + 1] * backward) @ transitions.T
-        backward /= backward.sum(axis=1, keepdims=True)
-        forward[at] *= backward
-    found = forward[margin : margin + width].transpose(1, 0, 2).reshape(-1, n_rates)[:n_windows]
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
 def _most_probable(posterior: FloatArray) -> Respiration:

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ppgssl.core.errors import SignalError
 from ppgssl.signals import heart_rate_track
 from ppgssl.signals.filters import bandpass
-from ppgssl.signals.rate_track import RATES_BPM, STEP_S, WINDOW_S, RateTrack, posterior
+from ppgssl.signals.rate_track import STEP_S, WINDOW_S, RateTrack
 from tests.support.synthetic import make_ppg
 
 FS = 100
@@ -62,17 +60,6 @@ def test_short_recordings_have_no_track_and_other_lengths_are_refused():
     assert not len(heart_rate_track(pulses(60, seconds=5), fs_hz=FS).time_s)
     with pytest.raises(SignalError, match="of one length"):
         heart_rate_track(pulses(60), fs_hz=FS, acceleration=np.zeros((3, 10)))
-
-
-@given(seed=st.integers(0, 2**16), n=st.integers(1, 8))
-def test_the_recursion_agrees_with_the_sum_over_all_paths_of_two_windows_and_with_itself_reversed(seed, n):
-    scores = np.random.default_rng(seed).normal(0, 3, (n, len(RATES_BPM)))
-    found = posterior(scores)
-    np.testing.assert_allclose(found.sum(axis=1), 1)
-    if n == 1:
-        start = np.exp(scores[0]) * posterior(np.zeros((1, len(RATES_BPM))))[0]
-        np.testing.assert_allclose(found[0], start / start.sum(), rtol=1e-9)
-    assert np.isfinite(found).all()
 
 
 def test_segments_take_the_windows_within_them_or_the_nearest():

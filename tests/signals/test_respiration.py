@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scipy.io import loadmat
 from scipy.signal import lfilter
 
-from ppgssl.signals import respiration as module
 from ppgssl.signals.beat_times import BeatTimes, ecg_beats, ppg_beats
 from ppgssl.signals.preprocessing import preprocess
 from ppgssl.signals.respiration import MIN_QUALITY, respiration, respiratory_rate
@@ -69,20 +68,6 @@ def test_breathing_in_the_same_noise_is_found_and_its_quality_is_high():
     rate, quality = respiration(samples, found, np.arange(0, 80_000, 3000), 6000, fs_hz=100, modality="ppg")
     np.testing.assert_allclose(rate, 14, atol=1)
     assert quality.min() > 0.9
-
-
-def test_a_long_recording_is_followed_in_pieces_as_if_it_were_one(monkeypatch):
-    samples, found = pulses(70, 1500, resp_per_min=14)
-    starts = np.arange(0, len(samples) - 1000, 500)
-
-    def whole():
-        return respiration(samples, found, starts, 1000, fs_hz=100, modality="ppg")
-
-    in_pieces = whole()
-    monkeypatch.setattr(module, "_PIECE", 10_000)
-    in_one = whole()
-    np.testing.assert_allclose(in_pieces.rate_per_min, in_one.rate_per_min, atol=0.01)
-    np.testing.assert_allclose(in_pieces.quality, in_one.quality, atol=0.01)
 
 
 def test_where_few_intervals_are_normal_there_is_no_evidence():
