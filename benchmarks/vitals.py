@@ -33,7 +33,7 @@ from ppgssl.signals.oximetry import perfusion_index, ratio_of_ratios, spo2
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import Processed, preprocess
 from ppgssl.signals.pulse_arrival import pulse_arrival_time
-from ppgssl.signals.pulse_rate import heart_rate
+from ppgssl.signals.pulse_rate import beat_rate, heart_rate
 from ppgssl.signals.quality_indices import index_table, sqi
 from ppgssl.signals.respiration import MIN_QUALITY, Respiration, respiration, respiratory_rate
 from ppgssl.signals.segmentation import cut, segment_starts
@@ -214,7 +214,10 @@ def heart_rate_rows(name: str, samples: FloatArray, reference: FloatArray, their
     starts = grid(samples)
     segments, expected = cut(samples, starts, LENGTH), rates(reference, starts)
     whole = np.isfinite(segments).all(axis=1)
-    ours = heart_rate(segments, fs_hz=FS_HZ)
+    if "ECG" in name:
+        ours = beat_rate(ecg_beats(samples, fs_hz=FS_HZ), starts, LENGTH, fs_hz=FS_HZ)
+    else:
+        ours = heart_rate(segments, fs_hz=FS_HZ)
     peaks = np.where(whole, rates(theirs, starts), np.nan)
     return [[name, "ours", *errors(ours, expected, 2, 5)], [name, "neurokit2", *errors(peaks, expected, 2, 5)]]
 
