@@ -38,10 +38,7 @@ def make_risk_model(
     if arm.is_network:
         assert encoder is not None  # every network arm names where its first weights come from
         return NetworkRiskModel(
-            encoder,
-            is_pretrained=arm.is_ssl,
-            settings=study.network,
-            seed=derive_seed(study.seed, "network", fold),
+            encoder, is_pretrained=arm.is_ssl, settings=study.network, seed=derive_seed(study.seed, "network", fold)
         )
     return RiskModel(
         arm.learner,

@@ -126,11 +126,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         self.fitted_on_ = tuple(dict.fromkeys(ids.tolist()))
         with threadpool_limits(1):  # hundreds of small systems: threads would only wait for each other
             folds = inner_folds(outcome, ids if groups is None else np.asarray(groups).astype(str), seed=self.seed)
-            options: dict[str, Any] = {
-                "learner": self.learner,
-                "missing": self.missing or Missing(),
-                "seed": self.seed,
-            }
+            options: dict[str, Any] = {"learner": self.learner, "missing": self.missing or Missing(), "seed": self.seed}
             fitted = [fit_part(table, outcome, columns, folds, **options) for columns in self._blocks()]
             parts, learned = zip(*fitted, strict=True)
             inner = learned[0].inner

@@ -55,12 +55,7 @@ class _Estimates:
 
 
 def covariate_model(
-    tables: Sequence[pd.DataFrame],
-    y: pd.Series,
-    table: ClinicalTable,
-    variables: Sequence[str],
-    *,
-    n_filled: int = 0,
+    tables: Sequence[pd.DataFrame], y: pd.Series, table: ClinicalTable, variables: Sequence[str], *, n_filled: int = 0
 ) -> CovariateModel:
     """Adjusted odds ratios of the covariates, with 95 % intervals and p-values.
 

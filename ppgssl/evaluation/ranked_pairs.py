@@ -170,12 +170,7 @@ def auroc(y_true: ArrayLike, y_score: ArrayLike, weights: ArrayLike | None = Non
 
 
 def stratified_auroc(
-    y_true: ArrayLike,
-    y_score: ArrayLike,
-    *,
-    repeat: ArrayLike,
-    fold: ArrayLike,
-    weights: ArrayLike | None = None,
+    y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, fold: ArrayLike, weights: ArrayLike | None = None
 ) -> float:
     """AUROC of cross-validated predictions, from pairs that the same model scored; see the module's head.
 

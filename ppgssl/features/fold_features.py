@@ -12,13 +12,7 @@ from ppgssl.core.config.arms import Arm
 from ppgssl.core.errors import ConfigError
 from ppgssl.core.records import BoolArray, IntArray
 from ppgssl.core.seeds import derive_seed
-from ppgssl.features.patient_table import (
-    ArmTable,
-    GivenFeatures,
-    NormalisedSegments,
-    PatientFeatures,
-    SegmentFeatures,
-)
+from ppgssl.features.patient_table import ArmTable, GivenFeatures, NormalisedSegments, PatientFeatures, SegmentFeatures
 from ppgssl.features.pulse_wave import PulseWave
 from ppgssl.features.random_kernels import RandomKernels, check_random_kernels, fit_random_kernels
 from ppgssl.selfsupervised.bank import SegmentBank

@@ -248,10 +248,7 @@ def _spectrum(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
     share = _ratio(power, power.sum(axis=-1, keepdims=True))
     n_bins = int(is_in_band.sum())
     surprise = share * np.log(np.where(share > 0, share, 1.0))
-    return {
-        "centroid_hz": share @ frequency[is_in_band],
-        "entropy": -surprise.sum(axis=-1) / np.log(max(n_bins, 2)),
-    }
+    return {"centroid_hz": share @ frequency[is_in_band], "entropy": -surprise.sum(axis=-1) / np.log(max(n_bins, 2))}
 
 
 def _harmonics(x: FloatArray, rate_hz: FloatArray, fs_hz: float) -> dict[str, FloatArray]:

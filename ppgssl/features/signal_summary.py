@@ -26,11 +26,7 @@ def signal_summary(data: StudyData) -> pd.DataFrame:
     decisions = data.segments.decisions[data.segments.decisions["cohort"] == cohort]
     by_patient = decisions.groupby("patient")
     summary = pd.DataFrame(
-        {
-            "n_segments": by_patient.size(),
-            "n_accepted": by_patient["accepted"].sum(),
-            "sqi": by_patient["sqi"].median(),
-        }
+        {"n_segments": by_patient.size(), "n_accepted": by_patient["accepted"].sum(), "sqi": by_patient["sqi"].median()}
     ).reindex(data.y.index)
     summary[["n_segments", "n_accepted"]] = summary[["n_segments", "n_accepted"]].fillna(0).astype(int)
     summary["share"] = summary["n_accepted"] / summary["n_segments"].where(summary["n_segments"] > 0)

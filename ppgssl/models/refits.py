@@ -71,11 +71,7 @@ class LinearPart:
         values = np.concatenate([clinical[:, ~is_level], coded.features], axis=1)
         codes = clinical[:, is_level]
         levels = [code[:, None] == np.arange(n) for code, n in zip(codes.T, coded.n_levels[is_level], strict=True)]
-        columns = [
-            np.nan_to_num(values),
-            *levels,
-            np.isnan(np.concatenate([clinical, coded.features], axis=1)),
-        ]
+        columns = [np.nan_to_num(values), *levels, np.isnan(np.concatenate([clinical, coded.features], axis=1))]
         weights = np.concatenate([self.slope[:, number], self.effect[:, number], self.missing[:, number]], axis=1)
         return np.asarray(self.intercept[:, [number]] + weights @ np.concatenate(columns, axis=1).astype(float).T)
 

@@ -252,8 +252,7 @@ EXCEPTIONS = {
 
 
 @parametrize_with_checks(
-    [RiskModel(), RiskModel("elastic-net"), RiskModel("gradient-boosting")],
-    expected_failed_checks=lambda _: EXCEPTIONS,
+    [RiskModel(), RiskModel("elastic-net"), RiskModel("gradient-boosting")], expected_failed_checks=lambda _: EXCEPTIONS
 )
 def test_it_is_an_estimator_of_scikit_learn(estimator, check):
     check(estimator)

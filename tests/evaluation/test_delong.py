@@ -67,13 +67,7 @@ def test_repeating_the_same_test_adds_no_information():
     tiled = {name: np.tile(getattr(once, name), 4) for name in ("y_true", "fold", "patient")}
     repeat = np.repeat(np.arange(4), 60)
     four_times = AlignedPredictions(
-        once.arms,
-        np.tile(once.y_score, 4),
-        tiled["y_true"],
-        repeat,
-        tiled["fold"],
-        tiled["patient"],
-        once.patient_ids,
+        once.arms, np.tile(once.y_score, 4), tiled["y_true"], repeat, tiled["fold"], tiled["patient"], once.patient_ids
     )
     np.testing.assert_allclose(delong(place(four_times)).covariance, delong(place(once)).covariance, rtol=1e-12)
 
@@ -176,10 +170,7 @@ def test_a_patient_whom_one_repeat_does_not_test_changes_the_others_only():
     kept = ~((aligned.repeat == 1) & (aligned.patient == 0))
     columns = ("y_true", "repeat", "fold", "patient")
     less = aligned.__class__(
-        aligned.arms,
-        aligned.y_score[:, kept],
-        *(getattr(aligned, name)[kept] for name in columns),
-        aligned.patient_ids,
+        aligned.arms, aligned.y_score[:, kept], *(getattr(aligned, name)[kept] for name in columns), aligned.patient_ids
     )
     weights = np.ones(20)
     weights[0] = 0

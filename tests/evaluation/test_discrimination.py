@@ -16,10 +16,7 @@ from ppgssl.evaluation.ranked_pairs import resample_auroc
 from tests.support.aligned_scores import make_aligned
 
 ARMS = ("arm-0", "arm-1", "arm-2")
-REFERENCES = {
-    "difference": {"arm-1": "arm-0", "arm-2": "arm-0"},
-    "difference_from_untrained": {"arm-2": "arm-1"},
-}
+REFERENCES = {"difference": {"arm-1": "arm-0", "arm-2": "arm-0"}, "difference_from_untrained": {"arm-2": "arm-1"}}
 
 
 def make_predictions(seed=0, n=80, **options):

@@ -73,12 +73,7 @@ def test_tables_that_agree_give_the_interval_of_one():
     assert pooled.p_values() == pytest.approx(0.0196, abs=5e-4)
 
 
-@given(
-    st.lists(st.floats(-5, 5), min_size=2, max_size=20),
-    st.floats(0.01, 4),
-    st.floats(5, 1000),
-    st.floats(-3, 3),
-)
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=20), st.floats(0.01, 4), st.floats(5, 1000), st.floats(-3, 3))
 def test_pooling_is_never_surer_than_the_tables_and_moves_with_them(estimates, variance, complete_df, shift):
     values = np.array(estimates)[:, None]
     pooled = pool_estimates(values, np.full_like(values, variance), complete_df=complete_df)

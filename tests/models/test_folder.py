@@ -21,13 +21,7 @@ from ppgssl.models.fitted import check_embedding
 from ppgssl.models.folder import load_model, save_model
 from tests.support.fitted_models import fit_hospital
 
-FILES = [
-    "model.json",
-    "model_card.md",
-    "classifier.safetensors",
-    "encoder/model.json",
-    "encoder/encoder.safetensors",
-]
+FILES = ["model.json", "model_card.md", "classifier.safetensors", "encoder/model.json", "encoder/encoder.safetensors"]
 
 
 @pytest.fixture(scope="module")
