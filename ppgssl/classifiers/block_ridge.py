@@ -37,8 +37,6 @@ def learn_block_ridge(inner: Sequence[Split], whole: Block, seed: int) -> Learne
     The inner risks are those of the penalties chosen on all training patients, by models fitted without the patients
     held out.
 
-    References
-    ----------
     .. [1] Boulesteix et al., IPF-LASSO: integrative L1-penalized regression with penalty factors for prediction based
            on multi-omics data, Computational and Mathematical Methods in Medicine, 2017, 10.1155/2017/7691937.
     .. [2] van de Wiel, van Nee & Rauschenberger, Fast cross-validation for multi-penalty high-dimensional ridge
@@ -88,13 +86,10 @@ def _grid_risks(split: Split, costs: Sequence[float], scales: Sequence[float]) -
 def _feature_axes(block: Block) -> FloatArray | None:
     """An orthonormal basis of the space that the patients' features span; None where it is no smaller than theirs.
 
-    A ridge penalty does not see rotations, and the slopes that it leaves lie in the space that the patients span; so
-    a fit in that basis is exactly the same (Hastie and Tibshirani, Efficient quadratic regularization for expression
-    arrays, Biostatistics 5:329-340, 2004, doi 10.1093/biostatistics/5.3.329).
-
-    Returns
-    -------
-    float array, shape (n_features, n_axes), or None
+    A ridge penalty does not see rotations, and the slopes that it leaves lie in the space that the patients span; so a
+    fit in that basis is exactly the same (Hastie and Tibshirani, Efficient quadratic regularization for expression
+    arrays, Biostatistics 5:329-340, 2004, doi 10.1093/biostatistics/5.3.329). Returns a float array, shape (n_features,
+    n_axes), or None.
     """
     if block.n_last <= len(block.X):
         return None

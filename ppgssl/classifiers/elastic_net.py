@@ -28,8 +28,6 @@ def learn_elastic_net(inner: Sequence[Split], whole: Block, seed: int) -> Learne
     The log loss of inner folds decides; of equal losses the strongest penalty is taken. The inner risks are those of
     the settings chosen on all training patients, by models fitted without the patients held out.
 
-    References
-    ----------
     .. [1] Zou and Hastie, Regularization and variable selection via the elastic net, J R Stat Soc B 67:301-320, 2005,
        doi 10.1111/j.1467-9868.2005.00503.x.
     """
@@ -82,8 +80,6 @@ def fit_elastic_net(
     intercepts : float array, shape (n_models,)
     slopes : float array, shape (n_models, n_columns)
 
-    References
-    ----------
     .. [1] Beck and Teboulle, A fast iterative shrinkage-thresholding algorithm for linear inverse problems, SIAM J
        Imaging Sci 2:183-202, 2009, doi 10.1137/080716542; restarted as in O'Donoghue and Candes, Adaptive restart for
        accelerated gradient schemes, Found Comput Math 15:715-732, 2015, doi 10.1007/s10208-013-9150-3.

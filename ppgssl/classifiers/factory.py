@@ -25,7 +25,6 @@ def make_risk_model(
 
     Parameters
     ----------
-    arm : Arm
     columns : Columns or None
         What the columns of the arm's table are; None of a network, whose table is one of segments.
     study : Study
@@ -52,10 +51,7 @@ def make_risk_model(
 def read_risk_model(arrays: Mapping[str, npt.NDArray[Any]], spec: Mapping[str, Any]) -> AnyRiskModel:
     """The model of ``to_arrays`` and ``spec``.
 
-    Raises
-    ------
-    StoreError
-        If numbers are absent, or are not those of the model that the spec describes.
+    Raises StoreError if numbers are absent, or are not those of the model that the spec describes.
     """
     kind = NetworkRiskModel if spec.get("learner") == "network" else RiskModel
     return kind.from_arrays(arrays, spec)

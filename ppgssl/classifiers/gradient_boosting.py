@@ -119,8 +119,6 @@ def learn_gradient_boosting(inner: Sequence[Split], whole: Block, seed: int) -> 
     inner risks are those of the settings chosen on all training patients, by models fitted without the patients held
     out.
 
-    References
-    ----------
     .. [1] Ke et al., LightGBM: a highly efficient gradient boosting decision tree, NeurIPS 2017, after Friedman, Greedy
        function approximation: a gradient boosting machine, Ann Stat 29:1189-1232, 2001, doi 10.1214/aos/1013203451.
     """

@@ -72,8 +72,6 @@ def learn_horseshoe(inner: Sequence[Split], whole: Block, seed: int) -> Learned:
     training patients. The draws are the same for a seed on the same machine; where the chains do not agree, a note
     says so.
 
-    References
-    ----------
     .. [1] Piironen and Vehtari, Sparsity information and regularization in the horseshoe and other shrinkage priors,
        Electron J Stat 11:5018-5051, 2017, doi 10.1214/17-EJS1337SI.
     .. [2] Nishimura and Suchard, Shrinkage with shrunken shoulders: Gibbs sampling shrinkage model posteriors with
@@ -95,9 +93,6 @@ def learn_horseshoe(inner: Sequence[Split], whole: Block, seed: int) -> Learned:
     worst = max(_rhat(risks) for risks in drawn)
     notes = () if worst <= MOST_RHAT else ("the chains of the horseshoe model did not agree in every fit",)
     return Learned(found[-1], [risks.mean(axis=(0, 1)) for risks in drawn[:-1]], designs[-1].n_columns, notes)
-
-
-# --- what the model sees ---------------------------------------------------------------------------------------
 
 
 def _fit_design(X: FloatArray, n_last: int) -> Design:
@@ -134,9 +129,6 @@ def _global_scale(n_columns: int, n: int, prevalence: float) -> float:
     relevant = min(N_RELEVANT, n_columns / 2)
     pseudo_sd = (prevalence * (1 - prevalence)) ** -0.5
     return float(relevant / (n_columns - relevant) * pseudo_sd / np.sqrt(n))
-
-
-# --- draws from the posterior ----------------------------------------------------------------------------------
 
 
 def _posterior(fits: _Fits, rng: np.random.Generator) -> FloatArray:
@@ -217,9 +209,6 @@ def _log_density(fits: _Fits, beta: FloatArray, overall: FloatArray) -> FloatArr
 def _predictors(fits: _Fits, beta: FloatArray) -> FloatArray:
     """Log odds, shape (n_chains, n_fits, n_patients)."""
     return np.asarray((fits.X @ beta[..., None])[..., 0])
-
-
-# --- convergence ----------------------------------------------------------------------------------------------
 
 
 def _rhat(risks: FloatArray) -> float:

@@ -39,7 +39,6 @@ def missing_data(
     y : Series of 0/1, the same index
     variables : mapping of name to Variable
         For the labels.
-    settings : Missing
     """
     is_missing = covariates.isna()
     has_event = y.loc[covariates.index].to_numpy() == 1
@@ -67,7 +66,6 @@ class Equation:
 
     Attributes
     ----------
-    cycle, column : int
     scaling : Scaling
         Of the indicators of the other columns, shape (n_predictors,).
     slopes : float array, shape (n_predictors,) of a number, (n_levels, n_predictors) of levels
@@ -154,10 +152,7 @@ class Imputer:
     def from_arrays(cls, arrays: Arrays, n_levels: IntArray) -> Imputer:
         """The imputer of :meth:`to_arrays`.
 
-        Raises
-        ------
-        StoreError
-            If numbers are absent or do not fit the columns.
+        Raises StoreError if numbers are absent or do not fit the columns.
         """
         check_shapes(arrays, {"typical": (len(n_levels),)})
         if "place" not in arrays:
@@ -213,9 +208,6 @@ def fit_imputers(
 
     Parameters
     ----------
-    train : Coded
-    missing : Missing
-    seed : int
     columns : bool array, shape (n_clinical,), optional
         Columns that patients to be completed may lack; by default all.
     """
@@ -258,8 +250,6 @@ def chained_equations(
 
     Parameters
     ----------
-    train : Coded
-    seed : tuple of int
     columns : bool array, shape (n_clinical,), optional
         As in :func:`fit_imputers`.
 
@@ -269,8 +259,6 @@ def chained_equations(
     float array, shape (n_patients, n_clinical)
         The clinical block of the training patients, completed.
 
-    References
-    ----------
     .. [1] White, Royston and Wood, Multiple imputation using chained equations: issues and guidance for practice,
        Stat Med 30:377-399, 2011, doi 10.1002/sim.4067.
     .. [2] Little, Missing-data adjustments in large surveys, J Bus Econ Stat 6:287-296, 1988,

@@ -58,7 +58,6 @@ class LinearFit:
 
     Attributes
     ----------
-    intercept : float
     slopes : float array, shape (n_columns,)
         0 of a column that is left out.
     """
@@ -81,10 +80,7 @@ class LinearFit:
 def check_shapes(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
     """Refuse arrays that are absent, of other shapes than the columns ask for, or not finite.
 
-    Raises
-    ------
-    StoreError
-        Naming the array and both shapes.
+    Raises StoreError: naming the array and both shapes.
     """
     absent = [name for name in expected if name not in arrays]
     if absent:
@@ -100,21 +96,13 @@ def check_shapes(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
 def inner_folds(y: IntArray, ids: np.ndarray, *, seed: int) -> list[tuple[IntArray, IntArray]]:
     """Stratified folds of training patients; rows of one patient, as bootstrap samples have them, stay together.
 
+    Returns a list of pairs of int arrays: rows to learn from, and rows held out. Raises EvaluationError if either
+    outcome has fewer than two patients.
+
     Parameters
     ----------
     y : int array of 0/1, shape (n_rows,)
     ids : array of str, shape (n_rows,)
-    seed : int
-
-    Returns
-    -------
-    list of pairs of int arrays
-        Rows to learn from, and rows held out.
-
-    Raises
-    ------
-    EvaluationError
-        If either outcome has fewer than two patients.
     """
     patients, first, of_row = np.unique(ids, return_index=True, return_inverse=True)
     outcome = y[first]

@@ -42,14 +42,12 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
         The first weights. Copied, so that the caller's stays as it is.
     is_pretrained : bool
         Whether the encoder is to be kept frozen for ``settings.freeze_epochs``.
-    settings : config.Network
     seed : int
         Of the samples of patients, of the head's first weights and of the draws. Runs are equal on one CPU; a GPU may
         differ in the last digits.
 
     Attributes
     ----------
-    members_ : tuple of NetworkMember
     prevalence_ : float
         Proportion of training patients with the event, to which risks are corrected.
     oof_ : float array, shape (n_patients,)
@@ -60,8 +58,6 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
     n_columns_, notes_
         None and empty: a network sees no columns.
 
-    References
-    ----------
     .. [1] Breiman, Bagging predictors, Machine Learning 24, 1996, 10.1007/BF00058655.
     """
 
@@ -80,11 +76,8 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: ArrayLike) -> Self:
         """Train on the segments of the patients of ``X``, a SegmentTable; their outcomes are ``y`` in its order.
 
-        Raises
-        ------
-        TrainingError
-            If a training patient has no segment or no outcome, either class has fewer than two training patients, or
-            the loss is not finite.
+        Raises TrainingError if a training patient has no segment or no outcome, either class has fewer than two
+        training patients, or the loss is not finite.
         """
         settings, bank = self.settings or Network(), X.bank
         patients = collect(X.patient_of_segment, list(X.index), np.asarray(y, dtype=float))
@@ -163,10 +156,7 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], spec: Mapping[str, Any]) -> NetworkRiskModel:
         """The model of :meth:`to_arrays` and :meth:`spec`, ready to predict, on the CPU.
 
-        Raises
-        ------
-        StoreError
-            If weights are absent or do not fit the description.
+        Raises StoreError if weights are absent or do not fit the description.
         """
         try:
             settings = Network.model_validate(spec["settings"])
@@ -198,8 +188,6 @@ def corrected_risk(score: FloatArray, prevalence: float) -> FloatArray:
     score : float array, in 0..1
     prevalence : float, in 0..1
 
-    References
-    ----------
     .. [1] King & Zeng, Logistic regression in rare events data, Political Analysis 9, 2001,
        10.1093/oxfordjournals.pan.a004868.
     """

@@ -32,8 +32,6 @@ class AttentionHead(nn.Module):
     ``a_k = softmax_k(w . (tanh(V h_k) * sigmoid(U h_k)))`` [1]_, equations 8 and 9. With the first weights, all
     segments weigh the same. In training a bag is a draw of eight of the patient's segments; a prediction sees them all.
 
-    References
-    ----------
     .. [1] Ilse, Tomczak & Welling, Attention-based deep multiple instance learning, ICML 2018, arXiv:1802.04712.
     """
 

@@ -65,7 +65,6 @@ class NetworkMember:
     ----------
     model : PatientNetwork
         With the weights of the best epoch, in evaluation mode.
-    history : tuple of EpochRow
     best_epoch : int
         From 0; the one of the lowest loss of the held-out patients.
     fitted_to, held_out : tuple of str
@@ -91,10 +90,7 @@ def fit_member(
 ) -> NetworkMember:
     """Train an encoder, which is changed, and a new head on ``inner`` until ``held_out`` no longer gain.
 
-    Raises
-    ------
-    TrainingError
-        If the loss is not finite.
+    Raises TrainingError if the loss is not finite.
     """
     model = PatientNetwork(encoder, settings.pooling).to(bank.device)
     _standardise(model, bank, inner.all_segments())

@@ -75,7 +75,6 @@ class Part:
 
     Attributes
     ----------
-    columns : Columns
     levels : dict of categorical column to its levels, in the order of their codes
     imputers : tuple of Imputer
         Of several, each completes the patients, and risks are averaged. None for a learner that takes missing values.

@@ -53,7 +53,6 @@ class Posterior:
 
     Attributes
     ----------
-    design : Design
     draws : float array, shape (..., 1 + n_columns)
         The intercept first. As they are drawn, the first axes are chains and draws.
     """

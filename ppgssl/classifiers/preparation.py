@@ -48,7 +48,6 @@ class Block:
     X : float array, shape (n_patients, n_columns)
         Clinical columns first, the ``n_last`` columns of features last.
     y : int array of 0/1, shape (n_patients,)
-    n_last : int
     is_categorical : bool array, shape (n_columns,)
         Codes of levels; only where columns are not standardised.
     """
@@ -80,17 +79,12 @@ class Split(Block):
 def check_table(table: pd.DataFrame, columns: Columns, part: str) -> None:
     """Refuse patients whose table cannot be used.
 
+    Raises EvaluationError if a column is absent, or a number is infinite.
+
     Parameters
     ----------
-    table : DataFrame
-    columns : Columns
     part : str
         The patients in words, such as "the training patients".
-
-    Raises
-    ------
-    EvaluationError
-        If a column is absent, or a number is infinite.
     """
     for name in columns.names:
         if name not in table.columns:

@@ -66,8 +66,6 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     parts_ : tuple of Part
     stack_ : float array or None
 
-    References
-    ----------
     .. [1] Mertens, Banzato and de Wreede, Construction and assessment of prediction rules for binary outcome in the
        presence of missing predictor data using multiple imputation and cross-validation, Biom J 62:724-741, 2020,
        doi 10.1002/bimj.201800289; Wood, Royston and White, The estimation and use of predictions for the assessment of
@@ -95,8 +93,6 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.classifier_tags.multi_class = False
         return tags
-
-    # --- fitting
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit training patients; whatever is chosen or fitted is so on them.
@@ -146,8 +142,6 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         clinical = Columns(self.columns_.numeric, self.columns_.categorical)
         features = Columns(features=self.columns_.features)
         return [clinical, features] if self.stacking and clinical.names and features.names else [self.columns_]
-
-    # --- predicting
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Probabilities of both classes, shape (n_patients, 2); the event's is the second.
@@ -223,8 +217,6 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     def coef_names_(self) -> list[str]:
         return [name for part in self.parts_ for name in indicator_names(part.columns, part.levels)]
 
-    # --- checks
-
     def _training_table(self, X: Any, y: Any) -> tuple[pd.DataFrame, IntArray]:
         """Training patients as a table, and their outcomes as 0 and 1."""
         if y is None:
@@ -263,8 +255,6 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     def _frame(self, X: Any, values: FloatArray) -> pd.DataFrame:
         names = getattr(self, "feature_names_in_", [f"x{number}" for number in range(values.shape[1])])
         return pd.DataFrame(values, index=X.index if isinstance(X, pd.DataFrame) else None, columns=list(names))
-
-    # --- in numbers
 
     def spec(self) -> dict[str, Any]:
         """Everything of the model that is no array, as JSON values; holds no patient."""

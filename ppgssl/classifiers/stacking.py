@@ -36,8 +36,6 @@ def learn_stack(inner: Sequence[Sequence[FloatArray]], y: Sequence[IntArray]) ->
     held_out : list of float arrays
         Combined risks of the patients whom each inner fold held out.
 
-    References
-    ----------
     .. [1] Wolpert, Stacked generalization, Neural Networks 5:241-259, 1992, doi 10.1016/S0893-6080(05)80023-1.
     .. [2] Breiman, Stacked regressions, Mach Learn 24:49-64, 1996, doi 10.1007/BF00117832.
     """

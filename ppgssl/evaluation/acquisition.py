@@ -42,19 +42,15 @@ def find_two_groups(values: FloatArray) -> TwoGroups | None:
 
     Values are compared as logarithms where all are positive: gains multiply. Every split that leaves five patients on
     either side is rated by the empty interval at the split over the pooled SD within the two sides; groups count as
-    separate where that is 2 or more. Samples of one distribution stay far below: for 20 normal values or more the
-    99th percentile of the widest interval is under 1.8, for 150 under 0.6, and heavy tails (t with 3 degrees of
-    freedom) seldom reach 2. The price of so strict a rule: groups that overlap are not found by it.
+    separate where that is 2 or more. Samples of one distribution stay far below: for 20 normal values or more the 99th
+    percentile of the widest interval is under 1.8, for 150 under 0.6, and heavy tails (t with 3 degrees of freedom)
+    seldom reach 2. The price of so strict a rule: groups that overlap are not found by it. Returns a TwoGroups or None:
+    None where there is one group, or fewer than 20 patients.
 
     Parameters
     ----------
     values : float array, shape (n_patients,)
         Finite.
-
-    Returns
-    -------
-    TwoGroups or None
-        None where there is one group, or fewer than 20 patients.
     """
     is_ratio = bool((values > 0).all())
     scale = np.sort(np.log(values) if is_ratio else values)
@@ -94,6 +90,11 @@ def check_acquisition(
 ) -> AcquisitionCheck:
     """How well one property of the raw signal alone predicts the outcome, and whether it splits the patients in two.
 
+    Returns an AcquisitionCheck: the AUROC is that of the property or, where smaller values go with the event, of its
+    negative: at least 0.5 by construction, so that its interval may be slightly optimistic. The text describes groups
+    of five or more, never of a patient. Raises EvaluationError if fewer than two patients have a value, or all have the
+    same outcome.
+
     Parameters
     ----------
     cohort, name : str
@@ -104,20 +105,6 @@ def check_acquisition(
     covariates : DataFrame, index patient
         Clinical variables to compare between two groups, the columns named as a reader should see them; columns that
         are not numbers are passed over.
-    n_resamples, seed
-        Of the bootstrap interval.
-
-    Returns
-    -------
-    AcquisitionCheck
-        The AUROC is that of the property or, where smaller values go with the event, of its negative: at least 0.5 by
-        construction, so that its interval may be slightly optimistic. The text describes groups of five or more, never
-        of a patient.
-
-    Raises
-    ------
-    EvaluationError
-        If fewer than two patients have a value, or all have the same outcome.
     """
     known = values.reindex(y.index).astype(float)
     known = known[np.isfinite(known.to_numpy())]

@@ -18,8 +18,6 @@ Twice the gain in log likelihood is referred to chi-square with one degree of fr
 - Each repeat of the cross-validation gives a test, but not a new sample of patients. The repeats' statistics are
   neither added nor averaged; their median is taken, which for p-values of repeated splits keeps the level [2]_.
 
-References
-----------
 .. [1] Harrell, Regression Modeling Strategies, 2nd edition, Springer, 2015, 10.1007/978-3-319-19425-7, section 9.3.
 .. [2] van de Wiel, Berkhof & van Wieringen, Testing the prediction error difference between 2 predictors, Biostatistics
        10, 2009, 10.1093/biostatistics/kxp011.
@@ -60,6 +58,9 @@ def added_value(
 ) -> AddedValue:
     """Put together what an arm adds to the same arm without some of its features.
 
+    Raises EvaluationError if a difference is not to the reference, there is not one for each threshold, or the arms
+    were not tested on the same patients.
+
     Parameters
     ----------
     predictions : DataFrame
@@ -72,12 +73,6 @@ def added_value(
         Paired difference of the AUROCs, ``arm`` minus ``reference``.
     thresholds, net_benefit : sequences
         Risks from which one would act, and the paired difference of the net benefits at each.
-
-    Raises
-    ------
-    EvaluationError
-        If a difference is not to the reference, there is not one for each threshold, or the arms were not tested on the
-        same patients.
     """
     others = [one.reference for one in (auroc, *net_benefit) if one.reference != reference]
     if others:
@@ -100,15 +95,13 @@ def added_value(
 def likelihood_ratio(predictions: pd.DataFrame, arm: str, reference: str) -> float | None:
     """Likelihood-ratio statistic of adding an arm's out-of-fold risk to that of its reference, median over repeats.
 
+    Returns a float or None: on one degree of freedom; None where a repeat has no such test, see
+    :func:`likelihood_ratio_of_risks`.
+
     Parameters
     ----------
     predictions, arm, reference
         As in :func:`added_value`.
-
-    Returns
-    -------
-    float or None
-        On one degree of freedom; None where a repeat has no such test, see :func:`likelihood_ratio_of_risks`.
     """
     aligned = align_predictions(predictions, [reference, arm])
     repeats = [aligned.repeat == repeat for repeat in np.unique(aligned.repeat)]
@@ -123,17 +116,14 @@ def likelihood_ratio(predictions: pd.DataFrame, arm: str, reference: str) -> flo
 def likelihood_ratio_of_risks(y_true: ArrayLike, reference: ArrayLike, added: ArrayLike) -> float | None:
     """The test of one repeat; see the module's head.
 
+    Returns a float or None: zero where the added risk has no coefficient above zero. None where there is a single
+    class, or the risks separate the classes, so that there is no finite likelihood to compare.
+
     Parameters
     ----------
     y_true : array of 0/1, shape (n_patients,)
     reference, added : float arrays, shape (n_patients,)
         Risks of the two models, in 0..1.
-
-    Returns
-    -------
-    float or None
-        Zero where the added risk has no coefficient above zero. None where there is a single class, or the risks
-        separate the classes, so that there is no finite likelihood to compare.
     """
     y = np.asarray(y_true) == 1
     if y.all() or not y.any():

@@ -26,8 +26,6 @@ class CalibrationCurve:
     logits : float array, shape (n_rows,)
         Of the risks. They place the knots, once for all weightings.
 
-    References
-    ----------
     .. [1] Harrell, Regression Modeling Strategies, 2nd edition, Springer, 2015, section 2.4.5 and table 2.3,
            10.1007/978-3-319-19425-7.
     """

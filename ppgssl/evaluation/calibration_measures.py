@@ -1,7 +1,5 @@
 """Calibration: whether of patients with a predicted risk of 20 %, 20 in 100 have the event [1]_.
 
-References
-----------
 .. [1] Van Calster et al., A calibration hierarchy for risk models was defined: from utopia to empirical data, Journal
        of Clinical Epidemiology 74, 2016, 10.1016/j.jclinepi.2015.12.005.
 """
@@ -49,6 +47,16 @@ def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, 
     - curve: see :class:`ppgssl.evaluation.calibration_curve.CalibrationCurve`;
     - ICI, E50, E90: mean, median and 90th percentile over patients of the distance of curve and risk [1]_.
 
+    Returns a dict of arm -> Calibration: what is not defined is null, or empty: slope and curve where risks separate
+    the classes or do not vary, the intercept where all patients have the same outcome, groups where a class has fewer
+    than 5 patients. Intervals are not the plain percentiles of the resamples, which cover too little here. Those of
+    intercept and slope are as wide, with the estimate in the middle. That of the ICI ends at its 97.5th percentile,
+    reaches as far down as up, not below 0, and begins at 0 where risks that are true show as high an ICI in at least
+    5 % of ``_N_OUTCOMES`` outcomes drawn from them. The mean ICI of such outcomes is ``ici_if_perfect``: a mean
+    distance is never zero, and up to there it is what chance alone makes. The band of the curve is pointwise, from its
+    standard error on the logit scale (mean over repeats), which knows what resampling cannot: that where no patient had
+    the event, some might have had it.
+
     Parameters
     ----------
     aligned : AlignedPredictions
@@ -57,26 +65,11 @@ def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, 
         Draws of patients, those of every other statistic with this seed; knots stay where they are. Over 1,000
         patients are drawn fewer times, from 4,000 on 500 times: the first draws of the others.
 
-    Returns
-    -------
-    dict of arm -> Calibration
-        What is not defined is null, or empty: slope and curve where risks separate the classes or do not vary, the
-        intercept where all patients have the same outcome, groups where a class has fewer than 5 patients.
-        Intervals are not the plain percentiles of the resamples, which cover too little here. Those of intercept and
-        slope are as wide, with the estimate in the middle. That of the ICI ends at its 97.5th percentile, reaches as
-        far down as up, not below 0, and begins at 0 where risks that are true show as high an ICI in at least 5 % of
-        ``_N_OUTCOMES`` outcomes drawn from them. The mean ICI of such outcomes is ``ici_if_perfect``: a mean distance
-        is never zero, and up to there it is what chance alone makes. The band of the curve is pointwise, from its
-        standard error on the logit scale (mean over repeats), which knows what resampling cannot: that where no
-        patient had the event, some might have had it.
-
     Notes
     -----
     15 arms, 5 repeats, 200 patients and 2,000 resamples take some 8 s on one core, 20,000 patients some 5 minutes;
     memory beyond that of the predictions stays below 300 MB.
 
-    References
-    ----------
     .. [1] Austin & Steyerberg, The Integrated Calibration Index (ICI) and related metrics for quantifying the
            calibration of logistic regression models, Statistics in Medicine 38, 2019, 10.1002/sim.8281.
     """
@@ -180,9 +173,6 @@ def _ici_interval(percentiles: Interval, if_perfect: FloatArray) -> Interval:
     return percentiles.model_copy(update={"ci_low": min(low, percentiles.estimate)})
 
 
-# --- the curve -------------------------------------------------------------------------------------------------
-
-
 def _curve_fields(aligned: AlignedPredictions, logits: FloatArray, curves: list[CalibrationCurve]) -> dict[str, Any]:
     """The curve with its band, and quantiles of its distance: means over repeats."""
     grid = _grid(logits)
@@ -210,9 +200,6 @@ def _grid(logits: FloatArray) -> FloatArray:
     """Logits of evenly spaced risks, from the 1st to the 99th percentile: beyond, a curve is a guess."""
     low, high = np.quantile(expit(logits), [0.01, 0.99])
     return np.asarray(logit(np.linspace(low, high, _N_POINTS)))
-
-
-# --- groups ----------------------------------------------------------------------------------------------------
 
 
 def risk_groups(y_true: BoolArray, y_score: FloatArray) -> list[RiskGroup]:
@@ -243,9 +230,6 @@ def _risk_group(y_true: BoolArray, y_score: FloatArray) -> RiskGroup:
     return RiskGroup(n=n, mean_predicted=float(y_score.mean()), observed=n_events / n, ci_low=low, ci_high=high)
 
 
-# --- Brier score -----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class BrierScores:
     """The Brier score of one arm, and the proportion by which it is below that of predicting the prevalence."""
@@ -257,22 +241,15 @@ class BrierScores:
 def brier_scores(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: int) -> dict[str, BrierScores]:
     """Brier score [1]_ and scaled Brier score [2]_ of every arm.
 
+    Returns a dict of arm -> BrierScores: ``scaled`` is ``1 - Brier / (p (1 - p))`` with ``p`` the prevalence of the
+    patients tested (in each draw, of those drawn): 1 is perfect, 0 no better than predicting ``p`` for everybody, below
+    0 worse. It is null where all have the same outcome.
+
     Parameters
     ----------
     aligned : AlignedPredictions
         Scores are risks; the folds of a repeat are pooled, and repeats averaged.
-    n_resamples, seed
-        Draws of patients, those of every other statistic with this seed.
 
-    Returns
-    -------
-    dict of arm -> BrierScores
-        ``scaled`` is ``1 - Brier / (p (1 - p))`` with ``p`` the prevalence of the patients tested (in each draw, of
-        those drawn): 1 is perfect, 0 no better than predicting ``p`` for everybody, below 0 worse. It is null where
-        all have the same outcome.
-
-    References
-    ----------
     .. [1] Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1950,
            10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     .. [2] Steyerberg et al., Assessing the performance of prediction models, Epidemiology 21, 2010,

@@ -67,7 +67,8 @@ def covariate_model(
     A binary variable is compared with its first level, a categorical one level by level with the first of its levels
     that a patient has. A numeric variable counts in steps, a power of ten that the label names: one unit where its
     standard deviation is between 0.5 and 10 units, else 10, 100, ... or 0.1, 0.01, ... The step depends on the
-    variable's spread alone, never on its effect.
+    variable's spread alone, never on its effect. Raises EvaluationError if there is no table, a variable is unknown or
+    a date, a value is missing, or all patients have the same outcome.
 
     Parameters
     ----------
@@ -77,20 +78,10 @@ def covariate_model(
         A column for each variable: numbers, 0/1 for binary, text for categorical.
     y : Series of 0/1, index patient
         Who is analysed, and the outcome.
-    table : config.ClinicalTable
-    variables : sequence of str
     n_filled : int
         Patients in whom a single table holds a median or most frequent level for a value that is missing; the note then
         states what that does to the intervals.
 
-    Raises
-    ------
-    EvaluationError
-        If there is no table, a variable is unknown or a date, a value is missing, or all patients have the same
-        outcome.
-
-    References
-    ----------
     .. [1] Heinze & Schemper, A solution to the problem of separation in logistic regression, Statistics in Medicine 21,
            2002, 10.1002/sim.1047.
     """
@@ -118,9 +109,6 @@ def covariate_model(
 def readable_step(sd: float) -> float:
     """The power of ten in which a number of this standard deviation is counted; 1 for 0.5 to 10."""
     return 10.0 ** math.floor(math.log10(sd if sd >= 1 else 2 * sd)) if sd > 0 else 1.0
-
-
-# --- columns ---------------------------------------------------------------------------------------------------
 
 
 def _analysed(patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variables: Sequence[str]) -> pd.DataFrame:
@@ -201,9 +189,6 @@ def _design(patients: pd.DataFrame, terms: Sequence[_Term], table: ClinicalTable
     """Intercept and terms, each around its mean: that changes the intercept alone, and keeps sums small."""
     columns = np.column_stack([_column(patients, term, table) for term in terms])
     return np.column_stack([np.ones(len(columns)), columns - columns.mean(axis=0)])
-
-
-# --- estimates -------------------------------------------------------------------------------------------------
 
 
 def _of_one(X: FloatArray, y: BoolArray, use_firth: bool) -> _Estimates:

@@ -3,8 +3,6 @@
 Who acts at a risk of ``t`` or more holds a missed event to be ``(1 - t) / t`` times as bad as a needless action. The
 net benefit of a model is then ``TP / n - FP / n * t / (1 - t)``.
 
-References
-----------
 .. [1] Vickers & Elkin, Decision curve analysis: a novel method for evaluating prediction models, Medical Decision
        Making 26, 2006, 10.1177/0272989X06295361.
 """
@@ -53,8 +51,6 @@ def assess_decisions(
         Scores are risks; at or above a threshold is positive.
     decisions : Decisions
         ``curve`` is the range of thresholds; see :func:`decision_thresholds` for the default.
-    n_resamples, seed
-        Draws of patients, those of every other statistic with this seed.
     """
     thresholds = decision_thresholds(float(aligned.is_event.mean()), decisions.curve)
     found = _resample_net_benefit(aligned, thresholds, n_resamples=n_resamples, seed=seed)
@@ -76,25 +72,15 @@ def net_benefit_differences(
 ) -> dict[tuple[str, str], list[Difference]]:
     """Net benefit of an arm minus that of another, at each of some thresholds, on the same draws of patients.
 
+    Returns a dict of (arm, reference) -> list of Difference: one for each threshold, in their order. Raises
+    EvaluationError if a threshold is not between 0 and 1, or an arm has no predictions.
+
     Parameters
     ----------
-    aligned : AlignedPredictions
     pairs : sequence of (arm, reference)
         A reference may be ``treat all``.
     thresholds : sequence of float
         Risks between 0 and 1, both excluded.
-    n_resamples, seed
-        Draws of patients, those of every other statistic with this seed.
-
-    Returns
-    -------
-    dict of (arm, reference) -> list of Difference
-        One for each threshold, in their order.
-
-    Raises
-    ------
-    EvaluationError
-        If a threshold is not between 0 and 1, or an arm has no predictions.
     """
     if any(not 0 < threshold < 1 for threshold in thresholds):
         raise EvaluationError(f"net benefit is defined at risks between 0 and 1, both excluded; not at {thresholds}")

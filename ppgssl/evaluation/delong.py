@@ -9,8 +9,6 @@ but for two choices: influences are centred at the AUROC of the repeat and not o
 handful of events each are far noisier than they differ, and DeLong's correction is kept, so that a single split gives
 DeLong's numbers. Models are taken as they are: the variance is that over patients tested.
 
-References
-----------
 .. [1] DeLong, DeLong & Clarke-Pearson, Comparing the areas under two or more correlated receiver operating
        characteristic curves: a nonparametric approach, Biometrics 44, 1988, 10.2307/2531595.
 .. [2] Sun & Xu, Fast implementation of DeLong's algorithm for comparing the areas under correlated receiver operating
@@ -45,7 +43,6 @@ class Placements:
 
     Attributes
     ----------
-    arms : tuple of str
     won : float array, shape (n_arms, n_rows)
         Pairs of the row with a patient of the other outcome, same model, that are ranked rightly; a tie is one half.
     pairs : int array, shape (n_rows,)
@@ -119,7 +116,6 @@ class DeLong:
 
     Attributes
     ----------
-    arms : tuple of str
     estimates : float array, shape (n_arms,)
         NaN where the AUROC is not defined.
     covariance : float array, shape (n_arms, n_arms)

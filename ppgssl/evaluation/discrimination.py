@@ -36,14 +36,11 @@ class Discrimination:
 
     Attributes
     ----------
-    arms : dict of str to ArmDiscrimination
     differences : dict of str to dict of str to Difference
         Kind of reference -> arm -> AUROC of the arm minus that of its reference: percentile interval, bootstrap
         p-value, and that p-value adjusted by Holm over the arms of the kind.
     auroc : Replicates
         The resamples of the AUROC, for differences not asked for beforehand.
-    delong : DeLong
-    n_patients, n_events : int
     """
 
     arms: dict[str, ArmDiscrimination]
@@ -71,7 +68,9 @@ def assess_discrimination(
     """AUROC with three intervals, partial AUROC, AUPRC and ROC curve of every arm, and paired differences.
 
     Everything is resampled from the same draws of patients; see :mod:`ppgssl.evaluation.resampling` for what an
-    interval covers. The percentile interval is the primary one: p-values of differences agree with it.
+    interval covers. The percentile interval is the primary one: p-values of differences agree with it. Raises
+    EvaluationError if the predictions do not fit together, a subset names nobody, an AUROC is not defined, or a
+    reference is not among the arms.
 
     Parameters
     ----------
@@ -82,16 +81,8 @@ def assess_discrimination(
     references : mapping of str to mapping of str to str
         Kind of reference -> arm -> the arm to subtract from it, for example ``{"difference": {"ssl-all":
         "covariates"}}``. P-values are adjusted within a kind, which is one family of questions.
-    n_resamples, seed
-        As in :func:`ppgssl.evaluation.resampling.resample`.
     subset : collection of str, optional
         Patients of a sensitivity analysis: all others are left out, the models stay as they are.
-
-    Raises
-    ------
-    EvaluationError
-        If the predictions do not fit together, a subset names nobody, an AUROC is not defined, or a reference is not
-        among the arms.
     """
     aligned = align_predictions(restrict(predictions, subset), arms)
     settings = {"n_resamples": n_resamples, "seed": seed}

@@ -26,9 +26,13 @@ def assess_operating_points(
 ) -> dict[str, list[OperatingPoint]]:
     """Classification of the test patients of every arm, at the thresholds of a study.
 
-    A risk at or above the threshold is positive. Each model has thresholds of its own, chosen from out-of-sample
-    scores of its training patients: that of the highest Youden index, and the highest that reaches the study's
-    sensitivity; the study's own risks hold for all models. The folds of a repeat are pooled, and repeats averaged.
+    A risk at or above the threshold is positive. Each model has thresholds of its own, chosen from out-of-sample scores
+    of its training patients: that of the highest Youden index, and the highest that reaches the study's sensitivity;
+    the study's own risks hold for all models. The folds of a repeat are pooled, and repeats averaged. Returns a dict of
+    arm -> list of OperatingPoint: youden, sensitivity, then the given risks by size. A rule is left out where some
+    model's training scores hold one class alone. A proportion is null where in some repeat it is one of no patients, as
+    the positive predictive value is where nobody is positive. Raises EvaluationError if ``training`` is not a table of
+    scores, or holds some models of an arm and not others.
 
     Parameters
     ----------
@@ -37,19 +41,6 @@ def assess_operating_points(
     training : DataFrame
         The columns of predictions; ``repeat`` and ``fold`` name the model, ``patient_id`` one of its training patients.
         An arm without rows has no chosen thresholds.
-    decisions : Decisions
-
-    Returns
-    -------
-    dict of arm -> list of OperatingPoint
-        Youden, sensitivity, then the given risks by size. A rule is left out where some model's training scores hold
-        one class alone. A proportion is null where in some repeat it is one of no patients, as the positive
-        predictive value is where nobody is positive.
-
-    Raises
-    ------
-    EvaluationError
-        If ``training`` is not a table of scores, or holds some models of an arm and not others.
 
     Notes
     -----
@@ -82,17 +73,12 @@ def assess_operating_points(
     return points
 
 
-# --- choosing --------------------------------------------------------------------------------------------------
-
-
 def youden_threshold(y_true: BoolArray, y_score: FloatArray) -> float:
     """Threshold of the largest sensitivity + specificity - 1 [1]_; of several, the one of the highest sensitivity.
 
     It lies halfway between the lowest risk that is positive and the next below, or at 0 where none is below. There must
     be patients of both classes.
 
-    References
-    ----------
     .. [1] Youden, Index for rating diagnostic tests, Cancer 3, 1950,
            10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3.
     """
@@ -145,9 +131,6 @@ def _check_training(training: pd.DataFrame) -> None:
         raise EvaluationError(f"the scores of training patients lack the column(s) {', '.join(absent)}")
     if not training["y_true"].isin([0, 1]).all() or not training["y_score"].between(0, 1).all():
         raise EvaluationError("scores of training patients need `y_true` of 0 or 1 and `y_score` between 0 and 1")
-
-
-# --- measuring -------------------------------------------------------------------------------------------------
 
 
 def _operating_point(

@@ -23,15 +23,7 @@ OperatingPoints = Callable[[AlignedPredictions], Mapping[str, list[OperatingPoin
 
 @dataclass(frozen=True)
 class Performance:
-    """What the predictions of some arms reach, all of it on the same draws of patients.
-
-    Attributes
-    ----------
-    aligned : AlignedPredictions
-    discrimination : Discrimination
-    brier, calibration, operating_points : mapping of arm to its results
-    decisions : DecisionAnalysis
-    """
+    """What the predictions of some arms reach, all of it on the same draws of patients."""
 
     aligned: AlignedPredictions = field(repr=False)
     discrimination: Discrimination = field(repr=False)
@@ -95,11 +87,12 @@ def estimate_performance(
 ) -> Performance:
     """Discrimination, calibration, Brier score, decision curves and operating points of every arm.
 
+    Raises EvaluationError if the predictions do not fit together, or an AUROC is not defined.
+
     Parameters
     ----------
     predictions : DataFrame
         Columns ``arm, repeat, fold, patient_id, y_true, y_score``; the arms were tested on the same patients.
-    arms : sequence of str
     decisions : Decisions
         Thresholds of interest.
     training : DataFrame, optional
@@ -112,13 +105,6 @@ def estimate_performance(
     references : mapping of str to mapping of str to str, optional
         Kind of comparison -> arm -> the arm to subtract, see
         :func:`ppgssl.evaluation.discrimination.assess_discrimination`.
-    n_resamples, seed
-        Draws of patients, the same for every measure.
-
-    Raises
-    ------
-    EvaluationError
-        If the predictions do not fit together, or an AUROC is not defined.
     """
     aligned = align_predictions(predictions, arms)
     settings: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}

@@ -21,7 +21,6 @@ class AlignedPredictions:
 
     Attributes
     ----------
-    arms : tuple of str
     y_score : float array, shape (n_arms, n_rows)
     y_true : bool array, shape (n_rows,)
     repeat, fold : int array, shape (n_rows,)
@@ -59,11 +58,8 @@ class AlignedPredictions:
 def check_predictions(predictions: pd.DataFrame) -> None:
     """Refuse a table that no statistic could read.
 
-    Raises
-    ------
-    EvaluationError
-        If a column is absent, the table is empty, an outcome is not 0/1, a score is not a probability (logits are
-        refused, not squashed), or a patient is predicted twice by the same arm in the same repeat.
+    Raises EvaluationError if a column is absent, the table is empty, an outcome is not 0/1, a score is not a
+    probability (logits are refused, not squashed), or a patient is predicted twice by the same arm in the same repeat.
     """
     absent = [name for name in PREDICTION_COLUMNS if name not in predictions.columns]
     if absent:
@@ -98,18 +94,15 @@ def _check_scores(predictions: pd.DataFrame) -> None:
 def align_predictions(predictions: pd.DataFrame, arms: Sequence[str]) -> AlignedPredictions:
     """Put the arms side by side, so that they can be compared patient by patient.
 
+    Raises EvaluationError: see :func:`check_predictions`; or if an arm has no predictions, or the arms were not tested
+    on the same patients in the same folds, or an outcome changes between rows of one patient.
+
     Parameters
     ----------
     predictions : DataFrame
         Columns ``PREDICTION_COLUMNS``, rows in any order.
     arms : sequence of str
         Which arms, in which order.
-
-    Raises
-    ------
-    EvaluationError
-        See :func:`check_predictions`; or if an arm has no predictions, or the arms were not tested on the same
-        patients in the same folds, or an outcome changes between rows of one patient.
     """
     _check_arms(predictions, arms)
     check_predictions(predictions)
@@ -175,9 +168,6 @@ def restrict(predictions: pd.DataFrame, subset: Collection[str] | None) -> pd.Da
     return kept
 
 
-# --- repeats and models ----------------------------------------------------------------------------------------
-
-
 def models_of(repeat: IntArray, fold: IntArray) -> IntArray:
     """Number of each row's model, from 0, in the order of repeat and fold; shape (n_rows,)."""
     return np.asarray(np.unique(np.column_stack([repeat, fold]), axis=0, return_inverse=True)[1]).reshape(-1)
@@ -193,18 +183,14 @@ def mean_over_repeats(
 ) -> Callable[[FloatArray], FloatArray]:
     """A statistic that pools the folds of a repeat, as :func:`ppgssl.evaluation.resampling.resample` takes it.
 
+    Returns a callable: from counts, shape (n_patients, n_draws), to the mean over repeats. A statistic that is not
+    defined in one repeat is not defined: means over different repeats would not compare.
+
     Parameters
     ----------
-    aligned : AlignedPredictions
     statistic : callable
         From the number of a repeat (0, 1, ...), its rows and their weights, shape (n_rows_of_repeat, n_draws), to
         values of shape (n_values, n_draws), NaN where not defined.
-
-    Returns
-    -------
-    callable
-        From counts, shape (n_patients, n_draws), to the mean over repeats. A statistic that is not defined in one
-        repeat is not defined: means over different repeats would not compare.
     """
     rows = rows_of_repeats(aligned)
 

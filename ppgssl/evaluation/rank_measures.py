@@ -71,7 +71,6 @@ class EventGroups:
         0 for the highest risk; equal ranks are a tie.
     patient : int array, shape (n_rows,)
         Position of each row's patient among the weights.
-    n_patients : int
     """
 
     def __init__(self, y_true: BoolArray, rank: IntArray, patient: IntArray, n_patients: int) -> None:
@@ -121,8 +120,6 @@ def groups_of_repeats(aligned: AlignedPredictions, y_score: FloatArray) -> list[
     Two things to know: folds of unequal prevalence, such as sites, cannot reach an average precision of 1; and the
     ranking is part of the statistic, so that it stays the same in every resample.
 
-    References
-    ----------
     .. [1] Forman & Scholz, Apples-to-apples in cross-validation studies: pitfalls in classifier performance
            measurement, ACM SIGKDD Explorations 12, 2010, 10.1145/1882471.1882479.
     """
@@ -167,22 +164,13 @@ def proportion(part: FloatArray, whole: FloatArray) -> FloatArray:
     return np.divide(part, whole, out=np.full(shape, np.nan), where=np.broadcast_to(whole, shape) > 0)
 
 
-# --- measures --------------------------------------------------------------------------------------------------
-
-
 def average_precision(counts: EventCounts) -> FloatArray:
     """Mean over events of the precision at the event's score, patients who share it included [1]_.
 
     The precision-recall curve is not interpolated linearly, which would be too optimistic [2]_. Scores that know
-    nothing reach about the prevalence, somewhat more in small samples.
+    nothing reach about the prevalence, somewhat more in small samples. Returns a float array, shape (n_weightings,):
+    NaN where there is no event.
 
-    Returns
-    -------
-    float array, shape (n_weightings,)
-        NaN where there is no event.
-
-    References
-    ----------
     .. [1] Boyd, Eng & Page, Area under the precision-recall curve: point estimates and confidence intervals, ECML PKDD
            2013, 10.1007/978-3-642-40994-3_29.
     .. [2] Davis & Goadrich, The relationship between precision-recall and ROC curves, ICML 2006,
@@ -199,21 +187,14 @@ def partial_auroc(counts: EventCounts, min_sensitivity: float = MIN_SENSITIVITY)
 
     The area is ``A``, the integral of the specificity over sensitivities from ``min_sensitivity`` to 1, a tie being a
     sloped line. With ``w = 1 - min_sensitivity`` it is ``w`` of perfect scores and ``w**2 / 2`` of guessing; McClish's
-    standardised area is ``(1 + (A - w**2 / 2) / (w - w**2 / 2)) / 2``, 1 for the one and 0.5 for the other.
+    standardised area is ``(1 + (A - w**2 / 2) / (w - w**2 / 2)) / 2``, 1 for the one and 0.5 for the other. Returns a
+    float array, shape (n_weightings,): NaN where there is no event or no non-event.
 
     Parameters
     ----------
-    counts : EventCounts
     min_sensitivity : float
         In 0..1; 0 gives the AUROC.
 
-    Returns
-    -------
-    float array, shape (n_weightings,)
-        NaN where there is no event or no non-event.
-
-    References
-    ----------
     .. [1] McClish, Analyzing a portion of the ROC curve, Medical Decision Making 9, 1989, 10.1177/0272989X8900900307.
     .. [2] Jiang, Metz & Nishikawa, A receiver operating characteristic partial area index for highly sensitive
            diagnostic tests, Radiology 201, 1996, 10.1148/radiology.201.3.8939225.

@@ -1,7 +1,5 @@
 """A frozen model's risks moved to fit another place: in the large (its prevalence), or by slope too [1]_.
 
-References
-----------
 .. [1] Steyerberg et al., Validation and updating of predictive logistic regression models: a study on sample size and
        shrinkage, Statistics in Medicine 23:2567-2586, 2004, doi 10.1002/sim.1844.
 """
@@ -58,7 +56,9 @@ def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Re
     """Recalibration of largest likelihood.
 
     ``in-the-large`` adds a number to all logits, so that mean risk and prevalence agree; ``by-slope`` multiplies them
-    too, where risks are too extreme or too moderate.
+    too, where risks are too extreme or too moderate. Raises EvaluationError if either outcome has fewer patients than
+    ``MIN_CLASS`` asks for; by slope also if risks separate the outcomes or do not vary, or if higher risks go with
+    fewer events: no recalibration corrects a wrong order.
 
     Parameters
     ----------
@@ -66,12 +66,6 @@ def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Re
     risk : float array, shape (n_patients,)
         In 0..1; moved to ``CLIP .. 1 - CLIP``.
     method : {"in-the-large", "by-slope"}
-
-    Raises
-    ------
-    EvaluationError
-        If either outcome has fewer patients than ``MIN_CLASS`` asks for; by slope also if risks separate the outcomes
-        or do not vary, or if higher risks go with fewer events: no recalibration corrects a wrong order.
     """
     n_minority = int(min(y_true.sum(), (~y_true).sum()))
     if n_minority < MIN_CLASS[method]:
@@ -92,7 +86,8 @@ def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Re
 def cross_recalibrated(y_true: BoolArray, risk: FloatArray, method: Method, *, seed: int) -> FloatArray:
     """Risks of patients recalibrated by a fit to the other patients: what recalibration is worth on the next patients.
 
-    In ``N_FOLDS`` parts, or as many as the minority class has patients, stratified by outcome.
+    In ``N_FOLDS`` parts, or as many as the minority class has patients, stratified by outcome. Raises EvaluationError:
+    as :func:`fit_recalibration`.
 
     Parameters
     ----------
@@ -100,11 +95,6 @@ def cross_recalibrated(y_true: BoolArray, risk: FloatArray, method: Method, *, s
         As of :func:`fit_recalibration`.
     seed : int
         Of the parts.
-
-    Raises
-    ------
-    EvaluationError
-        As :func:`fit_recalibration`.
     """
     fit_recalibration(y_true, risk, method)  # refuses before any part is fitted
     found, x = np.empty(len(risk)), _logits(risk)

@@ -10,8 +10,6 @@ took off. They hold the spread that comes with other patients to learn from, whi
 small cohorts they are too narrow all the same (docs/validation.md has figures). Where refits overfit so much that the
 interval would leave out its own estimate, or have no width, there is none.
 
-References
-----------
 .. [1] Harrell, Lee & Mark, Multivariable prognostic models: issues in developing models, evaluating assumptions and
        adequacy, and measuring and reducing errors, Statistics in Medicine 15, 1996,
        10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4.
@@ -48,6 +46,8 @@ _SMALLEST = 1e-9
 class Refits:
     """Risks of the same patients by all these models.
 
+    Raises EvaluationError if shapes do not fit, a risk lies outside 0..1, or there is a single outcome or no refit.
+
     Attributes
     ----------
     y : bool array, shape (n_patients,)
@@ -58,11 +58,6 @@ class Refits:
         How often each patient is in the bootstrap sample of each refit.
     refit_risk : float array, shape (n_refits, n_patients)
         Of all patients, whether in the sample or not.
-
-    Raises
-    ------
-    EvaluationError
-        If shapes do not fit, a risk lies outside 0..1, or there is a single outcome or no refit.
     """
 
     y: BoolArray = field(repr=False)
@@ -96,12 +91,8 @@ def drawable_counts(y: BoolArray, n_refits: int, *, groups: Sequence[str], seed:
     """Bootstrap samples in which both outcomes have at least two different patients, so that a model can be fitted.
 
     Groups of patients are drawn, mostly of one patient each, so that those who may be one person stay together. Whole
-    numbers of shape (n_refits, n_patients): how often each patient is in each sample.
-
-    Raises
-    ------
-    EvaluationError
-        If hardly any sample would do.
+    numbers of shape (n_refits, n_patients): how often each patient is in each sample. Raises EvaluationError if hardly
+    any sample would do.
     """
     rng = np.random.default_rng(seed)
     names, group = np.unique(np.asarray(groups), return_inverse=True)
@@ -116,9 +107,6 @@ def drawable_counts(y: BoolArray, n_refits: int, *, groups: Sequence[str], seed:
         f"{int(y.sum())} of {len(y)} patients have the event: nearly every bootstrap sample holds fewer than two of "
         "one outcome. Set `validation.n_optimism: 0`."
     )
-
-
-# --- optimism --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -181,18 +169,16 @@ def optimism(refits: Refits, *, arm: str, label: str) -> Optimism:
 def b632plus(apparent: float, left_out: float) -> float:
     """Efron and Tibshirani's .632+ estimate of an AUROC.
 
+    Returns a float: ``(1 - w) * apparent + w * left_out`` with ``w = .632 / (1 - .368 * R)``, where the relative
+    overfitting rate R is 0 if nothing is lost in the patients left out, and 1 if all information is (equations 28 to 32
+    there).
+
     Parameters
     ----------
     apparent : float
         Of the model, in the patients it was fitted to.
     left_out : float
         Mean over refits of their AUROC in the patients whom their sample left out; below 0.5 it counts as 0.5.
-
-    Returns
-    -------
-    float
-        ``(1 - w) * apparent + w * left_out`` with ``w = .632 / (1 - .368 * R)``, where the relative overfitting rate R
-        is 0 if nothing is lost in the patients left out, and 1 if all information is (equations 28 to 32 there).
     """
     left_out = max(left_out, _NO_INFORMATION)
     rate = (apparent - left_out) / (apparent - _NO_INFORMATION) if apparent > left_out else 0.0
@@ -244,9 +230,6 @@ def _mean(values: FloatArray) -> float:
     return float(finite.mean()) if len(finite) else float("nan")
 
 
-# --- stability -------------------------------------------------------------------------------------------------
-
-
 def stability(refits: Refits, *, arm: str, label: str) -> Stability:
     """Spread of each patient's risk over refits to bootstrap samples [1]_.
 
@@ -254,8 +237,6 @@ def stability(refits: Refits, *, arm: str, label: str) -> Stability:
     refits; the mean over patients and refits of the distance to that risk is the authors' mean absolute prediction
     error.
 
-    References
-    ----------
     .. [1] Riley & Collins, Stability of clinical prediction models developed using statistical or machine learning
            methods, Biometrical Journal 65, 2023, 10.1002/bimj.202200302.
     """

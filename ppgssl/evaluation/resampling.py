@@ -4,8 +4,6 @@ Each resample draws as many patients as there are, with replacement. A patient i
 that differences are paired), repeats and folds (so that repeats are not mistaken for more patients). The intervals are
 conditional on the models: they describe how the statistic of *these* models varies with the patients tested.
 
-References
-----------
 .. [1] Rutter, Bootstrap estimation of diagnostic accuracy with patient-clustered data, Academic Radiology 7, 2000.
 .. [2] Efron & Tibshirani, An Introduction to the Bootstrap, Chapman & Hall, 1993, chapter 13.
 .. [3] Efron, Better bootstrap confidence intervals, Journal of the American Statistical Association 82, 1987,
@@ -41,7 +39,6 @@ class Replicates:
 
     Attributes
     ----------
-    names : tuple of str
     estimates : float array, shape (n_names,)
         NaN where the statistic is not defined.
     draws : float array, shape (n_names, n_resamples)
@@ -95,6 +92,8 @@ def resample(
 ) -> Replicates:
     """Draw patients with replacement, and compute a statistic of all competitors from each draw.
 
+    Raises EvaluationError if there are fewer than two patients, or no resamples are asked for.
+
     Parameters
     ----------
     statistic : callable
@@ -102,18 +101,11 @@ def resample(
         n_draws). Counts of one give the estimate.
     names : sequence of str
         Competitors, in the order of the statistic's rows.
-    n_patients : int
-    n_resamples : int
     seed : int
         The only source of randomness: equal seeds draw the same patients for every statistic.
     n_rows : int, optional
         Of a statistic that only sums counts over so many rows: blocks then fit the processor's cache, and counts take
         32 bits where their sums stay exact.
-
-    Raises
-    ------
-    EvaluationError
-        If there are fewer than two patients, or no resamples are asked for.
     """
     if n_patients < 2 or n_resamples < 1:
         raise EvaluationError(
@@ -144,11 +136,9 @@ def draw_counts(
 ) -> FloatArray:
     """How often each patient is drawn: ``n_resamples`` multinomial draws of ``n_patients`` out of ``n_patients``.
 
-    Returns
-    -------
-    array of ``dtype``, shape (n_patients, n_resamples)
-        Whole numbers; every column adds up to ``n_patients``. The stream of ``rng`` is used resample by resample, so
-        that drawing in portions gives the same counts as drawing at once.
+    Returns an array of ``dtype``, shape (n_patients, n_resamples): whole numbers; every column adds up to
+    ``n_patients``. The stream of ``rng`` is used resample by resample, so that drawing in portions gives the same
+    counts as drawing at once.
     """
     counts = np.empty((n_patients, n_resamples), dtype)
     size = max(1, _PORTION // n_patients)
@@ -174,6 +164,8 @@ def percentile_interval(replicates: FloatArray) -> tuple[float | None, float | N
 def bca_interval(replicates: FloatArray, estimate: float, jackknife: FloatArray) -> tuple[float | None, float | None]:
     """Bias-corrected and accelerated 95 % interval: percentiles moved by the bias and skewness of the estimate [3]_.
 
+    Returns a tuple of float or None: None where there are no replicates, or all lie on one side of the estimate.
+
     Parameters
     ----------
     replicates : float array, shape (n_resamples,)
@@ -182,11 +174,6 @@ def bca_interval(replicates: FloatArray, estimate: float, jackknife: FloatArray)
         Of the data as they are. A replicate equal to it counts half below, as those of a discrete statistic often are.
     jackknife : float array, shape (n_patients,)
         The estimate without each patient in turn; not finite where it is not defined.
-
-    Returns
-    -------
-    tuple of float or None
-        None where there are no replicates, or all lie on one side of the estimate.
     """
     replicates = replicates[np.isfinite(replicates)]
     if not len(replicates):

@@ -45,7 +45,6 @@ def draw_pairs(
         First sample, on one axis for all recordings, one recording after another.
     length : int
         Samples of a segment: two segments overlap if their starts are closer.
-    n_draws, seed : int
 
     Returns
     -------
@@ -78,6 +77,10 @@ def draw_pairs(
 def retrieve(features: FloatArray, query: IntArray, other: IntArray) -> Retrieval:
     """Rank, for each patient's query, the gallery's segments by their cosine with it.
 
+    Returns a Retrieval: where several cosines are equal, what breaking ties at random would give on average. A segment
+    without any feature different from 0 is equally alike to all. Raises EvaluationError if shapes differ, there are
+    fewer than two patients, or a feature is not finite.
+
     Parameters
     ----------
     features : float array, shape (n_segments, n_features)
@@ -86,17 +89,6 @@ def retrieve(features: FloatArray, query: IntArray, other: IntArray) -> Retrieva
     query, other : int arrays, shape (n_draws, n_patients)
         Rows of ``features``: of each draw, each patient's query, and the segment that stands for the patient in the
         gallery.
-
-    Returns
-    -------
-    Retrieval
-        Where several cosines are equal, what breaking ties at random would give on average. A segment without any
-        feature different from 0 is equally alike to all.
-
-    Raises
-    ------
-    EvaluationError
-        If shapes differ, there are fewer than two patients, or a feature is not finite.
     """
     if query.shape != other.shape or query.ndim != 2 or query.shape[1] < 2:
         raise EvaluationError(

@@ -27,7 +27,9 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
     Curves are averaged vertically [1]_, true positive rate at each false positive rate, with the weights of
     :func:`ppgssl.evaluation.ranked_pairs.stratified_auroc` (pairs of the fold within its repeat, repeats alike). An
     integral of a weighted mean is the weighted mean of the integrals, so the area under this curve is exactly that
-    AUROC. A single split gives the ordinary empirical curve; a tie is a sloped line.
+    AUROC. A single split gives the ordinary empirical curve; a tie is a sloped line. Returns a RocCurve: from (0, 0) to
+    (1, 1); two points of the same false positive rate are a vertical line. A curve of more than 2,000 corners is
+    thinned out to so many points, and the area exact no longer. Raises EvaluationError if the AUROC is not defined.
 
     Parameters
     ----------
@@ -36,19 +38,6 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
     repeat, fold : int array, shape (n_rows,)
         Which model scored the row.
 
-    Returns
-    -------
-    RocCurve
-        From (0, 0) to (1, 1); two points of the same false positive rate are a vertical line. A curve of more than
-        2,000 corners is thinned out to so many points, and the area exact no longer.
-
-    Raises
-    ------
-    EvaluationError
-        If the AUROC is not defined.
-
-    References
-    ----------
     .. [1] Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 27, 2006,
            10.1016/j.patrec.2005.10.010.
     """
@@ -123,12 +112,8 @@ def roc_curves(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: in
     Patients are drawn as for the AUROC, the same draws for every arm, and the curve of each draw is that of
     :func:`stratified_roc`, at the top of a vertical line. The band is computed on a grid of 101 false positive rates
     and from 2,000 resamples at most. It shows where the sensitivity at one false positive rate may lie; a whole curve
-    leaves a band of pointwise intervals more often than 1 time in 20.
-
-    Returns
-    -------
-    list of RocCurve
-        In the order of ``aligned.arms``.
+    leaves a band of pointwise intervals more often than 1 time in 20. Returns a list of RocCurve: in the order of
+    ``aligned.arms``.
     """
     curves = [
         stratified_roc(aligned.y_true, y_score, repeat=aligned.repeat, fold=aligned.fold) for y_score in aligned.y_score

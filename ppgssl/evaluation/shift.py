@@ -10,8 +10,6 @@ A large number of a few patients is chance. A warning therefore needs both: an e
 more than chance gives in 95 of 100 pairs of samples of these sizes. For the index chance is ``chi2 * (1/n + 1/m)`` with
 one degree of freedom fewer than there are bins [3]_.
 
-References
-----------
 .. [1] Yang and Dalton, A unified approach to measuring the effect size between two groups using SAS, SAS Global Forum
        2012, paper 335 (Mahalanobis distance of the proportions of levels); Austin, 2009, doi 10.1002/sim.3697.
 .. [2] Siddiqi, Credit risk scorecards, Wiley 2006, for the limits 0.1 and 0.25.
@@ -124,18 +122,14 @@ def is_beyond(value: float | None, by_chance: float | None, limit: float) -> boo
 def proportion_beyond(distances: FloatArray, threshold: float, expected: float) -> tuple[float, float]:
     """Proportion of new patients whose distance exceeds a quantile of training, and how likely so many are by chance.
 
+    Returns the proportion and the p-value: one-sided binomial test; the threshold is taken as known.
+
     Parameters
     ----------
     distances : float array, shape (n_new,)
         Without missing ones; at least one.
-    threshold : float
     expected : float
         Proportion of training patients beyond it.
-
-    Returns
-    -------
-    proportion, p_value : float
-        One-sided binomial test; the threshold is taken as known.
     """
     n_beyond = int((distances > threshold).sum())
     return n_beyond / len(distances), float(binomtest(n_beyond, len(distances), expected, alternative="greater").pvalue)

@@ -13,8 +13,6 @@ variable with nearby cuts could be subtracted from each other, so a variable may
 
 Patients whose value is missing are in no level. Their number is no secret: the report has it with the covariates.
 
-References
-----------
 .. [1] Altman & Bland, Interaction revisited: the difference between two estimates, BMJ 326, 2003,
        10.1136/bmj.326.7382.219.
 .. [2] Hundepool et al., Statistical Disclosure Control, Wiley, 2012, 10.1002/9781118348239, chapter 4.
@@ -69,27 +67,16 @@ def subgroups(
     lies on either side of zero, for more by Wald's statistic ``d' S^-1 d`` of the differences ``d`` to the first level,
     with their covariance ``S`` over draws, against chi-square on as many degrees of freedom as differences (the
     contrasts of [1]_, with the covariance of the bootstrap). Suppressed levels are not in the test. p-values are not
-    adjusted for the number of arms and variables.
+    adjusted for the number of arms and variables. Raises EvaluationError if a variable is unknown, a date or asked for
+    twice, cuts are given for levels, or a tested patient has no row.
 
     Parameters
     ----------
     predictions : DataFrame
         Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
-    arms : sequence of str
     patients : DataFrame, index patient
         A column for each variable asked for: numbers, 0/1 for binary, text for categorical.
-    table : config.ClinicalTable
-    options : sequence of config.SubgroupOptions
-    n_resamples, seed
-        As of the other intervals.
 
-    Raises
-    ------
-    EvaluationError
-        If a variable is unknown, a date or asked for twice, cuts are given for levels, or a tested patient has no row.
-
-    References
-    ----------
     .. [1] DeLong, DeLong & Clarke-Pearson, Comparing the areas under two or more correlated receiver operating
            characteristic curves: a nonparametric approach, Biometrics 44, 1988, 10.2307/2531595.
     """
@@ -127,9 +114,6 @@ def suppressed(n_events: Sequence[int], n_others: Sequence[int]) -> list[bool]:
             break
         is_hidden[level] = True
     return [bool(one) for one in is_hidden]
-
-
-# --- levels ----------------------------------------------------------------------------------------------------
 
 
 def _check_options(options: Sequence[SubgroupOptions], patients: pd.DataFrame, table: ClinicalTable) -> None:
@@ -181,9 +165,6 @@ def _cut(cuts: Sequence[float], unit: str, values: FloatArray) -> tuple[list[str
 
 def _hidden(levels: Sequence[_Level]) -> list[bool]:
     return suppressed([level.n_events for level in levels], [level.n - level.n_events for level in levels])
-
-
-# --- statistics ------------------------------------------------------------------------------------------------
 
 
 def _resampled(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples: int, seed: int) -> Replicates:
@@ -250,15 +231,12 @@ def _interaction(replicates: Replicates | None, arm: str, levels: Sequence[_Leve
 def wald_p(estimates: FloatArray, draws: FloatArray) -> float | None:
     """p-value that several quantities are all zero, by Wald's statistic with their covariance over bootstrap draws.
 
+    Returns a float or None: None where the draws do not vary in as many directions as there are quantities.
+
     Parameters
     ----------
     estimates : float array, shape (n_quantities,)
     draws : float array, shape (n_quantities, n_draws)
-
-    Returns
-    -------
-    float or None
-        None where the draws do not vary in as many directions as there are quantities.
     """
     if draws.shape[1] <= len(estimates):
         return None

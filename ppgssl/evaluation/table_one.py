@@ -22,7 +22,8 @@ def table_one(
     Numeric variables get mean, SD (n - 1) and quartiles; binary variables the count and proportion of their event
     level; categorical variables one row for each level. Proportions are of the patients with a value. No p-values: the
     groups are not randomised arms, and a difference is better described by its size, the standardized mean difference
-    [1]_ (event minus no event; of means, or of proportions of a level).
+    [1]_ (event minus no event; of means, or of proportions of a level). Raises EvaluationError if a variable is
+    unknown, or a patient of ``y`` has no row.
 
     Parameters
     ----------
@@ -35,13 +36,6 @@ def table_one(
     variables : sequence of str
         Which, in which order.
 
-    Raises
-    ------
-    EvaluationError
-        If a variable is unknown, or a patient of ``y`` has no row.
-
-    References
-    ----------
     .. [1] Austin, Balance diagnostics for comparing the distribution of baseline covariates between treatment groups in
            propensity-score matched samples, Statistics in Medicine 28, 2009, 10.1002/sim.3697.
     """

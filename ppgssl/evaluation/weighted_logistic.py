@@ -20,8 +20,11 @@ _TOLERANCE = 1e-8
 def fit_weightings(X: FloatArray, y: BoolArray, weights: FloatArray, *, offset: FloatArray | None = None) -> FloatArray:
     """Maximum-likelihood coefficients of a logistic regression for each weighting of its rows.
 
-    Newton's method (iteratively reweighted least squares) on all weightings of a block together, from the fit to
-    their mean; a step that passes the top of its own direction too far is halved.
+    Newton's method (iteratively reweighted least squares) on all weightings of a block together, from the fit to their
+    mean; a step that passes the top of its own direction too far is halved. Returns a float array, shape (n_columns,
+    n_weightings): NaN where the rows of positive weight hold one class alone. Where classes are otherwise separated the
+    coefficients are large, and the fitted probabilities within some 1e-8 of their limits; see :func:`is_separated` for
+    which those are with one predictor.
 
     Parameters
     ----------
@@ -32,13 +35,6 @@ def fit_weightings(X: FloatArray, y: BoolArray, weights: FloatArray, *, offset: 
         At least 0.
     offset : float array, shape (n_rows,), optional
         Part of the linear predictor that is not fitted.
-
-    Returns
-    -------
-    float array, shape (n_columns, n_weightings)
-        NaN where the rows of positive weight hold one class alone. Where classes are otherwise separated the
-        coefficients are large, and the fitted probabilities within some 1e-8 of their limits; see
-        :func:`is_separated` for which those are with one predictor.
     """
     offset = np.zeros(len(y)) if offset is None else offset
     coefficients = np.full((X.shape[1], weights.shape[1]), np.nan)
@@ -66,8 +62,6 @@ def is_separated(x: FloatArray, y: BoolArray, weights: FloatArray) -> BoolArray:
     It has one if and only if the classes overlap: neither lies wholly on one side of the other, touching included. A
     predictor without variation counts as separated, as does a single class.
 
-    References
-    ----------
     .. [1] Albert & Anderson, On the existence of maximum likelihood estimates in logistic regression models,
            Biometrika 71, 1984, 10.1093/biomet/71.1.1.
     """

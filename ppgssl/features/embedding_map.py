@@ -44,8 +44,6 @@ def embedding_map(
     seed : int
         Of the draw of patients, the decomposition and the layout.
 
-    References
-    ----------
     .. [1] van der Maaten & Hinton, Visualizing data using t-SNE, Journal of Machine Learning Research 9, 2008.
     .. [2] Kobak & Berens, The art of using t-SNE for single-cell transcriptomics, Nature Communications 10, 2019,
            10.1038/s41467-019-13056-x.

@@ -33,8 +33,6 @@ class FoldFeatures(Mapping[str, PatientFeatures]):
 
     Parameters
     ----------
-    fold : Fold
-    data : StudyData
     out : Path
         The study's folder, where its encoders lie.
     parts : FittedParts
@@ -103,9 +101,7 @@ def fitted_kernels(
 
     Parameters
     ----------
-    data : StudyData
     is_training : bool array, shape (n_segments,)
-    bank : SegmentBank
     place : str
         Name of the fold, or ``all`` of the final model.
     """

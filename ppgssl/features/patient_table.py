@@ -38,7 +38,6 @@ class ArmTable:
 
     Parameters
     ----------
-    arm : Arm
     study : Study
         Names the covariates, and the clinical variables of heart rate and SpO2, if any.
     variables : mapping of str to Variable
@@ -117,9 +116,6 @@ def _vitals(arm: Arm, study: Study) -> list[tuple[str | None, str]]:
     return [pairs[name] for name in names]
 
 
-# --- features --------------------------------------------------------------------------------------------------
-
-
 class NormalisedSegments:
     """Segments of any data as one input description wants them; those of the data asked for last are kept."""
 
@@ -140,7 +136,6 @@ class SegmentFeatures:
     ----------
     represent : EncoderNetwork or callable
         From normalised segments, shape (n, n_channels, length), to features; the mean leaves out unknown ones (NaN).
-    segments : NormalisedSegments
     names : list of str, optional
         Columns of a callable's features; by default they are numbered.
     """

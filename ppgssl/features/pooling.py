@@ -33,6 +33,9 @@ def pool_to_patients(
 ) -> pd.DataFrame:
     """One row a patient.
 
+    Returns a DataFrame of float64: index ``patient``, sorted. Raises ConfigError if there is no pooler of that name.
+    Raises ValueError if there is not one patient for each row.
+
     Parameters
     ----------
     embeddings : float array, shape (n_segments, n_dimensions)
@@ -42,18 +45,6 @@ def pool_to_patients(
         A key of ``POOLERS``.
     prefix : str
         Columns are named ``{prefix}_000``, ``{prefix}_001``, ...
-
-    Returns
-    -------
-    DataFrame of float64
-        Index ``patient``, sorted.
-
-    Raises
-    ------
-    ConfigError
-        If there is no pooler of that name.
-    ValueError
-        If there is not one patient for each row.
     """
     if pooler not in POOLERS:
         raise ConfigError(f"unknown pooler {pooler!r}{suggest(pooler, POOLERS)}; the poolers are: {', '.join(POOLERS)}")

@@ -22,8 +22,6 @@ class PrincipalComponents:
     axes : float array, shape (n_components, n_channels * length)
         Orthonormal.
 
-    References
-    ----------
     .. [1] Jolliffe, Principal Component Analysis, Springer, 2002, doi 10.1007/b98835.
     """
 

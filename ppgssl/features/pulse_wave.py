@@ -51,8 +51,6 @@ class PulseWave:
     fs_hz : float
         Sampling rate of the segments.
 
-    References
-    ----------
     .. [1] Task Force of the ESC and NASPE, Heart rate variability: standards of measurement, physiological
        interpretation and clinical use, Circulation 93:1043-1065, 1996, doi 10.1161/01.CIR.93.5.1043.
     .. [2] Elgendi, On the analysis of fingertip photoplethysmogram signals, Curr Cardiol Rev 8:14-25, 2012,
@@ -112,9 +110,6 @@ def _channel_features(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
     }
 
 
-# --- rhythm ----------------------------------------------------------------------------------------------------
-
-
 def _beat_times_s(x: FloatArray, beats: Beats, fs_hz: float) -> FloatArray:
     """Seconds from the segment's first sample to each steepest point, between the samples."""
     slope = np.diff(x, axis=-1, append=x[:, -1:])  # 0 at the end: no parabola reaches into the next segment
@@ -142,9 +137,6 @@ def _rhythm(beats: Beats, at_s: FloatArray, n_segments: int, fs_hz: float) -> di
         "rmssd_s": np.sqrt(_ratio(change, n_pairs)),
         "normal_proportion": _ratio(n_normal, n),
     }
-
-
-# --- pulse wave ------------------------------------------------------------------------------------------------
 
 
 def _mean_beat(x: FloatArray, beats: Beats, fs_hz: float) -> dict[str, FloatArray]:
@@ -220,9 +212,6 @@ def _b_over_a(acceleration: FloatArray, foot: np.ndarray) -> FloatArray:
     return _ratio(acceleration[rows, b_at], np.where(a > 0, a, np.nan))
 
 
-# --- samples and spectrum --------------------------------------------------------------------------------------
-
-
 def _moments(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
     sd = x.std(axis=-1)
     sd = np.where(sd > 0, sd, np.nan)
@@ -273,9 +262,6 @@ def _harmonics(x: FloatArray, rate_hz: FloatArray, fs_hz: float) -> dict[str, Fl
 def _correlation(one: FloatArray, other: FloatArray) -> FloatArray:
     one, other = one - one.mean(axis=-1, keepdims=True), other - other.mean(axis=-1, keepdims=True)
     return _ratio((one * other).sum(axis=-1), np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1)))
-
-
-# --- breathing -------------------------------------------------------------------------------------------------
 
 
 def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArray) -> dict[str, FloatArray]:

@@ -50,10 +50,7 @@ class RandomKernels:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> RandomKernels:
         """The transform of :meth:`to_arrays`.
 
-        Raises
-        ------
-        StoreError
-            If its numbers are not whole.
+        Raises StoreError if its numbers are not whole.
         """
         if set(arrays) != set(_PARAMETERS) or any(one.ndim != 1 for one in arrays.values()):
             raise StoreError(f"the kernels of MiniRocket are not whole: they need {', '.join(_PARAMETERS)}")
@@ -74,7 +71,7 @@ def fit_random_kernels(segments: FloatArray, *, n_kernels: int = N_KERNELS, seed
     """MiniRocket [1]_: convolutions of length 9 at many dilations, each summed up by the values over a bias.
 
     The kernels are fixed; the biases are quantiles of what the kernels make of training segments, and which channels a
-    kernel joins is drawn at random.
+    kernel joins is drawn at random. Raises ConfigError if aeon is not installed, or segments are too short.
 
     Parameters
     ----------
@@ -85,13 +82,6 @@ def fit_random_kernels(segments: FloatArray, *, n_kernels: int = N_KERNELS, seed
     seed : int
         The only source of randomness.
 
-    Raises
-    ------
-    ConfigError
-        If aeon is not installed, or segments are too short.
-
-    References
-    ----------
     .. [1] Dempster, Schmidt and Webb, MiniRocket: a very fast (almost) deterministic transform for time series
        classification, KDD 2021, arXiv:2012.08791.
     """

@@ -60,10 +60,8 @@ def summarise(
     ----------
     represent
         The representation.
-    bank : SegmentBank
     index, patient : int arrays, shape (n_segments,)
         Numbers of the segments in the bank, and of the patient of each, in 0..n_patients - 1.
-    n_patients : int
     keep : int array, shape (n_kept,)
         Positions in ``index`` of the segments whose features are wanted, in increasing order.
     is_fitting : bool array, shape (n_segments,)

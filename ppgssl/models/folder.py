@@ -41,25 +41,17 @@ _MODEL, _REFITS, _FEATURES = "model.", "refits.", "features."
 _PRECISION = "precision"
 
 
-# --- writing ---------------------------------------------------------------------------------------------------
-
-
 def save_model(folder: Path, fitted: FittedModel, text: str, *, encoder: Path | None = None) -> str:
     """Write a model into a new folder, or over a model that is there; its fingerprint.
 
+    Raises StoreError if the folder holds other things than a model.
+
     Parameters
     ----------
-    folder : Path
-    fitted : FittedModel
     text : str
         ``model_card.md``.
     encoder : Path, optional
         Folder of the encoder; its weights and its ``model.json`` are copied.
-
-    Raises
-    ------
-    StoreError
-        If the folder holds other things than a model.
     """
     _check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,16 +84,10 @@ def _check_free(folder: Path) -> None:
         raise StoreError(f"{folder} holds other files than a model ({', '.join(others[:3])}): give another --out")
 
 
-# --- reading ---------------------------------------------------------------------------------------------------
-
-
 def load_model(folder: Path) -> FittedModel:
     """Read a model; every file is compared with its checksum first.
 
-    Raises
-    ------
-    StoreError
-        If there is no model, a file is missing or was changed, or the model is of another format.
+    Raises StoreError if there is no model, a file is missing or was changed, or the model is of another format.
     """
     names = _verified(folder)
     card = _read_card(folder)

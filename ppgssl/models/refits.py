@@ -158,7 +158,6 @@ def fit_refits(
         Rows of each sample.
     pool : Workers, optional
         Where they are fitted; by default in this process.
-    progress : Progress
     """
     if not len(samples):
         return None
@@ -184,10 +183,7 @@ def read_refits(
 ) -> Refits | None:
     """The refits of ``to_arrays`` and ``spec``; None if there are none.
 
-    Raises
-    ------
-    StoreError
-        If numbers are absent or do not fit the columns of the model.
+    Raises StoreError if numbers are absent or do not fit the columns of the model.
     """
     if not arrays:
         return None
@@ -219,9 +215,6 @@ def read_refits(
         check_shapes(dict(arrays), {"stack": (n_refits, 1 + len(model.parts_))})
         stack = arrays["stack"]
     return LinearRefits(tuple(LinearPart(*(one[name] for name in _NAMES)) for one in found), stack)
-
-
-# --- from fitted models to sums over columns -------------------------------------------------------------------
 
 
 def _linear(model: RiskModel, refit: RiskModel) -> LinearRefits:

@@ -242,8 +242,6 @@ def test_what_cannot_be_fitted_is_refused():
         model.predict_proba(X.drop(columns="age"))
 
 
-# --- as scikit-learn's own classifiers -------------------------------------------------------------------------
-
 # What check_estimator asks for and is not so, each with its reason.
 EXCEPTIONS = {
     "check_classifiers_one_label": "one outcome alone cannot be learnt: EvaluationError, as for too few patients",
@@ -268,9 +266,6 @@ def test_cloning_and_grid_search_see_columns_and_settings():
     assert search.fit(X, y).best_params_["learner"] in FAST
 
 
-# --- coefficients ----------------------------------------------------------------------------------------------
-
-
 def test_coefficients_are_log_odds_for_one_sd():
     X, y, columns = make_patients(np.random.default_rng(10), 120, n_features=3, missing=0)
     model = fitted(X, y, columns, "elastic-net")
@@ -281,9 +276,6 @@ def test_coefficients_are_log_odds_for_one_sd():
     stacked = fitted(X, y, columns, stacking=True)
     np.testing.assert_allclose(logit(risk(stacked, moved)) - logit(risk(stacked, X)), stacked.coef_[0, 0], atol=1e-6)
     assert not hasattr(fitted(X, y, columns, "gradient-boosting"), "coef_")
-
-
-# --- in numbers ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

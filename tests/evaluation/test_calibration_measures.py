@@ -35,9 +35,6 @@ def glm(y, columns, weights=None, offset=None):
     return model.fit(tol=1e-14, maxiter=200).params
 
 
-# --- the numbers -----------------------------------------------------------------------------------------------
-
-
 def test_intercept_and_slope_are_those_of_statsmodels():
     logits, y = make_risks(207, 0)
     logits = 0.4 + 1.3 * logits
@@ -98,9 +95,6 @@ def test_repeats_are_averaged_and_folds_pooled():
         assert group.model_dump() == pytest.approx(expected.model_dump())
 
 
-# --- the interval of the ICI -----------------------------------------------------------------------------------
-
-
 def test_an_ici_of_true_risks_has_zero_in_its_interval_most_of_the_time():
     found = [judge(y, expit(logits)).ici for logits, y in (make_risks(207, seed) for seed in range(40))]
     assert np.mean([ici.ci_low == 0 for ici in found]) >= 0.85
@@ -136,9 +130,6 @@ def test_intervals_cover_the_truth_of_200_patients_with_26_events(shift, stretch
     print("coverage of intercept, slope, ICI, the worst and the mean point of the curve:", np.round(shares, 3))
     # 93 to 97 %, and two standard errors of 300 data sets on either side.
     assert (np.abs(np.array(shares) - 0.95) < 0.02 + 0.025).all()
-
-
-# --- what is not defined ---------------------------------------------------------------------------------------
 
 
 def is_defined(found):
@@ -195,9 +186,6 @@ def test_weightings_without_a_slope_are_nan_and_the_others_stay():
     weights = np.array([[1, 1, 1, 1], [1, 0, 0, 1], [0, 1, 0, 1]], dtype=float).T
     assert np.isnan(calibration_slope(y, x, weights)).tolist() == [False, True, True]
     assert np.isnan(calibration_intercept(y, x, weights)).tolist() == [False, False, True]
-
-
-# --- groups ----------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 2**31), st.integers(10, 400), st.sampled_from([3, 20, 10**6]), st.floats(0.05, 0.95))

@@ -26,9 +26,6 @@ def make_table(rows):
     return table.assign(arm="a")
 
 
-# --- choosing --------------------------------------------------------------------------------------------------
-
-
 @given(st.integers(0, 2**31), st.integers(4, 60), st.sampled_from([3, 10, 10**6]))
 def test_youdens_threshold_has_the_best_index_that_scikit_learn_finds(seed, n, n_levels):
     rng = np.random.default_rng(seed)
@@ -58,9 +55,6 @@ def test_a_threshold_lies_between_the_scores_it_parts():
     assert sensitivity_threshold(y, score, 0.51) == pytest.approx(0.3)
     # Nothing lies below the lowest score: everybody is positive.
     assert sensitivity_threshold(~y, score, 1.0) == 0.0
-
-
-# --- judging ---------------------------------------------------------------------------------------------------
 
 
 def test_the_liver_scans_of_altman_and_bland():

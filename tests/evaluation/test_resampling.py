@@ -22,8 +22,6 @@ from ppgssl.evaluation.resampling import (
 )
 from tests.support.aligned_scores import make_aligned
 
-# --- draws -----------------------------------------------------------------------------------------------------
-
 
 def test_the_counts_are_multinomial_over_patients():
     counts = draw_counts(20, 5000, np.random.default_rng(0))
@@ -50,9 +48,6 @@ def test_blocks_of_draws_are_the_draws_at_once(monkeypatch, block, n_rows):
     monkeypatch.setattr(f"ppgssl.evaluation.resampling.{block}", 84)
     in_blocks = resample(lambda counts: values @ counts, ["a", "b"], 12, n_resamples=50, seed=5, n_rows=n_rows)
     np.testing.assert_allclose(in_blocks.draws, whole.draws, rtol=0, atol=1e-12)
-
-
-# --- the AUROC of every draw -----------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 10_000), st.integers(8, 60), st.sampled_from([3, 10, None]))
@@ -115,9 +110,6 @@ def test_resamples_without_a_pair_are_counted_and_do_not_count():
     # The one event is left out of a resample with chance (1 - 1/12)^12 = 0.352; standard error 0.024.
     assert result.n_undefined / 400 == pytest.approx((11 / 12) ** 12, abs=0.08)
     assert result.interval("arm-0").ci_low is not None
-
-
-# --- differences and intervals ---------------------------------------------------------------------------------
 
 
 def test_the_spread_of_resampled_means_is_the_standard_error():
