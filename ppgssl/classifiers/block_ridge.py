@@ -122,10 +122,8 @@ def fit_ridge(X: FloatArray, y: IntArray, costs: Sequence[float]) -> tuple[Float
     Parameters
     ----------
     X : float array, shape (n_patients, n_columns)
-    y : int array of 0/1, shape (n_patients,)
-        Of either outcome one patient at least.
-    costs : sequence of float
-        Above 0.
+    y : int array of 0/1, shape (n_patients,); of either outcome one patient at least
+    costs : above 0
 
     Returns
     -------

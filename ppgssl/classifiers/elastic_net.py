@@ -69,17 +69,14 @@ def fit_elastic_net(
 
     Parameters
     ----------
-    X : float array, shape (n_patients, n_columns)
-        Centred columns converge fastest.
+    X : float array, shape (n_patients, n_columns); centred columns converge fastest
     y : int array of 0/1, shape (n_patients,)
-    costs, l1_ratios : sequences of float, the same length
-        Costs above 0, ratios in 0..1.
+    costs, l1_ratios : sequences of float, the same length; costs above 0, ratios in 0..1
 
     Returns
     -------
     intercepts : float array, shape (n_models,)
     slopes : float array, shape (n_models, n_columns)
-
     .. [1] Beck and Teboulle, A fast iterative shrinkage-thresholding algorithm for linear inverse problems, SIAM J
        Imaging Sci 2:183-202, 2009, doi 10.1137/080716542; restarted as in O'Donoghue and Candes, Adaptive restart for
        accelerated gradient schemes, Found Comput Math 15:715-732, 2015, doi 10.1007/s10208-013-9150-3.

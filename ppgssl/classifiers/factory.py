@@ -25,14 +25,10 @@ def make_risk_model(
 
     Parameters
     ----------
-    columns : Columns or None
-        What the columns of the arm's table are; None of a network, whose table is one of segments.
-    study : Study
-        Imputation, settings of networks, and the seed.
-    fold : str
-        Name of the fold, or ``all`` of the final model: with the study's seed it decides every draw.
-    encoder : EncoderNetwork, optional
-        First weights of a network.
+    columns : what the columns of the arm's table are; None of a network, whose table is one of segments
+    study : imputation, settings of networks, and the seed
+    fold : name of the fold, or ``all`` of the final model: with the study's seed it decides every draw
+    encoder : optional; first weights of a network
     """
     if arm.is_network:
         assert encoder is not None  # every network arm names where its first weights come from

@@ -32,16 +32,12 @@ class Trees:
 
     Attributes
     ----------
-    baseline : float array, shape (1,)
-        Log odds before the first tree.
-    root : int array, shape (n_trees,)
-        The first node of each tree.
-    depth : int array, shape (1,)
-        Steps from a root to the deepest leaf.
+    baseline : float array, shape (1,); log odds before the first tree
+    root : int array, shape (n_trees,); the first node of each tree
+    depth : int array, shape (1,); steps from a root to the deepest leaf
     feature, left, right, levels : int arrays, shape (n_nodes,)
         Column of the node; children; row of ``goes_left`` and ``is_known``, or -1 of a node that splits by a number.
-    threshold, value : float arrays, shape (n_nodes,)
-        ``value`` is what a leaf adds to the log odds.
+    threshold, value : float arrays, shape (n_nodes,); ``value`` is what a leaf adds to the log odds
     missing_left : bool array, shape (n_nodes,)
     goes_left, is_known : bool arrays, shape (n_splits_by_level, n_codes)
         Of each code; codes that no training patient had are not known and count as missing.

@@ -41,13 +41,10 @@ class _Fits:
 
     Attributes
     ----------
-    X : float array, shape (n_fits, n_patients, 1 + n_columns)
-        An intercept, then the columns. A row of zeros carries no information; the slope of a column
-        of zeros follows its prior.
-    sign : float array, shape (n_fits, n_patients)
-        1 with the event, -1 without, 0 of a row that fills up.
-    guess : float array, shape (n_fits, 1)
-        Scale of the half-Cauchy prior of the common scale.
+    X : float array, shape (n_fits, n_patients, 1 + n_columns); an intercept, then the columns. A row of zeros carries
+        no information; the slope of a column of zeros follows its prior.
+    sign : float array, shape (n_fits, n_patients); 1 with the event, -1 without, 0 of a row that fills up
+    guess : float array, shape (n_fits, 1); scale of the half-Cauchy prior of the common scale
     """
 
     X: FloatArray

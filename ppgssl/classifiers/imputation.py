@@ -34,11 +34,9 @@ def missing_data(
 
     Parameters
     ----------
-    covariates : DataFrame, a row a patient
-        The study's covariates.
+    covariates : DataFrame, a row a patient; the study's covariates
     y : Series of 0/1, the same index
-    variables : mapping of name to Variable
-        For the labels.
+    variables : for the labels
     """
     is_missing = covariates.isna()
     has_event = y.loc[covariates.index].to_numpy() == 1
@@ -66,15 +64,12 @@ class Equation:
 
     Attributes
     ----------
-    scaling : Scaling
-        Of the indicators of the other columns, shape (n_predictors,).
+    scaling : of the indicators of the other columns, shape (n_predictors,)
     slopes : float array, shape (n_predictors,) of a number, (n_levels, n_predictors) of levels
-    intercept : float array, shape (n_levels,)
-        Of levels; empty of a number.
+    intercept : float array, shape (n_levels,); of levels; empty of a number
     donors : float array, shape (n_donors,)
         Of a number: what is predicted of the training patients who have it, ascending.
-    choices : float array, shape (n_donors,) or (n_levels,)
-        The donors' values; or the codes of the levels.
+    choices : float array, shape (n_donors,) or (n_levels,); the donors' values; or the codes of the levels
     """
 
     cycle: int
@@ -108,12 +103,9 @@ class Imputer:
 
     Attributes
     ----------
-    typical : float array, shape (n_clinical,)
-        Median of each number and most frequent code of each level.
-    equations : tuple of Equation
-        In the order in which they are applied; none where typical values are all that is filled in.
-    seed : tuple of int
-        Together with a patient's id it decides the patient's draws, whatever the order of rows.
+    typical : float array, shape (n_clinical,); median of each number and most frequent code of each level
+    equations : in the order in which they are applied; none where typical values are all that is filled in
+    seed : together with a patient's id it decides the patient's draws, whatever the order of rows
     """
 
     typical: FloatArray = field(repr=False)
@@ -208,8 +200,7 @@ def fit_imputers(
 
     Parameters
     ----------
-    columns : bool array, shape (n_clinical,), optional
-        Columns that patients to be completed may lack; by default all.
+    columns : bool array, shape (n_clinical,), optional; columns that patients to be completed may lack; by default all
     """
     if missing.method == "median" or not train.clinical.shape[1]:
         imputer = Imputer(typical_values(train))
@@ -250,15 +241,12 @@ def chained_equations(
 
     Parameters
     ----------
-    columns : bool array, shape (n_clinical,), optional
-        As in :func:`fit_imputers`.
+    columns : bool array, shape (n_clinical,), optional; as in :func:`fit_imputers`
 
     Returns
     -------
     Imputer
-    float array, shape (n_patients, n_clinical)
-        The clinical block of the training patients, completed.
-
+    float array, shape (n_patients, n_clinical); the clinical block of the training patients, completed
     .. [1] White, Royston and Wood, Multiple imputation using chained equations: issues and guidance for practice,
        Stat Med 30:377-399, 2011, doi 10.1002/sim.4067.
     .. [2] Little, Missing-data adjustments in large surveys, J Bus Econ Stat 6:287-296, 1988,

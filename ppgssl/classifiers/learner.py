@@ -36,14 +36,10 @@ class Learned:
 
     Attributes
     ----------
-    model : Fitted
-        Fitted to all training patients.
-    inner : list of float arrays
-        Risks of the patients whom each inner fold held out, by the model that was fitted without them.
-    n_columns : int
-        Columns that the model saw.
-    notes : tuple of str
-        What was done differently from the plan.
+    model : fitted to all training patients
+    inner : risks of the patients whom each inner fold held out, by the model that was fitted without them
+    n_columns : columns that the model saw
+    notes : what was done differently from the plan
     """
 
     model: Fitted = field(repr=False)
@@ -58,8 +54,7 @@ class LinearFit:
 
     Attributes
     ----------
-    slopes : float array, shape (n_columns,)
-        0 of a column that is left out.
+    slopes : float array, shape (n_columns,); 0 of a column that is left out
     """
 
     intercept: float

@@ -38,26 +38,19 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    encoder : EncoderNetwork
-        The first weights. Copied, so that the caller's stays as it is.
-    is_pretrained : bool
-        Whether the encoder is to be kept frozen for ``settings.freeze_epochs``.
-    seed : int
-        Of the samples of patients, of the head's first weights and of the draws. Runs are equal on one CPU; a GPU may
-        differ in the last digits.
+    encoder : the first weights. Copied, so that the caller's stays as it is.
+    is_pretrained : whether the encoder is to be kept frozen for ``settings.freeze_epochs``
+    seed : of the samples of patients, of the head's first weights and of the draws. Runs are equal on one CPU; a GPU
+        may differ in the last digits.
 
     Attributes
     ----------
-    prevalence_ : float
-        Proportion of training patients with the event, to which risks are corrected.
+    prevalence_ : proportion of training patients with the event, to which risks are corrected
     oof_ : float array, shape (n_patients,)
         Out-of-fold predictions: risks of training patients by the networks that were not fitted to them, averaged; NaN
         for patients to whom every network was fitted. Not kept in a model folder.
-    fitted_on_ : tuple of str
-        Ids of the training patients. Not kept in a model folder.
-    n_columns_, notes_
-        None and empty: a network sees no columns.
-
+    fitted_on_ : ids of the training patients. Not kept in a model folder.
+    n_columns_, notes_ : None and empty: a network sees no columns
     .. [1] Breiman, Bagging predictors, Machine Learning 24, 1996, 10.1007/BF00058655.
     """
 
@@ -187,7 +180,6 @@ def corrected_risk(score: FloatArray, prevalence: float) -> FloatArray:
     ----------
     score : float array, in 0..1
     prevalence : float, in 0..1
-
     .. [1] King & Zeng, Logistic regression in rare events data, Political Analysis 9, 2001,
        10.1093/oxfordjournals.pan.a004868.
     """

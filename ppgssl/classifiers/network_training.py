@@ -63,12 +63,9 @@ class NetworkMember:
 
     Attributes
     ----------
-    model : PatientNetwork
-        With the weights of the best epoch, in evaluation mode.
-    best_epoch : int
-        From 0; the one of the lowest loss of the held-out patients.
-    fitted_to, held_out : tuple of str
-        Training patients that it learned from, and those who decided when to stop.
+    model : with the weights of the best epoch, in evaluation mode
+    best_epoch : from 0; the one of the lowest loss of the held-out patients
+    fitted_to, held_out : training patients that it learned from, and those who decided when to stop
     """
 
     model: PatientNetwork = field(repr=False)

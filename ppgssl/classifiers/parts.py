@@ -78,8 +78,7 @@ class Part:
     levels : dict of categorical column to its levels, in the order of their codes
     imputers : tuple of Imputer
         Of several, each completes the patients, and risks are averaged. None for a learner that takes missing values.
-    medians : float array, shape (n_features,)
-        In place of missing features.
+    medians : float array, shape (n_features,); in place of missing features
     scalings, models : tuples, one for each imputer, or one for all where no training patient lacked a value
     """
 
@@ -167,21 +166,16 @@ def fit_part(
 
     Parameters
     ----------
-    table : DataFrame
-        Training patients.
+    table : training patients
     y : int array of 0/1
-    columns : Columns
-        Each with a value.
-    folds : sequence of pairs of int arrays
-        Rows to learn from, and rows held out.
-    learner, missing, seed
-        As of :class:`ppgssl.classifiers.risk_model.RiskModel`.
+    columns : each with a value
+    folds : rows to learn from, and rows held out
+    learner, missing, seed : as of :class:`ppgssl.classifiers.risk_model.RiskModel`
 
     Returns
     -------
     Part
-    Learned
-        With the out-of-fold risks of each fold, averaged over imputations.
+    Learned; with the out-of-fold risks of each fold, averaged over imputations
     """
     levels = levels_of(table, columns)
     train = code_table(table, columns, levels)

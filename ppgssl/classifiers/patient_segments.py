@@ -20,10 +20,8 @@ class PatientSegments:
 
     Attributes
     ----------
-    y : float array, shape (n_patients,)
-        0 or 1; NaN where it is not known.
-    segments : sequence of int array
-        Numbers of each patient's segments in the bank, at least one.
+    y : float array, shape (n_patients,); 0 or 1; NaN where it is not known
+    segments : numbers of each patient's segments in the bank, at least one
     """
 
     ids: tuple[str, ...]

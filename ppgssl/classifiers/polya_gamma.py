@@ -21,9 +21,7 @@ def draw_polya_gamma(z: FloatArray, rng: np.random.Generator) -> FloatArray:
 
     Parameters
     ----------
-    z : float array of any shape
-        Linear predictors (log odds).
-
+    z : float array of any shape; linear predictors (log odds)
     .. [1] Polson, Scott and Windle, Bayesian inference for logistic models using Polya-Gamma latent variables, J Am
        Stat Assoc 108:1339-1349, 2013, doi 10.1080/01621459.2013.829001.
     """

@@ -19,10 +19,8 @@ class Design:
 
     Attributes
     ----------
-    pairs : int array, shape (n_pairs, 2)
-        Clinical columns that are multiplied with each other.
-    scaling : Scaling
-        Of the clinical columns and, after them, the products.
+    pairs : int array, shape (n_pairs, 2); clinical columns that are multiplied with each other
+    scaling : of the clinical columns and, after them, the products
     axes : float array, shape (n_features, n_components)
         Along which the features are taken; where they are taken as they are, the identity.
     """
@@ -70,8 +68,7 @@ class Posterior:
 
         Parameters
         ----------
-        X : float array, shape (n_patients, n_clinical + n_features)
-            Standardised columns, as learners get them.
+        X : float array, shape (n_patients, n_clinical + n_features); standardised columns, as learners get them
         """
         return np.asarray(expit(self.draws[..., :1] + self.draws[..., 1:] @ self.design(X).T))
 

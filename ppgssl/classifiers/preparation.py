@@ -24,10 +24,8 @@ class Coded:
     ids : array of str, shape (n_patients,)
     clinical : float array, shape (n_patients, n_clinical)
         Numeric columns, then codes; NaN where missing or of a level that no training patient has.
-    features : float array, shape (n_patients, n_features)
-        NaN where missing.
-    n_levels : int array, shape (n_clinical,)
-        Levels that training patients have; 0 of a numeric column.
+    features : float array, shape (n_patients, n_features); NaN where missing
+    n_levels : int array, shape (n_clinical,); levels that training patients have; 0 of a numeric column
     """
 
     ids: np.ndarray = field(repr=False)
@@ -45,11 +43,9 @@ class Block:
 
     Attributes
     ----------
-    X : float array, shape (n_patients, n_columns)
-        Clinical columns first, the ``n_last`` columns of features last.
+    X : float array, shape (n_patients, n_columns); clinical columns first, the ``n_last`` columns of features last
     y : int array of 0/1, shape (n_patients,)
-    is_categorical : bool array, shape (n_columns,)
-        Codes of levels; only where columns are not standardised.
+    is_categorical : bool array, shape (n_columns,); codes of levels; only where columns are not standardised
     """
 
     X: FloatArray = field(repr=False)
@@ -83,8 +79,7 @@ def check_table(table: pd.DataFrame, columns: Columns, part: str) -> None:
 
     Parameters
     ----------
-    part : str
-        The patients in words, such as "the training patients".
+    part : the patients in words, such as "the training patients"
     """
     for name in columns.names:
         if name not in table.columns:

@@ -24,18 +24,13 @@ def learn_stack(inner: Sequence[Sequence[FloatArray]], y: Sequence[IntArray]) ->
 
     Parameters
     ----------
-    inner : for each part, for each inner fold, float array
-        Risks of the patients whom the fold held out.
-    y : sequence of int arrays
-        Outcomes of the training patients whom each inner fold held out.
+    inner : for each part, for each inner fold, float array; risks of the patients whom the fold held out
+    y : outcomes of the training patients whom each inner fold held out
 
     Returns
     -------
-    stack : float array, shape (1 + n_parts,)
-        Intercept and weights.
-    held_out : list of float arrays
-        Combined risks of the patients whom each inner fold held out.
-
+    stack : float array, shape (1 + n_parts,); intercept and weights
+    held_out : list of float arrays; combined risks of the patients whom each inner fold held out
     .. [1] Wolpert, Stacked generalization, Neural Networks 5:241-259, 1992, doi 10.1016/S0893-6080(05)80023-1.
     .. [2] Breiman, Stacked regressions, Mach Learn 24:49-64, 1996, doi 10.1007/BF00117832.
     """

@@ -27,10 +27,8 @@ class TwoGroups:
 
     Attributes
     ----------
-    threshold : float
-        Middle of the empty interval (geometric where all values are positive).
-    gap_sd : float
-        Width of that interval in pooled within-group standard deviations.
+    threshold : middle of the empty interval (geometric where all values are positive)
+    gap_sd : width of that interval in pooled within-group standard deviations
     """
 
     threshold: float
@@ -49,8 +47,7 @@ def find_two_groups(values: FloatArray) -> TwoGroups | None:
 
     Parameters
     ----------
-    values : float array, shape (n_patients,)
-        Finite.
+    values : float array, shape (n_patients,); finite
     """
     is_ratio = bool((values > 0).all())
     scale = np.sort(np.log(values) if is_ratio else values)
@@ -97,14 +94,11 @@ def check_acquisition(
 
     Parameters
     ----------
-    cohort, name : str
-        Cohort, and the property in words, for example ``Raw level (adc)``.
-    values : Series, index patient
-        The property; patients of ``y`` without a finite value are left out.
+    cohort, name : cohort, and the property in words, for example ``Raw level (adc)``
+    values : Series, index patient; the property; patients of ``y`` without a finite value are left out
     y : Series of 0/1, index patient
-    covariates : DataFrame, index patient
-        Clinical variables to compare between two groups, the columns named as a reader should see them; columns that
-        are not numbers are passed over.
+    covariates : DataFrame, index patient; clinical variables to compare between two groups, the columns named as a
+        reader should see them; columns that are not numbers are passed over
     """
     known = values.reindex(y.index).astype(float)
     known = known[np.isfinite(known.to_numpy())]

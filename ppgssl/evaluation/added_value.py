@@ -63,16 +63,10 @@ def added_value(
 
     Parameters
     ----------
-    predictions : DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
-    arm : str
-        An arm of clinical input and features, or of two kinds of features.
-    reference : str
-        The arm of the same clinical input, learner and fusion without the features in question.
-    auroc : Difference
-        Paired difference of the AUROCs, ``arm`` minus ``reference``.
-    thresholds, net_benefit : sequences
-        Risks from which one would act, and the paired difference of the net benefits at each.
+    arm : an arm of clinical input and features, or of two kinds of features
+    reference : the arm of the same clinical input, learner and fusion without the features in question
+    auroc : paired difference of the AUROCs, ``arm`` minus ``reference``
+    thresholds, net_benefit : risks from which one would act, and the paired difference of the net benefits at each
     """
     others = [one.reference for one in (auroc, *net_benefit) if one.reference != reference]
     if others:
@@ -100,8 +94,7 @@ def likelihood_ratio(predictions: pd.DataFrame, arm: str, reference: str) -> flo
 
     Parameters
     ----------
-    predictions, arm, reference
-        As in :func:`added_value`.
+    predictions, arm, reference : as in :func:`added_value`
     """
     aligned = align_predictions(predictions, [reference, arm])
     repeats = [aligned.repeat == repeat for repeat in np.unique(aligned.repeat)]
@@ -122,8 +115,7 @@ def likelihood_ratio_of_risks(y_true: ArrayLike, reference: ArrayLike, added: Ar
     Parameters
     ----------
     y_true : array of 0/1, shape (n_patients,)
-    reference, added : float arrays, shape (n_patients,)
-        Risks of the two models, in 0..1.
+    reference, added : float arrays, shape (n_patients,); risks of the two models, in 0..1
     """
     y = np.asarray(y_true) == 1
     if y.all() or not y.any():

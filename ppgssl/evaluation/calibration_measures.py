@@ -59,11 +59,8 @@ def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, 
 
     Parameters
     ----------
-    aligned : AlignedPredictions
-        Scores are risks.
-    n_resamples, seed
-        Draws of patients, those of every other statistic with this seed; knots stay where they are. Over 1,000
-        patients are drawn fewer times, from 4,000 on 500 times: the first draws of the others.
+    n_resamples, seed : draws of patients, those of every other statistic with this seed; knots stay where they are.
+        Over 1,000 patients are drawn fewer times, from 4,000 on 500 times: the first draws of the others.
 
     Notes
     -----
@@ -247,9 +244,7 @@ def brier_scores(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: 
 
     Parameters
     ----------
-    aligned : AlignedPredictions
-        Scores are risks; the folds of a repeat are pooled, and repeats averaged.
-
+    aligned : scores are risks; the folds of a repeat are pooled, and repeats averaged
     .. [1] Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1950,
            10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     .. [2] Steyerberg et al., Assessing the performance of prediction models, Epidemiology 21, 2010,

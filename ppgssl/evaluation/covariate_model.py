@@ -76,12 +76,9 @@ def covariate_model(
         The patients without missing values, once, or several times with the missing values drawn again. Draw them with
         the outcome among the variables of the equations: imputation that does not know it pulls odds ratios to one.
         A column for each variable: numbers, 0/1 for binary, text for categorical.
-    y : Series of 0/1, index patient
-        Who is analysed, and the outcome.
-    n_filled : int
-        Patients in whom a single table holds a median or most frequent level for a value that is missing; the note then
-        states what that does to the intervals.
-
+    y : Series of 0/1, index patient; who is analysed, and the outcome
+    n_filled : patients in whom a single table holds a median or most frequent level for a value that is missing; the
+        note then states what that does to the intervals
     .. [1] Heinze & Schemper, A solution to the problem of separation in logistic regression, Statistics in Medicine 21,
            2002, 10.1002/sim.1047.
     """

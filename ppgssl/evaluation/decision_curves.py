@@ -47,10 +47,8 @@ def assess_decisions(
 
     Parameters
     ----------
-    aligned : AlignedPredictions
-        Scores are risks; at or above a threshold is positive.
-    decisions : Decisions
-        ``curve`` is the range of thresholds; see :func:`decision_thresholds` for the default.
+    aligned : scores are risks; at or above a threshold is positive
+    decisions : ``curve`` is the range of thresholds; see :func:`decision_thresholds` for the default
     """
     thresholds = decision_thresholds(float(aligned.is_event.mean()), decisions.curve)
     found = _resample_net_benefit(aligned, thresholds, n_resamples=n_resamples, seed=seed)
@@ -77,10 +75,8 @@ def net_benefit_differences(
 
     Parameters
     ----------
-    pairs : sequence of (arm, reference)
-        A reference may be ``treat all``.
-    thresholds : sequence of float
-        Risks between 0 and 1, both excluded.
+    pairs : sequence of (arm, reference); a reference may be ``treat all``
+    thresholds : risks between 0 and 1, both excluded
     """
     if any(not 0 < threshold < 1 for threshold in thresholds):
         raise EvaluationError(f"net benefit is defined at risks between 0 and 1, both excluded; not at {thresholds}")
@@ -106,11 +102,9 @@ def decision_thresholds(prevalence: float, curve: tuple[float, float] | None = N
 
     Parameters
     ----------
-    prevalence : float
-        Of the patients tested.
-    curve : (low, high), optional
-        By default from 1 % to twice the prevalence, rounded up to a multiple of 5 %, at least to 20 % and at most to
-        99 %: risks at which everybody, or nobody, would act show little of a model.
+    prevalence : of the patients tested
+    curve : (low, high), optional; by default from 1 % to twice the prevalence, rounded up to a multiple of 5 %, at
+        least to 20 % and at most to 99 %: risks at which everybody, or nobody, would act show little of a model
     """
     low, high = curve or (0.01, min(0.99, max(0.2, np.ceil(40 * prevalence - 1e-9) / 20)))
     step = next((step for step in _STEPS if (high - low) / step < _MOST_POINTS), _STEPS[-1])

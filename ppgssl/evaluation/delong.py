@@ -45,10 +45,8 @@ class Placements:
     ----------
     won : float array, shape (n_arms, n_rows)
         Pairs of the row with a patient of the other outcome, same model, that are ranked rightly; a tie is one half.
-    pairs : int array, shape (n_rows,)
-        How many such pairs there are.
-    repeat, patient : int array, shape (n_rows,)
-        Numbered from 0.
+    pairs : int array, shape (n_rows,); how many such pairs there are
+    repeat, patient : int array, shape (n_rows,); numbered from 0
     is_event : bool array, shape (n_patients,)
     """
 
@@ -116,8 +114,7 @@ class DeLong:
 
     Attributes
     ----------
-    estimates : float array, shape (n_arms,)
-        NaN where the AUROC is not defined.
+    estimates : float array, shape (n_arms,); NaN where the AUROC is not defined
     covariance : float array, shape (n_arms, n_arms)
         NaN where fewer than two patients have the event, or fewer than two do not.
     """

@@ -36,11 +36,9 @@ class Discrimination:
 
     Attributes
     ----------
-    differences : dict of str to dict of str to Difference
-        Kind of reference -> arm -> AUROC of the arm minus that of its reference: percentile interval, bootstrap
-        p-value, and that p-value adjusted by Holm over the arms of the kind.
-    auroc : Replicates
-        The resamples of the AUROC, for differences not asked for beforehand.
+    differences : kind of reference -> arm -> AUROC of the arm minus that of its reference: percentile interval,
+        bootstrap p-value, and that p-value adjusted by Holm over the arms of the kind
+    auroc : the resamples of the AUROC, for differences not asked for beforehand
     """
 
     arms: dict[str, ArmDiscrimination]
@@ -74,12 +72,8 @@ def assess_discrimination(
 
     Parameters
     ----------
-    predictions : DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
-    arms : sequence of str
-        All must have been tested on the same patients in the same folds.
-    references : mapping of str to mapping of str to str
-        Kind of reference -> arm -> the arm to subtract from it, for example ``{"difference": {"ssl-all":
+    arms : all must have been tested on the same patients in the same folds
+    references : kind of reference -> arm -> the arm to subtract from it, for example ``{"difference": {"ssl-all":
         "covariates"}}``. P-values are adjusted within a kind, which is one family of questions.
     subset : collection of str, optional
         Patients of a sensitivity analysis: all others are left out, the models stay as they are.

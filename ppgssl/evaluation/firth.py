@@ -45,10 +45,8 @@ def is_separated(X: FloatArray, y: BoolArray) -> bool:
 
     Parameters
     ----------
-    X : float array, shape (n_patients, n_columns)
-        With a column of ones; of full column rank.
+    X : float array, shape (n_patients, n_columns); with a column of ones; of full column rank
     y : bool array, shape (n_patients,)
-
     .. [1] Konis, Linear programming algorithms for detecting separated data in binary logistic regression models, PhD
            thesis, University of Oxford, 2007.
     .. [2] Albert & Anderson, On the existence of maximum likelihood estimates in logistic regression models,

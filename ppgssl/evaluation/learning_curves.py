@@ -41,11 +41,9 @@ def learning_curves(
 
     Parameters
     ----------
-    tests : DataFrame
-        Predictions, and of each row: ``fraction`` of the training patients that the model was fitted to, ``draw`` of
-        that many, ``n_train`` and ``n_train_events`` of the draw.
-    labels : mapping of arm to label
-        Arms in order; all must have been tested in the same draws.
+    tests : predictions, and of each row: ``fraction`` of the training patients that the model was fitted to, ``draw``
+        of that many, ``n_train`` and ``n_train_events`` of the draw
+    labels : arms in order; all must have been tested in the same draws
     """
     absent = [name for name in LEARNING_COLUMNS if name not in tests.columns]
     if absent:

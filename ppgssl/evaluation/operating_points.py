@@ -36,11 +36,8 @@ def assess_operating_points(
 
     Parameters
     ----------
-    aligned : AlignedPredictions
-        Of test patients.
-    training : DataFrame
-        The columns of predictions; ``repeat`` and ``fold`` name the model, ``patient_id`` one of its training patients.
-        An arm without rows has no chosen thresholds.
+    training : the columns of predictions; ``repeat`` and ``fold`` name the model, ``patient_id`` one of its training
+        patients. An arm without rows has no chosen thresholds.
 
     Notes
     -----

@@ -37,14 +37,8 @@ class Performance:
 
         Parameters
         ----------
-        name : str
-            As the predictions name it.
-        arm : Arm
-            What it sees and how it learns.
-        ranked_as : str, optional
-            Name of the arm whose order of patients it has by construction, and so its discrimination.
-        **more
-            Further fields of :class:`ppgssl.core.results.performance.ArmResult`, or other values of those here.
+        ranked_as : optional; name of the arm whose order of patients it has by construction, and so its discrimination
+        **more : further fields of :class:`ppgssl.core.results.performance.ArmResult`, or other values of those here
         """
         ranking, brier = self.discrimination.arms[ranked_as or name], self.brier[name]
         differences = {kind: pairs.get(name) for kind, pairs in self.discrimination.differences.items()}
@@ -91,20 +85,14 @@ def estimate_performance(
 
     Parameters
     ----------
-    predictions : DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``; the arms were tested on the same patients.
-    decisions : Decisions
-        Thresholds of interest.
-    training : DataFrame, optional
-        The same columns: out-of-fold risks of training patients, of which thresholds are chosen; without them, only
-        thresholds that are given have operating points.
+    predictions : columns ``arm, repeat, fold, patient_id, y_true, y_score``; the arms were tested on the same patients
+    training : optional; the same columns: out-of-fold risks of training patients, of which thresholds are chosen;
+        without them, only thresholds that are given have operating points
     operating_points : callable, optional
         Where thresholds come from elsewhere, such as from a frozen model; in place of ``training``.
-    ranked : sequence of str, optional
-        Arms whose discrimination is computed; by default all.
-    references : mapping of str to mapping of str to str, optional
-        Kind of comparison -> arm -> the arm to subtract, see
-        :func:`ppgssl.evaluation.discrimination.assess_discrimination`.
+    ranked : optional; arms whose discrimination is computed; by default all
+    references : mapping of str to mapping of str to str, optional; kind of comparison -> arm -> the arm to subtract,
+        see :func:`ppgssl.evaluation.discrimination.assess_discrimination`
     """
     aligned = align_predictions(predictions, arms)
     settings: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}

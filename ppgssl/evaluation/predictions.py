@@ -24,10 +24,8 @@ class AlignedPredictions:
     y_score : float array, shape (n_arms, n_rows)
     y_true : bool array, shape (n_rows,)
     repeat, fold : int array, shape (n_rows,)
-    patient : int array, shape (n_rows,)
-        Position in ``patient_ids``.
-    patient_ids : tuple of str
-        Sorted, each once.
+    patient : int array, shape (n_rows,); position in ``patient_ids``
+    patient_ids : sorted, each once
     """
 
     arms: tuple[str, ...]
@@ -96,13 +94,6 @@ def align_predictions(predictions: pd.DataFrame, arms: Sequence[str]) -> Aligned
 
     Raises EvaluationError: see :func:`check_predictions`; or if an arm has no predictions, or the arms were not tested
     on the same patients in the same folds, or an outcome changes between rows of one patient.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Columns ``PREDICTION_COLUMNS``, rows in any order.
-    arms : sequence of str
-        Which arms, in which order.
     """
     _check_arms(predictions, arms)
     check_predictions(predictions)
@@ -188,9 +179,8 @@ def mean_over_repeats(
 
     Parameters
     ----------
-    statistic : callable
-        From the number of a repeat (0, 1, ...), its rows and their weights, shape (n_rows_of_repeat, n_draws), to
-        values of shape (n_values, n_draws), NaN where not defined.
+    statistic : from the number of a repeat (0, 1, ...), its rows and their weights, shape (n_rows_of_repeat, n_draws),
+        to values of shape (n_values, n_draws), NaN where not defined
     """
     rows = rows_of_repeats(aligned)
 

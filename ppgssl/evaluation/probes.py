@@ -26,10 +26,8 @@ class ProbeScores:
 
     Attributes
     ----------
-    r2 : Replicates
-        1 - (sum of squared errors) / (sum of squared distances from the mean over the patients tested).
-    mae : Replicates
-        Mean absolute error, in the unit of the quantity.
+    r2 : 1 - (sum of squared errors) / (sum of squared distances from the mean over the patients tested)
+    mae : mean absolute error, in the unit of the quantity
     """
 
     r2: Replicates
@@ -49,10 +47,8 @@ def linear_probe(X_train: FloatArray, y_train: FloatArray, X_test: FloatArray) -
 
     Parameters
     ----------
-    X_train, X_test : float arrays, shape (n_patients, n_features)
-        Missing features are NaN.
+    X_train, X_test : float arrays, shape (n_patients, n_features); missing features are NaN
     y_train : float array, shape (n_train_patients,)
-
     .. [1] Alain and Bengio, Understanding intermediate layers using linear classifier probes, ICLR 2017 workshop,
        arXiv:1610.01644.
     """

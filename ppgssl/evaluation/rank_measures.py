@@ -50,8 +50,7 @@ class EventCounts:
     ----------
     events, tied, above : float array, shape (n_groups, n_weightings)
         Events in the group; non-events of the same rank; non-events of a strictly higher rank.
-    n_events, n_others : float array, shape (n_weightings,)
-        Of all rows.
+    n_events, n_others : float array, shape (n_weightings,); of all rows
     """
 
     events: FloatArray
@@ -67,10 +66,8 @@ class EventGroups:
     Parameters
     ----------
     y_true : bool array, shape (n_rows,)
-    rank : int array, shape (n_rows,)
-        0 for the highest risk; equal ranks are a tie.
-    patient : int array, shape (n_rows,)
-        Position of each row's patient among the weights.
+    rank : int array, shape (n_rows,); 0 for the highest risk; equal ranks are a tie
+    patient : int array, shape (n_rows,); position of each row's patient among the weights
     """
 
     def __init__(self, y_true: BoolArray, rank: IntArray, patient: IntArray, n_patients: int) -> None:
@@ -192,9 +189,7 @@ def partial_auroc(counts: EventCounts, min_sensitivity: float = MIN_SENSITIVITY)
 
     Parameters
     ----------
-    min_sensitivity : float
-        In 0..1; 0 gives the AUROC.
-
+    min_sensitivity : in 0..1; 0 gives the AUROC
     .. [1] McClish, Analyzing a portion of the ROC curve, Medical Decision Making 9, 1989, 10.1177/0272989X8900900307.
     .. [2] Jiang, Metz & Nishikawa, A receiver operating characteristic partial area index for highly sensitive
            diagnostic tests, Radiology 201, 1996, 10.1148/radiology.201.3.8939225.

@@ -44,14 +44,10 @@ class RankedPairs:
     Parameters
     ----------
     y_true : bool array, shape (n_rows,)
-    y_score : float array, shape (n_rows,)
-        Higher means more risk.
-    repeat, fold : int array, shape (n_rows,)
-        Rows are compared only within the same repeat and fold.
-    patient : int array, shape (n_rows,)
-        Position of each row's patient among the weights.
-    dtype : type of float
-        Of the weights to come. Whole numbers are exact in 32 bits while twice their sum over all rows stays below
+    y_score : float array, shape (n_rows,); higher means more risk
+    repeat, fold : int array, shape (n_rows,); rows are compared only within the same repeat and fold
+    patient : int array, shape (n_rows,); position of each row's patient among the weights
+    dtype : of the weights to come. Whole numbers are exact in 32 bits while twice their sum over all rows stays below
         2**24; they take half the time.
     """
 
@@ -92,8 +88,7 @@ class RankedPairs:
 
         Parameters
         ----------
-        weights : float array, shape (n_patients, n_weightings)
-            How often each patient counts, at least 0.
+        weights : float array, shape (n_patients, n_weightings); how often each patient counts, at least 0
         """
         events = self._events @ weights
         below = self._running_sums(self._others @ weights)
@@ -149,12 +144,9 @@ def auroc(y_true: ArrayLike, y_score: ArrayLike, weights: ArrayLike | None = Non
 
     Parameters
     ----------
-    y_true : array of 0/1, shape (n_rows,)
-        Event indicator.
-    y_score : float array, shape (n_rows,)
-        Higher means more risk; any scale.
-    weights : float array, shape (n_rows,), optional
-        How often each row counts, at least 0.
+    y_true : array of 0/1, shape (n_rows,); event indicator
+    y_score : float array, shape (n_rows,); higher means more risk; any scale
+    weights : float array, shape (n_rows,), optional; how often each row counts, at least 0
     """
     n_rows = len(np.asarray(y_true))
     one = np.zeros(n_rows, dtype=np.int64)
@@ -170,8 +162,7 @@ def stratified_auroc(
 
     Parameters
     ----------
-    y_true, y_score, weights
-        As in :func:`auroc`, one row for each patient and repeat.
+    y_true, y_score, weights : as in :func:`auroc`, one row for each patient and repeat
     repeat, fold : int array, shape (n_rows,)
         Which model scored the row. A fold without an event, or without a non-event, has no pair and does not count.
     """

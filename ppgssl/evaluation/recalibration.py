@@ -63,8 +63,7 @@ def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Re
     Parameters
     ----------
     y_true : bool array, shape (n_patients,)
-    risk : float array, shape (n_patients,)
-        In 0..1; moved to ``CLIP .. 1 - CLIP``.
+    risk : float array, shape (n_patients,); in 0..1; moved to ``CLIP .. 1 - CLIP``.
     method : {"in-the-large", "by-slope"}
     """
     n_minority = int(min(y_true.sum(), (~y_true).sum()))
@@ -91,10 +90,7 @@ def cross_recalibrated(y_true: BoolArray, risk: FloatArray, method: Method, *, s
 
     Parameters
     ----------
-    y_true, risk, method
-        As of :func:`fit_recalibration`.
-    seed : int
-        Of the parts.
+    y_true, risk, method : as of :func:`fit_recalibration`
     """
     fit_recalibration(y_true, risk, method)  # refuses before any part is fitted
     found, x = np.empty(len(risk)), _logits(risk)

@@ -50,14 +50,10 @@ class Refits:
 
     Attributes
     ----------
-    y : bool array, shape (n_patients,)
-        Who had the event.
-    risk : float array, shape (n_patients,)
-        By the model fitted to all of them.
-    counts : float array, shape (n_refits, n_patients)
-        How often each patient is in the bootstrap sample of each refit.
-    refit_risk : float array, shape (n_refits, n_patients)
-        Of all patients, whether in the sample or not.
+    y : bool array, shape (n_patients,); who had the event
+    risk : float array, shape (n_patients,); by the model fitted to all of them
+    counts : float array, shape (n_refits, n_patients); how often each patient is in the bootstrap sample of each refit
+    refit_risk : float array, shape (n_refits, n_patients); of all patients, whether in the sample or not
     """
 
     y: BoolArray = field(repr=False)
@@ -115,8 +111,7 @@ class OptimismReplicates:
 
     Attributes
     ----------
-    apparent : float
-        Of the model fitted to all patients, in all patients; NaN where not defined.
+    apparent : of the model fitted to all patients, in all patients; NaN where not defined
     in_sample, in_all, left_out : float arrays, shape (n_refits,)
         Of each refit: in its own bootstrap sample, in all patients, and in those whom the sample left out.
     """
@@ -175,10 +170,8 @@ def b632plus(apparent: float, left_out: float) -> float:
 
     Parameters
     ----------
-    apparent : float
-        Of the model, in the patients it was fitted to.
-    left_out : float
-        Mean over refits of their AUROC in the patients whom their sample left out; below 0.5 it counts as 0.5.
+    apparent : of the model, in the patients it was fitted to
+    left_out : mean over refits of their AUROC in the patients whom their sample left out; below 0.5 it counts as 0.5
     """
     left_out = max(left_out, _NO_INFORMATION)
     rate = (apparent - left_out) / (apparent - _NO_INFORMATION) if apparent > left_out else 0.0

@@ -39,8 +39,7 @@ class Replicates:
 
     Attributes
     ----------
-    estimates : float array, shape (n_names,)
-        NaN where the statistic is not defined.
+    estimates : float array, shape (n_names,); NaN where the statistic is not defined
     draws : float array, shape (n_names, n_resamples)
         A column belongs to one draw of patients, the same for all names; NaN where the statistic is not defined.
     """
@@ -96,16 +95,12 @@ def resample(
 
     Parameters
     ----------
-    statistic : callable
-        From counts of shape (n_patients, n_draws), how often each patient was drawn, to values of shape (n_names,
-        n_draws). Counts of one give the estimate.
-    names : sequence of str
-        Competitors, in the order of the statistic's rows.
-    seed : int
-        The only source of randomness: equal seeds draw the same patients for every statistic.
-    n_rows : int, optional
-        Of a statistic that only sums counts over so many rows: blocks then fit the processor's cache, and counts take
-        32 bits where their sums stay exact.
+    statistic : from counts of shape (n_patients, n_draws), how often each patient was drawn, to values of shape
+        (n_names, n_draws). Counts of one give the estimate.
+    names : competitors, in the order of the statistic's rows
+    seed : the only source of randomness: equal seeds draw the same patients for every statistic
+    n_rows : optional; of a statistic that only sums counts over so many rows: blocks then fit the processor's cache,
+        and counts take 32 bits where their sums stay exact
     """
     if n_patients < 2 or n_resamples < 1:
         raise EvaluationError(
@@ -168,8 +163,7 @@ def bca_interval(replicates: FloatArray, estimate: float, jackknife: FloatArray)
 
     Parameters
     ----------
-    replicates : float array, shape (n_resamples,)
-        Those that are not defined are left out.
+    replicates : float array, shape (n_resamples,); those that are not defined are left out
     estimate : float
         Of the data as they are. A replicate equal to it counts half below, as those of a discrete statistic often are.
     jackknife : float array, shape (n_patients,)

@@ -39,19 +39,15 @@ def draw_pairs(
 
     Parameters
     ----------
-    patient : int array, shape (n_segments,)
-        Number of each segment's patient.
-    start : int array, shape (n_segments,)
-        First sample, on one axis for all recordings, one recording after another.
-    length : int
-        Samples of a segment: two segments overlap if their starts are closer.
+    patient : int array, shape (n_segments,); number of each segment's patient
+    start : int array, shape (n_segments,); first sample, on one axis for all recordings, one recording after another
+    length : samples of a segment: two segments overlap if their starts are closer
 
     Returns
     -------
     patients : int array, shape (n_kept,)
         Patients who have two segments that do not overlap, sorted; the others are left out.
-    query, other : int arrays, shape (n_draws, n_kept)
-        Numbers of the segments.
+    query, other : int arrays, shape (n_draws, n_kept); numbers of the segments
     """
     order = np.lexsort((start, patient))
     sorted_patient, sorted_start = patient[order], start[order]
@@ -83,12 +79,10 @@ def retrieve(features: FloatArray, query: IntArray, other: IntArray) -> Retrieva
 
     Parameters
     ----------
-    features : float array, shape (n_segments, n_features)
-        Scale them beforehand, by constants of other patients: cosines are ruled by the columns of largest variance.
-        Missing features should be 0 by then.
-    query, other : int arrays, shape (n_draws, n_patients)
-        Rows of ``features``: of each draw, each patient's query, and the segment that stands for the patient in the
-        gallery.
+    features : float array, shape (n_segments, n_features); scale them beforehand, by constants of other patients:
+        cosines are ruled by the columns of largest variance. Missing features should be 0 by then.
+    query, other : int arrays, shape (n_draws, n_patients); rows of ``features``: of each draw, each patient's query,
+        and the segment that stands for the patient in the gallery
     """
     if query.shape != other.shape or query.ndim != 2 or query.shape[1] < 2:
         raise EvaluationError(

@@ -35,9 +35,7 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
     ----------
     y_true : array of 0/1, shape (n_rows,)
     y_score : float array, shape (n_rows,)
-    repeat, fold : int array, shape (n_rows,)
-        Which model scored the row.
-
+    repeat, fold : int array, shape (n_rows,); which model scored the row
     .. [1] Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 27, 2006,
            10.1016/j.patrec.2005.10.010.
     """

@@ -48,15 +48,11 @@ def sample_size(
 
     Parameters
     ----------
-    model : str
-        Label of the arm.
-    n_parameters : int
-        Candidate parameters, see :func:`count_parameters`.
-    n_patients, n_events : int
-        All patients of the cohort with an outcome; their proportion of events is the overall risk.
-    anticipated_auroc : float, optional
-        AUROC that earlier studies make you expect, never one that was measured on these patients: a lucky cohort would
-        then seem large enough. Without it, R2 is 15 % of its maximum.
+    model : label of the arm
+    n_parameters : candidate parameters, see :func:`count_parameters`
+    n_patients, n_events : all patients of the cohort with an outcome; their proportion of events is the overall risk
+    anticipated_auroc : optional; AUROC that earlier studies make you expect, never one that was measured on these
+        patients: a lucky cohort would then seem large enough. Without it, R2 is 15 % of its maximum.
     """
     prevalence = _check_prevalence(n_events / n_patients if n_patients else 0.0)
     if anticipated_auroc is None:
@@ -89,12 +85,9 @@ def minimum_sample_size(n_parameters: int, prevalence: float, r2_cox_snell: floa
 
     Parameters
     ----------
-    n_parameters : int
-        At least 1.
-    prevalence : float
-        Overall risk, between 0 and 1.
-    r2_cox_snell : float
-        Anticipated, above 0 and below what the overall risk allows.
+    n_parameters : at least 1
+    prevalence : overall risk, between 0 and 1
+    r2_cox_snell : anticipated, above 0 and below what the overall risk allows
     """
     highest = max_r2_cox_snell(_check_prevalence(prevalence))
     if n_parameters < 1:
@@ -130,11 +123,8 @@ def r2_from_auroc(auroc: float, prevalence: float) -> float:
 
     Parameters
     ----------
-    auroc : float
-        Between 0.5 and 1, both excluded.
-    prevalence : float
-        Between 0 and 1, both excluded.
-
+    auroc : between 0.5 and 1, both excluded
+    prevalence : between 0 and 1, both excluded
     .. [1] Riley, Van Calster & Collins, A note on estimating the Cox-Snell R2 from a reported C statistic (AUROC) to
            inform sample size calculations for developing a prediction model with a binary outcome, Statistics in
            Medicine 40, 2021, 10.1002/sim.8806.
@@ -158,8 +148,7 @@ def count_parameters(patients: pd.DataFrame, table: ClinicalTable, variables: Se
 
     Parameters
     ----------
-    patients : DataFrame
-        A column for each variable; missing values are no level.
+    patients : a column for each variable; missing values are no level
     """
     n_values = {name: int(patients[name].nunique()) for name in variables}
     is_numeric = {name: table.variables[name].kind == "numeric" for name in variables}

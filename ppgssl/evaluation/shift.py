@@ -36,17 +36,14 @@ def standardised_difference(values: FloatArray, mean: float, sd: float, n: int) 
 
     Parameters
     ----------
-    values : float array, shape (n_new,)
-        Of new patients, without missing ones.
-    mean, sd, n
-        Of the training patients; SD with n - 1.
+    values : float array, shape (n_new,); of new patients, without missing ones
+    mean, sd, n : of the training patients; SD with n - 1
 
     Returns
     -------
     difference : float or None
         Above 0 where new values are higher. None with fewer than two values on either side, or where nothing varies.
-    by_chance : float or None
-        What its absolute value exceeds in 5 of 100 pairs of samples from one population.
+    by_chance : float or None; what its absolute value exceeds in 5 of 100 pairs of samples from one population
     """
     if len(values) < 2 or n < 2:
         return None, None
@@ -100,10 +97,8 @@ def stability_index(counts: FloatArray, proportions: FloatArray, n: int) -> tupl
 
     Returns
     -------
-    index : float or None
-        0 where proportions are equal; None without patients, or with a single bin.
-    by_chance : float or None
-        What it exceeds in 5 of 100 pairs of samples from one population.
+    index : float or None; 0 where proportions are equal; None without patients, or with a single bin
+    by_chance : float or None; what it exceeds in 5 of 100 pairs of samples from one population
     """
     m = counts.sum()
     if m < 1 or n < 1 or len(counts) < 2:
@@ -126,10 +121,8 @@ def proportion_beyond(distances: FloatArray, threshold: float, expected: float) 
 
     Parameters
     ----------
-    distances : float array, shape (n_new,)
-        Without missing ones; at least one.
-    expected : float
-        Proportion of training patients beyond it.
+    distances : float array, shape (n_new,); without missing ones; at least one
+    expected : proportion of training patients beyond it
     """
     n_beyond = int((distances > threshold).sum())
     return n_beyond / len(distances), float(binomtest(n_beyond, len(distances), expected, alternative="greater").pvalue)

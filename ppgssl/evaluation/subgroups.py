@@ -72,11 +72,8 @@ def subgroups(
 
     Parameters
     ----------
-    predictions : DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
     patients : DataFrame, index patient
         A column for each variable asked for: numbers, 0/1 for binary, text for categorical.
-
     .. [1] DeLong, DeLong & Clarke-Pearson, Comparing the areas under two or more correlated receiver operating
            characteristic curves: a nonparametric approach, Biometrics 44, 1988, 10.2307/2531595.
     """
@@ -101,8 +98,7 @@ def suppressed(n_events: Sequence[int], n_others: Sequence[int]) -> list[bool]:
 
     Parameters
     ----------
-    n_events, n_others : sequences of int
-            Patients with and without the event in each level; nobody is in two levels.
+    n_events, n_others : patients with and without the event in each level; nobody is in two levels
     """
     events, others = np.asarray(n_events), np.asarray(n_others)
     is_hidden = (events < MIN_COUNT) | (others < MIN_COUNT)

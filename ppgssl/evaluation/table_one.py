@@ -29,13 +29,7 @@ def table_one(
     ----------
     patients : DataFrame, index patient
         A column for each variable: numbers, 0/1 for binary, text for categorical; NaN or None where missing.
-    y : Series of 0/1, index patient
-        Outcome; decides who is in the table.
-    table : config.ClinicalTable
-        Kinds, labels, units and levels.
-    variables : sequence of str
-        Which, in which order.
-
+    y : Series of 0/1, index patient; outcome; decides who is in the table
     .. [1] Austin, Balance diagnostics for comparing the distribution of baseline covariates between treatment groups in
            propensity-score matched samples, Statistics in Medicine 28, 2009, 10.1002/sim.3697.
     """
@@ -50,8 +44,7 @@ def standardized_mean_difference(without: FloatArray, with_event: FloatArray) ->
 
     Parameters
     ----------
-    without, with_event : float arrays
-        Values without missing ones.
+    without, with_event : float arrays; values without missing ones
     """
     if min(len(without), len(with_event)) < 2:
         return None

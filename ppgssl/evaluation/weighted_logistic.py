@@ -31,10 +31,8 @@ def fit_weightings(X: FloatArray, y: BoolArray, weights: FloatArray, *, offset: 
     X : float array, shape (n_rows, n_columns)
         With a column of ones if there is to be an intercept; of full column rank.
     y : bool array, shape (n_rows,)
-    weights : float array, shape (n_rows, n_weightings)
-        At least 0.
-    offset : float array, shape (n_rows,), optional
-        Part of the linear predictor that is not fitted.
+    weights : float array, shape (n_rows, n_weightings); at least 0
+    offset : float array, shape (n_rows,), optional; part of the linear predictor that is not fitted
     """
     offset = np.zeros(len(y)) if offset is None else offset
     coefficients = np.full((X.shape[1], weights.shape[1]), np.nan)

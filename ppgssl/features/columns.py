@@ -11,10 +11,8 @@ class Columns:
 
     Attributes
     ----------
-    numeric, categorical : tuple of str
-        The clinical input; a binary variable counts as categorical.
-    features : tuple of str
-        Numbers from signals. Beside a clinical input they form a block with a penalty of its own.
+    numeric, categorical : the clinical input; a binary variable counts as categorical
+    features : numbers from signals. Beside a clinical input they form a block with a penalty of its own.
     """
 
     numeric: tuple[str, ...] = ()

@@ -33,17 +33,11 @@ def embedding_map(
 
     Parameters
     ----------
-    features : DataFrame, index patient
-        One row a patient; a missing value becomes the column's median.
-    y : Series of 0/1, index patient
-        Outcome; NaN or absent where a patient has none.
-    cohort : Series of str, index patient
-        The cohort of each patient of ``features``.
-    name, label : str
-        What the features are called, and in words.
-    seed : int
-        Of the draw of patients, the decomposition and the layout.
-
+    features : DataFrame, index patient; one row a patient; a missing value becomes the column's median
+    y : Series of 0/1, index patient; outcome; NaN or absent where a patient has none
+    cohort : Series of str, index patient; the cohort of each patient of ``features``
+    name, label : what the features are called, and in words
+    seed : of the draw of patients, the decomposition and the layout
     .. [1] van der Maaten & Hinton, Visualizing data using t-SNE, Journal of Machine Learning Research 9, 2008.
     .. [2] Kobak & Berens, The art of using t-SNE for single-cell transcriptomics, Nature Communications 10, 2019,
            10.1038/s41467-019-13056-x.

@@ -33,12 +33,9 @@ class FoldFeatures(Mapping[str, PatientFeatures]):
 
     Parameters
     ----------
-    out : Path
-        The study's folder, where its encoders lie.
-    parts : FittedParts
-        Records everything that is fitted.
-    known : mapping of name to DataFrame
-        Features that are the same in all folds, see :func:`common_features`.
+    out : the study's folder, where its encoders lie
+    parts : records everything that is fitted
+    known : features that are the same in all folds, see :func:`common_features`
     """
 
     def __init__(
@@ -102,8 +99,7 @@ def fitted_kernels(
     Parameters
     ----------
     is_training : bool array, shape (n_segments,)
-    place : str
-        Name of the fold, or ``all`` of the final model.
+    place : name of the fold, or ``all`` of the final model
     """
     seed = derive_seed(data.study.seed, "minirocket", place)
     chosen = np.flatnonzero(is_training)

@@ -38,14 +38,11 @@ class ArmTable:
 
     Parameters
     ----------
-    study : Study
-        Names the covariates, and the clinical variables of heart rate and SpO2, if any.
+    study : names the covariates, and the clinical variables of heart rate and SpO2, if any
     variables : mapping of str to Variable
         The clinical dictionary that the arm is fitted with: it says which columns are numbers and which are levels.
-    features : mapping of str to PatientFeatures
-        At least those that the arm names; what several arms use is computed once.
-    segments : NormalisedSegments, optional
-        For an arm whose learner takes the segments themselves.
+    features : at least those that the arm names; what several arms use is computed once
+    segments : optional; for an arm whose learner takes the segments themselves
     """
 
     def __init__(
@@ -136,8 +133,7 @@ class SegmentFeatures:
     ----------
     represent : EncoderNetwork or callable
         From normalised segments, shape (n, n_channels, length), to features; the mean leaves out unknown ones (NaN).
-    names : list of str, optional
-        Columns of a callable's features; by default they are numbered.
+    names : optional; columns of a callable's features; by default they are numbered
     """
 
     def __init__(

@@ -39,12 +39,9 @@ def pool_to_patients(
     Parameters
     ----------
     embeddings : float array, shape (n_segments, n_dimensions)
-    patient_ids : array of str, shape (n_segments,)
-        Patient of each segment, in any order.
-    pooler : str
-        A key of ``POOLERS``.
-    prefix : str
-        Columns are named ``{prefix}_000``, ``{prefix}_001``, ...
+    patient_ids : array of str, shape (n_segments,); patient of each segment, in any order
+    pooler : a key of ``POOLERS``
+    prefix : columns are named ``{prefix}_000``, ``{prefix}_001``,
     """
     if pooler not in POOLERS:
         raise ConfigError(f"unknown pooler {pooler!r}{suggest(pooler, POOLERS)}; the poolers are: {', '.join(POOLERS)}")

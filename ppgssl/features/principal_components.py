@@ -19,9 +19,7 @@ class PrincipalComponents:
     Attributes
     ----------
     mean : float array, shape (n_channels * length,)
-    axes : float array, shape (n_components, n_channels * length)
-        Orthonormal.
-
+    axes : float array, shape (n_components, n_channels * length); Orthonormal
     .. [1] Jolliffe, Principal Component Analysis, Springer, 2002, doi 10.1007/b98835.
     """
 
@@ -49,12 +47,9 @@ def fit_principal_components(
 
     Parameters
     ----------
-    segments : float array, shape (n_segments, n_channels, length)
-        Finite.
-    n_components : int
-        Fewer where there are fewer segments or samples.
-    seed : int
-        Of the randomised decomposition.
+    segments : float array, shape (n_segments, n_channels, length); finite
+    n_components : fewer where there are fewer segments or samples
+    seed : of the randomised decomposition
     """
     rows = np.asarray(segments, dtype=np.float32).reshape(len(segments), -1)
     n = min(n_components, *rows.shape)

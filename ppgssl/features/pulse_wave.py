@@ -48,9 +48,7 @@ class PulseWave:
 
     Parameters
     ----------
-    fs_hz : float
-        Sampling rate of the segments.
-
+    fs_hz : sampling rate of the segments
     .. [1] Task Force of the ESC and NASPE, Heart rate variability: standards of measurement, physiological
        interpretation and clinical use, Circulation 93:1043-1065, 1996, doi 10.1161/01.CIR.93.5.1043.
     .. [2] Elgendi, On the analysis of fingertip photoplethysmogram signals, Curr Cardiol Rev 8:14-25, 2012,

@@ -24,9 +24,8 @@ class RandomKernels:
 
     Attributes
     ----------
-    parameters : mapping of name to array
-        As aeon has them: ``n_channels_per_combination``, ``channel_indices``, ``dilations``,
-        ``n_features_per_dilation`` and ``biases``.
+    parameters : as aeon has them: ``n_channels_per_combination``, ``channel_indices``, ``dilations``,
+        ``n_features_per_dilation`` and ``biases``
     """
 
     parameters: Mapping[str, npt.NDArray[Any]] = field(repr=False)
@@ -36,8 +35,7 @@ class RandomKernels:
 
         Parameters
         ----------
-        segments : float array, shape (n_segments, n_channels, length)
-            Of the length and channels that were fitted.
+        segments : float array, shape (n_segments, n_channels, length); of the length and channels that were fitted
         """
         transform = _mini_rocket(random_state=None, n_kernels=len(self.parameters["biases"]))
         transform.parameters, transform._n_jobs = tuple(self.parameters[name] for name in _PARAMETERS), 1
@@ -77,11 +75,8 @@ def fit_random_kernels(segments: FloatArray, *, n_kernels: int = N_KERNELS, seed
     ----------
     segments : float array, shape (n_segments, n_channels, length)
         Training segments, a few hundred or more; at least 9 samples long.
-    n_kernels : int
-        At least 84.
-    seed : int
-        The only source of randomness.
-
+    n_kernels : at least 84
+    seed : the only source of randomness
     .. [1] Dempster, Schmidt and Webb, MiniRocket: a very fast (almost) deterministic transform for time series
        classification, KDD 2021, arXiv:2012.08791.
     """

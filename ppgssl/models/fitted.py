@@ -43,19 +43,14 @@ class FittedModel:
 
     Attributes
     ----------
-    refits : LinearRefits, WholeRefits or None
-        To bootstrap samples of the training patients.
-    kernels : RandomKernels or None
-        Of MiniRocket, for arms that take its features.
+    refits : LinearRefits, WholeRefits or None; to bootstrap samples of the training patients
+    kernels : of MiniRocket, for arms that take its features
     precision : float array or None
         Inverse covariance of the standardised features, see :func:`ppgssl.models.reference.fit_domain`.
-    folder : Path or None
-        Where it was read.
-    fingerprint : str
-        SHA-256 of ``SHA256SUMS``: of all files. Compare it with what the maker of the model published: checksums show
-        damage, and a stranger could have written others.
-    warnings : tuple of str
-        Such as another version of the software.
+    folder : where it was read
+    fingerprint : SHA-256 of ``SHA256SUMS``: of all files. Compare it with what the maker of the model published:
+        checksums show damage, and a stranger could have written others.
+    warnings : such as another version of the software
     """
 
     card: ModelCard

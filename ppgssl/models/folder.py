@@ -48,10 +48,8 @@ def save_model(folder: Path, fitted: FittedModel, text: str, *, encoder: Path | 
 
     Parameters
     ----------
-    text : str
-        ``model_card.md``.
-    encoder : Path, optional
-        Folder of the encoder; its weights and its ``model.json`` are copied.
+    text : ``model_card.md``
+    encoder : optional; folder of the encoder; its weights and its ``model.json`` are copied
     """
     _check_free(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -100,8 +100,7 @@ class ApplicabilityDomain(Schema):
         Parameters
         ----------
         X : float array, shape (n_patients, n_features)
-        precision : float array, shape (n_features, n_features)
-            Of :func:`fit_domain`.
+        precision : float array, shape (n_features, n_features); of :func:`fit_domain`
         """
         found = _distances(X, np.array(self.centre), np.array(self.scale), precision)
         return np.where(np.isnan(X).all(axis=1), np.nan, found)
@@ -116,15 +115,12 @@ def fit_domain(X: FloatArray) -> tuple[ApplicabilityDomain, FloatArray]:
 
     Parameters
     ----------
-    X : float array, shape (n_patients, n_features)
-        NaN where missing; taken as the mean.
+    X : float array, shape (n_patients, n_features); NaN where missing; taken as the mean
 
     Returns
     -------
     ApplicabilityDomain
-    precision : float array, shape (n_features, n_features)
-        Of the standardised features.
-
+    precision : float array, shape (n_features, n_features); of the standardised features
     .. [1] Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, Journal of
            Multivariate Analysis 88:365-411, 2004, doi 10.1016/S0047-259X(03)00096-4.
     """

@@ -41,11 +41,9 @@ class LinearPart:
     Attributes
     ----------
     intercept : float array, shape (n_refits, n_imputations)
-    slope : float array, shape (n_refits, n_imputations, n_numbers)
-        Of numeric columns, then features.
-    effect : float array, shape (n_refits, n_imputations, n_levels)
-        Levels of all categorical columns of the model, one column after another. A level that a sample lacks has the
-        effect of the sample's most frequent one.
+    slope : float array, shape (n_refits, n_imputations, n_numbers); of numeric columns, then features
+    effect : float array, shape (n_refits, n_imputations, n_levels); levels of all categorical columns of the model, one
+        column after another. A level that a sample lacks has the effect of the sample's most frequent one.
     missing : float array, shape (n_refits, n_imputations, n_columns)
         What a missing value of a numeric column, categorical column or feature adds.
     """
@@ -150,14 +148,10 @@ def fit_refits(
 
     Parameters
     ----------
-    model : RiskModel
-        Fitted.
-    table, y
-        Its training patients.
-    samples : sequence of int arrays
-        Rows of each sample.
-    pool : Workers, optional
-        Where they are fitted; by default in this process.
+    model : Fitted
+    table, y : its training patients
+    samples : rows of each sample
+    pool : optional; where they are fitted; by default in this process
     """
     if not len(samples):
         return None
