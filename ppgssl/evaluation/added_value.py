@@ -39,7 +39,7 @@ from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.base import Difference
 from ppgssl.core.results.performance import AddedValue
 from ppgssl.evaluation.firth import is_separated
-from ppgssl.evaluation.predictions import align_predictions
+from ppgssl.evaluation.predictions import align_predictions, rows_of_repeats
 
 # Risks of exactly 0 and 1 have no logit.
 _SMALLEST_RISK = 1e-6
@@ -97,10 +97,9 @@ def likelihood_ratio(predictions: pd.DataFrame, arm: str, reference: str) -> flo
     predictions, arm, reference : as in :func:`added_value`
     """
     aligned = align_predictions(predictions, [reference, arm])
-    repeats = [aligned.repeat == repeat for repeat in np.unique(aligned.repeat)]
     of_repeats = [
         likelihood_ratio_of_risks(aligned.y_true[rows], aligned.y_score[0, rows], aligned.y_score[1, rows])
-        for rows in repeats
+        for rows in rows_of_repeats(aligned)
     ]
     defined = [statistic for statistic in of_repeats if statistic is not None]
     return float(np.median(defined)) if len(defined) == len(of_repeats) else None

@@ -27,14 +27,12 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.base import Difference, Interval
-from ppgssl.core.text import suggest
 from ppgssl.evaluation.inference import Z95
 from ppgssl.evaluation.predictions import AlignedPredictions, models_of
 from ppgssl.evaluation.rank_measures import count_below
-from ppgssl.evaluation.resampling import finite
+from ppgssl.evaluation.resampling import finite, position
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ class DeLong:
 
         An AUROC of 0 or 1 has no variance by this method and hence no interval.
         """
-        row = self._position(arm)
+        row = position(arm, self.arms)
         estimate, variance = float(self.estimates[row]), float(self.covariance[row, row])
         if not 0 < estimate < 1 or not np.isfinite(variance):
             return Interval(estimate=finite(estimate), ci_low=None, ci_high=None)
@@ -141,27 +139,22 @@ class DeLong:
 
         Two arms that rank all pairs alike have p = 1. The p-value is null where the variance is not known.
         """
-        i, j = self._position(arm), self._position(reference)
+        i, j = position(arm, self.arms), position(reference, self.arms)
         estimate = float(self.estimates[i] - self.estimates[j])
         # Rounding may leave a tiny negative number where there is no variance.
         variance = max(float(self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]), 0.0)
         if np.isnan(self.covariance[i, j]):
             return Difference(estimate=finite(estimate), ci_low=None, ci_high=None, p_value=None, reference=reference)
+        p_value = float(2 * norm.sf(abs(estimate) / np.sqrt(variance))) if variance > 0 else None
+        p_value = 1.0 if abs(estimate) < 1e-12 and variance < 1e-12 else p_value
         half_width = Z95 * np.sqrt(variance)
         return Difference(
             estimate=estimate,
             ci_low=estimate - half_width,
             ci_high=estimate + half_width,
-            p_value=_two_sided_p(estimate, variance),
+            p_value=p_value,
             reference=reference,
         )
-
-    def _position(self, arm: str) -> int:
-        if arm not in self.arms:
-            raise EvaluationError(
-                f"arm {arm!r} has no placements{suggest(arm, self.arms)}; there are {', '.join(self.arms)}"
-            )
-        return self.arms.index(arm)
 
 
 def delong(placements: Placements) -> DeLong:
@@ -174,9 +167,3 @@ def delong(placements: Placements) -> DeLong:
         deviation = of_class - of_class.mean(axis=1, keepdims=True) if n else of_class
         covariance += deviation @ deviation.T * (n / (n - 1)) if n > 1 else np.nan
     return DeLong(placements.arms, placements.auroc, covariance)
-
-
-def _two_sided_p(estimate: float, variance: float) -> float | None:
-    if abs(estimate) < 1e-12 and variance < 1e-12:
-        return 1.0
-    return float(2 * norm.sf(abs(estimate) / np.sqrt(variance))) if variance > 0 else None

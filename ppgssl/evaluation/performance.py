@@ -17,6 +17,7 @@ from ppgssl.evaluation.discrimination import Discrimination, assess_discriminati
 from ppgssl.evaluation.operating_points import assess_operating_points
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
 
+_OF_ARM = ("label", "learner", "clinical", "features", "has_hand_crafted", "is_stacking", "is_control")
 # From aligned predictions to the operating points of each arm.
 OperatingPoints = Callable[[AlignedPredictions], Mapping[str, list[OperatingPoint]]]
 
@@ -40,23 +41,12 @@ class Performance:
         ranked_as : optional; name of the arm whose order of patients it has by construction, and so its discrimination
         **more : further fields of :class:`ppgssl.core.results.performance.ArmResult`, or other values of those here
         """
-        ranking, brier = self.discrimination.arms[ranked_as or name], self.brier[name]
+        brier = self.brier[name]
         differences = {kind: pairs.get(name) for kind, pairs in self.discrimination.differences.items()}
         fields: dict[str, Any] = {
             "name": name,
-            "label": arm.label,
-            "learner": arm.learner,
-            "clinical": arm.clinical,
-            "features": arm.features,
-            "has_hand_crafted": arm.has_hand_crafted,
-            "is_stacking": arm.is_stacking,
-            "is_control": arm.is_control,
-            "auroc": ranking.auroc,
-            "auroc_bca": ranking.auroc_bca,
-            "auroc_delong": ranking.auroc_delong,
-            "partial_auroc": ranking.partial_auroc,
-            "auprc": ranking.auprc,
-            "roc": ranking.roc,
+            **{key: getattr(arm, key) for key in _OF_ARM},
+            **vars(self.discrimination.arms[ranked_as or name]),
             "brier": brier.brier,
             "scaled_brier": brier.scaled,
             "calibration": self.calibration[name],

@@ -68,24 +68,19 @@ def check_predictions(predictions: pd.DataFrame) -> None:
         raise EvaluationError("there are no predictions: no arm has tested a patient")
     if not predictions["y_true"].isin([0, 1]).all():
         raise EvaluationError("`y_true` of the predictions must be 0 or 1 in every row")
-    _check_scores(predictions)
+    is_wrong = ~predictions["y_score"].astype(float).between(0, 1)  # NaN is wrong too
+    if is_wrong.any():
+        arms = sorted(predictions["arm"][is_wrong].unique())
+        raise EvaluationError(
+            f"{int(is_wrong.sum())} score(s) of arm(s) {', '.join(map(str, arms))} are missing or outside 0..1: "
+            "`y_score` is a probability"
+        )
     repeated = predictions.duplicated(["arm", "repeat", "patient_id"])
     if repeated.any():
         first = predictions[repeated].iloc[0]
         raise EvaluationError(
             f"arm {first['arm']!r} predicts {int(repeated.sum())} patient(s) more than once in a repeat, "
             f"for example {first['patient_id']}: a patient is tested in one fold of each repeat"
-        )
-
-
-def _check_scores(predictions: pd.DataFrame) -> None:
-    score = predictions["y_score"].to_numpy(dtype=float)
-    is_wrong = ~((score >= 0) & (score <= 1))  # NaN is wrong too
-    if is_wrong.any():
-        arms = sorted(predictions["arm"][is_wrong].unique())
-        raise EvaluationError(
-            f"{int(is_wrong.sum())} score(s) of arm(s) {', '.join(map(str, arms))} are missing or outside 0..1: "
-            "`y_score` is a probability"
         )
 
 
@@ -99,12 +94,16 @@ def align_predictions(predictions: pd.DataFrame, arms: Sequence[str]) -> Aligned
     check_predictions(predictions)
     chosen = predictions[predictions["arm"].isin(list(arms))]
     codes, ids = pd.factorize(chosen["patient_id"].astype(str), sort=True)
-    keys = np.column_stack([chosen[["repeat", "fold"]].to_numpy(dtype=np.int64), codes, chosen["y_true"]]).astype(
-        np.int64
-    )
+    keys = np.column_stack([chosen["repeat"], chosen["fold"], codes, chosen["y_true"]]).astype(np.int64)
     tests, scores = _side_by_side(keys, chosen["arm"].to_numpy(), chosen["y_score"].to_numpy(dtype=float), arms)
     repeat, fold, patient, outcome = tests.T
-    _check_one_outcome(patient, outcome, ids)
+    of_patient = pd.Series(outcome).groupby(patient)
+    changing = np.flatnonzero(of_patient.min() != of_patient.max())
+    if len(changing):
+        raise EvaluationError(
+            f"`y_true` differs between predictions of the same patient for {len(changing)} patient(s), "
+            f"for example {ids[changing[0]]}"
+        )
     return AlignedPredictions(tuple(arms), scores, outcome == 1, repeat, fold, patient, tuple(ids))
 
 
@@ -135,18 +134,6 @@ def _side_by_side(
         columns.append(scores[rows])
     assert tests is not None  # _check_arms refuses an empty list
     return tests, np.stack(columns)
-
-
-def _check_one_outcome(patient: IntArray, outcome: IntArray, ids: pd.Index) -> None:
-    lowest, highest = np.ones(len(ids), dtype=np.int64), np.zeros(len(ids), dtype=np.int64)
-    np.minimum.at(lowest, patient, outcome)
-    np.maximum.at(highest, patient, outcome)
-    changing = np.flatnonzero(lowest != highest)
-    if len(changing):
-        raise EvaluationError(
-            f"`y_true` differs between predictions of the same patient for {len(changing)} patient(s), "
-            f"for example {ids[changing[0]]}"
-        )
 
 
 def restrict(predictions: pd.DataFrame, subset: Collection[str] | None) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
-from ppgssl.evaluation.predictions import AlignedPredictions, models_of
+from ppgssl.evaluation.predictions import AlignedPredictions, models_of, rows_of_repeats
 
 MIN_SENSITIVITY = 0.8
 """The partial AUROC looks at sensitivities from here to 1: where few events are missed."""
@@ -122,12 +122,7 @@ def groups_of_repeats(aligned: AlignedPredictions, y_score: FloatArray) -> list[
     """
     below = count_below(aligned.y_true, y_score, models_of(aligned.repeat, aligned.fold))
     proportion_below = (below.events + below.others) / (below.n_events + below.n_others)
-    groups = []
-    for repeat in np.unique(aligned.repeat):
-        rows = np.flatnonzero(aligned.repeat == repeat)
-        rank = np.unique(-proportion_below[rows], return_inverse=True)[1]
-        groups.append(EventGroups(aligned.y_true[rows], rank, aligned.patient[rows], aligned.n_patients))
-    return groups
+    return [_ranked(aligned, rows, -proportion_below[rows]) for rows in rows_of_repeats(aligned)]
 
 
 def resampled(
@@ -144,15 +139,16 @@ def resampled(
 def groups_of_models(aligned: AlignedPredictions, y_score: FloatArray) -> list[list[EventGroups]]:
     """The ranking of each model by itself; a list for each repeat."""
     groups = []
-    for repeat in np.unique(aligned.repeat):
-        is_repeat = aligned.repeat == repeat
-        of_repeat = []
-        for fold in np.unique(aligned.fold[is_repeat]):
-            rows = np.flatnonzero(is_repeat & (aligned.fold == fold))
-            rank = np.unique(-y_score[rows], return_inverse=True)[1]
-            of_repeat.append(EventGroups(aligned.y_true[rows], rank, aligned.patient[rows], aligned.n_patients))
-        groups.append(of_repeat)
+    for of_repeat in rows_of_repeats(aligned):
+        folds = aligned.fold[of_repeat]
+        in_folds = [of_repeat[folds == fold] for fold in np.unique(folds)]
+        groups.append([_ranked(aligned, rows, -y_score[rows]) for rows in in_folds])
     return groups
+
+
+def _ranked(aligned: AlignedPredictions, rows: IntArray, key: FloatArray) -> EventGroups:
+    rank = np.unique(key, return_inverse=True)[1]
+    return EventGroups(aligned.y_true[rows], rank, aligned.patient[rows], aligned.n_patients)
 
 
 def proportion(part: FloatArray, whole: FloatArray) -> FloatArray:

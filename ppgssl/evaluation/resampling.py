@@ -55,13 +55,13 @@ class Replicates:
 
     def interval(self, name: str) -> Interval:
         """The estimate, with the 2.5th and 97.5th percentile of its resamples [2]_."""
-        row = self._row(name)
+        row = position(name, self.names)
         low, high = percentile_interval(self.draws[row])
         return Interval(estimate=finite(self.estimates[row]), ci_low=low, ci_high=high)
 
     def difference(self, name: str, reference: str) -> Difference:
         """``name`` minus ``reference``, both of the same draws of patients."""
-        row, other = self._row(name), self._row(reference)
+        row, other = position(name, self.names), position(reference, self.names)
         replicates = self.draws[row] - self.draws[other]
         low, high = percentile_interval(replicates)
         return Difference(
@@ -71,13 +71,6 @@ class Replicates:
             p_value=two_sided_p(replicates),
             reference=reference,
         )
-
-    def _row(self, name: str) -> int:
-        if name not in self.names:
-            raise EvaluationError(
-                f"{name!r} was not resampled{suggest(name, self.names)}; there are {', '.join(self.names)}"
-            )
-        return self.names.index(name)
 
 
 def resample(
@@ -198,6 +191,12 @@ def two_sided_p(replicates: FloatArray) -> float | None:
         return None
     n_far = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
     return min(1.0, 2 * (1 + n_far) / (1 + n))
+
+
+def position(name: str, names: Sequence[str]) -> int:
+    if name not in names:
+        raise EvaluationError(f"{name!r} was not resampled{suggest(name, names)}; there are {', '.join(names)}")
+    return names.index(name)
 
 
 def finite(value: float) -> float | None:

@@ -42,7 +42,9 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
     y, score, repeats, folds = check_scores(y_true, y_score, repeat, fold)
     curves, weights = [], []
     for number in np.unique(repeats):
-        of_repeat = [(y[rows], score[rows]) for rows in _rows_of_folds(repeats == number, folds)]
+        in_repeat = repeats == number
+        in_folds = [in_repeat & (folds == one) for one in np.unique(folds[in_repeat])]
+        of_repeat = [(y[rows], score[rows]) for rows in in_folds]
         pairs = np.array([float(events.sum()) * float((~events).sum()) for events, _ in of_repeat])
         if not pairs.any():
             raise EvaluationError(
@@ -51,10 +53,6 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
         curves += [_curve(*rows) for rows, n_pairs in zip(of_repeat, pairs, strict=True) if n_pairs]
         weights += list(pairs[pairs > 0] / pairs.sum())
     return _vertical_mean(curves, np.array(weights) / len(np.unique(repeats)))
-
-
-def _rows_of_folds(is_repeat: BoolArray, folds: np.ndarray) -> list[BoolArray]:
-    return [is_repeat & (folds == fold) for fold in np.unique(folds[is_repeat])]
 
 
 def _curve(y: BoolArray, score: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -86,14 +84,9 @@ def _vertical_mean(curves: list[tuple[FloatArray, FloatArray, FloatArray]], weig
 
 def _at(rates: FloatArray, fpr: FloatArray, lowest: FloatArray, highest: FloatArray, *, side: str) -> FloatArray:
     """True positive rate at each of ``rates``: at the foot (``left``) or the top (``right``) of a vertical line."""
-    inner = np.interp(rates, *_polyline(fpr, lowest, highest))
+    inner = np.interp(rates, np.repeat(fpr, 2), np.column_stack([lowest, highest]).ravel())
     at_knot = np.searchsorted(fpr, rates)
-    is_knot = fpr[at_knot] == rates
-    return np.where(is_knot, (lowest if side == "left" else highest)[at_knot], inner)
-
-
-def _polyline(fpr: FloatArray, lowest: FloatArray, highest: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return np.repeat(fpr, 2), np.column_stack([lowest, highest]).ravel()
+    return np.where(fpr[at_knot] == rates, (lowest if side == "left" else highest)[at_knot], inner)
 
 
 def _corners(points: FloatArray) -> FloatArray:

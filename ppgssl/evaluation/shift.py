@@ -67,13 +67,12 @@ def difference_of_levels(counts: FloatArray, proportions: FloatArray, n: int) ->
     new = counts / m
     covariance = (_covariance(new) + _covariance(proportions)) / 2
     gap = (new - proportions)[1:]
+    by_chance = float(np.sqrt(_chance(len(proportions), float(m), n)))
     if not gap.any():
-        return 0.0, _chance_of_levels(len(proportions), float(m), n)
+        return 0.0, by_chance
     # Levels that nobody has, or all have, leave a direction without variance.
     found = float(gap @ np.linalg.pinv(covariance, hermitian=True) @ gap)
-    if found <= 0:
-        return None, None
-    return float(np.sqrt(found)), _chance_of_levels(len(proportions), float(m), n)
+    return (float(np.sqrt(found)), by_chance) if found > 0 else (None, None)
 
 
 def _covariance(proportions: FloatArray) -> FloatArray:
@@ -81,8 +80,8 @@ def _covariance(proportions: FloatArray) -> FloatArray:
     return np.asarray(np.diag(rest) - np.outer(rest, rest))
 
 
-def _chance_of_levels(n_levels: int, m: float, n: int) -> float:
-    return float(np.sqrt(chi2.ppf(0.95, n_levels - 1) * (1 / m + 1 / n)))
+def _chance(n_levels: int, m: float, n: int) -> float:
+    return float(chi2.ppf(0.95, n_levels - 1) * (1 / m + 1 / n))
 
 
 def stability_index(counts: FloatArray, proportions: FloatArray, n: int) -> tuple[float | None, float | None]:
@@ -105,8 +104,7 @@ def stability_index(counts: FloatArray, proportions: FloatArray, n: int) -> tupl
         return None, None
     new = (counts + _HALF) / (m + _HALF * len(counts))
     old = (proportions * n + _HALF) / (n + _HALF * len(counts))
-    by_chance = chi2.ppf(0.95, len(counts) - 1) * (1 / m + 1 / n)
-    return float(((new - old) * np.log(new / old)).sum()), float(by_chance)
+    return float(((new - old) * np.log(new / old)).sum()), _chance(len(counts), float(m), n)
 
 
 def is_beyond(value: float | None, by_chance: float | None, limit: float) -> bool:
