@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, logit
 
-from ppgssl.classifiers.learner import Learned, LinearFit, inner_losses, minority_size
+from ppgssl.classifiers.learner import Learned, LinearFit, fit_scaled, inner_losses, minority_size
 from ppgssl.classifiers.preparation import Block, Split
 from ppgssl.core.records import FloatArray, IntArray
 
@@ -62,14 +62,11 @@ def learn_block_ridge(inner: Sequence[Split], whole: Block, seed: int) -> Learne
 
 def _fit(block: Block, cost: float, scale: float) -> LinearFit:
     axes = _feature_axes(block)
-    narrow = block.X if axes is None else _rotated(block.X, block.n_last, axes)
-    start = block.X.shape[1] - block.n_last
-    factors = np.where(np.arange(narrow.shape[1]) < start, 1.0, scale)
-    kept = slice(None, start) if scale == 0 else slice(None)
-    intercepts, found = fit_ridge(narrow[:, kept] * factors[kept], block.y, (cost,))
-    slopes = np.zeros(narrow.shape[1])
-    slopes[kept] = found[0] * factors[kept]
     if axes is not None:
+        block = replace(block, X=_rotated(block.X, block.n_last, axes), n_last=axes.shape[1])
+    intercepts, (slopes,) = fit_scaled(lambda X, y: fit_ridge(X, y, (cost,)), block, scale)
+    if axes is not None:
+        start = block.X.shape[1] - block.n_last
         slopes = np.concatenate([slopes[:start], axes @ slopes[start:]])
     return LinearFit(float(intercepts[0]), slopes)
 
@@ -80,7 +77,8 @@ def _grid_risks(split: Split, costs: Sequence[float], scales: Sequence[float]) -
     if axes is not None:
         X, X_out = (_rotated(one, split.n_last, axes) for one in (split.X, split.X_out))
         split = replace(split, X=X, X_out=X_out, n_last=axes.shape[1])
-    return np.stack([_path_risks(split, costs, scale) for scale in scales], axis=1)
+    fits = [fit_scaled(lambda X, y: fit_ridge(X, y, costs), split, scale) for scale in scales]
+    return np.stack([expit(intercepts[:, None] + slopes @ split.X_out.T) for intercepts, slopes in fits], axis=1)
 
 
 def _feature_axes(block: Block) -> FloatArray | None:
@@ -102,14 +100,6 @@ def _feature_axes(block: Block) -> FloatArray | None:
 def _rotated(X: FloatArray, n_last: int, axes: FloatArray) -> FloatArray:
     start = X.shape[1] - n_last
     return np.concatenate([X[:, :start], X[:, start:] @ axes], axis=1)
-
-
-def _path_risks(split: Split, costs: Sequence[float], scale: float) -> FloatArray:
-    start = split.X.shape[1] - split.n_last
-    kept = slice(None, start) if scale == 0 else slice(None)
-    factors = np.where(np.arange(split.X.shape[1]) < start, 1.0, scale)[kept]
-    intercepts, slopes = fit_ridge(split.X[:, kept] * factors, split.y, costs)
-    return np.asarray(expit(intercepts[:, None] + slopes @ (split.X_out[:, kept] * factors).T))
 
 
 def fit_ridge(X: FloatArray, y: IntArray, costs: Sequence[float]) -> tuple[FloatArray, FloatArray]:
@@ -158,13 +148,13 @@ def _newton(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArr
 def _descended(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray, step: FloatArray) -> FloatArray:
     """Steps taken whole, or halved as long as they lead upwards."""
     before = _objective(design, y, beta, penalty)
-    share = np.ones((len(beta), 1))
+    part = np.ones((len(beta), 1))
     for _ in range(_MOST_HALVINGS):
-        is_worse = _objective(design, y, beta - share * step, penalty) > before + _DONE
+        is_worse = _objective(design, y, beta - part * step, penalty) > before + _DONE
         if not is_worse.any():
             break
-        share[is_worse] /= 2
-    return beta - share * step
+        part[is_worse] /= 2
+    return beta - part * step
 
 
 def _objective(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray) -> FloatArray:

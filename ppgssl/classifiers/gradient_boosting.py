@@ -28,7 +28,7 @@ class Trees:
     """Boosted trees as plain arrays, the nodes of all trees one after another.
 
     A node either is a leaf, which is its own child, or sends a patient on: a missing value to the side that suited the
-    training patients, a number left where it is at most the threshold, a code of a level left where ``goes_left`` says.
+    training patients, a number left where it is at most the threshold, a code of a level by ``goes_left``.
 
     Attributes
     ----------

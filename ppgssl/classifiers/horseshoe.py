@@ -67,7 +67,7 @@ def learn_horseshoe(inner: Sequence[Split], whole: Block, seed: int) -> Learned:
     alone, where these are ``MOST_FOR_PRODUCTS`` or fewer, because products of a patient's 32 and more features would be
     hundreds for a hundred patients. More than ``MOST_FEATURES`` features become that many principal components of the
     training patients. The draws are the same for a seed on the same machine; where the chains do not agree, a note
-    says so.
+    reports it.
 
     .. [1] Piironen and Vehtari, Sparsity information and regularization in the horseshoe and other shrinkage priors,
        Electron J Stat 11:5018-5051, 2017, doi 10.1214/17-EJS1337SI.
@@ -185,7 +185,7 @@ def _rescaled(
 ) -> tuple[FloatArray, FloatArray]:
     """A Metropolis step that multiplies the common scale and all slopes by one factor.
 
-    Given the slopes the common scale hardly moves, as they tell its size; moved together they cross quickly from all
+    Given the slopes the common scale hardly moves, as they fix its size; moved together they cross quickly from all
     slopes near 0 to some large ones, as in interweaving (Yu and Meng, To center or not to center, J Comput Graph Stat
     20:531-570, 2011, doi 10.1198/jcgs.2011.203main). Slopes over scale stay as they are, so their law cancels.
     """

@@ -23,7 +23,7 @@ from ppgssl.core.results.data import MissingData, MissingVariable
 
 N_CYCLES = 5
 N_DONORS = 5
-# Keeps the least-squares equations solvable where columns say the same; of the number of patients.
+# Keeps the least-squares equations solvable where columns are redundant; times the number of patients.
 _STABILITY = 1e-5
 
 
@@ -198,9 +198,8 @@ def fit_imputers(
     no training patient has) their most frequent one. ``mice`` gives ``missing.n_imputations``, see
     :func:`chained_equations`.
 
-    Parameters
-    ----------
-    columns : bool array, shape (n_clinical,), optional; columns that patients to be completed may lack; by default all
+    ``columns``: bool array, shape (n_clinical,), optional; columns that patients to be completed may lack; by default
+    all.
     """
     if missing.method == "median" or not train.clinical.shape[1]:
         imputer = Imputer(typical_values(train))
@@ -239,14 +238,13 @@ def chained_equations(
     Libraries were not used: scikit-learn's ``IterativeImputer`` takes levels for numbers, and ``MICEData`` of
     statsmodels cannot be applied to patients other than those it was fitted to.
 
-    Parameters
-    ----------
-    columns : bool array, shape (n_clinical,), optional; as in :func:`fit_imputers`
+    ``columns``: bool array, shape (n_clinical,), optional; as in :func:`fit_imputers`.
 
     Returns
     -------
     Imputer
     float array, shape (n_patients, n_clinical); the clinical block of the training patients, completed
+
     .. [1] White, Royston and Wood, Multiple imputation using chained equations: issues and guidance for practice,
        Stat Med 30:377-399, 2011, doi 10.1002/sim.4067.
     .. [2] Little, Missing-data adjustments in large surveys, J Bus Econ Stat 6:287-296, 1988,

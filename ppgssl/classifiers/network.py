@@ -51,6 +51,7 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
         for patients to whom every network was fitted. Not kept in a model folder.
     fitted_on_ : ids of the training patients. Not kept in a model folder.
     n_columns_, notes_ : None and empty: a network sees no columns
+
     .. [1] Breiman, Bagging predictors, Machine Learning 24, 1996, 10.1007/BF00058655.
     """
 
@@ -176,10 +177,8 @@ def corrected_risk(score: FloatArray, prevalence: float) -> FloatArray:
     The odds are multiplied by the odds of the prevalence [1]_ (prior correction, equation 7, for a sample half of which
     are events). The order of patients stays. Scores of exactly 0 and 1 stay as they are.
 
-    Parameters
-    ----------
-    score : float array, in 0..1
-    prevalence : float, in 0..1
+    ``score``: float array, in 0..1. ``prevalence``: float, in 0..1.
+
     .. [1] King & Zeng, Logistic regression in rare events data, Political Analysis 9, 2001,
        10.1093/oxfordjournals.pan.a004868.
     """

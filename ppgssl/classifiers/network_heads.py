@@ -46,7 +46,7 @@ class AttentionHead(nn.Module):
         self.linear = _flat_linear(embedding_dim)
 
     def weights(self, bags: Tensor) -> Tensor:
-        """Share of each segment in its bag, shape (n_bags, n_segments); each bag's add up to one."""
+        """Weight of each segment in its bag, shape (n_bags, n_segments); each bag's add up to one."""
         score = self.score(torch.tanh(self.content(bags)) * torch.sigmoid(self.gate(bags)))
         return torch.softmax(score.squeeze(-1), dim=1)
 

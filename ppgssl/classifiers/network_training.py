@@ -143,9 +143,9 @@ def balanced_draws(
         chosen[y == outcome] = members[rng.integers(len(members), size=int((y == outcome).sum()))]
     counts = np.array([len(own) for own in patients.segments])
     starts = np.cumsum(counts) - counts
-    share = (rng.random((n_batches, n_bags, bag_size)) + np.arange(bag_size)) / bag_size  # spread over the recording
+    place = (rng.random((n_batches, n_bags, bag_size)) + np.arange(bag_size)) / bag_size  # spread over the recording
     own = counts[chosen][..., None]
-    places = np.minimum((share * own).astype(np.int64), own - 1)
+    places = np.minimum((place * own).astype(np.int64), own - 1)
     yield from zip(patients.all_segments()[starts[chosen][..., None] + places], y.astype(float), strict=True)
 
 

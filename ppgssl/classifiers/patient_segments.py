@@ -18,10 +18,8 @@ from ppgssl.core.records import FloatArray, IntArray
 class PatientSegments:
     """Patients, in an order of their own; one drawn more than once is there more than once.
 
-    Attributes
-    ----------
-    y : float array, shape (n_patients,); 0 or 1; NaN where it is not known
-    segments : numbers of each patient's segments in the bank, at least one
+    ``y``: float array, shape (n_patients,); 0 or 1; NaN where it is not known. ``segments``: numbers of each patient's
+    segments in the bank, at least one.
     """
 
     ids: tuple[str, ...]

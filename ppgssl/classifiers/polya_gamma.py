@@ -19,9 +19,8 @@ def draw_polya_gamma(z: FloatArray, rng: np.random.Generator) -> FloatArray:
     within 1e-6 where abs(z) <= 6, and 3e-5 where abs(z) <= 20: less than draws can show. Returns a float array of the
     shape of ``z``, above 0.
 
-    Parameters
-    ----------
-    z : float array of any shape; linear predictors (log odds)
+    ``z``: float array of any shape; linear predictors (log odds).
+
     .. [1] Polson, Scott and Windle, Bayesian inference for logistic models using Polya-Gamma latent variables, J Am
        Stat Assoc 108:1339-1349, 2013, doi 10.1080/01621459.2013.829001.
     """

@@ -66,9 +66,7 @@ class Posterior:
     def drawn_risks(self, X: FloatArray) -> FloatArray:
         """A risk for each draw and patient, shape (..., n_patients).
 
-        Parameters
-        ----------
-        X : float array, shape (n_patients, n_clinical + n_features); standardised columns, as learners get them
+        ``X``: float array, shape (n_patients, n_clinical + n_features); standardised columns, as learners get them.
         """
         return np.asarray(expit(self.draws[..., :1] + self.draws[..., 1:] @ self.design(X).T))
 

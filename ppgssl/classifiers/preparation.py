@@ -62,10 +62,7 @@ class Block:
 class Split(Block):
     """Training patients inside an inner fold, and those whom it holds out.
 
-    Attributes
-    ----------
-    X_out : float array, shape (n_held_out, n_columns)
-    y_out : int array of 0/1, shape (n_held_out,)
+    ``X_out``: float array, shape (n_held_out, n_columns). ``y_out``: int array of 0/1, shape (n_held_out,).
     """
 
     X_out: FloatArray = field(repr=False)
@@ -77,9 +74,7 @@ def check_table(table: pd.DataFrame, columns: Columns, part: str) -> None:
 
     Raises EvaluationError if a column is absent, or a number is infinite.
 
-    Parameters
-    ----------
-    part : the patients in words, such as "the training patients"
+    ``part``: the patients in words, such as "the training patients".
     """
     for name in columns.names:
         if name not in table.columns:

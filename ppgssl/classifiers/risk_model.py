@@ -66,6 +66,8 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     parts_ : tuple of Part
     stack_ : float array or None
 
+    References
+    ----------
     .. [1] Mertens, Banzato and de Wreede, Construction and assessment of prediction rules for binary outcome in the
        presence of missing predictor data using multiple imputation and cross-validation, Biom J 62:724-741, 2020,
        doi 10.1002/bimj.201800289; Wood, Royston and White, The estimation and use of predictions for the assessment of

@@ -25,10 +25,8 @@ MIN_DIFFERENCE_SD = 0.8
 class TwoGroups:
     """Patients who fall into two groups with nothing between.
 
-    Attributes
-    ----------
-    threshold : middle of the empty interval (geometric where all values are positive)
-    gap_sd : width of that interval in pooled within-group standard deviations
+    ``threshold``: middle of the empty interval (geometric where all values are positive). ``gap_sd``: width of that
+    interval in pooled within-group standard deviations.
     """
 
     threshold: float
@@ -45,9 +43,7 @@ def find_two_groups(values: FloatArray) -> TwoGroups | None:
     seldom reach 2. The price of so strict a rule: groups that overlap are not found by it. Returns a TwoGroups or None:
     None where there is one group, or fewer than 20 patients.
 
-    Parameters
-    ----------
-    values : float array, shape (n_patients,); finite
+    ``values``: float array, shape (n_patients,); finite.
     """
     is_ratio = bool((values > 0).all())
     scale = np.sort(np.log(values) if is_ratio else values)

@@ -92,9 +92,7 @@ def likelihood_ratio(predictions: pd.DataFrame, arm: str, reference: str) -> flo
     Returns a float or None: on one degree of freedom; None where a repeat has no such test, see
     :func:`likelihood_ratio_of_risks`.
 
-    Parameters
-    ----------
-    predictions, arm, reference : as in :func:`added_value`
+    ``predictions``, ``arm``, ``reference``: as in :func:`added_value`.
     """
     aligned = align_predictions(predictions, [reference, arm])
     of_repeats = [
@@ -111,15 +109,14 @@ def likelihood_ratio_of_risks(y_true: ArrayLike, reference: ArrayLike, added: Ar
     Returns a float or None: zero where the added risk has no coefficient above zero. None where there is a single
     class, or the risks separate the classes, so that there is no finite likelihood to compare.
 
-    Parameters
-    ----------
-    y_true : array of 0/1, shape (n_patients,)
-    reference, added : float arrays, shape (n_patients,); risks of the two models, in 0..1
+    ``y_true``: array of 0/1, shape (n_patients,). ``reference``, ``added``: float arrays, shape (n_patients,); risks of
+    the two models, in 0..1.
     """
     y = np.asarray(y_true) == 1
     if y.all() or not y.any():
         return None
-    first, second = (_linear_predictor(risk) for risk in (reference, added))
+    risks = np.clip(np.asarray([reference, added], dtype=float), _SMALLEST_RISK, 1 - _SMALLEST_RISK)
+    first, second = logit(risks)
     ones = np.ones(len(y))
     smaller = np.column_stack([ones, first] if _varies(first) else [ones])
     # A model that repeats the reference, or knows nothing, has nothing to add.
@@ -130,10 +127,6 @@ def likelihood_ratio_of_risks(y_true: ArrayLike, reference: ArrayLike, added: Ar
         return None
     with_added = _fit(larger, y)
     return max(0.0, 2 * (with_added.llf - _fit(smaller, y).llf)) if with_added.params[-1] > 0 else 0.0
-
-
-def _linear_predictor(risk: ArrayLike) -> FloatArray:
-    return np.asarray(logit(np.clip(np.asarray(risk, dtype=float), _SMALLEST_RISK, 1 - _SMALLEST_RISK)))
 
 
 def _varies(values: FloatArray) -> bool:

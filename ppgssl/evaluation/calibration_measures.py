@@ -101,10 +101,8 @@ def _resample_arm(
         ici = _ici(curve, x, curve.fit(y, weights), weights)
         return np.stack([calibration_intercept(y, x, weights), calibration_slope(y, x, weights), ici])
 
-    names = ["intercept", "slope", "ici"]
-    return resample(
-        mean_over_repeats(aligned, of_repeat), names, aligned.n_patients, n_resamples=n_resamples, seed=seed
-    )
+    averaged = mean_over_repeats(aligned, of_repeat)
+    return resample(averaged, ["intercept", "slope", "ici"], aligned.n_patients, n_resamples=n_resamples, seed=seed)
 
 
 def calibration_intercept(y_true: BoolArray, logits: FloatArray, weights: FloatArray) -> FloatArray:
@@ -172,7 +170,8 @@ def _ici_interval(percentiles: Interval, if_perfect: FloatArray) -> Interval:
 
 def _curve_fields(aligned: AlignedPredictions, logits: FloatArray, curves: list[CalibrationCurve]) -> dict[str, Any]:
     """The curve with its band, and quantiles of its distance: means over repeats."""
-    grid = _grid(logits)
+    # Logits of evenly spaced risks, from the 1st to the 99th percentile: beyond, a curve is a guess.
+    grid = np.asarray(logit(np.linspace(*np.quantile(expit(logits), [0.01, 0.99]), _N_POINTS)))
     observed, errors, quantiles = [], [], []
     for rows, curve in zip(rows_of_repeats(aligned), curves, strict=True):
         x = logits[rows]
@@ -191,12 +190,6 @@ def _curve_fields(aligned: AlignedPredictions, logits: FloatArray, curves: list[
         "e50": float(np.mean(quantiles, axis=0)[0]),
         "e90": float(np.mean(quantiles, axis=0)[1]),
     }
-
-
-def _grid(logits: FloatArray) -> FloatArray:
-    """Logits of evenly spaced risks, from the 1st to the 99th percentile: beyond, a curve is a guess."""
-    low, high = np.quantile(expit(logits), [0.01, 0.99])
-    return np.asarray(logit(np.linspace(low, high, _N_POINTS)))
 
 
 def risk_groups(y_true: BoolArray, y_score: FloatArray) -> list[RiskGroup]:
@@ -218,13 +211,12 @@ def risk_groups(y_true: BoolArray, y_score: FloatArray) -> list[RiskGroup]:
             groups.append(members)
             members = np.zeros(len(y_true), dtype=bool)
     groups[-1] = groups[-1] | members
-    return [_risk_group(y_true[members], y_score[members]) for members in groups]
-
-
-def _risk_group(y_true: BoolArray, y_score: FloatArray) -> RiskGroup:
-    n, n_events = len(y_true), int(y_true.sum())
-    low, high = wilson_interval(n_events, n)
-    return RiskGroup(n=n, mean_predicted=float(y_score.mean()), observed=n_events / n, ci_low=low, ci_high=high)
+    found = []
+    for members in groups:
+        n, n_events, mean = int(members.sum()), int(y_true[members].sum()), float(y_score[members].mean())
+        low, high = wilson_interval(n_events, n)
+        found.append(RiskGroup(n=n, mean_predicted=mean, observed=n_events / n, ci_low=low, ci_high=high))
+    return found
 
 
 @dataclass(frozen=True)
@@ -242,16 +234,15 @@ def brier_scores(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: 
     patients tested (in each draw, of those drawn): 1 is perfect, 0 no better than predicting ``p`` for everybody, below
     0 worse. It is null where all have the same outcome.
 
-    Parameters
-    ----------
-    aligned : scores are risks; the folds of a repeat are pooled, and repeats averaged
+    ``aligned``: scores are risks; the folds of a repeat are pooled, and repeats averaged.
+
     .. [1] Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1950,
            10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     .. [2] Steyerberg et al., Assessing the performance of prediction models, Epidemiology 21, 2010,
            10.1097/EDE.0b013e3181c30fb2.
     """
     squares = (aligned.y_score - aligned.y_true) ** 2
-    names = [*(f"brier {arm}" for arm in aligned.arms), *(f"scaled {arm}" for arm in aligned.arms)]
+    names = [f"{kind} {arm}" for kind in ("brier", "scaled") for arm in aligned.arms]
 
     def of_repeat(_: int, rows: IntArray, weights: FloatArray) -> FloatArray:
         n = weights.sum(axis=0)
@@ -263,7 +254,6 @@ def brier_scores(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: 
         scaled = 1 - brier / np.where(of_prevalence > 0, of_prevalence, np.nan)
         return np.concatenate([brier, scaled])
 
-    found: Replicates = resample(
-        mean_over_repeats(aligned, of_repeat), names, aligned.n_patients, n_resamples=n_resamples, seed=seed
-    )
+    averaged = mean_over_repeats(aligned, of_repeat)
+    found = resample(averaged, names, aligned.n_patients, n_resamples=n_resamples, seed=seed)
     return {arm: BrierScores(found.interval(f"brier {arm}"), found.interval(f"scaled {arm}")) for arm in aligned.arms}

@@ -45,10 +45,8 @@ def assess_decisions(
 
     The folds of a repeat are pooled, and repeats averaged.
 
-    Parameters
-    ----------
-    aligned : scores are risks; at or above a threshold is positive
-    decisions : ``curve`` is the range of thresholds; see :func:`decision_thresholds` for the default
+    ``aligned``: scores are risks; at or above a threshold is positive. ``decisions``: ``curve`` is the range of
+    thresholds; see :func:`decision_thresholds` for the default.
     """
     thresholds = decision_thresholds(float(aligned.is_event.mean()), decisions.curve)
     found = _resample_net_benefit(aligned, thresholds, n_resamples=n_resamples, seed=seed)
@@ -73,10 +71,8 @@ def net_benefit_differences(
     Returns a dict of (arm, reference) -> list of Difference: one for each threshold, in their order. Raises
     EvaluationError if a threshold is not between 0 and 1, or an arm has no predictions.
 
-    Parameters
-    ----------
-    pairs : sequence of (arm, reference); a reference may be ``treat all``
-    thresholds : risks between 0 and 1, both excluded
+    ``pairs``: sequence of (arm, reference); a reference may be ``treat all``. ``thresholds``: risks between 0 and 1,
+    both excluded.
     """
     if any(not 0 < threshold < 1 for threshold in thresholds):
         raise EvaluationError(f"net benefit is defined at risks between 0 and 1, both excluded; not at {thresholds}")

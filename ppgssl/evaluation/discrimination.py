@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from ppgssl.core.errors import EvaluationError
 from ppgssl.core.results.base import Difference, Interval
 from ppgssl.core.results.performance import RocCurve
 from ppgssl.evaluation.delong import DeLong, delong, place
 from ppgssl.evaluation.inference import holm
-from ppgssl.evaluation.predictions import align_predictions, restrict
+from ppgssl.evaluation.predictions import align_predictions
 from ppgssl.evaluation.rank_measures import average_precision, partial_auroc, resampled
 from ppgssl.evaluation.ranked_pairs import resample_auroc
 from ppgssl.evaluation.resampling import Replicates, bca_interval, resample
@@ -78,7 +79,11 @@ def assess_discrimination(
     subset : collection of str, optional
         Patients of a sensitivity analysis: all others are left out, the models stay as they are.
     """
-    aligned = align_predictions(restrict(predictions, subset), arms)
+    if subset is not None:
+        predictions = predictions[predictions["patient_id"].isin(list(subset))]
+        if predictions.empty:
+            raise EvaluationError(f"none of the {len(subset)} patients of the subset has a prediction")
+    aligned = align_predictions(predictions, arms)
     settings = {"n_resamples": n_resamples, "seed": seed}
     areas = resample_auroc(aligned, n_resamples=n_resamples, seed=seed)
     differences = {kind: _adjusted(areas, pairs) for kind, pairs in (references or {}).items()}

@@ -43,10 +43,9 @@ def is_separated(X: FloatArray, y: BoolArray) -> bool:
     This is when the coefficients of maximum likelihood are not finite [2]_: separation, complete or not. It is found
     by a linear programme, exactly, and not by looking for large numbers in a fit that went on for long enough.
 
-    Parameters
-    ----------
-    X : float array, shape (n_patients, n_columns); with a column of ones; of full column rank
-    y : bool array, shape (n_patients,)
+    ``X``: float array, shape (n_patients, n_columns); with a column of ones; of full column rank. ``y``: bool array,
+    shape (n_patients,).
+
     .. [1] Konis, Linear programming algorithms for detecting separated data in binary logistic regression models, PhD
            thesis, University of Oxford, 2007.
     .. [2] Albert & Anderson, On the existence of maximum likelihood estimates in logistic regression models,

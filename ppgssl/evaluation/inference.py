@@ -25,6 +25,7 @@ def wilson_interval(count: float, n: float) -> tuple[float, float]:
     ----------
     count, n : how many of how many, ``0 <= count <= n`` and ``n > 0``. They need not be whole: means over repeats of a
         cross-validation are counts of patients, too.
+
     .. [1] Wilson, Probable inference, the law of succession, and statistical inference, JASA 22, 1927,
            10.1080/01621459.1927.10502953.
     .. [2] Brown, Cai & DasGupta, Interval estimation for a binomial proportion, Statistical Science 16, 2001,
@@ -88,6 +89,7 @@ def pool_estimates(estimates: FloatArray, variances: FloatArray, *, complete_df:
     estimates, variances : float arrays, shape (n_imputations, n_estimates)
         Of each imputed table: estimates on a scale on which they are about normal, and their squared standard errors.
     complete_df : degrees of freedom that a table without missing values would leave: patients minus coefficients
+
     .. [1] Rubin, Multiple Imputation for Nonresponse in Surveys, Wiley, 1987, 10.1002/9780470316696, equations 3.1.2
            to 3.1.5.
     .. [2] Barnard & Rubin, Small-sample degrees of freedom with multiple imputation, Biometrika 86, 1999,

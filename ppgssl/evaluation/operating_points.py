@@ -45,7 +45,11 @@ def assess_operating_points(
     does every resampling of test patients; but they do not collapse where a proportion is 0 or 1, and cover better
     where it is near (see ``docs/metrics.md``). Repeats add no patients: what averaging over them gains is not counted.
     """
-    _check_training(training)
+    absent = [name for name in PREDICTION_COLUMNS if name not in training.columns]
+    if absent:
+        raise EvaluationError(f"the scores of training patients lack the column(s) {', '.join(absent)}")
+    if not training["y_true"].isin([0, 1]).all() or not training["y_score"].between(0, 1).all():
+        raise EvaluationError("scores of training patients need `y_true` of 0 or 1 and `y_score` between 0 and 1")
     choices: list[tuple[Rule, str, Choice]] = [
         ("youden", "Youden index", youden_threshold),
         (
@@ -120,14 +124,6 @@ def _chosen_thresholds(
         threshold = choice(y, models[repeat, fold]["y_score"].to_numpy(dtype=float))
         chosen[(aligned.repeat == repeat) & (aligned.fold == fold)] = threshold
     return chosen
-
-
-def _check_training(training: pd.DataFrame) -> None:
-    absent = [name for name in PREDICTION_COLUMNS if name not in training.columns]
-    if absent:
-        raise EvaluationError(f"the scores of training patients lack the column(s) {', '.join(absent)}")
-    if not training["y_true"].isin([0, 1]).all() or not training["y_score"].between(0, 1).all():
-        raise EvaluationError("scores of training patients need `y_true` of 0 or 1 and `y_score` between 0 and 1")
 
 
 def _operating_point(

@@ -36,10 +36,9 @@ class Performance:
     def arm_result(self, name: str, arm: Arm, *, ranked_as: str | None = None, **more: Any) -> ArmResult:
         """The row of one arm in the results.
 
-        Parameters
-        ----------
-        ranked_as : optional; name of the arm whose order of patients it has by construction, and so its discrimination
-        **more : further fields of :class:`ppgssl.core.results.performance.ArmResult`, or other values of those here
+        ``ranked_as``: optional; name of the arm whose order of patients it has by construction, and so its
+        discrimination. ``**more``: further fields of :class:`ppgssl.core.results.performance.ArmResult`, or other
+        values of those here.
         """
         brier = self.brier[name]
         differences = {kind: pairs.get(name) for kind, pairs in self.discrimination.differences.items()}

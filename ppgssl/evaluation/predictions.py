@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,16 +134,6 @@ def _side_by_side(
         columns.append(scores[rows])
     assert tests is not None  # _check_arms refuses an empty list
     return tests, np.stack(columns)
-
-
-def restrict(predictions: pd.DataFrame, subset: Collection[str] | None) -> pd.DataFrame:
-    """The rows of the patients of a subset; all rows if there is none. EvaluationError if nobody is left."""
-    if subset is None:
-        return predictions
-    kept = predictions[predictions["patient_id"].isin(list(subset))]
-    if kept.empty:
-        raise EvaluationError(f"none of the {len(subset)} patients of the subset has a prediction")
-    return kept
 
 
 def models_of(repeat: IntArray, fold: IntArray) -> IntArray:

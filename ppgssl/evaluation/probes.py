@@ -24,10 +24,8 @@ PENALTIES = tuple(10.0 ** (half / 2) for half in range(-4, 13))
 class ProbeScores:
     """How well each set of features predicts one quantity, on the same patients.
 
-    Attributes
-    ----------
-    r2 : 1 - (sum of squared errors) / (sum of squared distances from the mean over the patients tested)
-    mae : mean absolute error, in the unit of the quantity
+    ``r2``: 1 - (sum of squared errors) / (sum of squared distances from the mean over the patients tested). ``mae``:
+    mean absolute error, in the unit of the quantity.
     """
 
     r2: Replicates
@@ -45,10 +43,9 @@ def linear_probe(X_train: FloatArray, y_train: FloatArray, X_test: FloatArray) -
     EvaluationError if rows and values do not match, there are fewer than three training patients, or a value is not
     finite.
 
-    Parameters
-    ----------
-    X_train, X_test : float arrays, shape (n_patients, n_features); missing features are NaN
-    y_train : float array, shape (n_train_patients,)
+    ``X_train``, ``X_test``: float arrays, shape (n_patients, n_features); missing features are NaN. ``y_train``: float
+    array, shape (n_train_patients,).
+
     .. [1] Alain and Bengio, Understanding intermediate layers using linear classifier probes, ICLR 2017 workshop,
        arXiv:1610.01644.
     """
@@ -81,10 +78,8 @@ def assess_probes(
     numbers of these probes vary with the patients tested. Raises EvaluationError if shapes do not match, a number is
     not finite, all patients have the same value, or there are fewer than two.
 
-    Parameters
-    ----------
-    y_true : float array, shape (n_patients,)
-    predictions : mapping of name to float array, shape (n_patients,) or (n_repeats, n_patients)
+    ``y_true``: float array, shape (n_patients,). ``predictions``: mapping of name to float array, shape (n_patients,)
+    or (n_repeats, n_patients).
     """
     y = np.asarray(y_true, dtype=np.float64)
     errors = _errors(y, predictions)

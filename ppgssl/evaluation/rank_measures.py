@@ -26,7 +26,7 @@ class BelowCounts(NamedTuple):
 
 
 def count_below(y_true: BoolArray, y_score: FloatArray, model: IntArray) -> BelowCounts:
-    """Count by sorting once; ``model``, numbered from 0, says which model scored each row."""
+    """Count by sorting once; ``model``, numbered from 0, is the model that scored each row."""
     order = np.lexsort([y_score, model])
     y, score, sorted_model = y_true[order], y_score[order], model[order]
     is_new_tie = np.append(True, (score[1:] != score[:-1]) | (sorted_model[1:] != sorted_model[:-1]))
@@ -183,9 +183,8 @@ def partial_auroc(counts: EventCounts, min_sensitivity: float = MIN_SENSITIVITY)
     standardised area is ``(1 + (A - w**2 / 2) / (w - w**2 / 2)) / 2``, 1 for the one and 0.5 for the other. Returns a
     float array, shape (n_weightings,): NaN where there is no event or no non-event.
 
-    Parameters
-    ----------
-    min_sensitivity : in 0..1; 0 gives the AUROC
+    ``min_sensitivity``: in 0..1; 0 gives the AUROC.
+
     .. [1] McClish, Analyzing a portion of the ROC curve, Medical Decision Making 9, 1989, 10.1177/0272989X8900900307.
     .. [2] Jiang, Metz & Nishikawa, A receiver operating characteristic partial area index for highly sensitive
            diagnostic tests, Radiology 201, 1996, 10.1148/radiology.201.3.8939225.

@@ -86,9 +86,7 @@ class RankedPairs:
 
         Returns a float array, shape (n_weightings,): NaN where some repeat has no pair to compare.
 
-        Parameters
-        ----------
-        weights : float array, shape (n_patients, n_weightings); how often each patient counts, at least 0
+        ``weights``: float array, shape (n_patients, n_weightings); how often each patient counts, at least 0.
         """
         events = self._events @ weights
         below = self._running_sums(self._others @ weights)
@@ -221,10 +219,7 @@ def resample_auroc(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed
 def bootstrap_scores(y_true: ArrayLike, y_score: ArrayLike, *, n_resamples: int = 2000, seed: int) -> Interval:
     """AUROC of one score for each patient, on any scale, with its percentile interval; refuses what :func:`auroc` does.
 
-    Parameters
-    ----------
-    y_true : array of 0/1, shape (n_patients,)
-    y_score : float array, shape (n_patients,)
+    ``y_true``: array of 0/1, shape (n_patients,). ``y_score``: float array, shape (n_patients,).
     """
     auroc(y_true, y_score)
     n = len(np.asarray(y_true))

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, logit
 
 from ppgssl.core.errors import EvaluationError
-from ppgssl.core.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.evaluation.calibration_measures import CLIP
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
 
@@ -88,13 +87,14 @@ def cross_recalibrated(y_true: BoolArray, risk: FloatArray, method: Method, *, s
     In ``N_FOLDS`` parts, or as many as the minority class has patients, stratified by outcome. Raises EvaluationError:
     as :func:`fit_recalibration`.
 
-    Parameters
-    ----------
-    y_true, risk, method : as of :func:`fit_recalibration`
+    ``y_true``, ``risk``, ``method``: as of :func:`fit_recalibration`.
     """
     fit_recalibration(y_true, risk, method)  # refuses before any part is fitted
     found, x = np.empty(len(risk)), _logits(risk)
-    for part in _parts(y_true, seed):
+    rng, n = np.random.default_rng(seed), int(min(N_FOLDS, y_true.sum(), (~y_true).sum()))
+    order = np.concatenate([rng.permutation(np.flatnonzero(of_class)) for of_class in (y_true, ~y_true)])
+    for number in range(n):
+        part = order[number::n]
         rest = np.setdiff1d(np.arange(len(risk)), part)
         intercept, slope = _line(y_true[rest], x[rest], method)
         found[part] = expit(intercept + slope * x[part])
@@ -108,14 +108,6 @@ def _line(y_true: BoolArray, logits: FloatArray, method: Method) -> tuple[float,
         return float(fit_weightings(ones, y_true, ones, offset=logits)[0, 0]), 1.0
     intercept, slope = fit_weightings(np.column_stack([ones, logits]), y_true, ones)[:, 0]
     return float(intercept), float(slope)
-
-
-def _parts(y_true: BoolArray, seed: int) -> Iterator[IntArray]:
-    rng = np.random.default_rng(seed)
-    n = int(min(N_FOLDS, y_true.sum(), (~y_true).sum()))
-    order = np.concatenate([rng.permutation(np.flatnonzero(of_class)) for of_class in (y_true, ~y_true)])
-    for number in range(n):
-        yield np.sort(order[number::n])
 
 
 def _logits(risk: FloatArray) -> FloatArray:

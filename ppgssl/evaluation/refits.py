@@ -69,7 +69,7 @@ class Refits:
                 f"risks {shapes[0]}, counts {shapes[1]} and risks of refits {shapes[2]} of {n} patients do not fit "
                 "together: they must be (n_patients,) and twice (n_refits, n_patients), with at least one refit"
             )
-        if not (_are_risks(self.risk) and _are_risks(self.refit_risk)):
+        if not all(((one >= 0) & (one <= 1)).all() for one in (self.risk, self.refit_risk)):
             raise EvaluationError("risks of refits must lie between 0 and 1")
         if self.y.all() or not self.y.any():
             raise EvaluationError(f"all {n} patients have the same outcome: no refit can be evaluated")
@@ -77,10 +77,6 @@ class Refits:
     @property
     def n_refits(self) -> int:
         return len(self.counts)
-
-
-def _are_risks(values: FloatArray) -> bool:
-    return bool(np.all((values >= 0) & (values <= 1)))
 
 
 def drawable_counts(y: BoolArray, n_refits: int, *, groups: Sequence[str], seed: int) -> FloatArray:
@@ -147,9 +143,8 @@ def optimism(refits: Refits, *, arm: str, label: str) -> Optimism:
     model separates all events from all others, or gives nearly the same risk to everybody, so that its slope would have
     a standard error over 1; refits of that kind are passed over, and if they are most, there is no slope.
     """
-    areas, slopes = auroc_replicates(refits), slope_replicates(refits)
+    areas, slopes = _replicates(refits, _aurocs), _replicates(refits, _slopes)
     is_known = np.isfinite(slopes.in_sample - slopes.in_all).mean() > 0.5
-    slope = slopes.harrell if is_known else np.nan
     return Optimism(
         arm=arm,
         label=label,
@@ -157,21 +152,16 @@ def optimism(refits: Refits, *, arm: str, label: str) -> Optimism:
         apparent=areas.apparent,
         harrell=areas.interval(areas.harrell),
         b632plus=areas.interval(areas.b632plus),
-        calibration_slope=finite(slope),
+        calibration_slope=finite(slopes.harrell) if is_known else None,
     )
 
 
 def b632plus(apparent: float, left_out: float) -> float:
-    """Efron and Tibshirani's .632+ estimate of an AUROC.
+    """Efron and Tibshirani's .632+ estimate of an AUROC: ``(1 - w) * apparent + w * left_out``.
 
-    Returns a float: ``(1 - w) * apparent + w * left_out`` with ``w = .632 / (1 - .368 * R)``, where the relative
-    overfitting rate R is 0 if nothing is lost in the patients left out, and 1 if all information is (equations 28 to 32
-    there).
-
-    Parameters
-    ----------
-    apparent : of the model, in the patients it was fitted to
-    left_out : mean over refits of their AUROC in the patients whom their sample left out; below 0.5 it counts as 0.5
+    ``w = .632 / (1 - .368 * R)``, where the relative overfitting rate R is 0 if nothing is lost in the patients left
+    out, and 1 if all information is (equations 28 to 32 there). ``left_out`` is the mean over refits of their AUROC in
+    the patients whom their sample left out; below 0.5 it counts as 0.5.
     """
     left_out = max(left_out, _NO_INFORMATION)
     rate = (apparent - left_out) / (apparent - _NO_INFORMATION) if apparent > left_out else 0.0
@@ -179,30 +169,16 @@ def b632plus(apparent: float, left_out: float) -> float:
     return (1 - weight) * apparent + weight * left_out
 
 
-def auroc_replicates(refits: Refits) -> OptimismReplicates:
-    """AUROC of the model and of each refit."""
-    return _replicates(refits, _aurocs)
-
-
-def slope_replicates(refits: Refits) -> OptimismReplicates:
-    """Calibration slope of the model and of each refit."""
-    return _replicates(refits, _slopes)
-
-
 def _replicates(
     refits: Refits, statistic: Callable[[BoolArray, FloatArray, FloatArray], FloatArray]
 ) -> OptimismReplicates:
-    rows = [
-        statistic(refits.y, risk, _weightings(counts))
-        for risk, counts in zip(refits.refit_risk, refits.counts, strict=True)
-    ]
+    rows = []
+    for risk, counts in zip(refits.refit_risk, refits.counts, strict=True):
+        # The patients of the sample, all patients, and those left out.
+        weightings = np.stack([counts, np.ones_like(counts), (counts == 0).astype(float)], axis=1)
+        rows.append(statistic(refits.y, risk, weightings))
     apparent = statistic(refits.y, refits.risk, np.ones((len(refits.y), 1)))[0]
     return OptimismReplicates(float(apparent), *np.array(rows).T)
-
-
-def _weightings(counts: FloatArray) -> FloatArray:
-    """The patients of a sample, all patients, and those left out, shape (n_patients, 3)."""
-    return np.stack([counts, np.ones_like(counts), (counts == 0).astype(float)], axis=1)
 
 
 def _aurocs(y: BoolArray, risk: FloatArray, weights: FloatArray) -> FloatArray:

@@ -36,6 +36,7 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
     y_true : array of 0/1, shape (n_rows,)
     y_score : float array, shape (n_rows,)
     repeat, fold : int array, shape (n_rows,); which model scored the row
+
     .. [1] Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 27, 2006,
            10.1016/j.patrec.2005.10.010.
     """
@@ -121,13 +122,11 @@ def roc_curves(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: in
     if not values.shape[1]:
         return curves
     bands = np.quantile(values, [0.025, 0.975], axis=1).reshape(2, len(curves), _N_STEPS + 1)
-    return [_with_band(curve, *bands[:, number]) for number, curve in enumerate(curves)]
-
-
-def _with_band(curve: RocCurve, low: FloatArray, high: FloatArray) -> RocCurve:
-    grid = np.linspace(0, 1, _N_STEPS + 1)
-    ci_low, ci_high = (np.interp(curve.false_positive_rate, grid, limit).tolist() for limit in (low, high))
-    return curve.model_copy(update={"ci_low": ci_low, "ci_high": ci_high})
+    grid, found = np.linspace(0, 1, _N_STEPS + 1), []
+    for number, curve in enumerate(curves):
+        ci_low, ci_high = (np.interp(curve.false_positive_rate, grid, limit).tolist() for limit in bands[:, number])
+        found.append(curve.model_copy(update={"ci_low": ci_low, "ci_high": ci_high}))
+    return found
 
 
 def _sensitivities(repeats: list[list[EventGroups]], counts: FloatArray) -> FloatArray:

@@ -121,10 +121,8 @@ def r2_from_auroc(auroc: float, prevalence: float) -> float:
     logistic model to them; here the same expectation is an integral, and does not depend on a seed. Raises
     EvaluationError if a number is outside its range.
 
-    Parameters
-    ----------
-    auroc : between 0.5 and 1, both excluded
-    prevalence : between 0 and 1, both excluded
+    ``auroc``: between 0.5 and 1, both excluded. ``prevalence``: between 0 and 1, both excluded.
+
     .. [1] Riley, Van Calster & Collins, A note on estimating the Cox-Snell R2 from a reported C statistic (AUROC) to
            inform sample size calculations for developing a prediction model with a binary outcome, Statistics in
            Medicine 40, 2021, 10.1002/sim.8806.
@@ -146,9 +144,7 @@ def count_parameters(patients: pd.DataFrame, table: ClinicalTable, variables: Se
     One for a numeric variable, and one less than its levels for a binary or categorical one; levels that no patient
     has, and variables in which all patients are alike, need none.
 
-    Parameters
-    ----------
-    patients : a column for each variable; missing values are no level
+    ``patients``: a column for each variable; missing values are no level.
     """
     n_values = {name: int(patients[name].nunique()) for name in variables}
     is_numeric = {name: table.variables[name].kind == "numeric" for name in variables}

@@ -34,10 +34,8 @@ _HALF = 0.5
 def standardised_difference(values: FloatArray, mean: float, sd: float, n: int) -> tuple[float | None, float | None]:
     """Difference of new patients' mean and that of training, in SDs, and how large chance makes it.
 
-    Parameters
-    ----------
-    values : float array, shape (n_new,); of new patients, without missing ones
-    mean, sd, n : of the training patients; SD with n - 1
+    ``values``: float array, shape (n_new,); of new patients, without missing ones. ``mean``, ``sd``, ``n``: of the
+    training patients; SD with n - 1.
 
     Returns
     -------
@@ -117,10 +115,8 @@ def proportion_beyond(distances: FloatArray, threshold: float, expected: float) 
 
     Returns the proportion and the p-value: one-sided binomial test; the threshold is taken as known.
 
-    Parameters
-    ----------
-    distances : float array, shape (n_new,); without missing ones; at least one
-    expected : proportion of training patients beyond it
+    ``distances``: float array, shape (n_new,); without missing ones; at least one. ``expected``: proportion of training
+    patients beyond it.
     """
     n_beyond = int((distances > threshold).sum())
     return n_beyond / len(distances), float(binomtest(n_beyond, len(distances), expected, alternative="greater").pvalue)

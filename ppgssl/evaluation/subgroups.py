@@ -74,6 +74,7 @@ def subgroups(
     ----------
     patients : DataFrame, index patient
         A column for each variable asked for: numbers, 0/1 for binary, text for categorical.
+
     .. [1] DeLong, DeLong & Clarke-Pearson, Comparing the areas under two or more correlated receiver operating
            characteristic curves: a nonparametric approach, Biometrics 44, 1988, 10.2307/2531595.
     """
@@ -87,18 +88,24 @@ def subgroups(
         variable = table.variables[option.variable]
         values = patients.loc[list(aligned.patient_ids), option.variable]
         levels = _levels(option, variable, values, aligned)
-        shown = [level for level, is_hidden in zip(levels, _hidden(levels), strict=True) if not is_hidden]
+        is_hidden = suppressed([one.n_events for one in levels], [one.n - one.n_events for one in levels])
+        shown = [level for level, hides in zip(levels, is_hidden, strict=True) if not hides]
         replicates = _resampled(aligned, shown, n_resamples, seed) if shown else None
-        found.append(_subgroup(option.variable, variable, levels, shown, replicates, aligned.arms))
+        found.append(
+            Subgroup(
+                variable=option.variable,
+                label=variable.label or option.variable,
+                levels=[_level(level, replicates if level in shown else None, aligned.arms) for level in levels],
+                interaction_p={arm: _interaction(replicates, arm, shown) for arm in aligned.arms},
+            )
+        )
     return found
 
 
 def suppressed(n_events: Sequence[int], n_others: Sequence[int]) -> list[bool]:
     """Which levels of a variable have to be hidden, by the rule at the module's head.
 
-    Parameters
-    ----------
-    n_events, n_others : patients with and without the event in each level; nobody is in two levels
+    ``n_events``, ``n_others``: patients with and without the event in each level; nobody is in two levels.
     """
     events, others = np.asarray(n_events), np.asarray(n_others)
     is_hidden = (events < MIN_COUNT) | (others < MIN_COUNT)
@@ -159,10 +166,6 @@ def _cut(cuts: Sequence[float], unit: str, values: FloatArray) -> tuple[list[str
     return names, np.searchsorted(limits, values, side="right")
 
 
-def _hidden(levels: Sequence[_Level]) -> list[bool]:
-    return suppressed([level.n_events for level in levels], [level.n - level.n_events for level in levels])
-
-
 def _resampled(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples: int, seed: int) -> Replicates:
     ranked = [rank_arms(aligned, np.flatnonzero(level.is_in[aligned.patient])) for level in shown]
     pairs = [of_level[arm] for arm in range(len(aligned.arms)) for of_level in ranked]
@@ -179,22 +182,6 @@ def _resampled(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples
 
 def _key(arm: str, level: _Level) -> str:
     return f"{arm} in {level.name}"
-
-
-def _subgroup(
-    name: str,
-    variable: Variable,
-    levels: Sequence[_Level],
-    shown: Sequence[_Level],
-    replicates: Replicates | None,
-    arms: Sequence[str],
-) -> Subgroup:
-    return Subgroup(
-        variable=name,
-        label=variable.label or name,
-        levels=[_level(level, replicates if level in shown else None, arms) for level in levels],
-        interaction_p={arm: _interaction(replicates, arm, shown) for arm in arms},
-    )
 
 
 def _level(level: _Level, replicates: Replicates | None, arms: Sequence[str]) -> SubgroupLevel:
@@ -229,10 +216,7 @@ def wald_p(estimates: FloatArray, draws: FloatArray) -> float | None:
 
     Returns a float or None: None where the draws do not vary in as many directions as there are quantities.
 
-    Parameters
-    ----------
-    estimates : float array, shape (n_quantities,)
-    draws : float array, shape (n_quantities, n_draws)
+    ``estimates``: float array, shape (n_quantities,). ``draws``: float array, shape (n_quantities, n_draws).
     """
     if draws.shape[1] <= len(estimates):
         return None

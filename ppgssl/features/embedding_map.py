@@ -28,7 +28,7 @@ def embedding_map(
     laid out by t-SNE [1]_, started from the first two components so that the large arrangement means something [2]_. In
     such a map neighbours are alike; distances between groups, their sizes and densities mean nothing. Fewer than
     ``MIN_PATIENTS_TSNE`` patients are shown by their first two principal components. Of more than ``MAX_PATIENTS``, so
-    many are drawn at random, which bounds the time; ``method`` says so. One thread does it all: the sums of several
+    many are drawn at random, which bounds the time; ``method`` reports it. One thread does it all: the sums of several
     come out in another order, and t-SNE makes another picture of that.
 
     Parameters
@@ -38,11 +38,15 @@ def embedding_map(
     cohort : Series of str, index patient; the cohort of each patient of ``features``
     name, label : what the features are called, and in words
     seed : of the draw of patients, the decomposition and the layout
+
     .. [1] van der Maaten & Hinton, Visualizing data using t-SNE, Journal of Machine Learning Research 9, 2008.
     .. [2] Kobak & Berens, The art of using t-SNE for single-cell transcriptomics, Nature Communications 10, 2019,
            10.1038/s41467-019-13056-x.
     """
-    shown = _drawn(features, seed)
+    shown = features
+    if len(features) > MAX_PATIENTS:
+        rows = np.random.default_rng(seed).choice(len(features), MAX_PATIENTS, replace=False)
+        shown = features.iloc[np.sort(rows)]
     scaled = _standardised(shown.to_numpy(dtype=np.float64, na_value=np.nan))
     with threadpool_limits(1):
         points, method = _layout(scaled, seed)
@@ -58,14 +62,6 @@ def embedding_map(
         is_event=[None if np.isnan(one) else bool(one) for one in outcome.to_numpy(dtype=float)],
         cohort=[str(one) for one in cohort.loc[shown.index]],
     )
-
-
-def _drawn(features: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """At most ``MAX_PATIENTS`` rows, in the order in which they were."""
-    if len(features) <= MAX_PATIENTS:
-        return features
-    rows = np.random.default_rng(seed).choice(len(features), MAX_PATIENTS, replace=False)
-    return features.iloc[np.sort(rows)]
 
 
 def _standardised(values: FloatArray) -> FloatArray:

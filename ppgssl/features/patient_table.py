@@ -39,8 +39,7 @@ class ArmTable:
     Parameters
     ----------
     study : names the covariates, and the clinical variables of heart rate and SpO2, if any
-    variables : mapping of str to Variable
-        The clinical dictionary that the arm is fitted with: it says which columns are numbers and which are levels.
+    variables : the clinical dictionary that the arm is fitted with; it classifies columns as numbers or levels
     features : at least those that the arm names; what several arms use is computed once
     segments : optional; for an arm whose learner takes the segments themselves
     """
@@ -59,7 +58,7 @@ class ArmTable:
     def transform(self, data: StudyData) -> pd.DataFrame | SegmentTable:
         """The patients of ``data.y``, in that order; segments by patient for a network.
 
-        Columns are the clinical input, then the features; :meth:`columns` says which is which.
+        Columns are the clinical input, then the features; :meth:`columns` classifies them.
         """
         if self.arm.is_network:
             assert self.segments is not None  # a network is fitted to segments
@@ -161,7 +160,7 @@ class SegmentFeatures:
 
     def _means(self, bank: SegmentBank, index: np.ndarray, patient: np.ndarray, n_patients: int) -> FloatArray:
         assert not isinstance(self.represent, EncoderNetwork)
-        if not len(index):  # what the columns are, a segment of zeros tells
+        if not len(index):  # a segment of zeros shows what the columns are
             n_features = self.represent(np.zeros((1, bank.n_channels, bank.length), dtype=np.float32)).shape[1]
             return np.full((n_patients, n_features), np.nan)
         nobody, none = np.zeros(len(index), dtype=bool), np.empty(0, dtype=np.int64)

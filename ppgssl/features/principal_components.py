@@ -16,10 +16,9 @@ N_COMPONENTS = 64
 class PrincipalComponents:
     """The axes along which training segments vary most [1]_.
 
-    Attributes
-    ----------
-    mean : float array, shape (n_channels * length,)
-    axes : float array, shape (n_components, n_channels * length); Orthonormal
+    ``mean``: float array, shape (n_channels * length,). ``axes``: float array, shape (n_components, n_channels *
+    length); orthonormal.
+
     .. [1] Jolliffe, Principal Component Analysis, Springer, 2002, doi 10.1007/b98835.
     """
 
@@ -32,9 +31,7 @@ class PrincipalComponents:
         A segment begins at any moment of a beat, so the scores of a patient's segments have any sign and cancel in
         their mean; the magnitudes show how strong each wave is whatever its phase.
 
-        Parameters
-        ----------
-        segments : float array, shape (n_segments, n_channels, length)
+        ``segments``: float array, shape (n_segments, n_channels, length).
         """
         scores = (np.asarray(segments).reshape(len(segments), -1) - self.mean) @ self.axes.T
         return np.concatenate([scores, np.abs(scores)], axis=1)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,9 +32,7 @@ class RandomKernels:
     def __call__(self, segments: FloatArray) -> FloatArray:
         """Proportions of positive values in 0..1, shape (n_segments, n_kernels rounded down to a multiple of 84).
 
-        Parameters
-        ----------
-        segments : float array, shape (n_segments, n_channels, length); of the length and channels that were fitted
+        ``segments``: float array, shape (n_segments, n_channels, length); of the length and channels that were fitted.
         """
         transform = _mini_rocket(random_state=None, n_kernels=len(self.parameters["biases"]))
         transform.parameters, transform._n_jobs = tuple(self.parameters[name] for name in _PARAMETERS), 1
@@ -77,6 +74,7 @@ def fit_random_kernels(segments: FloatArray, *, n_kernels: int = N_KERNELS, seed
         Training segments, a few hundred or more; at least 9 samples long.
     n_kernels : at least 84
     seed : the only source of randomness
+
     .. [1] Dempster, Schmidt and Webb, MiniRocket: a very fast (almost) deterministic transform for time series
        classification, KDD 2021, arXiv:2012.08791.
     """
@@ -85,9 +83,12 @@ def fit_random_kernels(segments: FloatArray, *, n_kernels: int = N_KERNELS, seed
             f"segments of {segments.shape[-1]} samples are too short for the baseline `minirocket`, whose kernels have "
             f"{MIN_LENGTH}: raise `inputs.segment_s`, or take it out of `probe.baselines`"
         )
-    with _global_generator_kept():
-        transform = _mini_rocket(n_kernels=n_kernels, random_state=seed)
+    state = np.random.get_state()  # noqa: NPY002 (fitting seeds numpy's global generator)
+    transform = _mini_rocket(n_kernels=n_kernels, random_state=seed)
+    try:
         transform.fit(np.asarray(segments, dtype=np.float32))
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
     return RandomKernels(dict(zip(_PARAMETERS, transform.parameters, strict=True)))
 
 
@@ -107,13 +108,3 @@ def check_random_kernels() -> None:
             f"the baseline `minirocket` needs the package aeon ({error}): pip install 'ppgssl[baselines]', or take it "
             "out of `probe.baselines`"
         ) from None
-
-
-@contextmanager
-def _global_generator_kept() -> Iterator[None]:
-    """Fitting seeds numpy's global generator."""
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002

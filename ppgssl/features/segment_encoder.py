@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -182,9 +181,9 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
         """
         raw, is_present = self._checked(samples)
         rate_hz = self._checked_rate(fs_hz)
-        processed = [
-            _processed(channel, row, rate_hz, self.description) for channel, row in self._pairs(raw, is_present)
-        ]
+        present = [self.description.channels[number] for number in np.flatnonzero(is_present)]
+        rows = zip(present, raw[is_present], strict=True)
+        processed = [_processed(channel, row, rate_hz, self.description) for channel, row in rows]
         stacked = _spread([item.samples for item in processed], is_present)
         starts = self._starts(stacked.shape[1])
         wanted = self.description
@@ -227,9 +226,6 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
                 f"over {least:g} Hz, twice the upper edge of the pass band"
             )
         return float(rate_hz)
-
-    def _pairs(self, raw: FloatArray, is_present: BoolArray) -> Iterator[tuple[ChannelDescription, FloatArray]]:
-        return ((self.description.channels[number], raw[number]) for number in np.flatnonzero(is_present))
 
     def _starts(self, n_samples: int) -> IntArray:
         wanted = self.description

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ppgssl.core.results.base import Interval
-from ppgssl.models.card import Covariate, ModelCard
+from ppgssl.models.card import ModelCard
 
 
 def card_text(card: ModelCard) -> str:
@@ -22,11 +22,8 @@ def card_text(card: ModelCard) -> str:
         "Where it comes from": _origin(card),
     }
     body = "\n\n".join(f"## {title}\n\n" + "\n".join(lines) for title, lines in sections.items())
-    return f"# {card.title}\n\nModel `{card.name}`, made {card.created_utc} by ppgssl {_version(card)}.\n\n{body}\n"
-
-
-def _version(card: ModelCard) -> str:
-    return card.versions.get("ppgssl", "of unknown version")
+    version = card.versions.get("ppgssl", "of unknown version")
+    return f"# {card.title}\n\nModel `{card.name}`, made {card.created_utc} by ppgssl {version}.\n\n{body}\n"
 
 
 def _use(card: ModelCard) -> Iterator[str]:
@@ -37,8 +34,8 @@ def _use(card: ModelCard) -> Iterator[str]:
     yield ""
     yield (
         "Not a medical device. No decision about a patient may rest on it: whether acting on its risks helps patients "
-        "was not studied. Validate it on patients of the place where it is to be used, and recalibrate it if that "
-        "says so, before anything else."
+        "was not studied. Before anything else, validate it on patients of the place where it is to be used, and "
+        "recalibrate it if needed."
     )
 
 
@@ -57,7 +54,9 @@ def _inputs(card: ModelCard) -> Iterator[str]:
     yield "| covariate | unit or levels | 98 % of training patients | missing in training |"
     yield "|---|---|---|---|"
     for one in card.covariates:
-        yield f"| {one.label} (`{one.name}`) | {_unit(one)} | {_typical(one)} | {100 * one.proportion_missing:.0f} % |"
+        unit = one.unit or ", ".join(one.levels) or "no unit"
+        typical = f"{one.typical[0]:.4g} to {one.typical[1]:.4g}" if one.typical else ""
+        yield f"| {one.label} (`{one.name}`) | {unit} | {typical} | {100 * one.proportion_missing:.0f} % |"
     yield ""
     yield _missing(card)
 
@@ -73,14 +72,6 @@ def _missing(card: ModelCard) -> str:
             "values of each covariate, sorted by prediction, without patient ids."
         )
     return "A missing value becomes the median, or the most frequent level, of the training patients."
-
-
-def _unit(one: Covariate) -> str:
-    return one.unit or ", ".join(one.levels) or "no unit"
-
-
-def _typical(one: Covariate) -> str:
-    return f"{one.typical[0]:.4g} to {one.typical[1]:.4g}" if one.typical else ""
 
 
 def _cohort(card: ModelCard) -> Iterator[str]:

@@ -46,12 +46,13 @@ def save_model(folder: Path, fitted: FittedModel, text: str, *, encoder: Path | 
 
     Raises StoreError if the folder holds other things than a model.
 
-    Parameters
-    ----------
-    text : ``model_card.md``
-    encoder : optional; folder of the encoder; its weights and its ``model.json`` are copied
+    ``text``: ``model_card.md``. ``encoder``: optional; folder of the encoder; its weights and its ``model.json`` are
+    copied.
     """
-    _check_free(folder)
+    known = {*_ALWAYS, SUMS_FILE, ENCODER_FOLDER}
+    others = sorted(item.name for item in folder.iterdir() if item.name not in known) if folder.is_dir() else []
+    if others:
+        raise StoreError(f"{folder} holds other files than a model ({', '.join(others[:3])}): give another --out")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SUMS_FILE).unlink(missing_ok=True)  # until the last file is there, this is no model
     shutil.rmtree(folder / ENCODER_FOLDER, ignore_errors=True)
@@ -73,13 +74,6 @@ def save_model(folder: Path, fitted: FittedModel, text: str, *, encoder: Path | 
     names = [*_ALWAYS, *(_ENCODER_FILES if encoder is not None else ())]
     write_atomically(folder / SUMS_FILE, "".join(f"{file_sha256(folder / name)}  {name}\n" for name in names))
     return file_sha256(folder / SUMS_FILE)
-
-
-def _check_free(folder: Path) -> None:
-    known = {*_ALWAYS, SUMS_FILE, ENCODER_FOLDER}
-    others = sorted(item.name for item in folder.iterdir() if item.name not in known) if folder.is_dir() else []
-    if others:
-        raise StoreError(f"{folder} holds other files than a model ({', '.join(others[:3])}): give another --out")
 
 
 def load_model(folder: Path) -> FittedModel:
@@ -163,7 +157,7 @@ def _read_card(folder: Path) -> ModelCard:
         if first["loc"] == ("format",):
             raise StoreError(
                 f"{path} is a model of format {first['input']!r}, and this ppgssl ({versions().get('ppgssl')}) reads "
-                f"format {FORMAT}: install the ppgssl that made it (its {TEXT_FILE} says which), or fit it again"
+                f"format {FORMAT}: install the ppgssl that made it ({TEXT_FILE} names it), or fit it again"
             ) from None
         place = ".".join(map(str, first["loc"]))
         raise StoreError(

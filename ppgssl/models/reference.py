@@ -97,10 +97,8 @@ class ApplicabilityDomain(Schema):
 
         Returns a float array, shape (n_patients,): NaN for patients without any feature.
 
-        Parameters
-        ----------
-        X : float array, shape (n_patients, n_features)
-        precision : float array, shape (n_features, n_features); of :func:`fit_domain`
+        ``X``: float array, shape (n_patients, n_features). ``precision``: float array, shape (n_features, n_features);
+        of :func:`fit_domain`.
         """
         found = _distances(X, np.array(self.centre), np.array(self.scale), precision)
         return np.where(np.isnan(X).all(axis=1), np.nan, found)
@@ -113,14 +111,13 @@ def fit_domain(X: FloatArray) -> tuple[ApplicabilityDomain, FloatArray]:
     covariance of many features always seems close to its own patients. Raises EvaluationError if there are fewer
     patients than ten.
 
-    Parameters
-    ----------
-    X : float array, shape (n_patients, n_features); NaN where missing; taken as the mean
+    ``X``: float array, shape (n_patients, n_features); NaN where missing; taken as the mean.
 
     Returns
     -------
     ApplicabilityDomain
     precision : float array, shape (n_features, n_features); of the standardised features
+
     .. [1] Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, Journal of
            Multivariate Analysis 88:365-411, 2004, doi 10.1016/S0047-259X(03)00096-4.
     """

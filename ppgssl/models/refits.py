@@ -36,7 +36,7 @@ _NAMES = ("intercept", "slope", "effect", "missing")
 
 @dataclass(frozen=True)
 class LinearPart:
-    """Logits of all refits as sums over columns: compact, and exactly what the refits say.
+    """Logits of all refits as sums over columns: compact, and equal to the refits themselves.
 
     Attributes
     ----------
@@ -78,10 +78,8 @@ class LinearPart:
 class LinearRefits:
     """Refits of ridge, of elastic net, and of stacks of these.
 
-    Attributes
-    ----------
-    parts : tuple of LinearPart, in the order of the parts of the model
-    stack : float array, shape (n_refits, 1 + n_parts), or None
+    ``parts``: tuple of LinearPart, in the order of the parts of the model. ``stack``: float array, shape (n_refits, 1 +
+    n_parts), or None.
     """
 
     parts: tuple[LinearPart, ...] = field(repr=False)
@@ -214,16 +212,13 @@ def read_refits(
 def _linear(model: RiskModel, refit: RiskModel) -> LinearRefits:
     """One refit, on the columns and levels of the model."""
     # In a sample in which one of two blocks has no value at all, the stack is the other part alone.
-    matched = [next((one for one in refit.parts_ if _shares_columns(one, part)), None) for part in model.parts_]
+    names = [(set(part.columns.names), part) for part in refit.parts_]
+    matched = [next((one for own, one in names if own & set(part.columns.names)), None) for part in model.parts_]
     parts = tuple(_sums(part, own) for part, own in zip(model.parts_, matched, strict=True))
     if model.stack_ is None:
         return LinearRefits(parts, None)
     alone = np.array([0.0, *(float(one is not None) for one in matched)])
     return LinearRefits(parts, (alone if refit.stack_ is None else refit.stack_)[None])
-
-
-def _shares_columns(one: Part, other: Part) -> bool:
-    return bool(set(one.columns.names) & set(other.columns.names))
 
 
 def _sums(part: Part, own: Part | None) -> LinearPart:

@@ -1,7 +1,3 @@
-"""Draws of coefficients: risks are those that a loop over draws and patients gives."""
-
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,3 @@
-"""The map of patients: neighbours stay neighbours, the outcome does not matter, and any number of patients works."""
-
-from __future__ import annotations
-
 import json
 
 import numpy as np

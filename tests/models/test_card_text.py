@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from ppgssl.core.results.base import Interval
@@ -27,14 +25,14 @@ def test_every_section_is_there_once_and_in_order(card):
     assert titles == SECTIONS
 
 
-def test_units_levels_and_ranges_of_the_covariates_are_told(card):
+def test_units_levels_and_ranges_of_the_covariates_are_listed(card):
     text = card_text(card)
     low, high = card.covariates[0].typical
     assert f"| Age (`age`) | years | {low:.4g} to {high:.4g} | 12 % |" in text
     assert "| Stage (`stage`) | early, late |" in text
 
 
-def test_a_model_that_was_never_evaluated_says_so(card):
+def test_a_model_that_was_never_evaluated_has_no_performance(card):
     assert "Not known. The study was not evaluated" in card_text(card)
 
 
@@ -56,7 +54,7 @@ def test_performance_comes_with_its_interval_and_with_what_it_is_not(card):
     assert "This very model has been tested on nobody" in text
 
 
-def test_it_says_that_it_is_no_medical_device_and_what_the_interval_covers(card):
+def test_the_card_denies_a_medical_use_and_what_the_interval_covers(card):
     text = card_text(card)
     assert "Not a medical device" in text
     assert f"Intervals of a risk come from {card.n_refits} refits" in text
@@ -67,7 +65,7 @@ def test_it_says_that_it_is_no_medical_device_and_what_the_interval_covers(card)
     assert "Risks have no interval" in card_text(card.model_copy(update={"n_refits": 0}))
 
 
-def test_what_becomes_of_missing_values_is_told_as_it_is(card):
+def test_what_becomes_of_missing_values_is_described(card):
     assert "becomes the median" in card_text(card)
     mice = card.model_copy(update={"classifier": {"missing": {"method": "mice", "n_imputations": 7}}})
     assert "is drawn 7 times by chained equations" in card_text(mice)
