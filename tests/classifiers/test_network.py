@@ -1,3 +1,4 @@
+import copy
 import json
 
 import numpy as np
@@ -144,7 +145,7 @@ def test_a_pretrained_encoder_stays_as_it_is_while_frozen_and_moves_afterwards()
 def test_the_callers_encoder_is_not_touched():
     bank, owner, y = make_study(20)
     encoder = make_small_encoder()
-    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    before = copy.deepcopy(encoder.state_dict())
     settings = Network(n_epochs=1, batch_size=16)
     NetworkRiskModel(encoder, settings=settings).fit(SegmentTable(bank, owner, y.index), y)
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
@@ -175,12 +176,13 @@ def test_a_patients_score_is_the_mean_over_their_segments():
 
 def test_what_cannot_be_trained_is_refused():
     bank, owner, y = make_study(10, prevalence=0.1)
-    with pytest.raises(TrainingError, match=r"1 training patient\(s\) have outcome 1: the network needs two"):
-        fit(bank, owner, y, list(y.index))
-    with pytest.raises(TrainingError, match="no segment in the bank, for example q"):
-        fit(bank, owner, y, ["p000", "q"])
-    with pytest.raises(TrainingError, match="no outcome of 0 or 1, for example p001"):
-        fit(bank, owner, y.drop("p001"), ["p000", "p001"])
+    for outcomes, patients, message in (
+        (y, list(y.index), r"1 training patient\(s\) have outcome 1: the network needs two"),
+        (y, ["p000", "q"], "no segment in the bank, for example q"),
+        (y.drop("p001"), ["p000", "p001"], "no outcome of 0 or 1, for example p001"),
+    ):
+        with pytest.raises(TrainingError, match=message):
+            fit(bank, owner, outcomes, patients)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "attention"])

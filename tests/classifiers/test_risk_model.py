@@ -328,11 +328,12 @@ def test_numbers_that_do_not_fit_the_columns_are_refused():
     for name in ("part.0.model.0.slopes", "part.0.scaling.0.mean", "part.1.imputer.0.typical", "stack"):
         with pytest.raises(StoreError, match="not complete"):
             RiskModel.from_arrays({key: one for key, one in arrays.items() if key != name}, spec)
-    with pytest.raises(StoreError, match="not complete: 0 of 2 parts"):
-        RiskModel.from_arrays({"stack": stack}, spec)
-    with pytest.raises(StoreError, match="it lacks levels"):
-        RiskModel.from_arrays(arrays, {**spec, "levels": {"sex": [0.0, 1.0]}})
-    with pytest.raises(StoreError, match=r"is not complete \('columns'\)"):
-        RiskModel.from_arrays(arrays, {name: one for name, one in spec.items() if name != "columns"})
-    with pytest.raises(StoreError, match=r"of the learner 'forest'.*install the ppgssl that made it"):
-        RiskModel.from_arrays(arrays, {**spec, "learner": "forest"})
+    without_columns = {name: one for name, one in spec.items() if name != "columns"}
+    for numbers, description, message in (
+        ({"stack": stack}, spec, "not complete: 0 of 2 parts"),
+        (arrays, {**spec, "levels": {"sex": [0.0, 1.0]}}, "it lacks levels"),
+        (arrays, without_columns, r"is not complete \('columns'\)"),
+        (arrays, {**spec, "learner": "forest"}, r"of the learner 'forest'.*install the ppgssl that made it"),
+    ):
+        with pytest.raises(StoreError, match=message):
+            RiskModel.from_arrays(numbers, description)

@@ -100,11 +100,6 @@ def test_a_single_event_has_no_variance():
     assert assessed.difference("a", "b").p_value is None
 
 
-def test_an_unknown_arm_is_refused():
-    with pytest.raises(EvaluationError, match="did you mean 'arm-0'"):
-        delong(place(make_aligned(0))).interval("arm0")
-
-
 cases = st.tuples(
     st.integers(0, 10_000), st.integers(8, 30), st.integers(1, 3), st.integers(1, 3), st.sampled_from([3, 10, None])
 )

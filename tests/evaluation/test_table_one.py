@@ -80,9 +80,6 @@ def test_a_variable_without_a_value_gives_empty_cells():
     (age, sex) = table_one(patients.assign(age=np.nan, sex=np.nan), y, TABLE, ["age", "sex"])
     assert (age.overall.n, age.overall.n_missing, age.overall.mean, age.smd) == (0, 6, None, None)
     assert (sex.overall.count, sex.overall.fraction, sex.smd) == (0, None, None)
-
-
-def test_a_constant_variable_has_no_standardized_difference():
     assert standardized_mean_difference(np.full(9, 0.1), np.full(7, 0.1)) is None
 
 
