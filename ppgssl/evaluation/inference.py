@@ -101,7 +101,7 @@ def pool_estimates(estimates: FloatArray, variances: FloatArray, *, complete_df:
     within, between = variances.mean(axis=0), (1 + 1 / m) * estimates.var(axis=0, ddof=1)
     total = within + between
     proportion = between / total
-    with np.errstate(divide="ignore"):  # nothing missing: as many degrees of freedom as one likes
+    with np.errstate(divide="ignore", over="ignore"):  # nothing missing: as many degrees of freedom as one likes
         of_imputations = (m - 1) / proportion**2
     observed = (complete_df + 1) / (complete_df + 3) * complete_df * (1 - proportion)
     return Pooled(estimates.mean(axis=0), np.sqrt(total), 1 / (1 / of_imputations + 1 / observed))
