@@ -63,7 +63,7 @@ def learn_block_ridge(inner: Sequence[Split], whole: Block, seed: int) -> Learne
 def _fit(block: Block, cost: float, scale: float) -> LinearFit:
     axes = _feature_axes(block)
     if axes is not None:
-        block = replace(block, X=_rotated(block.X, block.n_last, axes), n_last=axes.shape[1])
+        block = replace(block, X=_rotate(block.X, block.n_last, axes), n_last=axes.shape[1])
     intercepts, (slopes,) = fit_scaled(lambda X, y: fit_ridge(X, y, (cost,)), block, scale)
     if axes is not None:
         start = block.X.shape[1] - block.n_last
@@ -75,7 +75,7 @@ def _grid_risks(split: Split, costs: Sequence[float], scales: Sequence[float]) -
     """Risks of those held out, shape (n_costs, n_scales, n_held_out)."""
     axes = _feature_axes(split)
     if axes is not None:
-        X, X_out = (_rotated(one, split.n_last, axes) for one in (split.X, split.X_out))
+        X, X_out = (_rotate(one, split.n_last, axes) for one in (split.X, split.X_out))
         split = replace(split, X=X, X_out=X_out, n_last=axes.shape[1])
     fits = [fit_scaled(lambda X, y: fit_ridge(X, y, costs), split, scale) for scale in scales]
     return np.stack([expit(intercepts[:, None] + slopes @ split.X_out.T) for intercepts, slopes in fits], axis=1)
@@ -97,7 +97,7 @@ def _feature_axes(block: Block) -> FloatArray | None:
     return np.asarray(features.T @ (axes[:, is_kept] / np.sqrt(size[is_kept])))
 
 
-def _rotated(X: FloatArray, n_last: int, axes: FloatArray) -> FloatArray:
+def _rotate(X: FloatArray, n_last: int, axes: FloatArray) -> FloatArray:
     start = X.shape[1] - n_last
     return np.concatenate([X[:, :start], X[:, start:] @ axes], axis=1)
 
@@ -127,7 +127,7 @@ def fit_ridge(X: FloatArray, y: IntArray, costs: Sequence[float]) -> tuple[Float
     is_open = np.ones(len(costs), dtype=bool)
     for _ in range(_MOST_STEPS):
         step, decrement = _newton(design, y, beta[is_open], penalty[is_open])
-        beta[is_open] = _descended(design, y, beta[is_open], penalty[is_open], step)
+        beta[is_open] = _descend(design, y, beta[is_open], penalty[is_open], step)
         is_open[is_open] = decrement > _DONE
         if not is_open.any():
             break
@@ -145,7 +145,7 @@ def _newton(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArr
     return step, (step * gradient).sum(axis=1)
 
 
-def _descended(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray, step: FloatArray) -> FloatArray:
+def _descend(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray, step: FloatArray) -> FloatArray:
     """Steps taken whole, or halved as long as they lead upwards."""
     before = _objective(design, y, beta, penalty)
     part = np.ones((len(beta), 1))

@@ -118,20 +118,20 @@ def learn_gradient_boosting(inner: Sequence[Split], whole: Block, seed: int) -> 
     .. [1] Ke et al., LightGBM: a highly efficient gradient boosting decision tree, NeurIPS 2017, after Friedman, Greedy
        function approximation: a gradient boosting machine, Ann Stat 29:1189-1232, 2001, doi 10.1214/aos/1013203451.
     """
-    risks = [np.stack([_staged_risks(split, leaves, seed) for leaves in LEAVES]) for split in inner]
+    risks = [np.stack([_risks_by_stage(split, leaves, seed) for leaves in LEAVES]) for split in inner]
     losses = inner_losses(risks, inner)
     leaves, stage = np.unravel_index(np.argmin(losses), losses.shape)
-    model = frozen_trees(_boosted(whole, LEAVES[leaves], N_TREES[stage], seed), whole.X.shape[1])
+    model = frozen_trees(_boost(whole, LEAVES[leaves], N_TREES[stage], seed), whole.X.shape[1])
     return Learned(model, [one[leaves, stage] for one in risks], whole.X.shape[1])
 
 
-def _staged_risks(split: Split, leaves: int, seed: int) -> FloatArray:
+def _risks_by_stage(split: Split, leaves: int, seed: int) -> FloatArray:
     """Risks of those held out after each of ``N_TREES``, shape (n_stages, n_held_out)."""
-    stages = _boosted(split, leaves, N_TREES[-1], seed).staged_predict_proba(split.X_out)
+    stages = _boost(split, leaves, N_TREES[-1], seed).staged_predict_proba(split.X_out)
     return np.array([risks[:, 1] for number, risks in enumerate(stages, start=1) if number in N_TREES])
 
 
-def _boosted(block: Block, leaves: int, n_trees: int, seed: int) -> HistGradientBoostingClassifier:
+def _boost(block: Block, leaves: int, n_trees: int, seed: int) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(
         learning_rate=LEARNING_RATE,
         max_iter=n_trees,

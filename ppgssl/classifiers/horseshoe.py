@@ -83,7 +83,7 @@ def learn_horseshoe(inner: Sequence[Split], whole: Block, seed: int) -> Learned:
     blocks: list[Block] = [*inner, whole]
     designs = [_fit_design(block.X, block.n_last) for block in blocks]
     seen = [design(block.X) for design, block in zip(designs, blocks, strict=True)]
-    draws = _posterior(_stacked(seen, [block.y for block in blocks]), np.random.default_rng(seed))
+    draws = _posterior(_stack(seen, [block.y for block in blocks]), np.random.default_rng(seed))
     found = [Posterior(one, draws[:, :, number, : 1 + one.n_columns]) for number, one in enumerate(designs)]
     others = [*(split.X_out for split in inner), whole.X]
     drawn = [one.drawn_risks(X) for one, X in zip(found, others, strict=True)]
@@ -108,7 +108,7 @@ def _main_axes(features: FloatArray) -> FloatArray:
     return np.asarray(axes[:MOST_FEATURES].T * np.sqrt(len(features)) / max(size[0], np.finfo(float).tiny))
 
 
-def _stacked(seen: Sequence[FloatArray], outcomes: Sequence[IntArray]) -> _Fits:
+def _stack(seen: Sequence[FloatArray], outcomes: Sequence[IntArray]) -> _Fits:
     n_rows, n_columns = np.max([X.shape for X in seen], axis=0)
     design = np.zeros((len(seen), n_rows, 1 + n_columns))
     sign = np.zeros((len(seen), n_rows))
@@ -137,16 +137,16 @@ def _posterior(fits: _Fits, rng: np.random.Generator) -> FloatArray:
     local: FloatArray = 1 / rng.standard_exponential((N_CHAINS, n_fits, width - 1))
     overall: FloatArray = fits.guess**2 / rng.standard_exponential((N_CHAINS, n_fits, 1))
     for step in range(-N_WARMUP, N_DRAWS):
-        beta = _drawn_coefficients(fits, beta, local * overall, rng)
+        beta = _draw_coefficients(fits, beta, local * overall, rng)
         for _ in range(_N_OF_SCALES):
-            local, overall = _drawn_scales(fits.guess, beta[..., 1:], local, overall, rng)
-        beta, overall = _rescaled(fits, beta, overall, rng)
+            local, overall = _draw_scales(fits.guess, beta[..., 1:], local, overall, rng)
+        beta, overall = _rescale(fits, beta, overall, rng)
         if step >= 0:
             draws[:, step] = beta
     return draws
 
 
-def _drawn_coefficients(fits: _Fits, beta: FloatArray, variance: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _draw_coefficients(fits: _Fits, beta: FloatArray, variance: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Intercept and slopes given the scales: normal, once each patient has a Polya-Gamma variable as weight.
 
     ``variance`` is that of the slopes before the slab. A normal vector of precision Q = A'A + D is Q^-1 times (the
@@ -167,7 +167,7 @@ def _drawn_coefficients(fits: _Fits, beta: FloatArray, variance: FloatArray, rng
     return np.asarray(np.linalg.solve(left, right[..., None])[..., 0])
 
 
-def _drawn_scales(
+def _draw_scales(
     guess: FloatArray, slopes: FloatArray, local: FloatArray, overall: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """Squares of each slope's scale and of the common one, given the slopes: inverse gamma (Makalic and Schmidt)."""
@@ -180,7 +180,7 @@ def _drawn_scales(
     return local, overall
 
 
-def _rescaled(
+def _rescale(
     fits: _Fits, beta: FloatArray, overall: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """A Metropolis step that multiplies the common scale and all slopes by one factor.

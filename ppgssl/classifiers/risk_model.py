@@ -119,7 +119,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         """
         check_learners([self.learner])
         table, outcome = self._training_table(X, y)
-        self.columns_, self.notes_ = _with_values(table, self.columns or Columns(features=tuple(table.columns)))
+        self.columns_, self.notes_ = _drop_empty(table, self.columns or Columns(features=tuple(table.columns)))
         ids = table.index.to_numpy().astype(str)
         self.fitted_on_ = tuple(dict.fromkeys(ids.tolist()))
         with threadpool_limits(1):  # hundreds of small systems: threads would only wait for each other
@@ -227,7 +227,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             values, y = validate_data(self, X, y, **_ANY_NUMBERS)
             table = self._frame(X, values)
         else:
-            table, y = _checked_frame(X), column_or_1d(y)
+            table, y = _check_frame(X), column_or_1d(y)
             self.feature_names_in_ = np.array(self.columns.names, dtype=object)
             self.n_features_in_ = len(self.columns.names)
         check_table(table, self.columns or Columns(features=tuple(table.columns)), "the training patients")
@@ -250,7 +250,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         if self.columns is None:
             table = self._frame(X, validate_data(self, X, reset=False, **_ANY_NUMBERS))
         else:
-            table = _checked_frame(X)
+            table = _check_frame(X)
         check_table(table, self.columns_, "the patients")
         return table
 
@@ -326,13 +326,13 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         return model
 
 
-def _checked_frame(X: Any) -> pd.DataFrame:
+def _check_frame(X: Any) -> pd.DataFrame:
     if not isinstance(X, pd.DataFrame):
         raise EvaluationError("a model with named columns takes a DataFrame of patients")
     return X
 
 
-def _with_values(table: pd.DataFrame, columns: Columns) -> tuple[Columns, tuple[str, ...]]:
+def _drop_empty(table: pd.DataFrame, columns: Columns) -> tuple[Columns, tuple[str, ...]]:
     is_empty = table[list(columns.names)].isna().all().to_numpy()
     empty = {name for name, has_none in zip(columns.names, is_empty, strict=True) if has_none}
     left = columns.without(empty)

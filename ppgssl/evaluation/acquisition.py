@@ -108,12 +108,12 @@ def check_acquisition(
     score = score if auroc(outcome, score) >= 0.5 else -score
     interval = bootstrap_scores(outcome, score, n_resamples=n_resamples, seed=seed)
     groups = find_two_groups(known.to_numpy())
-    text = _alone(name, interval)
+    text = _describe_ranking(name, interval)
     if groups is None:
         text += " The patients do not fall into two separate groups by it."
     else:
         is_high = known.to_numpy() > groups.threshold
-        text += " " + _apart(groups, is_high, outcome, covariates.reindex(known.index))
+        text += " " + _describe_groups(groups, is_high, outcome, covariates.reindex(known.index))
     return AcquisitionCheck(
         cohort=cohort,
         name=name,
@@ -125,7 +125,7 @@ def check_acquisition(
     )
 
 
-def _alone(name: str, interval: Interval) -> str:
+def _describe_ranking(name: str, interval: Interval) -> str:
     assert interval.estimate is not None  # both outcomes are present
     text = f"{name} alone ranks patients by outcome with an AUROC of {interval.estimate:.2f}"
     if interval.ci_low is None or interval.ci_high is None:
@@ -138,25 +138,25 @@ def _alone(name: str, interval: Interval) -> str:
     )
 
 
-def _apart(groups: TwoGroups, is_high: BoolArray, outcome: BoolArray, covariates: pd.DataFrame) -> str:
+def _describe_groups(groups: TwoGroups, is_high: BoolArray, outcome: BoolArray, covariates: pd.DataFrame) -> str:
     is_small = is_high if is_high.sum() <= (~is_high).sum() else ~is_high
     side = "above" if is_small is is_high else "below"
     sentences = [
         f"{int(is_small.sum())} of {len(is_small)} patients lie apart, {side} {groups.threshold:.4g}.",
-        f"The event: {_share(outcome[is_small])} of them, {_share(outcome[~is_small])} of the others.",
+        f"The event: {_proportion(outcome[is_small])} of them, {_proportion(outcome[~is_small])} of the others.",
     ]
-    differing = _differing(covariates, is_small)
+    differing = _differences(covariates, is_small)
     if differing:
         sentences.append(f"The two groups also differ in {', '.join(differing)}.")
     sentences.append("A model that recognises the group can look as if it recognised the patient.")
     return " ".join(sentences)
 
 
-def _share(outcome: BoolArray) -> str:
+def _proportion(outcome: BoolArray) -> str:
     return f"{int(outcome.sum())} of {len(outcome)} ({100 * outcome.mean():.0f}%)"
 
 
-def _differing(covariates: pd.DataFrame, is_small: BoolArray) -> list[str]:
+def _differences(covariates: pd.DataFrame, is_small: BoolArray) -> list[str]:
     """Numeric covariates whose groups are far apart, each of five known values or more, as medians and quartiles."""
     texts = []
     for name in covariates.select_dtypes("number").columns:

@@ -44,7 +44,7 @@ class Rows(TypedDict, total=False):
     fold: ArrayLike | None
 
 
-class _Shown:
+class _HtmlTable:
     """A result that notebooks show as its table."""
 
     def to_frame(self) -> pd.DataFrame:
@@ -55,7 +55,7 @@ class _Shown:
 
 
 @dataclass(frozen=True)
-class Aurocs(_Shown):
+class Aurocs(_HtmlTable):
     """How well each model ranks patients.
 
     ``models`` holds of each model ``auroc`` with its percentile interval, the same with BCa and DeLong intervals, the
@@ -74,7 +74,7 @@ class Aurocs(_Shown):
 
 
 @dataclass(frozen=True)
-class Comparison(_Shown):
+class Comparison(_HtmlTable):
     """Paired differences of the AUROC, each model minus the reference.
 
     ``differences`` have the percentile interval, the bootstrap p-value, and that p-value adjusted by Holm; ``delong``
@@ -90,11 +90,12 @@ class Comparison(_Shown):
         frame = _interval_frame(self.differences, ["model"])
         for name in ("p_value", "p_adjusted"):
             frame[name] = [getattr(one, name) for one in self.differences.values()]
-        return frame.assign(p_delong=[self.delong[model].p_value for model in self.differences])
+        frame["p_delong"] = [self.delong[model].p_value for model in self.differences]
+        return frame
 
 
 @dataclass(frozen=True)
-class Calibrations(_Shown):
+class Calibrations(_HtmlTable):
     """Whether risks agree with outcomes: of each model intercept, slope, ICI and flexible curve, and Brier scores."""
 
     models: dict[str, Calibration] = field(repr=False)
@@ -111,13 +112,13 @@ class Calibrations(_Shown):
 
     def curve(self, model: str | None = None) -> pd.DataFrame:
         """The flexible curve of one model: ``predicted, observed, ci_low, ci_high``."""
-        found = self.models[_chosen(model, list(self.models))]
+        found = self.models[_pick(model, list(self.models))]
         columns = ("predicted", "observed", "ci_low", "ci_high")
         return pd.DataFrame({name: getattr(found, f"curve_{name}") for name in columns})
 
 
 @dataclass(frozen=True)
-class DecisionCurves(_Shown):
+class DecisionCurves(_HtmlTable):
     """Net benefit of each model, of treating all patients and of treating none."""
 
     curves: dict[str, DecisionCurve] = field(repr=False)
@@ -162,7 +163,7 @@ def compare(
     """
     table = predictions_table(y_true, risks, **rows)
     models = _models(table)
-    reference = _chosen(reference, models)
+    reference = _pick(reference, models)
     if len(models) < 2:
         raise EvaluationError("a comparison needs the risks of two models or more")
     pairs = {model: reference for model in models if model != reference}
@@ -242,7 +243,7 @@ def _models(table: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(table["arm"]))
 
 
-def _chosen(name: str | None, models: Sequence[str]) -> str:
+def _pick(name: str | None, models: Sequence[str]) -> str:
     if name is None:
         return models[0]
     if name not in models:

@@ -80,8 +80,8 @@ def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, 
     for number, arm in enumerate(aligned.arms):
         found = _resample_arm(aligned, logits[number], curves[number], n_resamples=n_resamples, seed=seed)
         assessed[arm] = Calibration(
-            intercept=_centred(found.interval("intercept")),
-            slope=_centred(found.interval("slope")),
+            intercept=_centre(found.interval("intercept")),
+            slope=_centre(found.interval("slope")),
             ici=_ici_interval(found.interval("ici"), if_perfect[number]),
             ici_if_perfect=float(if_perfect[number].mean()) if len(if_perfect[number]) else None,
             **_curve_fields(aligned, logits[number], curves[number]),
@@ -150,7 +150,7 @@ def _ici_of_true_risks(
     return [of_arm[np.isfinite(of_arm)] for of_arm in np.concatenate(blocks, axis=1)]
 
 
-def _centred(interval: Interval) -> Interval:
+def _centre(interval: Interval) -> Interval:
     """The interval moved so that the estimate is its middle."""
     if interval.estimate is None or interval.ci_low is None or interval.ci_high is None:
         return interval
@@ -171,7 +171,8 @@ def _ici_interval(percentiles: Interval, if_perfect: FloatArray) -> Interval:
 def _curve_fields(aligned: AlignedPredictions, logits: FloatArray, curves: list[CalibrationCurve]) -> dict[str, Any]:
     """The curve with its band, and quantiles of its distance: means over repeats."""
     # Logits of evenly spaced risks, from the 1st to the 99th percentile: beyond, a curve is a guess.
-    grid = np.asarray(logit(np.linspace(*np.quantile(expit(logits), [0.01, 0.99]), _N_POINTS)))
+    low, high = np.quantile(expit(logits), [0.01, 0.99])
+    grid = np.asarray(logit(np.linspace(low, high, _N_POINTS)))
     observed, errors, quantiles = [], [], []
     for rows, curve in zip(rows_of_repeats(aligned), curves, strict=True):
         x = logits[rows]

@@ -81,7 +81,7 @@ def covariate_model(
     .. [1] Heinze & Schemper, A solution to the problem of separation in logistic regression, Statistics in Medicine 21,
            2002, 10.1002/sim.1047.
     """
-    patients = [_analysed(one, y, table, variables) for one in tables]
+    patients = [_complete_rows(one, y, table, variables) for one in tables]
     if not patients:
         raise EvaluationError("the covariate model needs at least one table of patients without missing values")
     is_event = y.to_numpy(dtype=float) == 1
@@ -89,14 +89,12 @@ def covariate_model(
         raise EvaluationError("the covariate model needs patients with and without the event")
     together = pd.concat(patients)
     candidates = [term for name in variables for term in _terms(name, table.variables[name], together[name])]
-    terms, notes = _identified(candidates, patients)
+    terms, notes = _drop_unidentified(candidates, patients)
     odds_ratios: list[OddsRatio] = []
     if terms:
         designs = [_design(one, terms) for one in patients]
         use_firth = any(is_separated(X, is_event) for X in designs)
-        estimates = (
-            _pooled(designs, is_event, use_firth) if len(designs) > 1 else _of_one(designs[0], is_event, use_firth)
-        )
+        estimates = _pool(designs, is_event, use_firth) if len(designs) > 1 else _fit(designs[0], is_event, use_firth)
         notes += _notes(len(designs), use_firth, n_filled)
         odds_ratios = [_odds_ratio(term, number, estimates) for number, term in enumerate(terms)]
     return CovariateModel(
@@ -109,7 +107,9 @@ def readable_step(sd: float) -> float:
     return 10.0 ** math.floor(math.log10(sd if sd >= 1 else 2 * sd)) if sd > 0 else 1.0
 
 
-def _analysed(patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variables: Sequence[str]) -> pd.DataFrame:
+def _complete_rows(
+    patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variables: Sequence[str]
+) -> pd.DataFrame:
     chosen = analysed_rows(patients, y, table, variables)
     missing = [name for name in variables if chosen[name].isna().any()]
     if missing:
@@ -132,19 +132,19 @@ def _terms(name: str, variable: Variable, values: pd.Series) -> list[_Term]:
     return [_Term(f"{name}={level}", f"{label}: {level} (reference: {levels[0]})", name, level) for level in levels[1:]]
 
 
-def _identified(terms: list[_Term], patients: Sequence[pd.DataFrame]) -> tuple[list[_Term], list[str]]:
+def _drop_unidentified(terms: list[_Term], patients: Sequence[pd.DataFrame]) -> tuple[list[_Term], list[str]]:
     """Terms that can be estimated from these patients, and what was left out, in words."""
     varying = [term for term in terms if all(np.ptp(term.column(one)) > 0 for one in patients)]
     kept = varying
     for one in patients:
-        kept = _independent(kept, one)
+        kept = _drop_implied(kept, one)
     constant = [term.label for term in terms if term not in varying]
     implied = [term.label for term in varying if term not in kept]
     reasons = {"all patients are alike in it": constant, "the others determine it": implied}
     return kept, [f"Left out, as {why}: {'; '.join(labels)}." for why, labels in reasons.items() if labels]
 
 
-def _independent(terms: list[_Term], patients: pd.DataFrame) -> list[_Term]:
+def _drop_implied(terms: list[_Term], patients: pd.DataFrame) -> list[_Term]:
     """The terms, without those that intercept and earlier terms determine."""
     if not terms:
         return []
@@ -166,7 +166,7 @@ def _design(patients: pd.DataFrame, terms: Sequence[_Term]) -> FloatArray:
     return np.column_stack([np.ones(len(columns)), columns - columns.mean(axis=0)])
 
 
-def _of_one(X: FloatArray, y: BoolArray, use_firth: bool) -> _Estimates:
+def _fit(X: FloatArray, y: BoolArray, use_firth: bool) -> _Estimates:
     if use_firth:
         fit = fit_firth(X, y)
         terms = range(1, X.shape[1])
@@ -179,7 +179,7 @@ def _of_one(X: FloatArray, y: BoolArray, use_firth: bool) -> _Estimates:
     return _Estimates(coefficient, coefficient - reach, coefficient + reach, p_value)
 
 
-def _pooled(designs: Sequence[FloatArray], y: BoolArray, use_firth: bool) -> _Estimates:
+def _pool(designs: Sequence[FloatArray], y: BoolArray, use_firth: bool) -> _Estimates:
     firth = [fit_firth(X, y) for X in designs] if use_firth else []
     fits = [(fit.coefficients[1:], np.diag(fit.covariance)[1:]) for fit in firth]
     fits = fits or [_maximum_likelihood(X, y) for X in designs]

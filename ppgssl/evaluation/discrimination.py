@@ -86,7 +86,7 @@ def assess_discrimination(
     aligned = align_predictions(predictions, arms)
     settings = {"n_resamples": n_resamples, "seed": seed}
     areas = resample_auroc(aligned, n_resamples=n_resamples, seed=seed)
-    differences = {kind: _adjusted(areas, pairs) for kind, pairs in (references or {}).items()}
+    differences = {kind: _adjust(areas, pairs) for kind, pairs in (references or {}).items()}
     placements = place(aligned)
     by_theory, jackknife = delong(placements), placements.jackknife()
     partial, auprc = (
@@ -109,7 +109,7 @@ def assess_discrimination(
     return Discrimination(found, differences, areas, by_theory, aligned.n_patients, aligned.n_events)
 
 
-def _adjusted(areas: Replicates, references: Mapping[str, str]) -> dict[str, Difference]:
+def _adjust(areas: Replicates, references: Mapping[str, str]) -> dict[str, Difference]:
     differences = {arm: areas.difference(arm, reference) for arm, reference in references.items()}
     adjusted = holm([difference.p_value for difference in differences.values()])
     return {

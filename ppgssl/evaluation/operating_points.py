@@ -63,7 +63,7 @@ def assess_operating_points(
         of_arm = training[training["arm"] == arm]
         points[arm] = []
         for rule, label, choice in choices:
-            thresholds = _chosen_thresholds(aligned, of_arm, arm, choice)
+            thresholds = _choose_thresholds(aligned, of_arm, arm, choice)
             if thresholds is not None:
                 points[arm].append(_operating_point(aligned, scores, thresholds, rule, label))
         for risk in sorted(set(decisions.risks)):
@@ -104,7 +104,7 @@ def _cuts(y_true: BoolArray, y_score: FloatArray) -> tuple[FloatArray, IntArray,
     return (score[last] + below) / 2, np.cumsum(y.astype(int))[last], np.cumsum((~y).astype(int))[last]
 
 
-def _chosen_thresholds(
+def _choose_thresholds(
     aligned: AlignedPredictions, training: pd.DataFrame, arm: str, choice: Choice
 ) -> FloatArray | None:
     """The threshold of each row's model, shape (n_rows,); none where it cannot be chosen."""

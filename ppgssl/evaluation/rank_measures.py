@@ -122,7 +122,7 @@ def groups_of_repeats(aligned: AlignedPredictions, y_score: FloatArray) -> list[
     """
     below = count_below(aligned.y_true, y_score, models_of(aligned.repeat, aligned.fold))
     proportion_below = (below.events + below.others) / (below.n_events + below.n_others)
-    return [_ranked(aligned, rows, -proportion_below[rows]) for rows in rows_of_repeats(aligned)]
+    return [_rank_rows(aligned, rows, -proportion_below[rows]) for rows in rows_of_repeats(aligned)]
 
 
 def resampled(
@@ -142,11 +142,11 @@ def groups_of_models(aligned: AlignedPredictions, y_score: FloatArray) -> list[l
     for of_repeat in rows_of_repeats(aligned):
         folds = aligned.fold[of_repeat]
         in_folds = [of_repeat[folds == fold] for fold in np.unique(folds)]
-        groups.append([_ranked(aligned, rows, -y_score[rows]) for rows in in_folds])
+        groups.append([_rank_rows(aligned, rows, -y_score[rows]) for rows in in_folds])
     return groups
 
 
-def _ranked(aligned: AlignedPredictions, rows: IntArray, key: FloatArray) -> EventGroups:
+def _rank_rows(aligned: AlignedPredictions, rows: IntArray, key: FloatArray) -> EventGroups:
     rank = np.unique(key, return_inverse=True)[1]
     return EventGroups(aligned.y_true[rows], rank, aligned.patient[rows], aligned.n_patients)
 

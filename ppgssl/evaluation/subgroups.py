@@ -90,7 +90,7 @@ def subgroups(
         levels = _levels(option, variable, values, aligned)
         is_hidden = suppressed([one.n_events for one in levels], [one.n - one.n_events for one in levels])
         shown = [level for level, hides in zip(levels, is_hidden, strict=True) if not hides]
-        replicates = _resampled(aligned, shown, n_resamples, seed) if shown else None
+        replicates = _resample_levels(aligned, shown, n_resamples, seed) if shown else None
         found.append(
             Subgroup(
                 variable=option.variable,
@@ -166,7 +166,7 @@ def _cut(cuts: Sequence[float], unit: str, values: FloatArray) -> tuple[list[str
     return names, np.searchsorted(limits, values, side="right")
 
 
-def _resampled(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples: int, seed: int) -> Replicates:
+def _resample_levels(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples: int, seed: int) -> Replicates:
     ranked = [rank_arms(aligned, np.flatnonzero(level.is_in[aligned.patient])) for level in shown]
     pairs = [of_level[arm] for arm in range(len(aligned.arms)) for of_level in ranked]
     names = [_key(arm, level) for arm in aligned.arms for level in shown]

@@ -96,7 +96,7 @@ def _newton(Q: FloatArray, y: BoolArray, weights: FloatArray, offset: FloatArray
         # A step begins uphill. Where it ends downhill, half as steep or more, it was too long.
         is_over = (step * gradient).sum(axis=0) < -slope / 2
         base = np.where(is_over, base, point)
-        step = np.where(is_over, step / 2, _uphill(gradient, hessian, point))
+        step = np.where(is_over, step / 2, _newton_step(gradient, hessian, point))
         slope = np.where(is_over, slope / 2, (step * gradient).sum(axis=0))
         point = base + step
         found[:, active] = point
@@ -112,7 +112,7 @@ def _newton(Q: FloatArray, y: BoolArray, weights: FloatArray, offset: FloatArray
     return found
 
 
-def _uphill(gradient: FloatArray, hessian: FloatArray, point: FloatArray) -> FloatArray:
+def _newton_step(gradient: FloatArray, hessian: FloatArray, point: FloatArray) -> FloatArray:
     """Newton's step, shortened where it is longer than the curvature here supports."""
     step = np.linalg.solve(hessian, gradient.T[:, :, None])[:, :, 0].T
     longest = _LONGEST * np.maximum(1, np.abs(point).max(axis=0))

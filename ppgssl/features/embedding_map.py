@@ -47,7 +47,7 @@ def embedding_map(
     if len(features) > MAX_PATIENTS:
         rows = np.random.default_rng(seed).choice(len(features), MAX_PATIENTS, replace=False)
         shown = features.iloc[np.sort(rows)]
-    scaled = _standardised(shown.to_numpy(dtype=np.float64, na_value=np.nan))
+    scaled = _standardise(shown.to_numpy(dtype=np.float64, na_value=np.nan))
     with threadpool_limits(1):
         points, method = _layout(scaled, seed)
     if len(shown) < len(features):
@@ -64,7 +64,7 @@ def embedding_map(
     )
 
 
-def _standardised(values: FloatArray) -> FloatArray:
+def _standardise(values: FloatArray) -> FloatArray:
     """Columns of mean 0 and SD 1, medians for what is missing; without columns that are empty or constant."""
     values = np.where(np.isfinite(values), values, np.nan)
     values = values[:, np.isfinite(values).any(axis=0)]

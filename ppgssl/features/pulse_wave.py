@@ -139,7 +139,7 @@ def _rhythm(beats: Beats, at_s: FloatArray, n_segments: int, fs_hz: float) -> di
 def _mean_beat(x: FloatArray, beats: Beats, fs_hz: float) -> dict[str, FloatArray]:
     """Measures of the average beat, which runs from before the upstroke to before the next one."""
     interval = beat_interval(beats, len(x))
-    beat = _averaged(x, beats, interval)
+    beat = _average_beats(x, beats, interval)
     rows = np.arange(len(x))
     foot = _argmin(beat[:, : _UPSTROKE + 1])
     peak = _UPSTROKE + _argmin(-beat[:, _UPSTROKE : _LATEST_PEAK + 1])
@@ -160,7 +160,7 @@ def _mean_beat(x: FloatArray, beats: Beats, fs_hz: float) -> dict[str, FloatArra
     }
 
 
-def _averaged(x: FloatArray, beats: Beats, interval: FloatArray) -> FloatArray:
+def _average_beats(x: FloatArray, beats: Beats, interval: FloatArray) -> FloatArray:
     """Mean beat of each segment at ``_PHASES``; NaN where there is no beat."""
     length = x.shape[-1]
     kept = np.isfinite(interval)[beats.segment]
@@ -270,10 +270,10 @@ def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArra
         height = (np.maximum.reduceat(flat, edges) - np.minimum.reduceat(flat, edges))[:-1][same]
     segment, middle, interval = beats.segment[1:][same], ((at_s[1:] + at_s[:-1]) / 2)[same], np.diff(at_s)[same]
     n = np.bincount(segment, minlength=len(x))
-    relative = _relative(height, segment, n)
+    relative = _relative_values(height, segment, n)
     spread = np.sqrt(_ratio(np.bincount(segment, relative**2, len(x)), np.where(n > 1, n - 1, 0)))
     height_rate, height_clarity = _modulation(relative, middle, segment, rate_hz)
-    interval_rate, interval_clarity = _modulation(_relative(interval, segment, n), middle, segment, rate_hz)
+    interval_rate, interval_clarity = _modulation(_relative_values(interval, segment, n), middle, segment, rate_hz)
     return {
         "height_cv": spread,
         "height_modulation_per_min": height_rate,
@@ -283,7 +283,7 @@ def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArra
     }
 
 
-def _relative(values: FloatArray, segment: np.ndarray, n: np.ndarray) -> FloatArray:
+def _relative_values(values: FloatArray, segment: np.ndarray, n: np.ndarray) -> FloatArray:
     """Distance of each beat's value from the mean of its segment, relative to it."""
     mean = _ratio(np.bincount(segment, values, len(n)), n)[segment]
     return _ratio(values - mean, np.where(mean > 0, mean, np.nan))

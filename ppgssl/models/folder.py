@@ -81,7 +81,7 @@ def load_model(folder: Path) -> FittedModel:
 
     Raises StoreError if there is no model, a file is missing or was changed, or the model is of another format.
     """
-    names = _verified(folder)
+    names = _verify(folder)
     card = _read_card(folder)
     try:
         arrays: Arrays = load_file(folder / CLASSIFIER_FILE)
@@ -89,11 +89,11 @@ def load_model(folder: Path) -> FittedModel:
         raise StoreError(f"cannot read {folder / CLASSIFIER_FILE}: {error}. Copy the model again.") from None
     if card.has_encoder and not set(_ENCODER_FILES) <= names:
         raise StoreError(f"{folder}: the model needs its encoder, and {ENCODER_FOLDER}/ is not whole. Copy it again.")
-    model = read_risk_model(_named(arrays, _MODEL), card.classifier)
+    model = read_risk_model(_select(arrays, _MODEL), card.classifier)
     refits = None
     if not isinstance(model, NetworkRiskModel):
-        refits = read_refits(_named(arrays, _REFITS), card.refits, model)
-    kernels = _named(arrays, _FEATURES)
+        refits = read_refits(_select(arrays, _REFITS), card.refits, model)
+    kernels = _select(arrays, _FEATURES)
     return FittedModel(
         card,
         model,
@@ -106,12 +106,12 @@ def load_model(folder: Path) -> FittedModel:
     )
 
 
-def _named(arrays: Arrays, start: str) -> Arrays:
+def _select(arrays: Arrays, start: str) -> Arrays:
     """Arrays whose names start so, without that start."""
     return {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
 
 
-def _verified(folder: Path) -> set[str]:
+def _verify(folder: Path) -> set[str]:
     """Names of the files, all of which are what was written."""
     sums = folder / SUMS_FILE
     try:

@@ -157,7 +157,7 @@ def fit_refits(
     label = "refits to bootstrap samples"
     parts = (pool or Workers(1)).run(_refit, tasks, model, table, y, progress=progress, label=label)
     refits = list(chain.from_iterable(parts))
-    return WholeRefits(tuple(refits)) if isinstance(refits[0], RiskModel) else _joined(refits)
+    return WholeRefits(tuple(refits)) if isinstance(refits[0], RiskModel) else _join(refits)
 
 
 def _refit(samples: Sequence[IntArray], model: RiskModel, table: pd.DataFrame, y: pd.Series) -> list[Any]:
@@ -267,7 +267,7 @@ class _Terms:
             place += 1
 
 
-def _joined(refits: Sequence[LinearRefits]) -> LinearRefits:
+def _join(refits: Sequence[LinearRefits]) -> LinearRefits:
     """One after another; a refit to a sample without missing values has one model, which stands for all imputations."""
     parts = []
     for own in zip(*(one.parts for one in refits), strict=True):

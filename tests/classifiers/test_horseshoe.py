@@ -54,7 +54,7 @@ def test_draws_have_the_moments_of_the_posterior_by_quadrature(monkeypatch, slop
     monkeypatch.setattr(horseshoe, "SLAB_SD", slab)
     rng = np.random.default_rng(0)
     split, other = (make_split(rng, n, 4, n_first=2, n_last=0, slope=slope) for n in (40, 50))
-    fits = horseshoe._stacked([split.X, other.X], [split.y, other.y])
+    fits = horseshoe._stack([split.X, other.X], [split.y, other.y])
     draws = horseshoe._posterior(fits, rng)[:, :, 0]
     means, sds, risks = _quadrature(split, fits.guess[0, 0])
     np.testing.assert_allclose(draws.mean(axis=(0, 1)), means, atol=0.02)
@@ -71,7 +71,7 @@ def test_posterior_means_are_those_of_no_u_turn_sampling():
     design = horseshoe._fit_design(split.X, split.n_last)
     seen = design(split.X)
     slopes, intercept = _no_u_turn(seen, split.y)
-    fits = horseshoe._stacked([seen], [split.y])
+    fits = horseshoe._stack([seen], [split.y])
     draws = np.concatenate([horseshoe._posterior(fits, np.random.default_rng(seed))[:, :, 0] for seed in range(5)])
     np.testing.assert_allclose(draws[..., 0].mean(), intercept.mean(), atol=0.03)
     np.testing.assert_allclose(draws[..., 1:].mean(axis=(0, 1)), slopes.mean(axis=0), atol=0.03)
