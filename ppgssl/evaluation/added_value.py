@@ -58,7 +58,7 @@ def added_value(
 ) -> AddedValue:
     """Put together what an arm adds to the same arm without some of its features.
 
-    Raises EvaluationError if a difference is not to the reference, there is not one for each threshold, or the arms
+    Raises EvaluationError if a difference is not from the reference, there is not one for each threshold, or the arms
     were not tested on the same patients.
 
     Parameters
@@ -70,7 +70,7 @@ def added_value(
     """
     others = [one.reference for one in (auroc, *net_benefit) if one.reference != reference]
     if others:
-        raise EvaluationError(f"the added value of {arm} is over {reference}, but a difference is to {others[0]}")
+        raise EvaluationError(f"the added value of {arm} is over {reference}, but a difference is from {others[0]}")
     if len(thresholds) != len(net_benefit):
         raise EvaluationError(f"{len(thresholds)} thresholds need as many net benefits, and got {len(net_benefit)}")
     statistic = likelihood_ratio(predictions, arm, reference)

@@ -129,7 +129,7 @@ def test_useless_features_are_rarely_called_useful():
 def test_what_does_not_fit_together_is_refused():
     predictions, _ = make_predictions(np.random.default_rng(9), n_repeats=1)
     other = DIFFERENCE.model_copy(update={"reference": "vitals"})
-    with pytest.raises(EvaluationError, match="a difference is to vitals"):
+    with pytest.raises(EvaluationError, match="a difference is from vitals"):
         added_value(predictions, "covariates+ssl-all", "covariates", auroc=other)
     with pytest.raises(EvaluationError, match="as many net benefits"):
         added_value(predictions, "covariates+ssl-all", "covariates", auroc=DIFFERENCE, thresholds=[0.1])
