@@ -78,9 +78,6 @@ def _numbered(report: Composition, label: str, start: str) -> str:
     return f"{start}-{number:02d}-{label.removeprefix(f'{start}-')}"
 
 
-# --- tables ----------------------------------------------------------------------------------------------------
-
-
 def _tables(sections: Iterable[Section]) -> list[Table]:
     return [block for section in sections for block in section.blocks if isinstance(block, Table)]
 
@@ -106,9 +103,6 @@ def _write_tables(report: Composition, folder: Path) -> Iterator[_File]:
         yield _File(name, f"{report.names[table.label]}. {_said(report, table.caption)}")
 
 
-# --- figures ---------------------------------------------------------------------------------------------------
-
-
 def _write_figures(report: Composition, folder: Path) -> Iterator[_File]:
     blocks = [block for section in report.sections for block in section.blocks if isinstance(block, Picture | Flow)]
     pages = figure_pages(report)
@@ -119,9 +113,6 @@ def _write_figures(report: Composition, folder: Path) -> Iterator[_File]:
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
         (folder / f"{name}.png").write_bytes(page.png)
         yield _File(f"{name}.svg, .png", f"{report.names[block.label]}. {_said(report, block.caption)}")
-
-
-# --- data ------------------------------------------------------------------------------------------------------
 
 
 def _write_data(tidy: dict[str, pd.DataFrame], folder: Path) -> Iterator[_File]:
@@ -137,9 +128,6 @@ def codebook(tidy: dict[str, pd.DataFrame]) -> pd.DataFrame:
     meanings = load("tables/codebook.yaml")
     rows = [(name, column, meanings[column]) for name, frame in tidy.items() for column in frame.columns]
     return pd.DataFrame(rows, columns=["file", "column", "meaning"])
-
-
-# --- workbook --------------------------------------------------------------------------------------------------
 
 
 def write_workbook(report: Composition, tidy: dict[str, pd.DataFrame], path: Path) -> None:
@@ -232,9 +220,6 @@ def _link_sheets(contents: Worksheet, sheets: set[str]) -> None:
         if cell.value in sheets:
             cell.hyperlink = f"#'{cell.value}'!A1"
             cell.style = "Hyperlink"
-
-
-# --- README ----------------------------------------------------------------------------------------------------
 
 
 def _readme(report: Composition, written: Sequence[_File]) -> str:

@@ -73,15 +73,9 @@ def _load(name: str) -> str:
     return files("ppgssl.reports").joinpath(name).read_text(encoding="utf-8")
 
 
-# --- texts -----------------------------------------------------------------------------------------------------
-
-
 def _soft(text: str) -> Markup:
     """Text whose places to break are tags, which do not get into what a reader copies."""
     return Markup(str(escape(text)).replace(BREAK, "<wbr>"))
-
-
-# --- figures ---------------------------------------------------------------------------------------------------
 
 
 def inline_svg(svg: str, label: str) -> str:

@@ -84,9 +84,6 @@ def _draw_nothing(n: int, n_channels: int, length: int, options: Any, generator:
     return {}
 
 
-# --- noise -----------------------------------------------------------------------------------------------------
-
-
 def _draw_noise(n: int, n_channels: int, length: int, options: NoiseOptions, generator: torch.Generator) -> Draws:
     noise = torch.randn(n, n_channels, length, generator=generator, device=generator.device)
     return {"noise": options.sd * noise}
@@ -94,9 +91,6 @@ def _draw_noise(n: int, n_channels: int, length: int, options: NoiseOptions, gen
 
 def _add_noise(x: Tensor, draws: Draws) -> Tensor:
     return x + draws["noise"] * x.std(dim=-1, unbiased=False, keepdim=True)
-
-
-# --- scaling, negation, reversal -------------------------------------------------------------------------------
 
 
 def _draw_factors(n: int, n_channels: int, length: int, options: ScalingOptions, generator: torch.Generator) -> Draws:
@@ -117,9 +111,6 @@ def _negate(x: Tensor, draws: Draws) -> Tensor:
 def _reverse(x: Tensor, draws: Draws) -> Tensor:
     del draws
     return x.flip(-1)
-
-
-# --- permutation -----------------------------------------------------------------------------------------------
 
 
 def _draw_chunks(
@@ -152,9 +143,6 @@ def _permute(x: Tensor, draws: Draws) -> Tensor:
     place = torch.searchsorted(end, time, right=True)  # of the chunk that each sample of the outcome comes from
     index = time + (begin + size - end).gather(1, place)
     return x.gather(-1, index.unsqueeze(1).expand_as(x))
-
-
-# --- time warping ----------------------------------------------------------------------------------------------
 
 
 def _draw_speeds(

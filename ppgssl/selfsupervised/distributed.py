@@ -129,9 +129,6 @@ def _is_of_srun(environ: Mapping[str, str]) -> bool:
     return int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1 and "SLURM_PROCID" in environ
 
 
-# --- sharing ---------------------------------------------------------------------------------------------------
-
-
 def part_of(values: Tensor, number: int, n_parts: int) -> Tensor:
     """The rows of one of so many equal parts."""
     size = len(values) // n_parts
@@ -181,9 +178,6 @@ class _GatherSamples(torch.autograd.Function):
         total = gradient.contiguous().clone()
         torch.distributed.all_reduce(total)
         return total.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]
-
-
-# --- agreeing --------------------------------------------------------------------------------------------------
 
 
 def any_of(fabric: Fabric, is_so: bool) -> bool:

@@ -152,9 +152,6 @@ class _ProcessGroup:
             member.receiver.close()
 
 
-# --- in the processes ------------------------------------------------------------------------------------------
-
-
 def _environment(rank: int, n: int, port: int) -> dict[str, str]:
     ranks = {"RANK": rank, "LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": n, "LOCAL_WORLD_SIZE": n}
     return {**{name: str(value) for name, value in ranks.items()}, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}

@@ -109,9 +109,6 @@ class StepProgress:
     warning: str
 
 
-# --- counters --------------------------------------------------------------------------------------------------
-
-
 class Uncounted(Exception):
     """There is no counter, or it cannot be read; the message gives the reason."""
 

@@ -169,9 +169,6 @@ def _check_training(fold: Fold, y: pd.Series) -> None:
     )
 
 
-# --- what a reader must know -----------------------------------------------------------------------------------
-
-
 def site_counts(folds: Sequence[Fold]) -> dict[str, int]:
     """Patients tested of each site; empty unless sites were left out one by one."""
     return {fold.site: len(fold.test) for fold in folds if fold.site}

@@ -56,9 +56,6 @@ def whole(tmp_path_factory) -> Tags:
     return tags(write_html(whole_report(), tmp_path_factory.mktemp("page")))
 
 
-# --- without a browser -----------------------------------------------------------------------------------------
-
-
 def test_the_page_asks_for_nothing_outside_itself(whole):
     targets = [*whole.values("href"), *whole.values("xlink:href"), *whole.values("src")]
     outside = [target for target in targets if not target.startswith(("#", "data:"))]
@@ -156,9 +153,6 @@ def test_a_dark_screen_keeps_the_hue():
     red, green, blue = (int(on_dark("#0072b2")[i : i + 2], 16) for i in (1, 3, 5))
     assert blue > green > red
     assert blue > 200  # lighter than it was
-
-
-# --- in Chromium -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -34,9 +34,6 @@ def all_options(**options):
     return [make_options(name, **options) for name in AUGMENTATIONS]
 
 
-# --- all -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_an_absent_channel_stays_absent(name):
     x = make_segments()
@@ -83,9 +80,6 @@ def test_neither_the_segments_nor_the_global_generator_are_touched():
     augment(x, all_options(probability=1), draw_augmentations(all_options(probability=1), *x.shape, generator()))
     assert torch.equal(x, before)
     assert torch.equal(torch.random.get_rng_state(), state)
-
-
-# --- each ------------------------------------------------------------------------------------------------------
 
 
 @given(sd=st.floats(0.01, 10), gain=st.floats(0.01, 100), seed=seeds)

@@ -143,9 +143,6 @@ def test_pretraining_and_embedding_from_a_file_give_the_same_numbers(pair, tmp_p
     np.testing.assert_array_equal(*embeddings)
 
 
-# --- whose constants -------------------------------------------------------------------------------------------
-
-
 def test_constants_are_fitted_to_training_segments_and_used_wherever_a_cohort_comes_from(folder):
     data = load(folder, inputs__normalisation="cohort")
     is_ward = data.is_labelled_cohort()
@@ -165,8 +162,6 @@ def test_constants_are_fitted_to_training_segments_and_used_wherever_a_cohort_co
     with pytest.raises(ConfigError, match="knows no cohort 'home'"):
         segment_bank(other, again, "home")
 
-
-# --- memory ----------------------------------------------------------------------------------------------------
 
 _CHILD = """
     import json, re, sys

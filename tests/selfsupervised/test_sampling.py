@@ -43,9 +43,6 @@ def test_the_order_is_that_of_torch_for_the_seed():
     assert torch.equal(torch.cat([sampler.draw() for _ in range(4)]), torch.cat(epochs))
 
 
-# --- pairs -----------------------------------------------------------------------------------------------------
-
-
 def make_segments(seed: int, n_patients: int = 8, most: int = 4, step: int = 4) -> dict[str, np.ndarray]:
     """Patients with some recordings of some segments each, in the order of a shuffled bank."""
     rng = np.random.default_rng(seed)

@@ -56,9 +56,6 @@ def test_too_few_events_are_refused_with_the_counts():
         make_folds(outcome(40, 3), Validation(n_folds=5), seed=0)
 
 
-# --- patients who share a recording ----------------------------------------------------------------------------
-
-
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=6),
     scheme=st.sampled_from(["repeated-kfold", "single-split"]),
@@ -106,8 +103,6 @@ def test_the_notes_say_who_shares_a_recording():
     assert note.startswith("1 patients without an analysed outcome, or of other cohorts, share a recording")
     assert split_notes(folds, y, {}) == [note]
 
-
-# --- sites -----------------------------------------------------------------------------------------------------
 
 BY_SITE = Validation(scheme="leave-one-site-out", site="hospital")
 

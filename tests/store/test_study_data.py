@@ -179,8 +179,6 @@ def test_a_store_lies_where_the_study_says_or_in_its_outputs(tmp_path):
         cohort_file(labelled, study_file)
 
 
-# --- sites and shared recordings -------------------------------------------------------------------------------
-
 DIED: dict[str, Any] = {"died": {"kind": "binary"}}
 
 

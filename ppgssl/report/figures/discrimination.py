@@ -23,9 +23,6 @@ from ppgssl.report.text.families import grouped, panels, reference_arm, referenc
 CURVES = 2
 
 
-# --- ROC -------------------------------------------------------------------------------------------------------
-
-
 def roc_panels(results: Results) -> list[tuple[str, list[ArmResult]]]:
     """Two curves a panel, families together; the reference is drawn in every panel and has none of its own."""
     return panels(results, (arm for arm in results.arms if arm.roc.false_positive_rate), CURVES)
@@ -76,9 +73,6 @@ def label_lines(axes: Axes, place: Literal["lower right", "upper right"]) -> Non
         text.set_linespacing(0.9)
     legend.set_frame_on(True)
     legend.get_frame().set(facecolor="white", alpha=0.8, linewidth=0)
-
-
-# --- forests ---------------------------------------------------------------------------------------------------
 
 
 def auroc_rows(results: Results) -> list[ForestRow]:

@@ -24,9 +24,6 @@ _MOST_BARS = 400
 _N_BINS = 100
 
 
-# --- calibration -----------------------------------------------------------------------------------------------
-
-
 def calibrated(results: Results) -> list[ArmResult]:
     """Arms with a calibration curve or groups, in the order of the results table; controls last."""
     arms = [arm for arm in ordered(results.arms) if arm.calibration and _is_drawn(arm.calibration)]
@@ -91,9 +88,6 @@ def _draw_histogram(axes: Axes, counts: Sequence[int], limit: float) -> None:
     axes.axhline(0, color=PALE, linewidth=0.6)
 
 
-# --- net benefit -----------------------------------------------------------------------------------------------
-
-
 def decision_panels(results: Results) -> list[tuple[str, list[ArmResult]]]:
     """Two curves a panel, as for ROC curves."""
     return panels(results, (arm for arm in results.arms if arm.decision_curve), CURVES)
@@ -141,9 +135,6 @@ def _plot_decision_panel(axes: Axes, results: Results, title: str, arms: Sequenc
     axes.grid()
     axes.set_title(wrap(title, 32, 2), fontsize=8)
     label_lines(axes, "upper right")
-
-
-# --- stability -------------------------------------------------------------------------------------------------
 
 
 def plot_stability(found: Sequence[Stability]) -> Figure:

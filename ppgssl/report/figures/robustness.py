@@ -62,9 +62,6 @@ def plot_odds(model: CovariateModel) -> Figure:
     return plot_rows(rows, [ForestColumn("odds ratio (95% interval)", 1.0, is_ratio=True)], label_width=56)
 
 
-# --- number of patients ----------------------------------------------------------------------------------------
-
-
 def learning_panels(results: Results) -> list[tuple[str, list[ArmResult]]]:
     """Two arms a panel, as for ROC curves."""
     known = {curve.arm for curve in results.learning_curves}
@@ -111,9 +108,6 @@ def _share_limits(axes_list: Sequence[Axes]) -> None:
     room = min(0.05 + 0.075 * n_lines, 0.6)  # of the panel
     for axes in axes_list:
         axes.set_ylim(low - room / (1 - room) * (high - low), high)
-
-
-# --- map -------------------------------------------------------------------------------------------------------
 
 
 def plot_maps(results: Results, maps: Sequence[EmbeddingMap]) -> Figure:

@@ -74,9 +74,6 @@ def make_sections(results: Results, config: Configuration, missing_letters: str 
     return [*sections, literature, checklist, *last]
 
 
-# --- summary and cohorts ---------------------------------------------------------------------------------------
-
-
 def _summary(results: Results, config: Configuration) -> Section:
     validation = results.validation
     found = summary(results, config.channels)
@@ -165,9 +162,6 @@ def _reason(exclusion: Exclusion) -> str:
     return f"{plural(exclusion.n, exclusion.unit)}: {exclusion.reason.text}"
 
 
-# --- data ------------------------------------------------------------------------------------------------------
-
-
 def _data_check(results: Results) -> Section:
     ordered = sorted(results.findings, key=lambda finding: finding.severity != "caution")
     callouts = [
@@ -214,9 +208,6 @@ def _pretraining(results: Results) -> Iterable[Block]:
         figure, is_filled_in = figures_pretraining.plot_reconstructions(runs), figures_pretraining.is_filled_in(runs)
         items = alt_texts.reconstructions(runs)
         yield picture("figure-reconstructions", figure, items, may_float=False, is_filled_in=is_filled_in)
-
-
-# --- provenance ------------------------------------------------------------------------------------------------
 
 
 def provenance_section(results: Results, missing_letters: str) -> Section:

@@ -65,9 +65,6 @@ def _cohort(results: Results, probe: ProbeResults, cohort: str, number: int) -> 
         yield picture("figure-depth", plot_depths(probe, cohort), (), **values)
 
 
-# --- what there is ---------------------------------------------------------------------------------------------
-
-
 def _measured(probe: ProbeResults, cohort: str) -> list[ProbeQuantity]:
     return [one for one in probe.quantities if one.cohort == cohort and one.is_measured]
 
@@ -83,9 +80,6 @@ def _main(probe: ProbeResults, quantity: ProbeQuantity) -> dict[tuple[str, str],
 
 def _statistic(measures: dict[tuple[str, str], ProbeMeasure]) -> str:
     return next(iter(measures.values())).statistic
-
-
-# --- tables ----------------------------------------------------------------------------------------------------
 
 
 def probe_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table | None:
@@ -173,9 +167,6 @@ def _depths(one: ProbeRepresentation) -> list[str]:
 def _part_words(one: ProbeRepresentation, part: str) -> str:
     words = {"every-depth": "Every depth", "last": "Deepest, mean alone"}.get(part, part.replace("depth-", "Depth "))
     return f"{words} (as used)" if part == one.own_part else words
-
-
-# --- figures ---------------------------------------------------------------------------------------------------
 
 
 def plot_probes(probe: ProbeResults, cohort: str) -> Figure:

@@ -29,9 +29,6 @@ def _by_family(arms: Iterable[ArmResult], cells: Callable[[ArmResult], tuple[Tex
     return grouped_rows(grouped(arms).items(), cells, lambda arm: arm.is_control)
 
 
-# --- discrimination --------------------------------------------------------------------------------------------
-
-
 def results_table(results: Results) -> Table | None:
     """One row an arm in the order of the published table, controls set apart."""
     facts = Facts(results)
@@ -106,9 +103,6 @@ def _intervals(name: str, results: Results, arms: list[ArmResult], fields: dict[
     return build_table(name, _by_family(arms, cells), columns=right(*fields), results=results)
 
 
-# --- differences -----------------------------------------------------------------------------------------------
-
-
 def untrained_table(results: Results) -> Table | None:
     """Each arm with SSL beside the same arm with an untrained encoder: what pretraining itself adds."""
     return _paired_table(results, "table-untrained", "difference_from_untrained")
@@ -160,9 +154,6 @@ def _added_cells(results: Results, row: AddedValue, thresholds: list[float]) -> 
         rounding.p_exact(row.lr_p_value),
         *(rounding.percent_interval(by_threshold.get(threshold), 1, signed=True) for threshold in thresholds),
     )
-
-
-# --- risks and decisions ---------------------------------------------------------------------------------------
 
 
 def calibration_table(results: Results) -> Table | None:

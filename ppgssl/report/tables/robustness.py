@@ -14,9 +14,6 @@ from ppgssl.report.text.families import is_ssl, ordered
 SUBGROUP_ARMS = 3
 
 
-# --- subgroups -------------------------------------------------------------------------------------------------
-
-
 def subgroup_arms(results: Results) -> list[ArmResult]:
     """The few arms shown by subgroup: the covariates, the best known of both, signals alone; or the first there are."""
     known = {name for group in results.subgroups for level in group.levels for name in level.auroc}
@@ -66,9 +63,6 @@ def _level_rows(results: Results, group: Subgroup, arms: list[ArmResult]) -> lis
         cells = [rounding.p_value(p_value, results.validation.n_bootstrap) for p_value in p_values]
         rows.append(Row(("p for interaction", "", "", *cells), "muted"))
     return rows
-
-
-# --- patients and covariates -----------------------------------------------------------------------------------
 
 
 def optimism_table(results: Results) -> Table | None:

@@ -20,9 +20,6 @@ DEFECT_LABELS = {reason.value: reason.label for reason in SEGMENT_REASONS}
 _SKEW_LIMIT = 0.2
 
 
-# --- cohorts ---------------------------------------------------------------------------------------------------
-
-
 def cohorts_table(results: Results) -> Table | None:
     return build_table("table-cohorts", [Row(_cohort_cells(flow)) for flow in results.flow])
 
@@ -48,9 +45,6 @@ def exclusions_table(results: Results) -> Table | None:
 
 def _exclusion_cells(exclusion: Exclusion) -> tuple[Text, ...]:
     return exclusion.reason.text, exclusion.unit, rounding.count(exclusion.n), ", ".join(exclusion.examples)
-
-
-# --- Table 1 ---------------------------------------------------------------------------------------------------
 
 
 def table_one(results: Results) -> Table | None:
@@ -120,9 +114,6 @@ def _smd(rows: list[TableOneRow]) -> str:
     return rounding.number(next((row.smd for row in rows if row.smd is not None), None), 2)
 
 
-# --- signals ---------------------------------------------------------------------------------------------------
-
-
 def quality_table(results: Results) -> Table | None:
     has_other = any(_other_defects(row) for row in results.quality)
     groups = groupby(results.quality, lambda row: cohort_title(results, row.cohort))
@@ -158,9 +149,6 @@ def _quartiles(values: list[float] | None) -> str:
 
 def cohort_title(results: Results, cohort: str) -> str:
     return next((flow.title for flow in results.flow if flow.cohort == cohort and flow.title), cohort)
-
-
-# --- provenance ------------------------------------------------------------------------------------------------
 
 
 def inputs_table(results: Results) -> Table | None:

@@ -150,9 +150,6 @@ def _external(results: Results) -> dict[str, Any]:
     }
 
 
-# --- certainty and limitations ---------------------------------------------------------------------------------
-
-
 def certainty(results: Results) -> tuple[Text, ...]:
     """How sure this is: numbers of events, validation, calibration, data defects, sensitivity."""
     facts = Facts(results)

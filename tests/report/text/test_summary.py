@@ -48,9 +48,6 @@ def _may_claim(difference) -> bool:
     return difference.ci_low > 0 and p_value is not None and p_value < 0.05
 
 
-# --- what may be claimed ---------------------------------------------------------------------------------------
-
-
 def test_no_improvement_is_claimed_when_the_interval_spans_zero():
     auroc = {"covariates": 0.78, "covariates+ssl-all": 0.81, "covariates+untrained": 0.78}
     results = make_results(arms=list(auroc), auroc=auroc, half_width=0.08)
@@ -216,9 +213,6 @@ def test_gains_by_other_learners_are_counted_apart():
     assert "improved the prediction in 1 of 2 arms" in text
 
 
-# --- what must be said -----------------------------------------------------------------------------------------
-
-
 def test_with_fewer_than_ten_events_nothing_is_claimed_and_the_headline_says_so():
     auroc = {"covariates": 0.60, "covariates+ssl-all": 0.90, "covariates+untrained": 0.60}
     results = make_results(n_patients=60, n_events=9, arms=list(auroc), auroc=auroc, half_width=0.05)
@@ -236,9 +230,6 @@ def test_a_transductive_arm_is_named_as_such():
 def test_what_was_not_assessed_is_said_on_the_first_page_and_what_was_is_not():
     assert "calibration and benefit were not assessed" in _summary(make_results(without=PARTS))
     assert "not assessed" not in _summary(make_results())
-
-
-# --- how sure this is, and limitations --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -196,9 +196,6 @@ def test_training_lowers_the_loss_of_a_batch(name):
     assert losses[-1] < 0.9 * losses[0]
 
 
-# --- resnet1d --------------------------------------------------------------------------------------------------
-
-
 @given(
     length=st.integers(1, 400),
     n_stages=st.integers(1, 6),
@@ -219,9 +216,6 @@ def test_feature_maps_of_resnet1d_double_from_stage_to_stage():
     assert encoder.depth_dims == [8, 8, 16, 32]  # the stem has the width of the first stage
     assert encoder.embedding_dim == 2 * (8 + 8 + 16 + 32)
     assert n_parameters(encoder) == sum(value.numel() for value in encoder.state_dict().values())
-
-
-# --- resnet50-1d -----------------------------------------------------------------------------------------------
 
 
 def published_features(encoder, x):
@@ -266,9 +260,6 @@ def test_resnet50_has_the_published_size():
     assert len(convolutions) == 1 + 3 * (3 + 4 + 6 + 3) + 4 + 1  # stem, bottlenecks, shortcuts of four stages, head
     # Of a strided convolution of kernel size 1, torch 2.13 ruins memory in this layout.
     assert all(layer.stride == (1, 1) for layer in convolutions)
-
-
-# --- patch-transformer -----------------------------------------------------------------------------------------
 
 
 def test_a_patch_more_is_a_token_more_and_the_last_one_is_filled_up_with_zeros():
