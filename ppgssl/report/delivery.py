@@ -1,4 +1,4 @@
-"""The whole report as a set of files: PDF, page for the browser, and tables, figures and data beside them."""
+"""The whole report as a set of files: PDF, page for the browser, and tables, figures and data."""
 
 from __future__ import annotations
 

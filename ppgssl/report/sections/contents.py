@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import yaml
 
@@ -181,21 +182,21 @@ def _acquisition(results: Results) -> Iterable[Block]:
     yield paragraph("acquisition")
     yield Bullets(tuple(check.text for check in results.acquisition))
     for number, checks in enumerate(chunks(results.acquisition, 6)):
-        items = alt_texts.acquisition(checks)
-        yield picture("figure-acquisition", figures.plot_acquisition(checks), items, number=number, may_float=False)
+        yield picture("figure-acquisition", figures.plot_acquisition(checks), checks, number=number, may_float=False)
 
 
 def _quality(results: Results, config: Configuration) -> Iterable[Block]:
     yield from _present(tables.quality_table(results))
     min_sqi = config.study.inputs.min_sqi
     for number, rows in enumerate(chunks(results.quality, figures.QUALITY_PANELS)):
-        figure, items = figures.plot_sqi(results, rows, min_sqi), alt_texts.quality(results, rows)
-        yield picture("figure-sqi", figure, items, number=number, may_float=False, min_sqi=min_sqi)
+        values = {"min_sqi": min_sqi, "title_of": partial(tables.cohort_title, results)}
+        figure = figures.plot_sqi(results, rows, min_sqi)
+        yield picture("figure-sqi", figure, rows, number=number, may_float=False, **values)
     shown = chunks(results.examples[:MOST_EXAMPLES], figures.WAVEFORMS)
     for number, examples in enumerate(shown):
         n_left = max(len(results.examples) - MOST_EXAMPLES, 0) if number == len(shown) - 1 else 0
-        figure, items = figures.plot_waveforms(results, examples), alt_texts.waveforms(examples)
-        yield picture("figure-waveforms", figure, items, number=number, may_float=False, n_left=n_left)
+        figure = figures.plot_waveforms(results, examples)
+        yield picture("figure-waveforms", figure, examples, number=number, may_float=False, n_left=n_left)
 
 
 def _pretraining(results: Results) -> Iterable[Block]:

@@ -37,8 +37,8 @@ def _results(results: Results) -> Iterator[Block]:
 def _roc(results: Results) -> Iterator[Block]:
     facts, has_bands = Facts(results), any(arm.roc.ci_low for arm in results.arms)
     for number, panels in enumerate(panel_chunks(discrimination.roc_panels(results))):
-        figure, items = discrimination.plot_roc(results, panels), alt_texts.roc(results, panels)
-        yield picture("figure-roc", figure, items, number=number, facts=facts, has_bands=has_bands)
+        figure, arms = discrimination.plot_roc(results, panels), [arm for _, members in panels for arm in members]
+        yield picture("figure-roc", figure, arms, number=number, facts=facts, has_bands=has_bands)
 
 
 def _forests(results: Results) -> Iterator[Block]:
@@ -67,8 +67,8 @@ def _calibration(results: Results) -> Iterator[Block]:
     arms = risk.calibrated(results)
     shown, n_left = arms[: 2 * MOST_PANELS], len(arms[2 * MOST_PANELS :])
     for number, some in enumerate(panel_chunks(shown)):
-        figure, items = risk.plot_calibration(some), alt_texts.calibration(some)
-        yield picture("figure-calibration", figure, items, number=number, n_left=n_left if number else 0)
+        figure = risk.plot_calibration(some)
+        yield picture("figure-calibration", figure, some, number=number, n_left=n_left if number else 0)
 
 
 def _decisions(results: Results) -> Iterator[Block]:

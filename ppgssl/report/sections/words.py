@@ -33,7 +33,7 @@ def warned(label: str, warnings: Sequence[str], file: str) -> Callout:
 
 
 def picture(
-    label: str, figure: Figure, items: Iterable[str], *, number: int = 0, may_float: bool = True, **values: Any
+    label: str, figure: Figure, items: Iterable[Any], *, number: int = 0, may_float: bool = True, **values: Any
 ) -> Picture:
     """A figure with its caption, and its numbers for those who do not see it.
 
@@ -42,8 +42,9 @@ def picture(
     label : str
         Of the entry; the second figure of the same kind is labelled ``figure-roc-2``.
     figure : Figure
-    items : iterable of str
-        What it shows, one by one; of very many, a screen reader gets the first and how many more there are.
+    items : iterable
+        What it shows, each put into words by the template ``each``, or words already. Of very many, a screen reader
+        gets the first and how many more there are.
     number : int
         Of the figure among those of its kind, from 0.
     may_float : bool
@@ -53,7 +54,7 @@ def picture(
     """
     entry = load("sections/sections.yaml")[label]
     note = phrase(entry.get("note", ""), **values)
-    every = list(items)
+    every = [plain(phrase(entry["each"], one=one, **values)) if "each" in entry else str(one) for one in items]
     shown = [*every[:_MOST_ITEMS], *([f"and {len(every) - _MOST_ITEMS} more"] if len(every) > _MOST_ITEMS else [])]
     lead = plain(phrase(entry["alt"], **values))
     return Picture(

@@ -68,9 +68,14 @@ def _environment() -> jinja2.Environment:
         line_statement_prefix="%%",
     )
     environment.globals["next_paragraph"] = Markup(_BREAK)
-    names = ("count", "number", "plural", "percent", "n_percent", "interval", "interval_words", "risk", "short")
-    environment.filters |= {name: getattr(rounding, name) for name in names}
-    environment.filters |= {"listed": rounding.enumeration, "g": lambda value: f"{value:g}", "sentence": _sentence, "chosen": _chosen}
+    names = ("count", "number", "plural", "percent", "n_percent", "interval", "interval_words", "ratio", "risk")
+    environment.filters |= {name: getattr(rounding, name) for name in (*names, "short")}
+    environment.filters |= {
+        "listed": rounding.enumeration,
+        "g": lambda value: f"{value:g}",
+        "sentence": _sentence,
+        "chosen": _chosen,
+    }
     return environment
 
 
