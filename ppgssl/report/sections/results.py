@@ -47,15 +47,14 @@ def _forests(results: Results) -> Iterator[Block]:
         items = alt_texts.forest(rows, ("AUROC", f"difference from {facts.reference_words}"), facts.auroc_decimals)
         figure = discrimination.plot_auroc_forest(results, rows)
         yield picture("figure-forest", figure, items, number=number, facts=facts)
-    hand_crafted = tables.hand_crafted_table(results)
-    made = [table for table in (tables.untrained_table(results), tables.clinical_table(results), hand_crafted) if table]
-    yield from made
+    made = {name: table for name in tables.PAIRED if (table := tables.paired_table(results, name))}
+    yield from made.values()
     for number, rows in enumerate(forest_pages(discrimination.difference_rows(results)) if made else ()):
         items = alt_texts.forest(
             rows, [f"difference {name}" for name in discrimination.REFERENCES], facts.auroc_decimals
         )
         figure = discrimination.plot_difference_forest(rows)
-        yield picture("figure-differences", figure, items, number=number, has_hand_crafted=hand_crafted is not None)
+        yield picture("figure-differences", figure, items, number=number, has_hand_crafted="table-hand-crafted" in made)
 
 
 def _calibration(results: Results) -> Iterator[Block]:

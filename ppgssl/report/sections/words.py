@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from ppgssl.report.document import Callout, Paragraph, Picture, Text, plain
+from ppgssl.core.results.study import Results
+from ppgssl.report.document import (
+    Block,
+    Bullets,
+    Callout,
+    Heading,
+    Paragraph,
+    Picture,
+    References,
+    Section,
+    Text,
+    Tiles,
+    cited_keys,
+    plain,
+    sentences,
+)
 from ppgssl.report.text.prose import load, phrase
+from ppgssl.report.text.references import references
 from ppgssl.report.text.rounding import plural
+from ppgssl.report.text.summary import certainty
 
 _TALL_IN = 4.0
 _MOST_ITEMS = 14
@@ -65,3 +82,24 @@ def picture(
         (note,) if note else (),
         floats=may_float and bool(figure.get_figheight() > _TALL_IN),
     )
+
+
+def summary_blocks(
+    results: Results, found: Mapping[str, Sequence[Text]], tiles: tuple[tuple[str, str], ...]
+) -> tuple[Block, ...]:
+    """The first page: the answer, key numbers, the question, findings, and how sure they are."""
+    return (
+        Callout("In short", sentences(*found["headline"]), "finding"),
+        Tiles(tiles),
+        Heading("What was asked"),
+        *map(Paragraph, found["question"]),
+        Heading("What was found"),
+        Bullets(tuple(found["findings"])),
+        Heading("How sure this is"),
+        Bullets(certainty(results)),
+    )
+
+
+def literature(sections: Iterable[Section]) -> Section:
+    """All that ``sections`` cite, in the order of the first citation."""
+    return Section("References", (References(tuple(references()[key] for key in cited_keys(sections))),))
