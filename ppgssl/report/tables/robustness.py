@@ -96,9 +96,9 @@ def missing_table(results: Results) -> Table | None:
         Row(
             (
                 one.label,
-                _missing_share(one.n_missing, one.n),
-                _missing_share(one.n_missing_with_event, n_events),
-                _missing_share(one.n_missing - one.n_missing_with_event, one.n - n_events),
+                _proportion(one.n_missing, one.n),
+                _proportion(one.n_missing_with_event, n_events),
+                _proportion(one.n_missing - one.n_missing_with_event, one.n - n_events),
             )
         )
         for one in (missing.variables if missing else ())
@@ -106,7 +106,7 @@ def missing_table(results: Results) -> Table | None:
     return build_table("table-missing", rows, missing=missing)
 
 
-def _missing_share(part: int, whole: int) -> str:
+def _proportion(part: int, whole: int) -> str:
     return "0" if part == 0 else rounding.n_percent(part, whole)
 
 

@@ -61,13 +61,13 @@ def _variable(rows: list[TableOneRow]) -> list[Row]:
 
 
 def _level_cells(row: TableOneRow) -> tuple[Text, ...]:
-    return row.level or "", *[_share(cell) for cell in _cells(row)], "", ""
+    return row.level or "", *[_proportion(cell) for cell in _cells(row)], "", ""
 
 
 def _binary_cells(row: TableOneRow) -> tuple[Text, ...]:
     is_named = row.level in (None, "", "1") or str(row.level).casefold() in row.label.casefold()
     label = row.label if is_named else f"{row.label}: {row.level}"
-    return f"{label}, n (%)", *[_share(cell) for cell in _cells(row)], _missing(row.overall), _smd([row])
+    return f"{label}, n (%)", *[_proportion(cell) for cell in _cells(row)], _missing(row.overall), _smd([row])
 
 
 def _numeric_cells(row: TableOneRow) -> tuple[Text, ...]:
@@ -102,7 +102,7 @@ def _median(cell: TableOneCell, decimals: int) -> str:
     return f"{rounding.number(cell.median, decimals)} [{low} to {high}]"
 
 
-def _share(cell: TableOneCell) -> str:
+def _proportion(cell: TableOneCell) -> str:
     return rounding.n_percent(cell.count, cell.n)
 
 

@@ -37,9 +37,8 @@ def family(arm: ArmResult) -> Family:
     if arm.has_hand_crafted:
         return Family.HAND_CRAFTED_SSL
     if is_ssl(arm):
-        return {None: Family.SSL_ALONE, "vitals": Family.VITALS_SSL, "covariates": Family.COVARIATES_SSL}.get(
-            arm.clinical, Family.OTHERS
-        )
+        known = {None: Family.SSL_ALONE, "vitals": Family.VITALS_SSL, "covariates": Family.COVARIATES_SSL}
+        return known.get(arm.clinical, Family.OTHERS)
     return Family.CLINICAL if arm.clinical is not None and arm.features is None else Family.OTHERS
 
 
