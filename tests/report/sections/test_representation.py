@@ -6,7 +6,6 @@ import pytest
 from pypdf import PdfReader
 
 from ppgssl.report.document import Bullets, Callout, Picture, Strong, Table, plain
-from ppgssl.report.pdf import write_report
 from ppgssl.report.sections.representation import (
     depth_table,
     plot_depths,
@@ -15,13 +14,9 @@ from ppgssl.report.sections.representation import (
     representation_section,
 )
 from ppgssl.report.text import rounding
-from tests.support.composed import LEAST
+from tests.support.composed import LEAST, cells, write_report
 from tests.support.fake_probe import make_probe
 from tests.support.fake_results import PARTS, SPECIAL, make_results
-
-
-def cells(table: Table) -> list[tuple[str, ...]]:
-    return [tuple(plain(cell) for cell in row.cells) for row in table.rows]
 
 
 def test_without_a_probe_there_is_no_section():
