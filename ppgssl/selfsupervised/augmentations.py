@@ -1,4 +1,4 @@
-"""Changes to segments that keep what they say, or that a network has to recognise.
+"""Changes to segments that keep their meaning, or that a network has to recognise.
 
 Each has two parts: the randomness of a batch, drawn beforehand, and the change itself, which is the same for the same
 draws and works on all segments of a batch at once. A channel that a cohort lacks is all zeros, and stays so.
@@ -34,15 +34,10 @@ Draws = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The two parts of an augmentation.
+    """Two functions, of which only the first draws random numbers.
 
-    Attributes
-    ----------
-    draw : callable
-        ``draw(n, n_channels, length, options, generator)`` gives tensors with n as first dimension, on the generator's
-        device, which is the only source of randomness.
-    apply : callable
-        ``apply(x, draws)`` changes all segments of ``x``, shape (n, n_channels, length).
+    ``draw(n, n_channels, length, options, generator)`` gives tensors with n as first dimension, on the generator's
+    device; ``apply(x, draws)`` changes all segments of ``x``, shape (n, n_channels, length).
     """
 
     draw: Callable[[int, int, int, Any, torch.Generator], Draws]
@@ -54,11 +49,8 @@ def draw_augmentations(
 ) -> Draws:
     """All randomness that a list of augmentations needs for n segments of shape (n_channels, length).
 
-    Returns
-    -------
-    dict of tensor
-        Each with n as first dimension, on the generator's device. ``<place in the list>.applied``, bool, shape (n,),
-        names the segments that an augmentation is applied to.
+    Tensors have n as first dimension and are on the generator's device. ``<place in the list>.applied``, bool, shape
+    (n,), names the segments that an augmentation is applied to.
     """
     draws: Draws = {}
     for place, options in enumerate(augmentations):

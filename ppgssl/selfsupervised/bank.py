@@ -85,18 +85,7 @@ class SegmentBank:
         return self.offset.device
 
     def gather(self, index: ArrayLike | Tensor) -> Tensor:
-        """Normalised segments.
-
-        Parameters
-        ----------
-        index : int64 array or tensor of any shape
-            Segment numbers.
-
-        Returns
-        -------
-        float32 tensor, shape (*index.shape, n_channels, length)
-            Contiguous, on the bank's device.
-        """
+        """Normalised segments of these numbers: float32, contiguous, shape (*index.shape, n_channels, length)."""
         chosen = torch.as_tensor(index, dtype=torch.int64)
         numbers = chosen.reshape(-1).to(self.device)
         segments = self._raw(numbers)

@@ -44,20 +44,16 @@ class Health:
 
 
 def check_health(embeddings: FloatArray, depth_dims: Sequence[int] = ()) -> Health:
-    """Health of embeddings of shape (n_segments, n_dimensions).
+    """Health of embeddings of shape (n_segments, n_dimensions); of fewer than ten, only whether they are all equal is
+    checked.
 
     Dimensions are brought to one variance before the effective rank is taken. A representation pooled over depths mixes
     means and SDs of feature maps of different sizes, and those of the largest would decide the rank alone; the
     classifiers that follow standardise, too. Dead dimensions are left out: divided by its SD, noise of rounding would
     look like full rank.
 
-    Parameters
-    ----------
-    embeddings : array, shape (n_segments, n_dimensions)
-        Of fewer than ten segments, only whether they are all equal is checked.
-    depth_dims : sequence of int
-        How many of the dimensions, in order, belong to each depth. First layers separate segments even untrained, so
-        a collapse of later ones does not show in the whole; the warning names a depth that has collapsed by itself.
+    ``depth_dims`` gives how many of the dimensions, in order, belong to each depth. First layers separate segments even
+    untrained, so a collapse of later ones does not show in the whole; the warning names a depth that has collapsed.
 
     References
     ----------

@@ -37,17 +37,11 @@ _UNLEARNT = (
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One evaluation.
+    """One evaluation, after ``step`` optimizer steps.
 
-    Attributes
-    ----------
-    step : int
-        Optimizer steps done.
-    train_loss : float or None
-        Mean over the steps since the last evaluation; None before the first step.
-    validation_loss, score, effective_rank, dead_fraction, is_collapsed, warning
-        On held-out patients; see :class:`~ppgssl.selfsupervised.validation.Evaluation` and
-        :class:`~ppgssl.selfsupervised.health.Health`.
+    ``train_loss`` is the mean over the steps since the last evaluation, None before the first step. The other values
+    are of held-out patients: see :class:`~ppgssl.selfsupervised.validation.Evaluation` and
+    :class:`~ppgssl.selfsupervised.health.Health`.
     """
 
     step: int
@@ -68,13 +62,8 @@ class HistoryRow:
 class Examples:
     """Held-out segments, what was hidden of them, and what the network made of the rest.
 
-    Attributes
-    ----------
-    index : int array, shape (n,)
-        Numbers of the segments in the bank.
-    original, reconstruction : float32 arrays, shape (n, n_channels, length)
-        Normalised samples.
-    is_masked : bool array, shape (n, n_channels, length)
+    ``index`` holds their numbers in the bank, shape (n,); the other arrays have the shape (n, n_channels, length), with
+    samples normalised.
     """
 
     index: IntArray
@@ -91,16 +80,12 @@ class PretrainingResult:
     ----------
     encoder : EncoderNetwork
         With the weights of the lowest validation loss, on the CPU, in evaluation mode.
-    history : tuple of HistoryRow
     examples : Examples or None
         None where the objective reconstructs nothing.
     score_name : str
         What the score of an evaluation is; empty where there is none.
-    seconds : float
-        Training time, all sessions together.
-    energy : Energy
-        Likewise.
-    device : str
+    seconds, energy
+        Of training, all sessions together.
     hardware : mapping
         See :func:`~ppgssl.selfsupervised.devices.describe_hardware`.
     n_parameters : int
@@ -164,23 +149,10 @@ def make_examples(objective: Objective, bank: SegmentBank, index: torch.Tensor, 
 
 
 def save_result(folder: Path, made_of: str, result: PretrainingResult, record: Mapping[str, Any] | None = None) -> None:
-    """Write a finished run in place of its checkpoint.
+    """Write a finished run in place of its checkpoint; ``record`` holds what else the model's card should hold.
 
-    The folder counts as finished once ``model.json`` is there, which is written last.
-
-    Parameters
-    ----------
-    folder : Path
-    made_of : str
-        Fingerprint of the run.
-    result : PretrainingResult
-    record : mapping, optional
-        What else the model's card should hold: JSON values.
-
-    Raises
-    ------
-    TrainingError
-        If it cannot be written, for example because the disk is full; the checkpoint of the last step then stays.
+    The folder counts as finished once ``model.json`` is there, which is written last. A ``TrainingError`` is raised if
+    it cannot be written, for example because the disk is full; the checkpoint of the last step then stays.
     """
     try:
         _save(folder, made_of, result, record or {})
@@ -209,13 +181,7 @@ def _save(folder: Path, made_of: str, result: PretrainingResult, record: Mapping
 
 
 def load_result(folder: Path) -> PretrainingResult:
-    """The finished run of a folder.
-
-    Raises
-    ------
-    StoreError
-        If there is none, or one of its files is not what was written.
-    """
+    """The finished run of a folder; raises a ``StoreError`` if there is none, or a file is not what was written."""
     card = read_model(folder)["card"]
     try:
         history = tuple(HistoryRow(**row) for row in card["history"])

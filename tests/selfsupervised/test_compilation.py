@@ -45,7 +45,7 @@ def gradients(loss, batch, draws):
 def test_a_compiled_loss_has_the_same_value_and_gradients():
     plain, batch, draws = make_loss()
     compiled, *_ = make_loss()
-    assert compiled.compile_or_say_why(batch, draws) == ""
+    assert compiled.compile_or_explain(batch, draws) == ""
     assert all(parameter.grad is None for parameter in compiled.parameters())
     assert compiled.state_dict().keys() == plain.state_dict().keys()
     (one, expected), (two, found) = gradients(plain, batch, draws), gradients(compiled, batch, draws)

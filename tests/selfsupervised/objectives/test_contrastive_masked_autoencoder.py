@@ -41,7 +41,7 @@ def test_a_decoder_that_gives_a_flat_line_misses_everything_whatever_the_unit():
     batch = make_batch(joined)
     draws = joined.draw(8, 200, generator())
     for unit in (1.0, 0.01):
-        torch.testing.assert_close(joined.share_missed(unit * batch, draws), torch.ones(8))
+        torch.testing.assert_close(joined.proportion_missed(unit * batch, draws), torch.ones(8))
 
 
 @torch.no_grad()
