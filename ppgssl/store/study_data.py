@@ -220,10 +220,10 @@ def _site_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
     if kind not in ("categorical", "binary"):
         yield f"`validation.site` must be a categorical or binary variable, and {site!r} is {kind}"
     if site == study.outcome:
-        yield f"the outcome {site!r} cannot tell the site"
+        yield f"the outcome {site!r} cannot be the site"
     if site in study.covariates:
         yield (
-            f"{site!r} tells the site, and no model can learn what a site means that it has not seen: leave it out of "
+            f"{site!r} is the site, and no model can learn what a site means that it has not seen: leave it out of "
             "`covariates`"
         )
 

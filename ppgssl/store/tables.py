@@ -100,7 +100,7 @@ class CohortStore:
 
     @property
     def key_fingerprint(self) -> str:
-        """Tells the key of the pseudonyms that patients have here; empty where they have none."""
+        """Identifies the key of the pseudonyms that patients have here; empty where they have none."""
         return str(json.loads((self.folder / FORMAT_FILE).read_text(encoding="utf-8")).get("pseudonym_key", ""))
 
     def _check_same_names(self, key_fingerprint: str) -> None:
