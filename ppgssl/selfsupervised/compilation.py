@@ -13,7 +13,7 @@ from ppgssl.selfsupervised.objectives.base import Draws, Objective
 
 
 class TrainingLoss(nn.Module):
-    """What a step calls, and what processes and the compiler take hold of: the loss of an objective, which is shared."""
+    """What a step calls, and what processes and the compiler take hold of: the loss of an objective, not copied."""
 
     def __init__(self, objective: Objective) -> None:
         super().__init__()

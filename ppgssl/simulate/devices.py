@@ -81,8 +81,8 @@ def acquire(light: Light, device: Device, *, fs_hz: float, rng: np.random.Genera
     """
     n = len(light.red)
     restlessness = rng.gamma(2, 0.5)
-    is_motion = _stretches(n, fs_hz, device.motion_per_min * restlessness, median_s=3.0, rng=rng)
-    is_lost = _stretches(n, fs_hz, device.lost_contact_per_min * restlessness, median_s=5.0, rng=rng)
+    is_motion = _intervals(n, fs_hz, device.motion_per_min * restlessness, median_s=3.0, rng=rng)
+    is_lost = _intervals(n, fs_hz, device.lost_contact_per_min * restlessness, median_s=5.0, rng=rng)
     motion = _motion(is_motion, fs_hz, rng) if is_motion.any() else np.zeros(n)
     # A finger leaves and returns within about a tenth of a second.
     absence = _lag(is_lost, fs_hz, time_constant_s=0.05) if is_lost.any() else np.zeros(n)
@@ -104,7 +104,7 @@ def acquire(light: Light, device: Device, *, fs_hz: float, rng: np.random.Genera
     )
 
 
-def _stretches(n: int, fs_hz: float, per_min: float, *, median_s: float, rng: np.random.Generator) -> BoolArray:
+def _intervals(n: int, fs_hz: float, per_min: float, *, median_s: float, rng: np.random.Generator) -> BoolArray:
     """Poisson many intervals of log-normal length, anywhere in the recording."""
     is_inside = np.zeros(n, dtype=bool)
     for _ in range(rng.poisson(per_min * n / fs_hz / 60)):
@@ -122,8 +122,8 @@ def _motion(is_motion: BoolArray, fs_hz: float, rng: np.random.Generator) -> Flo
     # Twice through the lag: a limb has inertia and does not jump.
     shaken = _lag(_lag(rng.standard_normal(n), fs_hz, time_constant_s=0.08), fs_hz, time_constant_s=0.08)
     kicks = np.sin(2 * np.pi * rng.uniform(1, 4) * np.arange(n) / fs_hz)
-    rhythmic_share = rng.beta(1, 3)
-    movement = (1 - rhythmic_share) ** 0.5 * shaken / shaken.std() + (2 * rhythmic_share) ** 0.5 * kicks
+    rhythmic_proportion = rng.beta(1, 3)
+    movement = (1 - rhythmic_proportion) ** 0.5 * shaken / shaken.std() + (2 * rhythmic_proportion) ** 0.5 * kicks
     strength = rng.lognormal(np.log(0.025), 0.5)
     starts = np.flatnonzero(np.diff(is_motion.astype(np.int8), prepend=0) == 1)
     steps = np.zeros(n)

@@ -158,7 +158,7 @@ def outcome_probability(parts: FloatArray, prevalence: float = PREVALENCE) -> Fl
 
 
 def outcome_intercept(prevalence: float) -> float:
-    """Log-odds of hospitalization where all parts are 0, that make ``prevalence``, in (0, 1), the proportion of events."""
+    """Log-odds of hospitalization where all parts are 0, that make ``prevalence``, in (0, 1), that of the event."""
     if not 0 < prevalence < 1:
         raise ConfigError(f"prevalence is {prevalence:g}: it must lie between 0 and 1, for example {PREVALENCE:g}")
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)

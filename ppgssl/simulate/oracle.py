@@ -49,17 +49,10 @@ class InformationSet:
 
 INFORMATION_SETS: dict[str, InformationSet] = {
     "vitals": InformationSet(recorded=("heart_rate_bpm", "desaturation_pct")),
-    "covariates": InformationSet(
-        read_off=("heart_rate_bpm", "desaturation_pct", *MEASURED),
-        signs=_PUBLISHED_SIGNS,
-    ),
+    "covariates": InformationSet(read_off=("heart_rate_bpm", "desaturation_pct", *MEASURED), signs=_PUBLISHED_SIGNS),
     "waveform": InformationSet(recorded=tuple(RECORDED)),
     # The recording shows heart rate and SpO2 better than triage does, and triage adds nothing to it there.
-    "covariates+waveform": InformationSet(
-        recorded=tuple(RECORDED),
-        read_off=tuple(MEASURED),
-        signs=_PUBLISHED_SIGNS,
-    ),
+    "covariates+waveform": InformationSet(recorded=tuple(RECORDED), read_off=tuple(MEASURED), signs=_PUBLISHED_SIGNS),
 }
 """Information sets, by the words of the arms that use them (``waveform``: SSL features, networks)."""
 

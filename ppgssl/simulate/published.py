@@ -71,9 +71,7 @@ def simulate_published(
     n_older = min(max(round(_OLDER_PROPORTION * n_unlabelled), 1), n_unlabelled - 1)
     n_younger = n_unlabelled - n_older
     labelled = make_patients("M", n_labelled, prevalence=prevalence, shift=labelled_shift, seed=(seed, 0))
-    sources = [
-        Source("triage", out / "triage" / "documents", "ts", labelled, n_labelled, (seed, 3)),
-    ]
+    sources = [Source("triage", out / "triage" / "documents", "ts", labelled, n_labelled, (seed, 3))]
     for name, prefix, n, months, stream in (
         ("sepsis_6_60_months", "S", n_older, (6, 59), 1),
         ("sepsis_0_6_months", "N", n_younger, (1, 5), 2),

@@ -1,6 +1,6 @@
 """No patient is tested whom an encoder or another fitted part has seen.
 
-Whatever is fitted for a fold is recorded in the fold's :class:`FittedParts`, which is asked once before anybody is tested:
+Whatever is fitted for a fold is recorded in its :class:`FittedParts`, which is asked once before anybody is tested:
 
     parts = FittedParts(fold.name, shared_signals=data.shared_signals)
     parts.fit("imputer and scaler of the covariates", columns, X_train)  # fits, and remembers whose rows it was given

@@ -164,10 +164,7 @@ class Page:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("ward")
-    rejects = [
-        Reject(Reason.COPY_OF_PATIENT, "p5_1"),
-        Reject(Reason.FILE_UNREADABLE, "x", HOSTILE),
-    ]
+    rejects = [Reject(Reason.COPY_OF_PATIENT, "p5_1"), Reject(Reason.FILE_UNREADABLE, "x", HOSTILE)]
     return inspect_store(make_store(folder, RECORDINGS, rejects)).page
 
 

@@ -102,8 +102,7 @@ def test_a_segment_of_constant_samples_has_the_lowest_quality_no_vitals_and_is_n
 
 
 @pytest.mark.parametrize(
-    ("quality", "defect", "accepted"),
-    [(0.5, "", True), (0.49, "", False), (0.9, "gap", False), (np.nan, "", False)],
+    ("quality", "defect", "accepted"), [(0.5, "", True), (0.49, "", False), (0.9, "gap", False), (np.nan, "", False)]
 )
 def test_a_channel_is_accepted_without_defect_and_from_the_least_quality_on(quality, defect, accepted):
     rows = pd.DataFrame({"sqi_ppg": [quality], "defect_ppg": [defect]})

@@ -104,7 +104,7 @@ def by_site(name: str) -> dict[str, Any]:
             {"validation": by_site("age")},
             "`validation.site` must be a categorical or binary variable, and 'age' is num",
         ),
-        ({"validation": by_site("died")}, "the outcome 'died' cannot tell the site"),
+        ({"validation": by_site("died")}, "the outcome 'died' cannot be the site"),
         ({"validation": by_site("hospital"), "covariates": ["hospital"]}, "leave it out of `covariates`"),
         ({"subgroups": [{"variable": "agee"}]}, r"'agee' is not a variable .* \(did you mean 'age'\?\)"),
         ({"subgroups": [{"variable": "died"}]}, "subgroups by the outcome 'died' hold one outcome each"),

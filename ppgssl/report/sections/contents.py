@@ -11,17 +11,7 @@ from ppgssl.core.results.data import CohortFlow
 from ppgssl.core.results.study import Results
 from ppgssl.report.checklists.probast import probast_section
 from ppgssl.report.checklists.tripod import tripod_section
-from ppgssl.report.document import (
-    Block,
-    Bullets,
-    Callout,
-    Flow,
-    FlowStep,
-    Heading,
-    Mono,
-    Paragraph,
-    Section,
-)
+from ppgssl.report.document import Block, Bullets, Callout, Flow, FlowStep, Heading, Mono, Paragraph, Section
 from ppgssl.report.figures import pretraining as figures_pretraining
 from ppgssl.report.figures import signals as figures
 from ppgssl.report.figures.layout import chunks

@@ -71,12 +71,7 @@ def test_design_definitions_and_timing_are_always_left_to_the_reader():
         ("4.1 evaluation", {"study": BY_SITE}, "Yes", "2 sites, each left out in turn"),
         ("4.2 evaluation", {}, "Probably no", "has 36 patients; at least 100 are advised"),
         ("4.2 evaluation", {"n_patients": 900, "n_events": 300}, "Probably yes", "has 300 patients"),
-        (
-            "4.2 evaluation",
-            {"study": {"validation": {"scheme": "single-split"}}},
-            "No",
-            "has about 7 patients",
-        ),
+        ("4.2 evaluation", {"study": {"validation": {"scheme": "single-split"}}}, "No", "has about 7 patients"),
         ("4.4 evaluation", {}, "Yes", "36 (25%) with the event"),
         ("4.4 evaluation", {"arms": REGRESSIONS}, "Not applicable", "No arm corrects"),
         ("4.5 evaluation", {}, "Yes", "found none shared"),

@@ -22,8 +22,7 @@ def test_the_pretraining_table_tells_the_machine_and_the_energy_where_it_is_coun
 
 
 @pytest.mark.parametrize(
-    ("devices", "nodes", "words"),
-    [(1, 1, "GPU"), (4, 1, "GPU, 4 together"), (4, 2, "GPU, 4 on each of 2 machines")],
+    ("devices", "nodes", "words"), [(1, 1, "GPU"), (4, 1, "GPU, 4 together"), (4, 2, "GPU, 4 on each of 2 machines")]
 )
 def test_devices_that_trained_together_are_counted(devices, nodes, words):
     results = make_results()
