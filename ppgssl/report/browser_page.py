@@ -20,16 +20,9 @@ _DEVICE = "device_"
 class PageContent:
     """What the page shows, ready for JSON: what is not defined is None, never NaN.
 
-    Attributes
-    ----------
-    summary : mapping
-        Of the whole store; see :func:`ppgssl.stages.inspect.inspect_store`.
-    settings : mapping
-        How segments were cut and accepted, and what of them is drawn.
-    table : mapping
-        A list over all recordings for each column.
-    drawn : mapping
-        Samples and segments of the recordings that are drawn, as base64.
+    ``summary`` is of the whole store, see :func:`ppgssl.stages.inspect.inspect_store`; ``settings`` are how segments
+    were cut and accepted, and what of them is drawn; ``table`` holds a list over all recordings for each column, and
+    ``drawn`` samples and segments of the recordings that are drawn, as base64.
     """
 
     summary: Mapping[str, Any]

@@ -46,14 +46,9 @@ class _File(NamedTuple):
 
 
 def write_exports(report: Composition, folder: Path) -> Path:
-    """Write ``folder/report/`` with tables, figures, data and a README that says which is which.
+    """Write ``folder/report/`` with tables, figures, data and a README of what is what; returns that folder.
 
     Files that an earlier report left there are replaced, and removed where the new one has none of their name.
-
-    Returns
-    -------
-    Path
-        The folder.
     """
     target = folder / FOLDER
     for name, patterns in _OURS.items():

@@ -26,11 +26,6 @@ def write_html(report: Composition, folder: Path) -> Path:
     """Write ``folder/report.html``: sections, numbers and links are those of the PDF; equal results, equal file.
 
     Whatever a name in the results holds, it reaches the reader as text.
-
-    Raises
-    ------
-    ReportError
-        If the file cannot be written.
     """
     figures = {label: Markup(inline_svg(svg, label)) for label, svg in report.figures.items()}
     styles = "".join(style for svg in report.figures.values() for style in _STYLE.findall(svg))
@@ -63,14 +58,9 @@ def _soft(text: str) -> Markup:
 
 
 def inline_svg(svg: str, label: str) -> str:
-    """A figure for the middle of a page: names of its own, as wide as it may be, and in the colours of the screen.
+    """A figure for the middle of a page: as wide as it may be, and in the colours of the screen.
 
-    Parameters
-    ----------
-    svg : str
-        A file as matplotlib writes it.
-    label : str
-        Goes before every identifier, so that figures of one page do not share any.
+    ``svg`` is a file as matplotlib writes it; ``label`` goes before every identifier, so that figures share none.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -35,17 +35,9 @@ _PNG_HEADER = 33  # bytes of the signature and the first chunk
 def write_pdf(report: Composition, folder: Path, *, paper: PaperName = "a4") -> tuple[Path, str]:
     """Write a composition as ``folder/report.pdf``: equal results give an equal file.
 
-    Returns
-    -------
-    Path
-        The PDF.
-    str
-        Why it could not be made to :data:`STANDARDS`, such as a letter that no font holds; empty if it was.
-
-    Raises
-    ------
-    ReportError
-        If the typesetting fails even without the standards, or the file cannot be written.
+    Returned are the PDF, and why it could not be made to :data:`STANDARDS`, such as a letter that no font holds; empty
+    if it was. A ``ReportError`` is raised if the typesetting fails even without the standards, or the file cannot be
+    written.
     """
     with tempfile.TemporaryDirectory(prefix="ppgssl-report-") as name:
         root = Path(name)
@@ -62,13 +54,7 @@ class FigurePage(NamedTuple):
 
 
 def figure_pages(report: Composition) -> list[FigurePage]:
-    """Every figure of the report, in its order, as it looks in the PDF; letters are outlines in the SVG.
-
-    Raises
-    ------
-    ReportError
-        If the typesetting fails.
-    """
+    """Every figure of the report, in its order, as it looks in the PDF; letters are outlines in the SVG."""
     with tempfile.TemporaryDirectory(prefix="ppgssl-figures-") as name:
         root = Path(name)
         write_inputs(report, root, "a4")
@@ -141,13 +127,7 @@ def _compile(root: Path, report: Composition, **options: Any) -> Any:
 
 
 def save(file: Path, content: bytes | str) -> Path:
-    """Write a file of the report into a folder that is made if need be.
-
-    Raises
-    ------
-    ReportError
-        If the file cannot be written.
-    """
+    """Write a file of the report into a folder that is made if need be; a ``ReportError`` if it cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, content)

@@ -224,7 +224,7 @@ def test_a_selected_recording_is_drawn(page):
     assert page.text("#charts figcaption").startswith("Heart rate")
 
 
-def test_a_rejected_segment_says_why(page):
+def test_a_rejected_segment_gives_the_reason(page):
     page.select("p4_1")
     assert page.text("#segment-title") == "Segment 1 of 5, 0 s to 4 s: rejected"
     assert "ppg_irflat" in page.text("#segment")
@@ -289,7 +289,7 @@ def test_tables_have_headers_and_every_control_has_a_name(page):
     assert page.run("return document.documentElement.lang") == "en"
 
 
-def test_the_page_says_what_is_drawn(page, chromium, tmp_path):
+def test_the_page_describes_what_is_drawn(page, chromium, tmp_path):
     assert page.text("#drawn-note") == "All of them are drawn."
     store = make_store(tmp_path, RECORDINGS)
     inspect_store(store, tmp_path / "page.html", n_recordings=2)

@@ -54,7 +54,7 @@ def test_a_compiled_loss_has_the_same_value_and_gradients():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
 
 
-def test_without_a_compiler_training_goes_on_and_says_so(tmp_path):
+def test_without_a_compiler_training_goes_on_and_notes_it(tmp_path):
     script = """
         import sys, torch
         from pathlib import Path

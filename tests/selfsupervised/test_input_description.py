@@ -34,15 +34,6 @@ INPUTS = [{"name": "red", "any_of": ["ppg_red"], "optional": True}, {"name": "ir
 NORMALISATIONS = ["segment", "cohort", "ac_dc", "fixed"]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The same number of threads in every run, or else sums are added up in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A labelled cohort of two channels, and an unlabelled one of infrared alone."""
@@ -210,7 +201,7 @@ def write_study(folder, n_recordings: int) -> None:
 
 
 def start(folder, memory_gb: float) -> subprocess.Popen[str]:
-    """A process that says what a large study takes on top of a small one to be loaded, pretrained on and embedded."""
+    """A process that reports what a large study takes on top of a small one."""
     stores = [{"store": "ward", "role": "labelled"}]
     changes = {"cohorts": stores, "covariates": [], "arms": ["ssl-all"], "inputs__step_s": 60.0}
     studies = [
@@ -222,9 +213,9 @@ def start(folder, memory_gb: float) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, float]:
-    said, complaint = process.communicate()
+    printed, complaint = process.communicate()
     assert process.returncode == 0, complaint
-    return json.loads(said)
+    return json.loads(printed)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from Linux's /proc")

@@ -173,7 +173,7 @@ def test_all_impossible_parameters_are_named_at_once_and_nothing_is_written(tmp_
 
 
 @pytest.mark.parametrize("layout", ["wfdb", "mwaniki2023"])
-def test_the_command_writes_a_study_and_says_how_to_run_it(layout, tmp_path):
+def test_the_command_writes_a_study_and_prints_how_to_run_it(layout, tmp_path):
     arguments = ["--layout", layout, "--patients", "4", "--unlabelled", "5", "--seconds", "10", "--json"]
     done = CliRunner().invoke(app, ["simulate", "--out", str(tmp_path / "new"), *arguments])
     assert done.exit_code == 0, done.output

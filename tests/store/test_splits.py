@@ -94,7 +94,7 @@ def test_linked_patients_of_other_cohorts_are_kin_that_nothing_may_see():
         assert set(fold.unseen) == {*fold.test, *fold.linked}
 
 
-def test_the_notes_say_who_shares_a_recording():
+def test_the_notes_name_who_shares_a_recording():
     y = outcome(20, 10)
     linked = {"ward/0003": "a", "ward/0012": "a", "clinic/7": "a"}
     folds = make_folds(y, Validation(n_folds=5, n_repeats=1), seed=0, linked=linked)
@@ -123,7 +123,7 @@ def test_each_site_is_tested_once_on_models_of_all_others():
     assert split_notes(folds, y, {}) == []
 
 
-def test_a_site_without_an_event_is_tested_and_told_of():
+def test_a_site_without_an_event_is_tested_and_reported():
     y = outcome(12, 6)
     folds = make_folds(y, BY_SITE, seed=0, sites=sites(y, "aabbabccccab"))
     (note,) = split_notes(folds, y, {})

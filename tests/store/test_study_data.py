@@ -167,7 +167,7 @@ def test_a_missing_store_names_the_command_that_makes_it(tmp_path):
         load(tmp_path)
 
 
-def test_a_store_lies_where_the_study_says_or_in_its_outputs(tmp_path):
+def test_a_store_lies_where_the_study_names_it_or_in_its_outputs(tmp_path):
     make_ward(tmp_path, 1)
     described = {"cohort": "cohort.yaml", "role": "unlabelled"}
     study_file = describe_study(tmp_path, cohorts=[LABELLED, described])

@@ -25,18 +25,10 @@ _HEIGHTS_IN = (0.19, 0.31, 0.44)
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One row.
+    """One row: a value for each column; a heading has none.
 
-    Attributes
-    ----------
-    label : str
-        What it is; a heading has no values.
-    values : tuple of Interval or None
-        One for each column.
-    is_filled : tuple of bool
-        Whether each column's marker is full: what a claim may rest on.
-    is_muted : bool
-        Drawn in grey, with a square: a control.
+    ``is_filled`` holds whether each column's marker is full: what a claim may rest on. A row that ``is_muted``, a
+    control, is grey, with a square.
     """
 
     label: str

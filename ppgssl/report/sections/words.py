@@ -54,20 +54,10 @@ def picture(
 ) -> Picture:
     """A figure with its caption, and its numbers for those who do not see it.
 
-    Parameters
-    ----------
-    label : str
-        Of the entry; the second figure of the same kind is labelled ``figure-roc-2``.
-    figure : Figure
-    items : iterable
-        What it shows, each put into words by the template ``each``, or words already. Of very many, a screen reader
-        gets the first and how many more there are.
-    number : int
-        Of the figure among those of its kind, from 0.
-    may_float : bool
-        Whether it goes where a page has room if it is tall, and else stays where it is mentioned.
-    **values
-        What the templates name.
+    ``items`` are what it shows, each put into words by the template ``each``, or words already; of very many, a screen
+    reader gets the first and how many more there are. The figure is number ``number``, from 0, of its kind: the second
+    is labelled ``figure-roc-2``. If it ``may_float`` and is tall, it goes where a page has room, and else stays where
+    it is mentioned. The ``values`` are named by the templates.
     """
     entry = load("sections/sections.yaml")[label]
     note = phrase(entry.get("note", ""), **values)

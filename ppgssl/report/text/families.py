@@ -80,12 +80,10 @@ def arm_label(results: Results, name: str) -> str:
 
 
 def panels(results: Results, drawn: Iterable[ArmResult], most: int) -> list[tuple[str, list[ArmResult]]]:
-    """At most ``most`` arms a panel, families together; the reference belongs to every panel and has none of its own.
+    """Title and arms of each panel: at most ``most`` arms, families together; one panel without arms if there is none
+    to show.
 
-    Returns
-    -------
-    list of (str, list of ArmResult)
-        Title and arms of each panel; one panel without arms if there is the reference alone.
+    The reference belongs to every panel and has none of its own.
     """
     reference = reference_arm(results)
     found: list[tuple[str, list[ArmResult]]] = []

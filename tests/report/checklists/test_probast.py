@@ -100,7 +100,7 @@ def test_no_missing_covariate_needs_no_imputation():
     assert reply(_replies(results)["4.3 development"]) == "Probably yes"
 
 
-def test_a_leak_that_is_told_of_is_named():
+def test_a_reported_leak_is_named():
     results = make_results()
     results.leakage[0].n_shared = 3
     given = _replies(results)["4.5 evaluation"]
@@ -108,7 +108,7 @@ def test_a_leak_that_is_told_of_is_named():
     assert results.leakage[0].what in plain(given.text)
 
 
-def test_what_defines_the_outcome_is_named_where_the_data_say_it():
+def test_what_defines_the_outcome_is_named_where_the_data_hold_it():
     results = make_results()
     assert reply(_replies(results)["3.3"]) == "For the reader"
     results.provenance.cohorts[0]["clinical"]["variables"]["bmi"]["defines"] = ["htn"]

@@ -71,7 +71,7 @@ def test_the_best_depth_of_each_encoder_is_bold():
             assert float(plain(depths[is_bold.index(True)])) == best
 
 
-def test_what_is_not_measurable_is_said_with_the_number_of_patients():
+def test_what_is_not_measurable_is_reported_with_the_number_of_patients():
     section = representation_section(make_results().model_copy(update={"probe": make_probe()}))
     bullets = next(block for block in section.blocks if isinstance(block, Bullets))
     assert "SpO2 is not measurable" in plain(bullets.items[0])

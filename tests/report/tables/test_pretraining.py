@@ -9,7 +9,7 @@ from tests.support.composed import cells, notes
 from tests.support.fake_results import make_results
 
 
-def test_the_pretraining_table_tells_the_machine_and_the_energy_where_it_is_counted():
+def test_the_pretraining_table_names_the_machine_and_the_energy_where_it_is_counted():
     table = tables.pretraining_table(make_results(cpu_joules=12_340.0))
     rows = {row[0]: row[1] for row in cells(table)}
     assert rows["Processor"] == "Xeon, 8 cores, 63 GB"

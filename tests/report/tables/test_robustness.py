@@ -36,7 +36,7 @@ def test_each_subgroup_ends_in_its_interaction_p_value():
     assert rows[3] == ("p for interaction", "", "", "0.21", "0.23", "0.27")
 
 
-def test_missing_values_are_told_apart_by_outcome():
+def test_missing_values_are_counted_by_outcome():
     rows = cells(tables.missing_table(make_results()))
     assert rows[0] == ("Age", "0", "0", "0")
     assert rows[2] == ("Body mass index", "4 (3%)", "1 (3%)", "3 (3%)")
@@ -47,7 +47,7 @@ def test_the_sample_size_table_ends_in_what_is_needed_and_what_there_is():
     assert rows[-2:] == [("All of them", "286"), ("Patients of this study", "146")]
 
 
-def test_odds_ratios_that_separation_made_infinite_are_told_as_beyond_print():
+def test_odds_ratios_that_separation_made_infinite_are_printed_as_limits():
     results = make_results()
     results.covariate_model.odds_ratios[0].odds_ratio = Interval(estimate=3e8, ci_low=1e-9, ci_high=float("inf"))
     assert cells(tables.odds_table(results))[0][1] == ">9,999 (<0.01 to –)"

@@ -52,7 +52,7 @@ def test_numbers_have_a_true_minus_sign_and_no_signed_zero(value, decimals, sign
     assert rounding.number(value, decimals, signed=signed) == text
 
 
-def test_an_interval_uses_the_word_to_and_says_where_it_is_missing():
+def test_an_interval_uses_the_word_to_and_shows_where_it_is_missing():
     assert rounding.interval(Interval(estimate=0.7812, ci_low=0.701, ci_high=0.861)) == "0.78 (0.70 to 0.86)"
     assert rounding.interval(Interval(estimate=0.7812, ci_low=None, ci_high=None)) == "0.78 (no interval)"
     assert rounding.interval(Interval(estimate=None, ci_low=None, ci_high=None)) == "–"
@@ -118,7 +118,7 @@ def test_enumerations_read_like_english():
     ("joules", "text"),
     [(None, "–"), (0.4, "0 J"), (840, "840 J"), (12_340, "12.3 kJ"), (345_600, "346 kJ"), (4.56e6, "4.6 MJ")],
 )
-def test_energy_is_told_in_the_unit_of_its_size(joules, text):
+def test_energy_is_printed_in_the_unit_of_its_size(joules, text):
     assert rounding.energy(joules) == text
 
 

@@ -99,7 +99,7 @@ def test_the_published_embedding_is_the_mean_over_time_of_the_last_map(name):
 
 
 @EVERY_ENCODER
-def test_a_judged_segment_is_embedded_alike_whatever_else_is_in_its_batch(name):
+def test_an_evaluated_segment_is_embedded_alike_whatever_else_is_in_its_batch(name):
     encoder = make_small(name)
     encoder.embed(make_segments(64, seed=2))  # batch statistics, where there are any
     encoder.eval()
@@ -300,6 +300,6 @@ def test_attention_is_the_weighted_mean_that_it_is_defined_as():
     torch.testing.assert_close(found, after + block.mlp(block.before_mlp(after)), rtol=1e-4, atol=1e-5)
 
 
-def test_heads_must_share_the_width_evenly():
+def test_the_width_must_be_a_multiple_of_the_heads():
     with pytest.raises(ValidationError, match="must be a multiple of `n_heads`, and 10 is none of 4"):
         PatchTransformerShape(name="patch-transformer", width=10, n_heads=4)
