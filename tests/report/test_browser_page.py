@@ -120,8 +120,8 @@ class Page:
             key,
         )
 
-    def shares(self) -> dict[str, float]:
-        """Of the later half of the waveforms: which share of the pixels is blue, orange, dark.
+    def proportions(self) -> dict[str, float]:
+        """Of the later half of the waveforms: the proportion of pixels that are blue, orange, dark.
 
         The selected segment, with its dark frame, lies in the earlier half.
         """
@@ -214,9 +214,9 @@ def test_only_recordings_with_rejected_segments_and_one_channel_may_be_listed(pa
 
 
 def test_a_selected_recording_is_drawn(page):
-    noise, picture = page.shares(), page.picture()
+    noise, picture = page.proportions(), page.picture()
     page.select("p1_1")
-    clean = page.shares()
+    clean = page.proportions()
     assert page.picture() != picture
     assert clean["blue"] > 0.05 > 0.001 > clean["orange"]  # bars of accepted segments alone
     assert noise["orange"] > 0.01 > noise["blue"]  # and of rejected ones
