@@ -24,17 +24,10 @@ _MANY_DEAD = 0.5
 class Health:
     """State of a set of embeddings.
 
-    Attributes
-    ----------
-    effective_rank : float
-        See :func:`effective_rank`, of the dimensions that are not dead, each divided by its SD; 0 where all are dead.
-    dead_fraction : float
-        Proportion of dimensions whose SD is under a thousandth of their root mean square, or of next to nothing in the
-        size of the others.
-    is_collapsed : bool
-        True where all dimensions are dead, the effective rank is under 2, or a value is not finite.
-    warning : str
-        What is wrong, a sentence; empty where nothing is.
+    ``effective_rank`` is that of the dimensions that are not dead, each divided by its SD; 0 where all are dead. A
+    dimension is dead if its SD is under a thousandth of its root mean square, or of next to nothing in the size of the
+    others. ``is_collapsed``: all dimensions are dead, the effective rank is under 2, or a value is not finite.
+    ``warning`` is a sentence, empty where nothing is wrong.
     """
 
     effective_rank: float

@@ -74,26 +74,13 @@ class Examples:
 
 @dataclass(frozen=True)
 class PretrainingResult:
-    """A finished run.
+    """A finished run: its encoder has the weights of the lowest validation loss, on the CPU, in evaluation mode.
 
-    Attributes
-    ----------
-    encoder : EncoderNetwork
-        With the weights of the lowest validation loss, on the CPU, in evaluation mode.
-    examples : Examples or None
-        None where the objective reconstructs nothing.
-    score_name : str
-        What the score of an evaluation is; empty where there is none.
-    seconds, energy
-        Of training, all sessions together.
-    hardware : mapping
-        See :func:`~ppgssl.selfsupervised.devices.describe_hardware`.
-    n_parameters : int
-        Of the encoder.
-    restart_reason : str or None
-        Why an earlier, unfinished or differing run in the folder was not used.
-    note : str
-        What else should be known of the training, such as that it could not be compiled.
+    ``examples`` are None where the objective reconstructs nothing, ``score_name`` is empty where evaluations have no
+    score. ``seconds`` and ``energy`` are of all sessions together; for ``hardware`` see
+    :func:`~ppgssl.selfsupervised.devices.describe_hardware`. ``restart_reason`` is why an earlier, unfinished or
+    differing run in the folder was not used; ``note`` what else should be known, such as that the training could not be
+    compiled.
     """
 
     encoder: EncoderNetwork = field(repr=False)

@@ -65,25 +65,15 @@ def oracle_risks(
     sets: Mapping[str, InformationSet] = INFORMATION_SETS,
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
-    """Exact probability of the outcome given each information set, of ``n`` children.
+    """Exact probability of the outcome given each information set, of ``n`` children, each of shape (n,).
 
     For each child, the probability given what is known of it follows from the stated model by Bayes' rule: normal in
-    the parts for each age, then weighted by the signs, on quasi-random nodes.
+    the parts for each age, then weighted by the signs, on quasi-random nodes. ``prevalence`` is the proportion of
+    events where ``shift`` is 0; the prediction knows the shift, which is that of
+    :func:`ppgssl.simulate.physiology.simulate_patients`.
 
-    Parameters
-    ----------
-    prevalence : float
-        Proportion of events where ``shift`` is 0.
-    shift : float
-        As of :func:`ppgssl.simulate.physiology.simulate_patients`. The prediction knows the shift.
-    sets : mapping of str to InformationSet
-        What is known.
-
-    Returns
-    -------
-    dict of information set to float array, shape (n,)
-        Keys of ``sets``, and ``parts``: of who knows the hidden parts themselves. An outcome that is drawn with the
-        probability in ``parts`` agrees with all of them.
+    The keys are those of ``sets``, and ``parts``: of who knows the hidden parts themselves. An outcome that is drawn
+    with the probability in ``parts`` agrees with all of them.
     """
     ages, weights = age_proportions()
     age = rng.choice(ages, size=n, p=weights)

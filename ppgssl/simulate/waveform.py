@@ -48,16 +48,10 @@ class Vitals:
 
 @dataclass(frozen=True)
 class Light:
-    """Transmitted light over its baseline, and the truth behind it.
+    """Transmitted light over its baseline, about 1, and the truth behind it.
 
-    Attributes
-    ----------
-    red, infrared : float arrays, shape (n_samples,)
-        About 1. More blood absorbs more light: the systolic upstroke points down.
-    beat_times_s : float array, shape (n_beats,)
-        Pulse onsets.
-    resp_phase : float array, shape (n_samples,)
-        Phase of breathing in radians, rising.
+    More blood absorbs more light: the systolic upstroke points down. ``beat_times_s`` are pulse onsets, shape
+    (n_beats,); ``resp_phase`` is the phase of breathing in radians, rising; the others have the shape (n_samples,).
     """
 
     red: FloatArray

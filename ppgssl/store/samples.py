@@ -89,20 +89,10 @@ def write_samples(path: Path, shape: tuple[int, int], parts: Iterable[tuple[int,
 class Segments:
     """Segments as places in samples: those that overlap share theirs.
 
-    Attributes
-    ----------
-    samples : float32 array, shape (n_channels, n_samples), or SamplesFile
-        Band-passed; 0 where unusable, and for a channel that is not there.
-    start : int64 array, shape (n_segments,)
-        First sample of each segment.
-    length : int
-        Samples of a segment.
-    is_present : bool array, shape (n_segments, n_channels)
-        Whether the segment was recorded with that channel.
-    baseline : float32 array, shape (n_segments, n_channels)
-        Raw level of each segment.
-    samples_sha256 : str or None
-        Hash of the samples, where it is known.
+    ``samples``, float32, shape (n_channels, n_samples), are band-passed; 0 where unusable, and for a channel that is
+    not there. ``start``, shape (n_segments,), is the first sample of each segment of ``length`` samples;
+    ``is_present``, shape (n_segments, n_channels), whether it was recorded with that channel, and ``baseline`` its raw
+    level. ``samples_sha256`` is None where the hash is not known.
     """
 
     samples: FloatArray | SamplesFile = field(repr=False)
