@@ -59,7 +59,6 @@ def write_page(content: PageContent, path: Path) -> Path:
 def vital_words(name: str) -> dict[str, Any]:
     """Label, unit and decimals of a column of vitals; one that is not known is named as it is."""
     own = name.removeprefix(_DEVICE)
-    known = {"label": own.replace("_", " "), "unit": "", "decimals": 2} | load("browser_page.yaml")["vitals"].get(
-        own, {}
-    )
+    plain = {"label": own.replace("_", " "), "unit": "", "decimals": 2}
+    known: dict[str, Any] = load("browser_page.yaml")["vitals"].get(own, plain)
     return known | ({"label": f"{known['label']} (device)"} if own != name else {})

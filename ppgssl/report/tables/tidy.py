@@ -17,7 +17,7 @@ from ppgssl.core.results.performance import Calibration
 from ppgssl.core.results.study import Results
 
 Record = dict[str, Any]
-_SINGLE = {"estimate": None, "ci_low": None, "ci_high": None}
+_SINGLE: Record = {"estimate": None, "ci_low": None, "ci_high": None}
 
 
 def _interval(value: Interval | None, prefix: str = "") -> Record:
