@@ -8,6 +8,7 @@ A template holds paragraphs with blank lines between them, below titles such as 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -70,12 +71,8 @@ def _environment() -> jinja2.Environment:
     environment.globals["next_paragraph"] = Markup(_BREAK)
     names = ("count", "number", "plural", "percent", "n_percent", "interval", "interval_words", "ratio", "risk")
     environment.filters |= {name: getattr(rounding, name) for name in (*names, "short")}
-    environment.filters |= {
-        "listed": rounding.enumeration,
-        "g": lambda value: f"{value:g}",
-        "sentence": _sentence,
-        "chosen": _chosen,
-    }
+    filters: dict[str, Callable[..., Any]] = {"listed": rounding.enumeration, "g": "{:g}".format}
+    environment.filters |= filters | {"sentence": _sentence, "chosen": _chosen}
     return environment
 
 
