@@ -206,7 +206,7 @@ def test_the_encoder_is_a_step_of_a_scikit_learn_pipeline(tmp_path):
 
 def test_an_encoder_that_does_not_describe_its_input_cannot_be_used_so(tmp_path):
     save_encoder(tmp_path, make_encoder(2, SHAPE, seed=1), {})
-    with pytest.raises(StoreError, match=r"does not say what the encoder's input is"):
+    with pytest.raises(StoreError, match=r"does not describe the encoder's input"):
         SegmentEncoder.from_folder(tmp_path)
 
 
