@@ -251,7 +251,7 @@ def _doubts(card: ModelCard, found: PatientRisks, row: int, quality: SignalQuali
         name = one.name.removeprefix("signal_")
         if one.group == "covariate" and one.kind == "numeric":
             value = table[name]
-        elif one.group == "signal" and quality != "not used" and name not in ("sqi", "share"):
+        elif one.group == "signal" and quality != "not used" and name not in ("sqi", "proportion_accepted"):
             value = signals[name]  # the quality of the signal has a label of its own
         else:
             continue
