@@ -32,7 +32,7 @@ def heart_rate_variability(beats: BeatTimes, starts: IntArray, length: int, *, f
     Only intervals between two beats of the segment count, and of them only those within 20 % of the median of the nine
     around them: Malik's rule [2]_ with a median in the place of the preceding interval, so that one ectopic beat does
     not cast out its neighbours. At least five intervals must be left, and three quarters of the segment's: of a pool of
-    arrhythmias every segment in sinus rhythm has them, and 0.62 of those in atrial fibrillation. RMSSD needs four pairs
+    arrhythmias every segment in sinus rhythm has them, and half of those in atrial fibrillation. RMSSD needs four pairs
     of successive ones. Both beats of an interval must be trusted (``likeness`` of at least 0.95): a beat in movement
     has another shape, and a place of its own.
 
