@@ -22,8 +22,7 @@ class Format(StrEnum):
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `ppgssl fit` made.", show_default=False)],
     files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Raw files; by default everybody in the cohort.", show_default=False),
+        list[Path] | None, typer.Argument(help="Raw files; by default everybody in the cohort.", show_default=False)
     ] = None,
     cohort: Annotated[
         Path | None,

@@ -23,8 +23,7 @@ class Paper(StrEnum):
 
 def report(
     results: Annotated[
-        Path,
-        typer.Argument(help="results.json of `ppgssl evaluate`, or the folder that holds it.", show_default=False),
+        Path, typer.Argument(help="results.json of `ppgssl evaluate`, or the folder that holds it.", show_default=False)
     ],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the report; that of the results by default.")

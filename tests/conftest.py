@@ -102,12 +102,7 @@ def ppgssl() -> Callable[..., Done]:
         out, err, before, handler = StringIO(), StringIO(), sys.argv, signal.getsignal(signal.SIGINT)
         sys.argv = ["ppgssl", *map(str, arguments)]
         try:
-            with (
-                patch.dict(os.environ),
-                redirect_stdout(out),
-                redirect_stderr(err),
-                pytest.raises(SystemExit) as stop,
-            ):
+            with patch.dict(os.environ), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stop:
                 main()
         finally:
             sys.argv = before

@@ -360,8 +360,7 @@ def test_notes_of_missing_trends_are_neither_lost_nor_doubled(tmp_path, monkeypa
 
 # Bytes that a file may have: what then fails to be written, and how much is kept.
 @pytest.mark.parametrize(
-    ("most_bytes", "what"),
-    [(500, "the store"), (2_000, "the table 'segments'"), (15_000, "the table 'recordings'")],
+    ("most_bytes", "what"), [(500, "the store"), (2_000, "the table 'segments'"), (15_000, "the table 'recordings'")]
 )
 def test_a_write_that_fails_is_told_and_a_rerun_completes_the_store(ppgssl, ward, tmp_path, most_bytes, what):
     store = tmp_path / "store"

@@ -50,11 +50,7 @@ def _cohort(name: str, step_s: float, channels: Sequence[str]) -> Cohort:
                 "reader": "delimited",
                 "channels": {channel: {"column": channel} for channel in channels},
             },
-            "clinical": {
-                "file": "clinical.csv",
-                "patient_column": "id",
-                "variables": {"died": {"kind": "binary"}},
-            },
+            "clinical": {"file": "clinical.csv", "patient_column": "id", "variables": {"died": {"kind": "binary"}}},
             "signal": {"fs_hz": FS_HZ},
             "segments": {"segment_s": SEGMENT_S, "step_s": step_s},
         }

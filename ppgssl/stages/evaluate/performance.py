@@ -166,12 +166,7 @@ def _added_value(
     gains = net_benefit_differences(reached.aligned, pairs, risks, **settings) if pairs else {}
     return [
         added_value(
-            predictions,
-            arm,
-            reference,
-            auroc=differences[arm],
-            thresholds=risks,
-            net_benefit=gains[(arm, reference)],
+            predictions, arm, reference, auroc=differences[arm], thresholds=risks, net_benefit=gains[(arm, reference)]
         )
         for arm, reference in pairs
     ]

@@ -212,10 +212,7 @@ def test_a_cohort_without_the_devices_sqi_is_judged_by_ours_and_told(model, else
         | {"trends": {"file": "trends/{patient}.csv", "columns": {"sqi": "SQI"}}},
     }
     asked = model.card.model_copy(update={"cohort": training})
-    found = predict(
-        replace(model, card=asked),
-        cohort_file=elsewhere / "cohort.yaml",
-    )
+    found = predict(replace(model, card=asked), cohort_file=elsewhere / "cohort.yaml")
     assert any("signal quality index of the device, which this cohort does not have" in one for one in found.warnings)
 
 

@@ -159,10 +159,7 @@ def site_table(model, folder, variables):
             {**LOG_AGE, "transform": {"name": "log10", "offset": 1}},
             r"`log_age` is log10\(1 \+ value in years\), and was log10\(value in years\)",
         ),
-        (
-            {**LOG_AGE, "unit": "months", "transform": "log10"},
-            "`log_age` is in months, and was in years: convert it",
-        ),
+        ({**LOG_AGE, "unit": "months", "transform": "log10"}, "`log_age` is in months, and was in years: convert it"),
     ],
 )
 def test_a_cohort_without_the_models_transform_is_refused(log_model, tmp_path, described, message):

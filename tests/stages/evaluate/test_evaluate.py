@@ -155,10 +155,7 @@ def test_test_outcomes_do_not_reach_the_fit(tiny_study, tmp_path):
 
 def test_the_single_split_tests_the_share_that_the_study_names(tiny_study, tmp_path):
     data = tiny_study.data(
-        arms=["covariates", "heart-rate"],
-        validation__scheme="single-split",
-        validation__test_fraction=0.4,
-        **NO_REFITS,
+        arms=["covariates", "heart-rate"], validation__scheme="single-split", validation__test_fraction=0.4, **NO_REFITS
     )
     results = evaluate(data, tmp_path, n_jobs=1)
     assert results.validation.n_test_patients == math.ceil(0.4 * len(data.y))

@@ -244,10 +244,7 @@ def test_recordings_of_a_file_that_is_gone_are_kept_and_named(tmp_path):
         (tmp_path / "signals" / f"{name}.csv").unlink()
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_files_gone, summary.n_recordings, summary.n_segments) == (1, 2, 2 * N_SEGMENTS)
-    assert reasons(summary.rejects) == {
-        "p2": Reason.NO_SIGNALS,
-        "signals/p3_1.csv": Reason.FILE_GONE,
-    }
+    assert reasons(summary.rejects) == {"p2": Reason.NO_SIGNALS, "signals/p3_1.csv": Reason.FILE_GONE}
 
 
 def test_a_corrected_clinical_table_needs_no_file_to_be_read_again(tmp_path):

@@ -20,12 +20,7 @@ from ppgssl.stages.probe.probe import finished_probe, make_plan, pretrain_probes
 from ppgssl.stages.probe.representations import probe_job
 from ppgssl.store.leakage import hashed_patient
 
-PROBE = {
-    "objectives": ["autoencoder"],
-    "baselines": ["untrained", "pulse-wave"],
-    "min_patients": 20,
-    "n_folds": 2,
-}
+PROBE = {"objectives": ["autoencoder"], "baselines": ["untrained", "pulse-wave"], "min_patients": 20, "n_folds": 2}
 # What is evaluated alongside the probe: an arm, once.
 NO_REFITS = {"arms": ["covariates"], "validation__n_optimism": 0, "learning_curve__n_draws": 0}
 
