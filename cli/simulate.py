@@ -28,7 +28,9 @@ def simulate(
     unlabelled: Annotated[
         int | None, typer.Option("--unlabelled", help="Recordings without labels.  [default: 120; mwaniki2023: 6547]")
     ] = None,
-    prevalence: Annotated[float, typer.Option("--prevalence", help="Expected share of hospitalized patients.")] = 0.126,
+    prevalence: Annotated[
+        float, typer.Option("--prevalence", help="Expected proportion of hospitalized patients.")
+    ] = 0.126,
     shift: Annotated[
         float, typer.Option("--shift", help="How much sicker the unlabelled patients are, in SDs of severity.")
     ] = 1.0,

@@ -43,7 +43,9 @@ def choose_files(cohort: Cohort, files: Sequence[Path], cohort_file: Path | None
         If a file does not match the pattern, or nobody could place it.
     """
     if files:
-        return _choose_named(cohort, {_place(path): _shown(path, n, cohort) for n, path in enumerate(files, start=1)})
+        # In messages; with `privacy` by its number, for its name may be a patient's.
+        shown = [f"file {n} of those given" if cohort.privacy else str(path) for n, path in enumerate(files, start=1)]
+        return _choose_named(cohort, {_place(path): text for path, text in zip(files, shown, strict=True)})
     if cohort_file is None:
         return RawFiles(Path.cwd())
     root = cohort_root(cohort, cohort_file)
@@ -56,11 +58,6 @@ def _place(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _shown(path: Path, number: int, cohort: Cohort) -> str:
-    """A file of the command line in a message: with `privacy`, by its number, for its name may be a patient's."""
-    return str(path) if cohort.privacy is None else f"file {number} of those given"
-
-
 def _choose_named(cohort: Cohort, wanted: Mapping[Path, str]) -> RawFiles:
     folders = [shown for path, shown in wanted.items() if path.is_dir()]
     if folders:
@@ -70,32 +67,32 @@ def _choose_named(cohort: Cohort, wanted: Mapping[Path, str]) -> RawFiles:
         raise ConfigError(f"no such file: {_listed(absent)}")
     depth = _PART.sub("", cohort.signals.files).count("/")
     roots = dict.fromkeys(path.parents[min(depth, len(path.parents) - 1)] for path in wanted)
-    found: dict[Path, SourceFile] = {}
+    known: dict[Path, SourceFile] = {}
     why: dict[Path, str] = {}
     for root in roots:
         sources, rejects = find_files(cohort, root)
-        found |= {_place(source.path): source for source in sources}
+        known |= {_place(source.path): source for source in sources}
         why |= {root / reject.subject: reject.reason.text for reject in rejects}
-    _check_all_known(cohort, wanted, found, why)
-    chosen = {path: found[path] for path in wanted if path in found}
+    _check_all_known(cohort, wanted, known, why)
+    chosen = {path: known[path] for path in wanted if path in known}
     used = [root for root in roots if any(path.is_relative_to(root) for path in chosen)]
     if len({path.parents[depth] for path in chosen}) > 1:
         listed = "" if cohort.privacy else f" ({_listed([str(root) for root in used])})"
         raise ConfigError(f"the files lie in different folders{listed}: predict the files of one folder at a time")
-    others = [source for path, source in found.items() if path not in chosen]
+    others = [source for path, source in known.items() if path not in chosen]
     return RawFiles(used[0], list(chosen.values()), others)
 
 
 def _check_all_known(
-    cohort: Cohort, wanted: Mapping[Path, str], found: Mapping[Path, SourceFile], why: Mapping[Path, str]
+    cohort: Cohort, wanted: Mapping[Path, str], known: Mapping[Path, SourceFile], why: Mapping[Path, str]
 ) -> None:
-    companions = {_place(path) for source in found.values() for path in source.companions.values()}
-    # A header and its samples share their name: who names them all, as a shell does with *, means one recording.
-    stems = {path.with_suffix("") for path in wanted if path in found}
+    companions = {_place(path) for source in known.values() for path in source.companions.values()}
+    # A header and its samples have one name: both given, as by a shell's *, are one recording.
+    stems = {path.with_suffix("") for path in wanted if path in known}
     strange = {
         path: shown
         for path, shown in wanted.items()
-        if path not in {*found, *companions} and path.with_suffix("") not in stems
+        if path not in {*known, *companions} and path.with_suffix("") not in stems
     }
     refused = [f"{shown}: {why[path]}" for path, shown in strange.items() if path in why]
     if refused:
@@ -104,9 +101,9 @@ def _check_all_known(
     if strange:
         raise ConfigError(
             f"{_listed(list(strange.values()))}: the name does not match {pattern}, {cohort.signals.files!r}, so "
-            "nothing says whose it is. Name files that match, or describe them with --cohort"
+            "its patient is not known. Name files that match, or describe them with --cohort"
         )
-    if not any(path in found for path in wanted):
+    if not any(path in known for path in wanted):
         raise ConfigError(
             f"{_listed(list(wanted.values()))}: nothing but what belongs to other files: name those that {pattern} "
             f"describes, {cohort.signals.files!r}"

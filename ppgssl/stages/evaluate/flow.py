@@ -1,4 +1,4 @@
-"""From files to patients analysed: what each cohort lost on the way, and the defects that were found."""
+"""From files to patients analysed: what each cohort lost on the way, and its defects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def cohort_flow(data: StudyData, store: CohortStore) -> CohortFlow:
     rejects = store.rejects()
     recordings = store.recordings(["recording_id", "patient_id", "source"])
     decisions = data.segments.decisions.query("cohort == @cohort.name")
-    accepted = decisions[decisions["accepted"]]
+    accepted, rejected = decisions[decisions["accepted"]], decisions.loc[~decisions["accepted"], "defect"]
+    noted = {Reason(str(reason)): group["subject"].tolist() for reason, group in rejects.groupby("reason")}
     is_labelled = store is data.labelled
     patients = store.patients()
     return CohortFlow(
@@ -39,32 +40,32 @@ def cohort_flow(data: StudyData, store: CohortStore) -> CohortFlow:
         n_patients_analysed=len(data.y) if is_labelled else accepted["patient"].nunique(),
         n_events=int(data.y.sum()) if is_labelled else None,
         exclusions=[
-            *_reject_exclusions(rejects),
+            *exclusions({reason: subjects for reason, subjects in noted.items() if reason.is_loss}),
             *_recording_exclusions(data, store, decisions, set(recordings["recording_id"])),
-            *_segment_exclusions(decisions),
+            *(_exclusion(Reason(str(defect)), int(n)) for defect, n in rejected.value_counts().items()),
             *(_patient_exclusions(data, patients, rejects) if is_labelled else []),
         ],
     )
 
 
 def findings(data: StudyData, store: CohortStore) -> list[Finding]:
-    """The defects that were found in one cohort, and what was done about each."""
+    """The defects of one cohort, and what was done about each."""
     cohort = store.cohort.name
-    found = [
+    rows = [
         finding(cohort, Reason(str(reason)), _reject_text(Reason(str(reason)), group))
         for reason, group in store.rejects().groupby("reason")
     ]
     shared = sorted(shared_recordings(data.stores)[cohort])
     if shared:
         text = f"{_listed(shared)}: {Reason.SHARED_WITH_COHORT.consequence}"
-        found.append(finding(cohort, Reason.SHARED_WITH_COHORT, text))
+        rows.append(finding(cohort, Reason.SHARED_WITH_COHORT, text))
     decisions = data.segments.decisions.query("cohort == @cohort")
-    for defect, rows in decisions[decisions["defect"].isin(DEFECTS)].groupby("defect"):
-        names = sorted(rows["recording_id"].unique())
+    for defect, segments in decisions[decisions["defect"].isin(DEFECTS)].groupby("defect"):
+        names = sorted(segments["recording_id"].unique())
         recordings = f"{len(names)} recording{'s' if len(names) > 1 else ''} ({_listed(names)})"
-        text = f"{len(rows)} segments of {recordings}. {Reason(str(defect)).consequence}"
-        found.append(finding(cohort, Reason(str(defect)), text))
-    return found
+        text = f"{len(segments)} segments of {recordings}. {Reason(str(defect)).consequence}"
+        rows.append(finding(cohort, Reason(str(defect)), text))
+    return rows
 
 
 def _reject_text(reason: Reason, group: pd.DataFrame) -> str:
@@ -90,11 +91,6 @@ def _exclusion(reason: Reason, n: int, subjects: Sequence[str] = ()) -> Exclusio
     )
 
 
-def _reject_exclusions(rejects: pd.DataFrame) -> list[Exclusion]:
-    lost = {Reason(str(reason)): group["subject"].tolist() for reason, group in rejects.groupby("reason")}
-    return exclusions({reason: subjects for reason, subjects in lost.items() if reason.is_loss})
-
-
 def _n_rejected(rejects: pd.DataFrame) -> int:
     """Patients of the clinical table that the reader left out."""
     is_patient = (rejects["stage"] == "clinical") & (rejects["unit"] == "patient")
@@ -116,11 +112,6 @@ def _recording_exclusions(
             Reason.RECORDING_WITHOUT_SEGMENT: sorted(cut - used),
         }
     )
-
-
-def _segment_exclusions(decisions: pd.DataFrame) -> list[Exclusion]:
-    counts = decisions.loc[~decisions["accepted"], "defect"].value_counts()
-    return [_exclusion(Reason(str(defect)), int(n)) for defect, n in counts.items()]
 
 
 def _patient_exclusions(data: StudyData, patients: pd.DataFrame, rejects: pd.DataFrame) -> list[Exclusion]:

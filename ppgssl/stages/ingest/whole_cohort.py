@@ -60,14 +60,16 @@ def clinical_rejects(
 ) -> list[Reject]:
     """What is wrong with the clinical table, and the patients that only the table or only the files know.
 
-    Where patients have pseudonyms, ``originals`` says what these stand for, as far as it is known: ids that nearly meet
-    are counted then, and not named.
+    Where patients have pseudonyms, ``originals`` are their names as far as they are known; ids that nearly match are
+    counted then, and not named.
     """
     if clinical is None:
         return []
     kept = set(clinical.patients.index)
     in_table = kept | set(clinical.rejected_ids)
-    written = [_as_written(names, originals) for names in (in_table, patients_with_signals)]
+    written = [in_table, patients_with_signals]
+    if originals is not None:
+        written = [{originals[name] for name in names if name in originals} for names in written]
     hint = id_hint(*written, show_ids=originals is None)
     hint = f" ({hint})" if hint else ""
     no_signals = sorted(kept - patients_with_signals)
@@ -77,7 +79,3 @@ def clinical_rejects(
         *(Reject(Reason.NO_SIGNALS, name, f"no signal file names this patient{hint}") for name in no_signals),
         *(Reject(Reason.NOT_IN_TABLE, name, f"no row in the clinical table{hint}") for name in no_row),
     ]
-
-
-def _as_written(names: set[str], originals: Mapping[str, str] | None) -> set[str]:
-    return names if originals is None else {originals[name] for name in names if name in originals}

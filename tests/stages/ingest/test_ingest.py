@@ -696,4 +696,4 @@ def test_tasks_are_of_the_size_of_the_samples_that_headers_name(tmp_path):
     signals = {"files": "{patient}.hea", "reader": "wfdb", "channels": {"ppg": {"column": "PLETH"}}}
     cohort = Cohort.model_validate({"name": "ward", "signals": signals})
     sources, _ = find_files(cohort, tmp_path)
-    assert [task.n_sources for task in plan(sources, cohort, n_workers=1)] == [2] * 32
+    assert [len(task.sources) for task in plan(sources, cohort, n_workers=1)] == [2] * 32
