@@ -40,7 +40,7 @@ settings.load_profile(os.environ.get("PPGSSL_HYPOTHESIS", "quick"))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _ctrl_c_is_heard() -> Iterator[None]:
+def _default_ctrl_c() -> Iterator[None]:
     """A shell that starts the tests in the background lets them, and what they start, ignore Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -87,7 +87,7 @@ def clinical_model(tmp_path_factory) -> FittedModel:
 
 @dataclass(frozen=True)
 class Done:
-    """What a command said, and how it ended."""
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str

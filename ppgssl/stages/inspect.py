@@ -123,7 +123,7 @@ def _segments(store: CohortStore) -> _Segments:
         quality = np.full(len(frame), np.nan)
         by_channel = dict.fromkeys(by_channel, quality)
     # Every number that is neither position nor quality: columns come with the cohort.
-    numbers = frame.select_dtypes("floating").columns
+    numbers = [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name])]
     vitals = [name for name in numbers if name not in _NOT_VITALS and not name.startswith("sqi_")]
     return _Segments(frame, _reasons(frame, store), quality, by_channel, vitals)
 
@@ -358,7 +358,7 @@ def _drawn(
     """Samples and segments of the chosen recordings, in the order chosen."""
     names = recordings["recording_id"].iloc[chosen].tolist()
     of_recording = segments.frame.groupby("recording_id").indices
-    rows: dict[str, IntArray] = {name: of_recording.get(name, np.zeros(0, dtype=np.int64)) for name in names}
+    rows = {name: np.array(of_recording.get(name, []), dtype=np.int64) for name in names}
     waves: dict[str, Any] = {}
     if names:
         for number, recording in enumerate(store.iterate(store.channels), start=1):

@@ -21,12 +21,7 @@ def describe_study(study_file: Path, out: Path | None = None) -> tuple[Study, Pa
 def open_study(study_file: Path, out: Path | None = None) -> tuple[StudyData, Path]:
     """Data of a study whose cohorts were ingested, and the folder of its outputs.
 
-    Raises
-    ------
-    ConfigError
-        If the description is not valid, or names what its cohorts do not have.
-    StoreError
-        If the store of a cohort is absent or damaged.
+    Raises ConfigError if the description is not valid, StoreError if the store of a cohort is absent or damaged.
     """
     study, folder = describe_study(study_file, out)
     return load_study_data(study, study_file, folder), folder
@@ -43,13 +38,10 @@ def stores_to_make(study_file: Path, out: Path | None = None) -> list[tuple[Path
 
 
 def study_workers(data: StudyData, folder: Path, n_jobs: int, scheduler: str | None) -> AbstractContextManager[Workers]:
-    """Workers for the tasks of a study.
+    """Workers for the tasks of a study, which write into ``folder``.
 
     Parameters
     ----------
-    data : StudyData
-    folder : Path
-        Where the tasks put what they make.
     n_jobs : int
         Tasks side by side, where there is no GPU; -1 is one a core. On a GPU, one at a time.
     scheduler : str or None

@@ -272,10 +272,7 @@ def _doubts(card: ModelCard, predicted: PatientRisks, row: int, quality: SignalQ
 def load_recalibration(path: Path, model: FittedModel) -> Recalibration:
     """A recalibration that an external validation of this model wrote.
 
-    Raises
-    ------
-    ConfigError
-        If there is none, or it is of another model.
+    Raises ConfigError if there is none, or it is of another model.
     """
     try:
         recalibration = Recalibration.model_validate_json(path.read_bytes())

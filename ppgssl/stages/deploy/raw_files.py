@@ -14,12 +14,12 @@ from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.loading import cohort_root
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.records import Reject
+from ppgssl.core.text import listed
 from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.sources import open_source, source_bytes, source_sha256
 from ppgssl.stages.ingest.file_tasks import intervals_of
 
 _PART = re.compile(r"\{\w*(?::(?:[^{}]|\{[^{}]*\})*)?\}")
-_N_NAMED = 5
 # Other files of the folder, of which the length is looked up: at least so many, and so many for each file to predict.
 _MIN_OTHERS, _OTHERS_EACH = 20, 5
 
@@ -37,10 +37,7 @@ class RawFiles:
 def choose_files(cohort: Cohort, files: Sequence[Path], cohort_file: Path | None) -> RawFiles:
     """The files to predict, as the cohort's pattern sees them, and the folder that they lie under.
 
-    Raises
-    ------
-    ConfigError
-        If a file does not match the pattern, or nobody could place it.
+    Raises ConfigError if a file does not match the pattern, or nobody could place it.
     """
     if files:
         # In messages; with `privacy` by its number, for its name may be a patient's.
@@ -61,10 +58,10 @@ def _place(path: Path) -> Path:
 def _choose_named(cohort: Cohort, wanted: Mapping[Path, str]) -> RawFiles:
     folders = [shown for path, shown in wanted.items() if path.is_dir()]
     if folders:
-        raise ConfigError(f"{_listed(folders)}: a folder. Name the files in it")
+        raise ConfigError(f"{listed(folders)}: a folder. Name the files in it")
     absent = [shown for path, shown in wanted.items() if not path.is_file()]
     if absent:
-        raise ConfigError(f"no such file: {_listed(absent)}")
+        raise ConfigError(f"no such file: {listed(absent)}")
     depth = _PART.sub("", cohort.signals.files).count("/")
     roots = dict.fromkeys(path.parents[min(depth, len(path.parents) - 1)] for path in wanted)
     known: dict[Path, SourceFile] = {}
@@ -77,8 +74,8 @@ def _choose_named(cohort: Cohort, wanted: Mapping[Path, str]) -> RawFiles:
     chosen = {path: known[path] for path in wanted if path in known}
     used = [root for root in roots if any(path.is_relative_to(root) for path in chosen)]
     if len({path.parents[depth] for path in chosen}) > 1:
-        listed = "" if cohort.privacy else f" ({_listed([str(root) for root in used])})"
-        raise ConfigError(f"the files lie in different folders{listed}: predict the files of one folder at a time")
+        places = "" if cohort.privacy else f" ({listed([str(root) for root in used])})"
+        raise ConfigError(f"the files lie in different folders{places}: predict the files of one folder at a time")
     others = [source for path, source in known.items() if path not in chosen]
     return RawFiles(used[0], list(chosen.values()), others)
 
@@ -96,23 +93,18 @@ def _check_all_known(
     }
     refused = [f"{shown}: {why[path]}" for path, shown in strange.items() if path in why]
     if refused:
-        raise ConfigError(f"{_listed(refused)}. Rename it, or describe where the files are from with --cohort")
+        raise ConfigError(f"{listed(refused)}. Rename it, or describe where the files are from with --cohort")
     pattern = f"`signals.files` of the cohort {cohort.name!r}"
     if strange:
         raise ConfigError(
-            f"{_listed(list(strange.values()))}: the name does not match {pattern}, {cohort.signals.files!r}, so "
+            f"{listed(list(strange.values()))}: the name does not match {pattern}, {cohort.signals.files!r}, so "
             "its patient is not known. Name files that match, or describe them with --cohort"
         )
     if not any(path in known for path in wanted):
         raise ConfigError(
-            f"{_listed(list(wanted.values()))}: nothing but what belongs to other files: name those that {pattern} "
+            f"{listed(list(wanted.values()))}: nothing but what belongs to other files: name those that {pattern} "
             f"describes, {cohort.signals.files!r}"
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _N_NAMED} more" if len(names) > _N_NAMED else ""
-    return ", ".join(names[:_N_NAMED]) + more
 
 
 # --- what only the other files show ----------------------------------------------------------------------------

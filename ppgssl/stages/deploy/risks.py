@@ -45,10 +45,7 @@ class PatientRisks:
 def patient_risks(model: FittedModel, data: StudyData) -> PatientRisks:
     """Risks of the patients of ``data.y``, usable or not.
 
-    Raises
-    ------
-    StoreError
-        If the encoder does not compute what it should.
+    Raises StoreError if the encoder does not compute what it should.
     """
     rows = model.table().transform(data)
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(index=rows.index)

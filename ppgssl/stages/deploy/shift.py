@@ -10,6 +10,7 @@ import pandas as pd
 from ppgssl.core.reasons import FindingKind
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.results.robustness import ShiftMeasure
+from ppgssl.core.text import listed
 from ppgssl.evaluation.shift import (
     LIMIT_DIFFERENCE,
     LIMIT_INDEX,
@@ -114,12 +115,11 @@ def shift_findings(
         if beyond:
             n = sum(one.group == group for one in shift)
             beyond.sort(key=lambda one: -abs(one.difference or 0.0))
-            shown = ", ".join(_difference(one) for one in beyond[:_MOST_NAMED])
-            rest = f" and {len(beyond) - _MOST_NAMED} more" if len(beyond) > _MOST_NAMED else ""
+            shown = listed([_difference(one) for one in beyond], most=_MOST_NAMED)
             verb = "differs" if len(beyond) == 1 else "differ"
             text = (
                 f"{len(beyond)} of {n} {verb} by more than {LIMIT_DIFFERENCE:g} SD, or in distribution, and by more "
-                f"than chance: {shown}{rest}. Calibration and discrimination show whether the model still holds."
+                f"than chance: {shown}. Calibration and discrimination show whether the model still holds."
             )
             warnings.append((kind, text))
     return warnings + _far(model, patients, rows)

@@ -23,15 +23,9 @@ from ppgssl.store.tables import CohortStore
 
 
 def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
-    """A cohort's description with what the model asks for: the same band, segments and rule of acceptance.
+    """A cohort's description with the model's band, segments and rule of acceptance, and notes of what it cannot have.
 
     What the files hold, units, devices and the calibration of SpO2 stay the cohort's own.
-
-    Returns
-    -------
-    Cohort
-    list of str
-        What could not be as it was for the training patients.
     """
     training, inputs = card.cohort_model(), card.study_model().inputs
     rule = training.segments.model_copy(
@@ -57,10 +51,7 @@ def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
 def check_channels(cohort: Cohort, card: ModelCard) -> None:
     """Refuse a cohort that records nothing which an input of the model could be made of.
 
-    Raises
-    ------
-    ConfigError
-        Naming the input and the channels.
+    Raises ConfigError, naming the input and the channels.
     """
     has = cohort.signals.channels
     for one in card.study_model().inputs.channels:
@@ -75,10 +66,7 @@ def check_channels(cohort: Cohort, card: ModelCard) -> None:
 def check_store(store: CohortStore, card: ModelCard) -> None:
     """Refuse a store whose signals were treated otherwise than those of the training patients.
 
-    Raises
-    ------
-    StoreError
-        Naming the keys, and the way out.
+    Raises StoreError, naming the keys, and the way out.
     """
     expected, _ = site_cohort(store.cohort, card)
     before, wanted = store.cohort.model_dump(mode="json"), expected.model_dump(mode="json")
@@ -96,10 +84,8 @@ def site_dictionary(table: ClinicalTable | None, card: ModelCard, needed: Sequen
 
     ``needed`` are the variables that the model takes, or that its evaluation takes.
 
-    Raises
-    ------
-    ConfigError
-        If a variable of the same name has another kind, transform, unit or level: nothing is converted or guessed.
+    Raises ConfigError if a variable of the same name has another kind, transform, unit or level: nothing is
+    converted or guessed.
     """
     known, here = card.variables(), table.variables if table else {}
     problems = [
@@ -137,10 +123,8 @@ def site_data(store: CohortStore, card: ModelCard, *, patients: Sequence[str] | 
     ``y`` is the outcome where it is known, NaN elsewhere; clinical variables that the cohort does not have are missing
     for everybody. ``patients`` are ids; by default all of the recordings and the clinical table.
 
-    Raises
-    ------
-    StoreError
-        If no segment of any patient is accepted, or none has a level above 0 where the model divides by it.
+    Raises StoreError if no segment of any patient is accepted, or none has a level above 0 where the model divides
+    by it.
     """
     study = card.study_model()
     if patients is None:

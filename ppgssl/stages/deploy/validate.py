@@ -18,6 +18,7 @@ from ppgssl.core.provenance import Stopwatch, fingerprint, write_atomically
 from ppgssl.core.reasons import FindingKind
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.study import RESULTS_FILE, Results, save_results
+from ppgssl.core.text import listed
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS
 from ppgssl.evaluation.recalibration import METHODS, Recalibration, cross_recalibrated, fit_recalibration
 from ppgssl.features.patient_table import clinical_variables
@@ -38,7 +39,6 @@ from ppgssl.stages.deploy.validation_results import (
     FROZEN,
     RecalibratedRisks,
     SitePatients,
-    listed_patients,
     validation_results,
     validation_seed,
 )
@@ -175,7 +175,7 @@ def _select_patients(model: FittedModel, store: CohortStore) -> SitePatients:
     if len(could) and not len(kept):
         raise LeakageError(
             f"the model {model.card.name!r} has seen all {len(could)} patients of {store.cohort.name!r} who could be "
-            f"predicted ({listed_patients(list(could))}): its risks of them are no predictions. Validate it on others. "
+            f"predicted ({listed(list(could))}): its risks of them are no predictions. Validate it on others. "
             "If these are others, and another cohort has the same `name` and ids, change the name in cohort.yaml"
         )
     n_events = int(everybody.y.loc[kept].sum())

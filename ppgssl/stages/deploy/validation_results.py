@@ -19,6 +19,7 @@ from ppgssl.core.results.performance import ArmResult, OperatingPoint, Validatio
 from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.core.results.study import InputFile, Provenance, Results
 from ppgssl.core.seeds import derive_seed
+from ppgssl.core.text import listed
 from ppgssl.evaluation.operating_points import assess_operating_points
 from ppgssl.evaluation.performance import Performance, estimate_performance
 from ppgssl.evaluation.predictions import AlignedPredictions
@@ -38,7 +39,6 @@ from ppgssl.stages.evaluate.flow import cohort_flow, exclusions, findings
 from ppgssl.store.study_data import StudyData
 
 FROZEN = "frozen"
-_N_NAMED = 5
 # Thresholds of 0 and 1 are at the ends of what a study may give.
 _NEAREST = 1e-9
 
@@ -158,9 +158,7 @@ def _findings(
     cohort = patients.data.labelled.cohort
     cautions: list[tuple[FindingKind, str]] = []
     if patients.seen:
-        text = (
-            f"{len(patients.seen)} patients, by their id or a recording ({listed_patients(patients.seen)}). Left out."
-        )
+        text = f"{len(patients.seen)} patients, by their id or a recording ({listed(patients.seen)}). Left out."
         cautions.append((FindingKind.MODEL_SAW_PATIENTS, text))
     needed = clinical_variables(parse_arm(model.card.arm), model.card.study_model())
     absent = site_dictionary(cohort.clinical, model.card, needed)
@@ -249,7 +247,3 @@ def _provenance(model: FittedModel, data: StudyData, watch: Stopwatch) -> Proven
         stage_seconds={"external validation": round(watch.seconds(), 2)},
         stage_peak_memory_mb={"external validation": round(peak_memory_mb(), 1)},
     )
-
-
-def listed_patients(names: Sequence[str]) -> str:
-    return ", ".join(names[:_N_NAMED]) + (", ..." if len(names) > _N_NAMED else "")

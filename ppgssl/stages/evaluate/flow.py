@@ -8,6 +8,7 @@ import pandas as pd
 
 from ppgssl.core.reasons import DEFECTS, Reason
 from ppgssl.core.results.data import CohortFlow, Exclusion, Finding, finding
+from ppgssl.core.text import listed
 from ppgssl.store.assembly import shared_recordings
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import CohortStore
@@ -57,27 +58,22 @@ def findings(data: StudyData, store: CohortStore) -> list[Finding]:
     ]
     shared = sorted(shared_recordings(data.stores)[cohort])
     if shared:
-        text = f"{_listed(shared)}: {Reason.SHARED_WITH_COHORT.consequence}"
+        text = f"{listed(shared)}: {Reason.SHARED_WITH_COHORT.consequence}"
         rows.append(finding(cohort, Reason.SHARED_WITH_COHORT, text))
     decisions = data.segments.decisions.query("cohort == @cohort")
     for defect, segments in decisions[decisions["defect"].isin(DEFECTS)].groupby("defect"):
         names = sorted(segments["recording_id"].unique())
-        recordings = f"{len(names)} recording{'s' if len(names) > 1 else ''} ({_listed(names)})"
+        recordings = f"{len(names)} recording{'s' if len(names) > 1 else ''} ({listed(names)})"
         text = f"{len(segments)} segments of {recordings}. {Reason(str(defect)).consequence}"
         rows.append(finding(cohort, Reason(str(defect)), text))
     return rows
 
 
 def _reject_text(reason: Reason, group: pd.DataFrame) -> str:
-    what = f"{len(group)} {reason.unit}{'s' if len(group) > 1 else ''}: {_listed(group['subject'].tolist())}."
+    what = f"{len(group)} {reason.unit}{'s' if len(group) > 1 else ''}: {listed(group['subject'].tolist())}."
     if reason.unit in ("variable", "row"):  # few, and each with a text of its own
         what = " ".join(f"{row.subject}: {row.detail}." for row in group.itertuples())
     return f"{what} {reason.consequence}".strip()
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_N_EXAMPLES])
-    return f"{shown} and {len(names) - _N_EXAMPLES} more" if len(names) > _N_EXAMPLES else shown
 
 
 def exclusions(lost: dict[Reason, Sequence[str]]) -> list[Exclusion]:

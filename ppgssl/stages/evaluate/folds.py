@@ -53,10 +53,7 @@ class FoldPredictions:
 def check_arms(study: Study) -> None:
     """Refuse arms that need a package which is not installed, before anything is fitted.
 
-    Raises
-    ------
-    ConfigError
-        Naming the extra to install.
+    Raises ConfigError, naming the extra to install.
     """
     check_learners([arm.learner for arm in study.arm_list if not arm.is_network])
     check_feature_packages(study.arm_list)
@@ -70,14 +67,7 @@ def predict_folds(
     Each fold is kept in ``out/predictions/`` as soon as it is done, under the hash of what it was made of, so that an
     interrupted evaluation goes on with the next fold.
 
-    Raises
-    ------
-    ConfigError
-        If an arm needs a package that is not installed.
-    LeakageError
-        If anything fitted for a fold has seen one of its test patients, unless the study asks for it.
-    EvaluationError
-        If an arm cannot be fitted to the training patients of a fold.
+    Raises ConfigError if an arm needs a package that is not installed, and what :meth:`FoldFitter.fit` does.
     """
     check_arms(data.study)
     folder = current_folder(out / "predictions", made_of)
@@ -156,16 +146,12 @@ class FoldFitter:
     def fit(self, arm: Arm) -> FoldPredictions:
         """Predictions of one arm for test patients, and out-of-fold predictions for training patients.
 
-        Raises
-        ------
-        LeakageError
-            If anything it is fitted with has seen a test patient.
-        EvaluationError
-            If it cannot be fitted to these training patients; the message names the arm.
+        Raises LeakageError if anything it is fitted with has seen a test patient (unless the study asks for it), and
+        EvaluationError, naming the arm, if it cannot be fitted to these training patients.
         """
         started = time.perf_counter()
         try:
-            model, test, training = self._fit(arm)
+            model, *risks = self._fit(arm)
         except EvaluationError as error:
             raise EvaluationError(f"arm {arm.name!r}, {self.fold.name}: {error}") from None
         about_fit = {
@@ -185,7 +171,7 @@ class FoldFitter:
                     **about_fit,
                 }
             ).astype({"n_features": "Int64"})
-            for scores in (test, training)
+            for scores in risks
         )
         return FoldPredictions(predictions, training, self.parts.check(self.fold.test))
 

@@ -53,10 +53,7 @@ class StudyPerformance:
 def study_performance(data: StudyData, folds: FoldPredictions, sensitivity: Sensitivity | None) -> StudyPerformance:
     """Performance of every arm of a study, on the same draws of patients.
 
-    Raises
-    ------
-    EvaluationError
-        If the predictions do not fit together, or an AUROC is not defined.
+    Raises EvaluationError if the predictions do not fit together, or an AUROC is not defined.
     """
     study, predictions = data.study, folds.predictions
     settings: dict[str, Any] = {

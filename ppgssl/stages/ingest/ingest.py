@@ -172,10 +172,7 @@ def clinical_table(
 def original_names(cohort_file: Path) -> dict[str, str]:
     """Pseudonym -> original name of patients, recordings and files of a cohort with `privacy`, from the raw data.
 
-    Raises
-    ------
-    ConfigError
-        As :func:`ingest`; and if the cohort has no `privacy`.
+    Raises ConfigError as :func:`ingest`; and if the cohort has no `privacy`.
     """
     cohort, root, names = _open_cohort(cohort_file)
     if names is None:
@@ -308,13 +305,8 @@ def split_joined(
 ) -> None:
     """Split recordings that are a whole multiple of the length that nearly all others have.
 
-    Parameters
-    ----------
-    store, cohort
-    sources : sequence of SourceFile
-        Those of the recordings of the store that may be split.
-    others : DataFrame, optional
-        ``source``, ``duration_s`` and ``start_s`` of recordings that are not in the store, for the typical length.
+    ``sources`` are those whose recordings may be split; ``others`` (``source``, ``duration_s``, ``start_s``) are
+    recordings that are not in the store and count for the typical length.
     """
     by_name = {source.relative: source for source in sources}
     recordings = store.recordings(["source", "duration_s", "start_s"])
@@ -348,10 +340,7 @@ class CheckSummary:
 def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress = silent) -> CheckSummary:
     """Read a cohort's description, clinical table and raw files, and report what is wrong with each.
 
-    Raises
-    ------
-    ConfigError
-        As :func:`ingest`.
+    Raises ConfigError as :func:`ingest`.
     """
     cohort, root, names = _open_cohort(cohort_file)
     sources, escaped = _find_sources(cohort, cohort_file, root, names)

@@ -9,11 +9,11 @@ import pandas as pd
 
 from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
+from ppgssl.core.text import listed
 from ppgssl.readers.clinical.table import Clinical, id_hint
 
 # Of recordings with the cohort's typical length, from which a length that is a multiple of it is suspicious.
 _TYPICAL_PROPORTION = 0.8
-_MAX_NAMES = 10
 
 
 def joined_reject(source: str) -> Reject:
@@ -45,8 +45,7 @@ def find_duplicates(recordings: pd.DataFrame) -> list[Reject]:
     repeated = recordings[recordings.duplicated("signal_sha256", keep=False)]
     rejects: list[Reject] = []
     for _, group in repeated.groupby("signal_sha256"):
-        names = ", ".join(group["recording_id"].head(_MAX_NAMES))
-        names += f" and {len(group) - _MAX_NAMES} more" if len(group) > _MAX_NAMES else ""
+        names = listed(group["recording_id"].tolist(), most=10)
         if len(set(group["patient_id"])) == 1:
             reason, excluded = Reason.COPY_OF_PATIENT, group["recording_id"].iloc[1:]
         else:

@@ -34,18 +34,8 @@ _Pairs = tuple[list[str], IntArray, IntArray]
 class Plan:
     """What is probed, the same for every representation.
 
-    Attributes
-    ----------
-    cohorts : dict of name to list of str
-        Patients of each probed cohort.
-    targets : dict of cohort to list of Target
-        Measurable or not.
-    min_patients : int
-        With a value, for a target to be measurable.
-    has_outcome : bool
-        Whether the labelled cohort is probed, and has both outcomes in every fold.
-    folds : list of Fold
-    representations : list of Representation
+    Patients and targets (measurable or not) are by cohort; a target is measurable if ``min_patients`` have a value.
+    ``has_outcome`` is whether the labelled cohort is probed, and has both outcomes in every fold.
     """
 
     cohorts: dict[str, list[str]] = field(repr=False)

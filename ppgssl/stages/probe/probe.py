@@ -28,10 +28,7 @@ PROBE_FOLDER, PROBE_FILE, TABLE_FILE = "probe", "probe.json", "probe.csv"
 def make_plan(data: StudyData) -> Plan:
     """Who is probed for what, and by which representations.
 
-    Raises
-    ------
-    ConfigError
-        If the study's `probe` does not fit its cohorts.
+    Raises ConfigError if the study's `probe` does not fit its cohorts.
     """
     cohorts, settings = probed_cohorts(data), data.study.probe
     n_minority = min(int(data.y.sum()), int((1 - data.y).sum()))
@@ -58,12 +55,7 @@ def pretrain_probes(
 ) -> list[EncoderJob]:
     """Pretrain the encoders that a probe needs and that are absent, one for each objective and fold; return all jobs.
 
-    Raises
-    ------
-    ConfigError
-        If the study asks for a baseline whose package is not installed.
-    TrainingError
-        If training cannot start, or a loss is not finite.
+    Raises ConfigError if a baseline's package is not installed, TrainingError if training fails.
     """
     if "minirocket" in data.study.probe.baselines:
         check_random_kernels()
@@ -89,10 +81,7 @@ def probe(
     Encoders that are missing are pretrained first. What is done and unchanged is not done again.
     Of ``n_jobs`` and ``scheduler``, see :func:`ppgssl.stages.study.study_workers`.
 
-    Raises
-    ------
-    ConfigError, TrainingError
-        As :func:`pretrain_probes`.
+    Raises ConfigError, TrainingError as :func:`pretrain_probes`.
     """
     watch = Stopwatch()
     jobs = pretrain_probes(plan, data, out, n_jobs=n_jobs, scheduler=scheduler)

@@ -58,14 +58,7 @@ class Representation:
 class Described:
     """A representation of one fold, ready for use.
 
-    Attributes
-    ----------
-    represent : callable
-        From segments to features.
-    parts : dict of name to slice
-        Columns that are assessed alone.
-    own_part : str
-        The part that represents a segment in the study's arms.
+    ``parts`` are columns of its features that are assessed alone; ``own_part`` is the one that the study's arms take.
     """
 
     represent: Represent
@@ -107,21 +100,10 @@ def probe_job(representation: Representation, fold: Fold, data: StudyData, out: 
 def describe(
     representation: Representation, fold: Fold, data: StudyData, out: Path, bank: SegmentBank, train: IntArray
 ) -> Described:
-    """Load, make or fit a representation for one fold.
+    """Load, make or fit a representation for one fold; ``train`` are the segments that may be fitted on.
 
-    Parameters
-    ----------
-    bank : SegmentBank
-        The study's segments, normalised by those of ``train``.
-    train : int array
-        Segments that may be fitted on.
-
-    Raises
-    ------
-    LeakageError
-        If an encoder has seen a patient whom the fold tests.
-    ConfigError
-        If a baseline needs a package that is not installed.
+    Raises LeakageError if an encoder has seen a patient whom the fold tests, and ConfigError if a baseline needs a
+    package that is not installed.
     """
     if representation.kind == "baseline" and representation.name != UNTRAINED:
         represent = _baseline(representation.name, fold, data, bank, train)

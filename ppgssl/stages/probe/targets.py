@@ -41,10 +41,8 @@ class Target:
 def probed_cohorts(data: StudyData) -> dict[str, list[str]]:
     """Cohort -> its patients with accepted segments, sorted, for the cohorts that the study probes.
 
-    Raises
-    ------
-    ConfigError
-        If the study names a cohort that it does not have, or that has too few patients, or none has enough.
+    Raises ConfigError if the study names a cohort that it does not have, or that has too few patients, or none has
+    enough.
     """
     wanted, least = data.study.probe.cohorts, data.study.probe.min_patients
     table = data.segments.table
@@ -70,10 +68,7 @@ def probed_cohorts(data: StudyData) -> dict[str, list[str]]:
 def probe_folds(data: StudyData, cohorts: dict[str, list[str]]) -> list[Fold]:
     """Split the probed patients, stratified by cohort and outcome.
 
-    Raises
-    ------
-    EvaluationError
-        If there are fewer patients than folds.
+    Raises EvaluationError if there are fewer patients than folds.
     """
     settings = data.study.probe
     patients = pd.Series({name: cohort for cohort, names in cohorts.items() for name in names}, dtype=object)
@@ -98,10 +93,7 @@ def cohort_targets(data: StudyData, store: CohortStore) -> list[Target]:
     A patient's vital sign is the median over the accepted segments in which it is known. What the device displayed
     is preferred to what was computed from the signals: it does not stem from the samples that the encoders see.
 
-    Raises
-    ------
-    ConfigError
-        If `probe.variables` names a variable that is absent, or is not numeric.
+    Raises ConfigError if `probe.variables` names a variable that is absent, or is not numeric.
     """
     inputs, decisions = data.study.inputs, data.segments.decisions
     accepted = decisions[decisions["accepted"] & (decisions["cohort"] == store.cohort.name)]

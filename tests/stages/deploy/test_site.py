@@ -124,7 +124,7 @@ def log_model(tmp_path_factory):
     return fit_hospital(folder, "covariates", covariates=["log_age", "stage"], arms=["covariates"])
 
 
-def test_the_card_tells_the_formula_and_ranges_on_its_scale(log_model):
+def test_the_card_shows_the_formula_and_ranges_on_its_scale(log_model):
     age = log_model.card.covariates[0]
     assert (age.name, age.label, age.unit) == ("log_age", "log10(Age in years)", "")
     assert age.plausible == pytest.approx((0, np.log10(120)))

@@ -90,7 +90,7 @@ def test_an_interrupted_evaluation_ends_in_the_same_predictions(evaluated):
     pd.testing.assert_frame_equal(again, whole)
 
 
-def test_other_subgroups_are_judged_from_the_predictions_that_are_there(evaluated, tiny_study):
+def test_other_subgroups_are_evaluated_from_the_predictions_that_are_there(evaluated, tiny_study):
     _, out, results = evaluated
     folds = {path: path.stat().st_mtime_ns for path in (out / "predictions").rglob("*.parquet")}
     data = tiny_study.data(subgroups=[{"variable": "muac_cm"}], **NO_REFITS)
@@ -153,7 +153,7 @@ def test_test_outcomes_do_not_reach_the_fit(tiny_study, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_single_split_tests_the_share_that_the_study_names(tiny_study, tmp_path):
+def test_the_single_split_tests_the_proportion_that_the_study_names(tiny_study, tmp_path):
     data = tiny_study.data(
         arms=["covariates", "heart-rate"], validation__scheme="single-split", validation__test_fraction=0.4, **NO_REFITS
     )

@@ -20,8 +20,8 @@ from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.tables import CohortStore
-from tests.stages.ingest.test_ingest import assert_same_store, content, reasons
 from tests.support import oximeter
+from tests.support.same_stores import assert_same_store, content, reasons
 from tests.support.small_cohorts import describe, make_ward, signal
 
 FS_HZ = 50

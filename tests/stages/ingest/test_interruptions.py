@@ -23,9 +23,9 @@ from ppgssl.core.provenance import RUN_FILE
 from ppgssl.core.reasons import Reason
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.tables import COHORT_FILE, FORMAT_FILE, CohortStore, only_writer
-from tests.stages.ingest.test_ingest import assert_same_store, copy_signal, reasons
 from tests.support import oximeter
 from tests.support.command_line import CommandLine, Done, session_of, wait_for
+from tests.support.same_stores import assert_same_store, copy_signal, reasons
 from tests.support.small_cohorts import clinical_row, describe, make_ward, signal, write_clinical, write_signal
 
 

@@ -68,7 +68,7 @@ def test_encoders_saw_nobody_whom_they_are_probed_on(probed):
         assert set(patients_seen(job)) == everybody - {hashed_patient(name) for name in fold.test}
 
 
-def test_hand_crafted_features_tell_the_heart_rate_and_know_a_patient_again(probed):
+def test_hand_crafted_features_encode_the_heart_rate_and_recognise_a_patient_again(probed):
     _, _, _, results = probed
     assert value_of(results, representation="pulse-wave", statistic="r2", quantity="heart_rate").value.estimate > 0.8
     retrieval = value_of(results, representation="pulse-wave", statistic="top1")
@@ -132,7 +132,7 @@ def test_the_report_of_a_study_holds_its_probe(probed, tiny_study):
     assert (again.probe, again.probe_note) == (results, "")
 
 
-def test_without_a_probe_nothing_is_said_of_it(tiny_study, tmp_path):
+def test_without_a_probe_nothing_is_reported_of_it(tiny_study, tmp_path):
     results = evaluate(tiny_study.data(**NO_REFITS), tmp_path, n_jobs=1)
     assert (results.probe, results.probe_note) == (None, "")
 
