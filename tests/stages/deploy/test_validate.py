@@ -10,7 +10,6 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from ppgssl.data_schemas import schema_text
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
@@ -211,24 +210,3 @@ def test_patients_of_whom_nothing_is_known_are_counted_and_not_evaluated(model, 
     assert flow.n_patients_analysed == N - 2
     reasons = {one.reason: one.n for one in flow.exclusions if one.unit == "patient"}
     assert reasons == {Reason.NOTHING_KNOWN: 2}
-
-
-def test_with_privacy_no_id_is_in_any_output(model, shifted, tmp_path):
-    shutil.copytree(shifted, tmp_path / "copy")
-    ids = [f"p{number}" for number in range(1, N + 1)]
-    for name in ids:
-        (tmp_path / "copy" / "signals" / f"{name}_1.csv").rename(tmp_path / "copy" / "signals" / f"SMITH{name}_1.csv")
-    table = pd.read_csv(tmp_path / "copy" / "clinical.csv")
-    table.assign(id="SMITH" + table["id"]).to_csv(tmp_path / "copy" / "clinical.csv", index=False)
-    (tmp_path / "key.txt").write_text("0123456789abcdef" * 4)
-    (tmp_path / "key.txt").chmod(0o600)
-    description = yaml.safe_load((tmp_path / "copy" / "cohort.yaml").read_text())
-    description["privacy"] = {"pseudonyms": {"key_file": "../key.txt"}}
-    (tmp_path / "copy" / "cohort.yaml").write_text(yaml.safe_dump(description))
-    found = validate_model(model, tmp_path / "copy" / "cohort.yaml", tmp_path / "out", n_jobs=1)
-    assert found.results.validation.n_patients == N
-    for path in (tmp_path / "out").rglob("*"):
-        if path.is_file():
-            assert b"SMITH" not in path.read_bytes()
-    assert "SMITH" not in str(found.warnings)
-    assert "key.txt" not in (tmp_path / "out" / "results.json").read_text()

@@ -73,7 +73,7 @@ def test_kept_folds_are_read_and_a_lost_one_is_made_again(predicted):
 
 
 def test_outcomes_and_values_of_test_patients_do_not_reach_a_fit(tiny_study, tmp_path):
-    data = tiny_study.data(arms=ARMS)
+    data = tiny_study.data(arms=[*ARMS, "network-random"])
     fold = data.folds[0]
     test = list(fold.test)
     before = [FoldFitter(fold, data, tmp_path).fit(arm) for arm in data.study.arm_list]
