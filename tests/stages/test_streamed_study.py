@@ -21,7 +21,7 @@ def predictions(tiny_study, tmp_path_factory) -> dict[str, pd.DataFrame]:
         out = tmp_path_factory.mktemp(name)
         data = tiny_study.data(inputs__memory_gb=memory_gb, arms=ARMS, **NO_REFITS)
         assert isinstance(data.segments.samples, SamplesFile) == (name == "streamed")
-        pretrain(data, out, n_jobs=2)
+        pretrain(data, out, n_jobs=1)
         evaluate(data, out, n_jobs=2)
         found[name] = pd.read_parquet(out / "predictions.parquet").drop(columns="seconds")
     return found

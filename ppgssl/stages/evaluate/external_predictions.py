@@ -144,9 +144,9 @@ def _check(frame: pd.DataFrame, file: Path, column: str, is_right: np.ndarray, e
         return
     row = int(np.flatnonzero(~is_right)[0])
     value = frame[column].iloc[row]
-    found = "nothing" if pd.isna(value) else repr(value.item() if isinstance(value, np.generic) else value)
+    shown = "nothing" if pd.isna(value) else repr(value.item() if isinstance(value, np.generic) else value)
     raise EvaluationError(
-        f"{file}: column {column!r}, row {row + _FIRST_ROW}: expected {expected}, and found {found} "
+        f"{file}: column {column!r}, row {row + _FIRST_ROW}: expected {expected}, and found {shown} "
         f"({int((~is_right).sum())} of {len(frame)} rows)"
     )
 

@@ -129,9 +129,9 @@ def _probe_rows(features: pd.DataFrame, fold: Fold, plan: Plan) -> Iterator[dict
 def _retrieval_rows(segments: FloatArray, drawn: IntArray, pairs: Mapping[str, _Pairs]) -> Iterator[dict[str, object]]:
     for cohort, (patients, query, other) in pairs.items():
         if len(patients) > 1:
-            found = retrieve(segments, np.searchsorted(drawn, query), np.searchsorted(drawn, other))
+            retrieval = retrieve(segments, np.searchsorted(drawn, query), np.searchsorted(drawn, other))
             for statistic in ("top1", "reciprocal_rank", "chance_top1", "chance_reciprocal_rank"):
-                values = np.broadcast_to(getattr(found, statistic), len(patients))
+                values = np.broadcast_to(getattr(retrieval, statistic), len(patients))
                 yield from _rows(cohort, RETRIEVAL, statistic, patients, values)
 
 

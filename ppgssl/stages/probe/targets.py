@@ -56,7 +56,7 @@ def probed_cohorts(data: StudyData) -> dict[str, list[str]]:
                 f"`probe.cohorts` names {name!r}, which is no cohort of this study{suggest(name, patients)}; there are "
                 f"{', '.join(patients)}"
             )
-    large = {name: found for name, found in patients.items() if len(found) >= least and name in (wanted or patients)}
+    large = {name: ids for name, ids in patients.items() if len(ids) >= least and name in (wanted or patients)}
     if lacking := [name for name in wanted or () if name not in large] or ([] if large else list(patients)):
         counts = ", ".join(f"{name} has {len(patients[name])}" for name in lacking)
         raise ConfigError(
