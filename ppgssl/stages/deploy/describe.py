@@ -132,7 +132,7 @@ def _training_patients(arm: Arm, data: StudyData, fitted: FittedArm) -> dict[str
         "thresholds": _thresholds(data, fitted.model.oof_),
         "typical_signal": TypicalSignal(
             n_accepted=float(signals["n_accepted"].quantile(0.05)),
-            proportion_accepted=float(signals["share"].fillna(0).quantile(0.05)),
+            proportion_accepted=float(signals["proportion_accepted"].fillna(0).quantile(0.05)),
         ),
         "references": [
             *(_clinical_reference(name, variable, fitted.table[name]) for name, variable in variables.items()),

@@ -252,7 +252,7 @@ def _doubts(card: ModelCard, predicted: PatientRisks, row: int, quality: SignalQ
         name = one.name.removeprefix("signal_")
         if one.group == "covariate" and one.kind == "numeric":
             value = table[name]
-        elif one.group == "signal" and quality != "not used" and name not in ("sqi", "share"):
+        elif one.group == "signal" and quality != "not used" and name not in ("sqi", "proportion_accepted"):
             value = signals[name]  # the quality of the signal has a label of its own
         else:
             continue
