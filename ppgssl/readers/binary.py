@@ -88,14 +88,20 @@ def _n_frames(path: Path, n_bytes: int, options: BinaryOptions) -> int:
     frame_bytes = options.number_type.itemsize * options.n_channels
     n_frames, n_left = divmod(n_bytes - options.header_bytes, frame_bytes)
     if n_frames < 1:
-        raise ReadError(
-            f"{path}: the file has {n_bytes} bytes, too few for a header of {options.header_bytes} and one frame of "
-            f"{frame_bytes}. Was the recording interrupted before it began?"
+        problem = (
+            "the file has {n_bytes} bytes, too few for a header of {n_header} and one frame of {frame_bytes}. Was the "
+            "recording interrupted before it began?"
         )
+        raise ReadError(path, problem, n_bytes=n_bytes, n_header=options.header_bytes, frame_bytes=frame_bytes)
     if n_left:
         raise ReadError(
-            f"{path}: {n_bytes - options.header_bytes} bytes of samples are no whole number of frames of {frame_bytes} "
-            f"bytes ({options.n_channels} x {options.dtype}): the file is cut off, or `dtype`, `n_channels` or "
-            "`header_bytes` in the reader's options are not those of this file."
+            path,
+            "{n_bytes} bytes of samples are no whole number of frames of {frame_bytes} bytes ({n_channels} x "
+            "{dtype}): the file is cut off, or `dtype`, `n_channels` or `header_bytes` in the reader's options are "
+            "not those of this file.",
+            n_bytes=n_bytes - options.header_bytes,
+            frame_bytes=frame_bytes,
+            n_channels=options.n_channels,
+            dtype=options.number_type.type,
         )
     return n_frames

@@ -17,12 +17,19 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray
+from ppgssl.core.text import Message
 from ppgssl.readers.long_text import index_lines
 from ppgssl.readers.raw_files import check_rate, check_samples, file_size, position, read_bytes
 from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
 _DELIMITERS = (b";", b"\t", b",", b"|")
-_NAMES = {b";": "semicolon", b"\t": "tab", b",": "comma", b"|": "|", b" ": "white space"}
+_NAMES = {
+    b";": Message("semicolon"),
+    b"\t": Message("tab"),
+    b",": Message("comma"),
+    b"|": Message("|"),
+    b" ": Message("white space"),
+}
 # Of longer text, only the interval that is asked for is parsed; its first lines show the layout.
 _LONG_BYTES = 16_000_000
 _HEAD_LINES = 100
@@ -119,11 +126,12 @@ class _Lines:
 
 def _lines(path: Path, content: bytes, options: DelimitedOptions) -> _Lines:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ReadError(f"{path}: the text is UTF-16. Save it as UTF-8, or as CSV.")
+        raise ReadError(path, "the text is UTF-16. Save it as UTF-8, or as CSV.")
     if b"\0" in content:
         raise ReadError(
-            f"{path}: binary data, and the reader `delimited` expects text. Choose the reader of this format, or "
-            "export the recording as CSV."
+            path,
+            "binary data, and the reader `delimited` expects text. Choose the reader of this format, or export the "
+            "recording as CSV.",
         )
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:
@@ -131,8 +139,9 @@ def _lines(path: Path, content: bytes, options: DelimitedOptions) -> _Lines:
     lines = _Lines(content.rstrip(b"\n")).after(options.skip_rows)
     lines = lines.after(len(lines.content) - len(lines.content.lstrip(b"\n")))
     if not lines.content.strip():
-        skipped = f" after the {options.skip_rows} lines of `skip_rows`" if options.skip_rows else ""
-        raise ReadError(f"{path}: there is no text{skipped}; expected samples. Copy the file again from its source.")
+        skipped = Message(" after the {n} lines of `skip_rows`", n=options.skip_rows) if options.skip_rows else ""
+        problem = "there is no text{skipped}; expected samples. Copy the file again from its source."
+        raise ReadError(path, problem, skipped=skipped)
     return lines
 
 
@@ -167,7 +176,7 @@ class _Layout:
     places: dict[Column, int]
 
     def read(self, path: Path, lines: _Lines, options: DelimitedOptions) -> dict[Column, FloatArray]:
-        table = _Table(lines.content, self.delimiter, self.n_columns, "line", lines.first)
+        table = _Table(lines.content, self.delimiter, self.n_columns, lines.first)
         samples = _numbers(path, table, sorted(set(self.places.values())), options)
         return {column: check_samples(path, column, samples[place]) for column, place in self.places.items()}
 
@@ -199,19 +208,18 @@ def _layout(path: Path, lines: _Lines, columns: Sequence[Column], options: Delim
     if _is_header(path, lines.first, first, columns, options):
         lines = lines.after(1)
     if not lines.content:
-        raise ReadError(
-            f"{path}: there are no samples below the header line. Was the recording interrupted at its start?"
-        )
+        raise ReadError(path, "there are no samples below the header line. Was the recording interrupted at its start?")
     return _Layout(delimiter, len(names), places), lines
 
 
 def _check_width(path: Path, head: Sequence[bytes], delimiter: bytes) -> None:
     width = max(len(line.split()) if delimiter == b" " else line.count(delimiter) + 1 for line in head)
     if width > _MAX_COLUMNS:
-        raise ReadError(
-            f"{path}: a line holds {width} values. If the samples of a channel stand side by side in one line, set "
-            "`layout: line` in the reader's options."
+        problem = (
+            "a line holds {width} values. If the samples of a channel stand side by side in one line, set `layout: "
+            "line` in the reader's options."
         )
+        raise ReadError(path, problem, width=width)
 
 
 def _without_loose_end(header: list[str], row: list[str]) -> list[str]:
@@ -230,10 +238,11 @@ def _is_header(
         return True
     words = [cell for cell in cells if _number(cell, options) is None]
     if words and any(cell and _number(cell, options) is not None for cell in cells):
-        raise ReadError(
-            f"{path}: line {line} mixes numbers with other text ({words[0][:40]!r}): it is neither a header nor "
-            "samples. If it is a header, name the columns in `signals.channels`; if not, pass over it with `skip_rows`."
+        problem = (
+            "line {line} mixes numbers with other text ({word!r}): it is neither a header nor samples. If it is a "
+            "header, name the columns in `signals.channels`; if not, pass over it with `skip_rows`."
         )
+        raise ReadError(path, problem, line=line, word=words[0][:40])
     return bool(words)
 
 
@@ -251,7 +260,7 @@ def _read_line_channels(
     places = {column: position(path, column, names, "line") for column in columns}
     samples = {}
     for column, place in places.items():
-        table = _Table(rows[place], b" ", 1, f"{names[place]}, value", 1)
+        table = _Table(rows[place], b" ", 1, 1, line=lines.first + place)
         samples[column] = check_samples(path, column, _numbers(path, table, [0], options)[0])
     return samples
 
@@ -265,15 +274,17 @@ def _as_column(row: bytes, delimiter: bytes) -> bytes:
 def _check_lengths(path: Path, first: int, lengths: Sequence[int]) -> None:
     odd = next((number for number, length in enumerate(lengths) if length != lengths[0]), None)
     if odd is not None:
-        raise ReadError(
-            f"{path}: line {first} has {lengths[0]} values and line {first + odd} has {lengths[odd]}. In the layout "
-            "`line`, every line is one channel, all of one length. Join a recording that goes on in the next line."
+        problem = (
+            "line {first} has {n} values and line {other} has {n_other}. In the layout `line`, every line is one "
+            "channel, all of one length. Join a recording that goes on in the next line."
         )
+        raise ReadError(path, problem, first=first, n=lengths[0], other=first + odd, n_other=lengths[odd])
     if len(lengths) > max(lengths[0], 1):
-        raise ReadError(
-            f"{path}: {len(lengths)} lines of {lengths[0]} values do not look like a line for each channel. If every "
-            "line is one sample, set `layout: columns` in the reader's options."
+        problem = (
+            "{n_lines} lines of {n} values do not look like a line for each channel. If every line is one sample, set "
+            "`layout: columns` in the reader's options."
         )
+        raise ReadError(path, problem, n_lines=len(lengths), n=lengths[0])
 
 
 # --- text -> numbers -------------------------------------------------------------------------------------------
@@ -281,16 +292,19 @@ def _check_lengths(path: Path, first: int, lengths: Sequence[int]) -> None:
 
 @dataclass(frozen=True)
 class _Table:
-    """Rows of cells; messages name the first as ``place`` and ``first``, for example line 2."""
+    """Rows of cells, which are lines of the file from number ``first`` on, or the values of one ``line``."""
 
     content: bytes
     delimiter: bytes
     n_columns: int
-    place: str
     first: int
+    line: int | None = None
 
-    def where(self, row: int) -> str:
-        return f"{self.place} {self.first + row}"
+    def where(self, row: int) -> Message:
+        number = self.first + row
+        if self.line is not None:
+            return Message("line {line}, value {number}", line=self.line, number=number)
+        return Message("line {number}", number=number)
 
 
 def _numbers(path: Path, table: _Table, places: Sequence[int], options: DelimitedOptions) -> dict[int, FloatArray]:
@@ -339,11 +353,11 @@ def _numbers_exactly(
     for number, row in enumerate(rows):
         cells = _cells(row, table.delimiter) or [""]
         if len(cells) != table.n_columns:
-            raise ReadError(_wrong_width(path, table, number, len(cells)))
+            raise _wrong_width(path, table, number, len(cells))
         for place in places:
             value = _number(cells[place], options)
             if value is None:
-                raise ReadError(_not_a_number(path, table, number, place, cells[place], options))
+                raise _not_a_number(path, table, number, place, cells[place], options)
             samples[place][number] = value
     return samples
 
@@ -360,21 +374,26 @@ def _number(cell: str, options: DelimitedOptions, missing: Container[str] | None
         return None
 
 
-def _wrong_width(path: Path, table: _Table, row: int, n_cells: int) -> str:
-    plural = "s" if n_cells != 1 else ""
-    return (
-        f"{path}: {table.where(row)} has {n_cells} value{plural} where {table.n_columns} are expected (delimiter: "
-        f"{_NAMES[table.delimiter]}). The file may be cut off or damaged there; if not, correct `delimiter` or "
-        "`skip_rows` in the reader's options."
+def _wrong_width(path: Path, table: _Table, row: int, n_cells: int) -> ReadError:
+    return ReadError(
+        path,
+        "{where} has {n} {values} where {n_columns} are expected (delimiter: {delimiter}). The file may be cut off or "
+        "damaged there; if not, correct `delimiter` or `skip_rows` in the reader's options.",
+        where=table.where(row),
+        n=n_cells,
+        values=Message("value") if n_cells == 1 else Message("values"),
+        n_columns=table.n_columns,
+        delimiter=_NAMES[table.delimiter],
     )
 
 
-def _not_a_number(path: Path, table: _Table, row: int, place: int, cell: str, options: DelimitedOptions) -> str:
-    column = f", column {place} counted from 0" if table.n_columns > 1 else ""
+def _not_a_number(path: Path, table: _Table, row: int, place: int, cell: str, options: DelimitedOptions) -> ReadError:
+    column = Message(", column {place} counted from 0", place=place) if table.n_columns > 1 else ""
     if not cell:
-        way_out = "An empty cell is a missing sample only if `missing` in the reader's options lists ''."
+        way_out = Message("An empty cell is a missing sample only if `missing` in the reader's options lists ''.")
     elif options.decimal == "." and re.fullmatch(r"[+-]?[0-9]+,[0-9]+", cell):
-        way_out = "If that is a decimal comma, set `decimal: ','` in the reader's options."
+        way_out = Message("If that is a decimal comma, set `decimal: ','` in the reader's options.")
     else:
-        way_out = "If that marks a missing sample, list it in `missing` of the reader's options."
-    return f"{path}: {table.where(row)}{column}: expected a number and found {cell[:40]!r}. {way_out}"
+        way_out = Message("If that marks a missing sample, list it in `missing` of the reader's options.")
+    problem = "{where}{column}: expected a number and found {cell!r}. {way_out}"
+    return ReadError(path, problem, where=table.where(row), column=column, cell=cell[:40], way_out=way_out)

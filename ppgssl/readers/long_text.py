@@ -72,13 +72,13 @@ def index_lines(path: Path) -> LineIndex:
 
 def _check_chunk(path: Path, chunk: bytes, *, is_last: bool) -> None:
     if b"\0" in chunk:
-        raise ReadError(f"{path}: binary data, where text is expected. Choose the reader of this format.")
+        raise ReadError(path, "binary data, where text is expected. Choose the reader of this format.")
     if b"\n" not in chunk and not is_last:
-        raise ReadError(
-            f"{path}: a line of more than {_CHUNK_BYTES / 1e6:.0f} MB, in a text with a line for each sample. If the "
-            "samples of a channel stand side by side, set `layout: line`; if lines end in carriage returns alone, "
-            "convert the file."
+        problem = (
+            "a line of more than {size_mb:.0f} MB, in a text with a line for each sample. If the samples of a channel "
+            "stand side by side, set `layout: line`; if lines end in carriage returns alone, convert the file."
         )
+        raise ReadError(path, problem, size_mb=_CHUNK_BYTES / 1000000.0)
 
 
 def _with_end(index: LineIndex, size: int, n_newlines: int) -> LineIndex:

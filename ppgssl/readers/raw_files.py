@@ -54,12 +54,12 @@ def in_words(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         problem = "there is no such file (any more). Was it moved or renamed meanwhile?"
-        raise ReadError(problem, path=path) from None
+        raise ReadError(path, problem) from None
     except PermissionError:
-        raise ReadError("no permission to read this file. Ask its owner, or copy it.", path=path) from None
+        raise ReadError(path, "no permission to read this file. Ask its owner, or copy it.") from None
     except (OSError, ValueError) as error:
         problem = "the file cannot be read ({error}). Check the disk or the network drive."
-        raise ReadError(problem, path=path, error=str(error)) from None
+        raise ReadError(path, problem, error=str(error)) from None
 
 
 def file_size(path: Path) -> int:
@@ -74,11 +74,11 @@ def file_size(path: Path) -> int:
         status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         problem = "expected a file and found a folder. Correct `signals.files` or `clinical.file`."
-        raise ReadError(problem, path=path)
+        raise ReadError(path, problem)
     if not stat.S_ISREG(status.st_mode):
-        raise ReadError("not a plain file (a pipe, socket or device). Copy its content into a file.", path=path)
+        raise ReadError(path, "not a plain file (a pipe, socket or device). Copy its content into a file.")
     if not status.st_size:
-        raise ReadError("the file is empty. Copy it again from its source, or remove it.", path=path)
+        raise ReadError(path, "the file is empty. Copy it again from its source, or remove it.")
     return status.st_size
 
 
@@ -95,21 +95,18 @@ def read_range(path: Path, start: int, n_bytes: int) -> bytes:
         content = file.read(n_bytes)
     if len(content) < n_bytes:
         problem = "became shorter while it was read. Is it still being copied? Try again when it is done."
-        raise ReadError(problem, path=path)
+        raise ReadError(path, problem)
     return content
 
 
-def check_size(path: Path, n_bytes: int, what: str = _THE_FILE) -> None:
+def check_size(path: Path, n_bytes: int, what: Message = _THE_FILE) -> None:
     """ReadError if ``what`` has more than ``MAX_BYTES``."""
     if n_bytes > MAX_BYTES:
-        raise ReadError(
+        problem = (
             "{what} has {size_gb:.1f} GB; of this format, up to {most_gb:.1g} GB can be read. Split the recording into "
-            "several files.",
-            path=path,
-            what=what,
-            size_gb=n_bytes / 1e9,
-            most_gb=MAX_BYTES / 1e9,
+            "several files."
         )
+        raise ReadError(path, problem, what=what, size_gb=n_bytes / 1e9, most_gb=MAX_BYTES / 1e9)
 
 
 def check_rate(fs_hz: float | None) -> float:
@@ -129,17 +126,14 @@ def check_samples(path: Path, name: str | int, samples: FloatArray) -> FloatArra
     """
     if not samples.size:
         problem = "channel {name!r} has no samples. Was the recording interrupted before it began?"
-        raise ReadError(problem, path=path, name=name)
+        raise ReadError(path, problem, name=name)
     is_infinite = np.abs(samples) > _LARGEST
     if is_infinite.any():
-        raise ReadError(
+        problem = (
             "channel {name!r} has {n} infinite or too large values (beyond 32-bit floats), the first at sample "
-            "{first}, counted from 0. If they mark missing samples, list them in the reader's option `missing`.",
-            path=path,
-            name=name,
-            n=int(is_infinite.sum()),
-            first=int(np.argmax(is_infinite.ravel())),
+            "{first}, counted from 0. If they mark missing samples, list them in the reader's option `missing`."
         )
+        raise ReadError(path, problem, name=name, n=int(is_infinite.sum()), first=int(np.argmax(is_infinite.ravel())))
     return samples
 
 
@@ -154,24 +148,21 @@ def position(path: Path, column: str | int, names: Sequence[str], what: str) -> 
     noun = _NOUNS[what]
     if isinstance(column, int):
         if not 0 <= column < len(names):
-            raise ReadError(
+            problem = (
                 "there is no {noun} number {column}, counted from 0: {found}. Correct `column` in `signals.channels`; "
-                "a name made of digits needs quotes: column: '{column}'.",
-                path=path,
-                noun=noun,
-                column=column,
-                found=_found_names(names, noun),
+                "a name made of digits needs quotes: column: '{column}'."
             )
+            raise ReadError(path, problem, noun=noun, column=column, found=_found_names(names, noun))
         return column
     places = [place for place, name in enumerate(names) if name == column]
     if len(places) == 1:
         return places[0]
     if places:
         problem = "{n} {noun}s are named {column!r}. Give the {noun}'s 0-based number instead."
-        raise ReadError(problem, path=path, n=len(places), noun=noun, column=column)
+        raise ReadError(path, problem, n=len(places), noun=noun, column=column)
     problem = "no {noun} is named {column!r}{near}: {found}."
     near = suggest(column, names)
-    raise ReadError(problem, path=path, noun=noun, column=column, near=near, found=_found_names(names, noun))
+    raise ReadError(path, problem, noun=noun, column=column, near=near, found=_found_names(names, noun))
 
 
 def _found_names(names: Sequence[str], noun: Message) -> Message:

@@ -82,12 +82,12 @@ def open_source(source: SourceFile, cohort: Cohort) -> list[OpenRecording]:
             for pattern, count in counts.items()
         ]
         problem = "the files of its channels hold different numbers of recordings: {listed}."
-        raise ReadError(problem, path=source.path, listed=listed)
+        raise ReadError(source.path, problem, listed=listed)
     n_recordings = counts[next(iter(counts))]
     trends = _trends(source, cohort)
     if trends and n_recordings > 1:
         problem = "holds {n} recordings, and one file of trends cannot describe all."
-        raise ReadError(problem, path=source.path, n=n_recordings)
+        raise ReadError(source.path, problem, n=n_recordings)
     return [
         OpenRecording(
             source=source,
@@ -150,13 +150,11 @@ def _open_file(source: SourceFile, cohort: Cohort, pattern: str) -> list[RawReco
     channels = {name: channel for name, channel in files.channels.items() if (channel.file or "") == pattern}
     path = source.companions.get(pattern) if pattern else source.path
     if path is None:
-        raise ReadError(
-            "there is no file for {channels}: expected {pattern} with the same patient, visit and recording. "
-            "Copy it, or move what cannot be completed out of the folder.",
-            path=source.path,
-            channels=list(channels),
-            pattern=pattern,
+        problem = (
+            "there is no file for {channels}: expected {pattern} with the same patient, visit and recording. Copy it, "
+            "or move what cannot be completed out of the folder."
         )
+        raise ReadError(source.path, problem, channels=list(channels), pattern=pattern)
     reader = get_reader(files.reader)
     columns = [channel.column for channel in channels.values()]
     return reader.open(path, columns, files.fs_hz, reader.parse_options(files.options))

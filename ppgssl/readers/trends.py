@@ -38,7 +38,7 @@ def read_trends(path: Path, trends: DeviceTrends) -> dict[TrendName, FloatArray]
     lines = read_bytes(path).decode("utf-8-sig", errors="replace").rstrip().splitlines()[trends.skip_rows :]
     if not lines:
         problem = "no header line after the {n} lines of `signals.trends.skip_rows`."
-        raise ReadError(problem, path=path, n=trends.skip_rows)
+        raise ReadError(path, problem, n=trends.skip_rows)
     header = [name.strip() for name in lines[0].split(trends.delimiter)]
     places = {name: position(path, column.strip(), header, "column") for name, column in trends.columns.items()}
     rows = [line.split(trends.delimiter) for line in lines[1:]]
@@ -56,14 +56,11 @@ def _carefully(
     for number, row in enumerate(rows):
         line = trends.skip_rows + 2 + number
         if len(row) <= max(places.values()):
-            raise ReadError(
+            problem = (
                 "line {line} has {n} cells and {n_needed} are needed. The file may be cut off there; if not, correct "
-                "`signals.trends`.",
-                path=path,
-                line=line,
-                n=len(row),
-                n_needed=max(places.values()) + 1,
+                "`signals.trends`."
             )
+            raise ReadError(path, problem, line=line, n=len(row), n_needed=max(places.values()) + 1)
         for name, place in places.items():
             cell = row[place].strip()
             values[name][number] = math.nan if cell in trends.missing else _number(path, line, name, cell)
@@ -74,11 +71,8 @@ def _number(path: Path, line: int, name: str, cell: str) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise ReadError(
+        problem = (
             "line {line}, {name}: expected a number and found {cell!r}. If that marks a missing value, list it in "
-            "`signals.trends.missing`.",
-            path=path,
-            line=line,
-            name=name,
-            cell=cell[:40],
-        ) from None
+            "`signals.trends.missing`."
+        )
+        raise ReadError(path, problem, line=line, name=name, cell=cell[:40]) from None

@@ -359,7 +359,7 @@ def test_a_folder_whose_name_would_be_taken_for_a_chain_of_addresses_is_refused(
 
 def test_only_headers_are_opened(tmp_path):
     write_record(tmp_path)
-    with pytest.raises(ReadError, match=r"files that end in \.hea"):
+    with pytest.raises(ReadError, match=r"opens headers \(\.hea\)"):
         record(tmp_path / "a.dat", 0)
     with pytest.raises(ReadError, match="there is no such file"):
         record(tmp_path / "b.hea", 0)

@@ -101,19 +101,17 @@ def read_dictionary(path: Path) -> list[Field]:
 def dictionary_fields(path: Path, table: TextTable) -> list[Field]:
     """The same, of a table that was read already; ``path`` is for messages."""
     if not is_dictionary(table):
-        raise ReadError(
+        problem = (
             "not a REDCap data dictionary: expected the columns {wanted}. In REDCap: Dictionary, Download the current "
-            "Data Dictionary.",
-            path=path,
-            wanted=[repr(_COLUMNS[attribute][0]) for attribute in _NEEDED],
+            "Data Dictionary."
         )
+        raise ReadError(path, problem, wanted=[repr(_COLUMNS[attribute][0]) for attribute in _NEEDED])
     if table.misshapen:
-        raise ReadError(
+        problem = (
             "row {row} has another number of cells than the header. Download the dictionary from REDCap again, and do "
-            "not edit it as text.",
-            path=path,
-            row=table.misshapen[0],
+            "not edit it as text."
         )
+        raise ReadError(path, problem, row=table.misshapen[0])
     places = {attribute: _place(table, attribute) for attribute in _COLUMNS}
     fields = [
         _field(path, number, {name: "" if at is None else cells[at].strip() for name, at in places.items()})
@@ -122,9 +120,9 @@ def dictionary_fields(path: Path, table: TextTable) -> list[Field]:
     names = [one.name for one in fields]
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
-        raise ReadError("two fields are named {name!r}.", path=path, name=repeated[0])
+        raise ReadError(path, "two fields are named {name!r}.", name=repeated[0])
     if not fields:
-        raise ReadError("there are no fields.", path=path)
+        raise ReadError(path, "there are no fields.")
     return fields
 
 
@@ -150,7 +148,7 @@ def _place(table: TextTable, attribute: str) -> int | None:
 
 def _field(path: Path, number: int, cells: dict[str, str]) -> Field:
     if not cells["name"]:
-        raise ReadError("row {row} has no field name.", path=path, row=number)
+        raise ReadError(path, "row {row} has no field name.", row=number)
     kind = cells["kind"].lower()
     has_choices = kind in ("radio", "dropdown", "checkbox")
     return Field(

@@ -145,13 +145,11 @@ def _statistical(path: Path, name: str, decimal: str) -> TypedTable:
     try:
         table = call("statistical_table", path, _FUNCTIONS[name])
     except LibraryError as error:
-        raise ReadError(
+        problem = (
             "not {program} file, or damaged ({reason}). Copy it again from its source, save it again in the program "
-            "that made it, or save the table as CSV in UTF-8.",
-            path=path,
-            program=_PROGRAMS[name],
-            reason=str(error),
-        ) from None
+            "that made it, or save the table as CSV in UTF-8."
+        )
+        raise ReadError(path, problem, program=_PROGRAMS[name], reason=str(error)) from None
     columns = [
         _texts(cells, type_, _moment(name, format_), decimal)
         for cells, type_, format_ in zip(table["cells"], table["types"], table["formats"], strict=True)
@@ -222,12 +220,11 @@ def _parquet(path: Path, decimal: str) -> TypedTable:
     except ReadError:
         raise
     except Exception as error:  # Damaged files raise whatever the metadata leads to.
-        raise ReadError(
+        problem = (
             "not a Parquet file, or damaged ({error}). Copy it again from its source, or save the table as CSV in "
-            "UTF-8.",
-            path=path,
-            error=type(error),
-        ) from None
+            "UTF-8."
+        )
+        raise ReadError(path, problem, error=type(error)) from None
     return TypedTable(list(table.column_names), [list(row) for row in zip(*columns, strict=True)])
 
 

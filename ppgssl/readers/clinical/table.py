@@ -168,7 +168,7 @@ def _read_text(table: ClinicalTable, root: Path, instead: Path | None, *, is_pri
         shown = str(path)
         if is_private:
             shown = table.file if instead is None else _A_TABLE
-        raise ConfigError("{option}: {file}: {problem}", option=option, file=shown, problem=error.problem) from None
+        raise ConfigError("{option}: {file}: {problem}", option=option, file=shown, problem=error.message) from None
     return text if instead is None or not is_private else replace(text, name=_A_TABLE)
 
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError
 from ppgssl.core.records import Reject
+from ppgssl.core.text import Message
 from ppgssl.readers.files import SourceFile, fill_pattern
 from ppgssl.readers.privacy.redaction import redacted
 
@@ -87,8 +88,9 @@ class Pseudonyms:
 
     def _remember(self, pseudonym: str, original: str) -> str:
         if self._originals.setdefault(pseudonym, original) != original:
-            raise ConfigError(
-                f"two different names have the pseudonym {pseudonym}, by an accident of one in many millions: take "
-                "another key, and another folder for the store"
+            problem = Message(
+                "two different names have the same pseudonym, by an accident of one in many millions: take another "
+                "key, and another folder for the store"
             )
+            raise ConfigError(problem)
         return pseudonym

@@ -138,15 +138,14 @@ def _read(file: Path) -> pd.DataFrame:
         ".parquet": lambda: pd.read_parquet(file),
     }
     if file.suffix.lower() not in readers:
-        raise ReadError(f"{file}: predictions are read from .csv and .parquet files. Save the table as one of them.")
+        raise ReadError(file, "predictions are read from .csv and .parquet files. Save the table as one of them.")
     try:
         return readers[file.suffix.lower()]()
     except FileNotFoundError:
-        raise ReadError(f"there is no {file}: name the table of predictions") from None
+        raise ReadError(file, "there is no such file. Name the table of predictions.") from None
     except (OSError, ValueError) as error:
-        raise ReadError(
-            f"{file}: cannot be read as {file.suffix.lower()} table: {str(error).splitlines()[0]}"
-        ) from None
+        problem = "cannot be read as {suffix} table: {error}"
+        raise ReadError(file, problem, suffix=file.suffix.lower(), error=str(error).splitlines()[0]) from None
 
 
 def _is_in(column: pd.Series, rule) -> np.ndarray:  # type: ignore[no-untyped-def]
