@@ -30,9 +30,6 @@ _FILE_BYTES = 1_000_000
 _LOOK_S = 0.2
 
 
-# --- values ----------------------------------------------------------------------------------------------------
-
-
 class _Pickler(pickle.Pickler):
     """Makes paths absolute, and puts large arrays into files of their own."""
 
@@ -78,9 +75,6 @@ def _values(file: Path) -> tuple[Any, ...]:
     return values
 
 
-# --- work ------------------------------------------------------------------------------------------------------
-
-
 class Stopped:
     """In place of a result: the task was asked to stop, and has saved what it had."""
 
@@ -103,9 +97,6 @@ def limit_threads(n_threads: int) -> None:
     """Let PyTorch, where it is in use, have this many threads; other libraries read the environment when they start."""
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(n_threads)
-
-
-# --- steps -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

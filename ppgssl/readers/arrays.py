@@ -10,19 +10,14 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray
+from ppgssl.core.schema import Schema
 from ppgssl.core.text import Message
 from ppgssl.readers.isolated import call, guarded
-from ppgssl.readers.raw_files import (
-    as_samples,
-    check_rate,
-    check_size,
-    file_size,
-    position,
-)
+from ppgssl.readers.raw_files import as_samples, check_rate, check_size, file_size, position
 from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
 Index = tuple[int | slice, ...]
@@ -42,16 +37,13 @@ _PROBLEMS = {
 _SHORT_BYTES = 50_000_000
 
 
-class ArrayOptions(BaseModel):
+class ArrayOptions(Schema):
     """Options of the reader ``arrays``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     samples_axis: Literal[-1, 0] = Field(
-        -1,
-        description="Time axis of a two-dimensional array; the other axis counts recordings.",
+        -1, description="Time axis of a two-dimensional array; the other axis counts recordings."
     )
-    missing: list[float] = Field(default_factory=list, description="Values that mark a missing sample, as NaN does.")
+    missing: list[float] = Field([], description="Marks of a missing sample, as NaN is.")
 
 
 class _Stack(NamedTuple):
@@ -69,30 +61,18 @@ def open_arrays(
     """Read channels that are named arrays of one file.
 
     A one-dimensional array is one recording, and so is a two-dimensional one with a single row or column. Any other
-    two-dimensional array is a stack of recordings: in a file, all channels have as many and as long ones.
+    two-dimensional array is a stack of recordings: in a file, all channels have as many and as long ones. Pickled
+    objects are refused. Long arrays of ``.npy`` and of MATLAB 7.3 are never held whole.
 
     Parameters
     ----------
-    path : Path
+    path
         ``.npy`` (one array, named ``array``, number 0), ``.npz``, or ``.mat`` of MATLAB version 4 to 7.3.
-    columns : sequence of str or int
-        Names of arrays, or their 0-based numbers in the file. In MATLAB 7.3, arrays in a structure are named
-        ``structure.field`` or ``structure/field``, and numbers count in alphabetical order.
-    fs_hz : float
-        Sampling rate.
-    options : ArrayOptions
-
-    Returns
-    -------
-    list of RawRecording
-        float64 samples, NaN where missing. Long arrays of ``.npy`` and of MATLAB 7.3 are never held whole.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read, holds pickled objects, or an array is not of real numbers in one or two dimensions.
-    ConfigError
-        If ``fs_hz`` is missing.
+    columns
+        Names or numbers of arrays. In MATLAB 7.3, arrays in a structure are named ``structure.field`` or
+        ``structure/field``, and numbers count in alphabetical order.
+    fs_hz, options
+        See :class:`ppgssl.readers.Reader`.
     """
     rate = check_rate(fs_hz)
     variables = _variables(path)
@@ -116,7 +96,7 @@ def _position(path: Path, column: Column, names: Sequence[str]) -> int:
     if isinstance(column, str) and column not in names:
         dotted = column.strip("/").replace("/", ".")
         column = dotted if dotted in names else column
-    return position(path, column, names, "array")
+    return position(path, column, names, Message("array"))
 
 
 def _variables(path: Path) -> dict[str, dict[str, Any]]:
@@ -131,9 +111,6 @@ def _variables(path: Path) -> dict[str, dict[str, Any]]:
 
 def _guarded(path: Path) -> AbstractContextManager[None]:
     return guarded(path, _KINDS[path.suffix.lower()])
-
-
-# --- the numbers -----------------------------------------------------------------------------------------------
 
 
 def _stack(path: Path, variable: dict[str, Any], options: ArrayOptions) -> _Stack:

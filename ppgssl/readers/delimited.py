@@ -13,23 +13,19 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray
+from ppgssl.core.schema import Schema
 from ppgssl.core.text import Message
 from ppgssl.readers.long_text import index_lines
 from ppgssl.readers.raw_files import check_rate, check_samples, file_size, position, read_bytes
 from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
 _DELIMITERS = (b";", b"\t", b",", b"|")
-_NAMES = {
-    b";": Message("semicolon"),
-    b"\t": Message("tab"),
-    b",": Message("comma"),
-    b"|": Message("|"),
-    b" ": Message("white space"),
-}
+_NAMES = {b";": Message("semicolon"), b"\t": Message("tab"), b",": Message("comma")}
+_NAMES |= {b"|": Message("|"), b" ": Message("white space")}
 # Of longer text, only the interval that is asked for is parsed; its first lines show the layout.
 _LONG_BYTES = 16_000_000
 _HEAD_LINES = 100
@@ -37,10 +33,8 @@ _HEAD_LINES = 100
 _MAX_COLUMNS = 1000
 
 
-class DelimitedOptions(BaseModel):
+class DelimitedOptions(Schema):
     """Options of the reader ``delimited``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     layout: Literal["columns", "line"] = Field(
         "columns",
@@ -52,9 +46,7 @@ class DelimitedOptions(BaseModel):
     )
     decimal: Literal[".", ","] = "."
     skip_rows: int = Field(0, ge=0, description="Lines before the header line, or before the first sample.")
-    missing: list[str] = Field(
-        default_factory=lambda: ["", "NA", "NaN", "nan", "-"], description="Marks of a missing sample."
-    )
+    missing: list[str] = Field(["", "NA", "NaN", "nan", "-"], description="Marks of a missing sample.")
 
     @field_validator("missing", mode="before")
     @classmethod
@@ -65,43 +57,22 @@ class DelimitedOptions(BaseModel):
 def open_delimited(
     path: Path, columns: Sequence[Column], fs_hz: float | None, options: DelimitedOptions
 ) -> list[RawRecording]:
-    """Read the channels of the one recording in a text file.
+    """Read the channels of the one recording in a text file; see :class:`ppgssl.readers.Reader`.
 
-    Byte order marks, all kinds of line ends, quotes, white space around numbers, delimiters at the end of lines and
-    empty lines at the end are understood. Every row must have the same number of values, and nothing but numbers and
-    marks of missing samples.
-
-    Parameters
-    ----------
-    path : Path
-        The file, in UTF-8 or any encoding that shares digits with ASCII.
-    columns : sequence of str or int
-        Names from the header line, or 0-based numbers (of columns, or of lines in the layout ``line``).
-    fs_hz : float
-        Sampling rate; text files do not state it.
-    options : DelimitedOptions
-
-    Returns
-    -------
-    list with one RawRecording
-        float64 samples in the file's unit, NaN where missing.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read or is anything else than described; the message names the line.
-    ConfigError
-        If ``fs_hz`` is missing.
+    UTF-8, and any encoding that shares digits with ASCII, byte order marks, all kinds of line ends, quotes, white space
+    around numbers, delimiters at the end of lines and empty lines at the end are understood. Every row must have the
+    same number of values, and nothing but numbers and marks of missing samples. ``columns`` are names from the header
+    line, or numbers of columns; numbers of lines in the layout ``line``.
     """
     rate = check_rate(fs_hz)
     if options.layout == "columns" and file_size(path) > _LONG_BYTES:
         return [_open_long(path, columns, rate, options)]
     lines = _lines(path, read_bytes(path), options)
-    if options.layout == "columns":
+    if options.layout == "line":
+        samples = _read_line_channels(path, lines, columns, options)
+    else:
         layout, lines = _layout(path, lines, columns, options)
         samples = layout.read(path, lines, options)
-    else:
-        samples = _read_line_channels(path, lines, columns, options)
     n_samples = len(samples[columns[0]])
     return [at_one_rate(columns, rate, n_samples, lambda place: {column: samples[column][place] for column in columns})]
 
@@ -128,11 +99,7 @@ def _lines(path: Path, content: bytes, options: DelimitedOptions) -> _Lines:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ReadError(path, "the text is UTF-16. Save it as UTF-8, or as CSV.")
     if b"\0" in content:
-        raise ReadError(
-            path,
-            "binary data, and the reader `delimited` expects text. Choose the reader of this format, or export the "
-            "recording as CSV.",
-        )
+        raise ReadError(path, "binary data; expected text. Choose the reader of this format, or export it as CSV.")
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -201,18 +168,6 @@ def _layout(path: Path, lines: _Lines, columns: Sequence[Column], options: Delim
     """The layout, and the lines below a header."""
     head = lines.head(2)
     delimiter = _delimiter(head[-1], options)
-    _check_width(path, head, delimiter)
-    first, second = _cells(head[0], delimiter), _cells(head[-1], delimiter)
-    names = _without_loose_end(first, second)
-    places = {column: position(path, column, names, "column") for column in columns}
-    if _is_header(path, lines.first, first, columns, options):
-        lines = lines.after(1)
-    if not lines.content:
-        raise ReadError(path, "there are no samples below the header line. Was the recording interrupted at its start?")
-    return _Layout(delimiter, len(names), places), lines
-
-
-def _check_width(path: Path, head: Sequence[bytes], delimiter: bytes) -> None:
     width = max(len(line.split()) if delimiter == b" " else line.count(delimiter) + 1 for line in head)
     if width > _MAX_COLUMNS:
         problem = (
@@ -220,6 +175,14 @@ def _check_width(path: Path, head: Sequence[bytes], delimiter: bytes) -> None:
             "line` in the reader's options."
         )
         raise ReadError(path, problem, width=width)
+    first, second = _cells(head[0], delimiter), _cells(head[-1], delimiter)
+    names = _without_loose_end(first, second)
+    places = {column: position(path, column, names, Message("column")) for column in columns}
+    if any(isinstance(column, str) for column in columns) or _is_header(path, lines.first, first, options):
+        lines = lines.after(1)
+    if not lines.content:
+        raise ReadError(path, "there are no samples below the header line. Was the recording interrupted at its start?")
+    return _Layout(delimiter, len(names), places), lines
 
 
 def _without_loose_end(header: list[str], row: list[str]) -> list[str]:
@@ -231,11 +194,7 @@ def _without_loose_end(header: list[str], row: list[str]) -> list[str]:
     return header
 
 
-def _is_header(
-    path: Path, line: int, cells: Sequence[str], columns: Sequence[Column], options: DelimitedOptions
-) -> bool:
-    if any(isinstance(column, str) for column in columns):
-        return True
+def _is_header(path: Path, line: int, cells: Sequence[str], options: DelimitedOptions) -> bool:
     words = [cell for cell in cells if _number(cell, options) is None]
     if words and any(cell and _number(cell, options) is not None for cell in cells):
         problem = (
@@ -254,21 +213,18 @@ def _read_line_channels(
 ) -> dict[Column, FloatArray]:
     rows = lines.content.split(b"\n")
     delimiter = _delimiter(rows[0], options)
-    rows = [_as_column(row, delimiter) for row in rows]
+    if delimiter == b" ":
+        rows = [b"\n".join(row.split()) for row in rows]
+    else:
+        rows = [row.strip(b" ").removesuffix(delimiter).replace(delimiter, b"\n") for row in rows]
     _check_lengths(path, lines.first, [row.count(b"\n") + 1 for row in rows])
     names = [f"line {lines.first + number}" for number in range(len(rows))]
-    places = {column: position(path, column, names, "line") for column in columns}
+    places = {column: position(path, column, names, Message("line")) for column in columns}
     samples = {}
     for column, place in places.items():
         table = _Table(rows[place], b" ", 1, 1, line=lines.first + place)
         samples[column] = check_samples(path, column, _numbers(path, table, [0], options)[0])
     return samples
-
-
-def _as_column(row: bytes, delimiter: bytes) -> bytes:
-    if delimiter == b" ":
-        return b"\n".join(row.split())
-    return row.strip(b" ").removesuffix(delimiter).replace(delimiter, b"\n")
 
 
 def _check_lengths(path: Path, first: int, lengths: Sequence[int]) -> None:
@@ -374,17 +330,13 @@ def _number(cell: str, options: DelimitedOptions, missing: Container[str] | None
         return None
 
 
-def _wrong_width(path: Path, table: _Table, row: int, n_cells: int) -> ReadError:
-    return ReadError(
-        path,
-        "{where} has {n} {values} where {n_columns} are expected (delimiter: {delimiter}). The file may be cut off or "
-        "damaged there; if not, correct `delimiter` or `skip_rows` in the reader's options.",
-        where=table.where(row),
-        n=n_cells,
-        values=Message("value") if n_cells == 1 else Message("values"),
-        n_columns=table.n_columns,
-        delimiter=_NAMES[table.delimiter],
+def _wrong_width(path: Path, table: _Table, row: int, n: int) -> ReadError:
+    problem = (
+        "{where} has {n} {values} where {wanted} are expected (delimiter: {mark}). The file may be cut off or damaged "
+        "there; if not, correct `delimiter` or `skip_rows` in the reader's options."
     )
+    values, mark = Message("value") if n == 1 else Message("values"), _NAMES[table.delimiter]
+    return ReadError(path, problem, where=table.where(row), n=n, values=values, wanted=table.n_columns, mark=mark)
 
 
 def _not_a_number(path: Path, table: _Table, row: int, place: int, cell: str, options: DelimitedOptions) -> ReadError:

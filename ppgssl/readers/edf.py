@@ -17,10 +17,11 @@ from pathlib import Path
 
 import edfio
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray, IntArray, Signal
+from ppgssl.core.schema import Schema
 from ppgssl.core.text import Message
 from ppgssl.readers.isolated import guarded
 from ppgssl.readers.raw_files import check_size, file_size, in_words, position, read_range
@@ -40,10 +41,8 @@ _LARGEST = float(np.finfo(np.float32).max)
 _ONSET = re.compile(rb"([+-]\d+(?:\.\d*)?)\x14\x14")
 
 
-class EdfOptions(BaseModel):
+class EdfOptions(Schema):
     """Options of the reader ``edf``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     missing: list[int] = Field(
         default_factory=list,
@@ -95,32 +94,21 @@ def open_edf(path: Path, columns: Sequence[Column], fs_hz: float | None, options
 
     Time begins with the first record. Between the records of an EDF+D file there can be gaps, whose samples are NaN;
     distances up to one sample of the file's fastest channel are taken as inaccurate clocks. Patient, dates and units
-    are not read, and may be wrong.
+    are not read, and may be wrong. A header without a number of records, as devices leave it that were switched off, is
+    no error: all whole records are taken. A long file is never held whole.
 
     Parameters
     ----------
-    path : Path
-    columns : sequence of str or int
+    path, options
+        See :class:`ppgssl.readers.Reader`.
+    columns
         Labels of channels, or their 0-based numbers, annotations not counted.
-    fs_hz : float or None
+    fs_hz
         The file states the rate of each channel. If given, all channels must have this one.
-    options : EdfOptions
-
-    Returns
-    -------
-    list with one RawRecording
-        float64 samples in the file's physical unit, NaN where missing. A long file is never held whole.
-
-    Raises
-    ------
-    ReadError
-        If the file is no EDF or damaged, has more or fewer records than its header states, holds annotations only, or a
-        channel cannot be converted to its unit. A header without a number of records, as devices leave it that were
-        switched off, is no error: all whole records are taken.
     """
     header = _header(path)
     names = [header.labels[place] for place in header.places]
-    numbers = {column: position(path, column, names, "channel") for column in columns}
+    numbers = {column: position(path, column, names, Message("channel")) for column in columns}
     for column, number in numbers.items():
         _check_channel(path, column, header.signals[number], fs_hz)
     run_records, onsets = _runs(path, header)
@@ -133,9 +121,6 @@ def open_edf(path: Path, columns: Sequence[Column], fs_hz: float | None, options
             read=lambda start_s, stop_s: _read(file, start_s, stop_s),
         )
     ]
-
-
-# --- the header ------------------------------------------------------------------------------------------------
 
 
 def _header(path: Path) -> _Header:
@@ -222,9 +207,6 @@ def _check_channel(path: Path, column: Column, signal: edfio.EdfSignal, fs_hz: f
         raise ReadError(path, problem, column=column, first=first, last=last, low=low, high=high)
 
 
-# --- time ------------------------------------------------------------------------------------------------------
-
-
 def _runs(path: Path, header: _Header) -> tuple[IntArray, FloatArray]:
     """First record of each run without a gap, and the number of records; when each run begins, in s from the first."""
     if header.content[192:197] != b"EDF+D":
@@ -278,9 +260,6 @@ def _channel(header: _Header, number: int, run_records: IntArray, onsets: FloatA
     before = np.concatenate([[0], np.cumsum(run_samples)[:-1]])
     starts = np.maximum.accumulate(starts - before) + before
     return _Channel(number, rate, length, starts, int(starts[-1] + run_samples[-1]))
-
-
-# --- the samples -----------------------------------------------------------------------------------------------
 
 
 def _read(file: _Edf, start_s: float, stop_s: float) -> dict[Column, Signal]:

@@ -132,12 +132,8 @@ _process: _Process | None = None
 def call(function: str, path: Path, *arguments: Any) -> Any:
     """Result of a function of ``isolated_child``: plain values or an array.
 
-    Raises
-    ------
-    LibraryError
-        If the library fails, crashes, or takes too much memory or time.
-    ReadError
-        If the file is absent, empty, or no plain file.
+    LibraryError if the library fails, crashes, or takes too much memory or time; ReadError as
+    :func:`~ppgssl.readers.raw_files.file_size`.
     """
     global _process
     n_bytes = file_size(path)

@@ -25,9 +25,6 @@ _REAL = {"double": "float64", "single": "float32"} | {
 }
 
 
-# --- arrays ----------------------------------------------------------------------------------------------------
-
-
 def array_variables(path: str) -> list[dict[str, Any]]:
     """Name, shape and type of each array in a file of NumPy (.npy, .npz) or MATLAB.
 
@@ -65,9 +62,7 @@ def array_samples(path: str, name: str, index: list[Any]) -> Any:
     return scipy.io.loadmat(path, appendmat=False, variable_names=[name])[name]
 
 
-def _variable(
-    name: str, shape: Sequence[int], dtype: str | None, problem: Problem, is_divisible: bool = False
-) -> dict[str, Any]:
+def _variable(name: str, shape: Sequence[int], dtype: str | None, problem: Problem, is_divisible: bool = False) -> Any:
     return {"name": name, "shape": shape, "dtype": dtype, "problem": problem, "is_divisible": is_divisible}
 
 
@@ -152,9 +147,6 @@ def _is_whole(dataset: Any) -> bool:
     return dataset.id.get_storage_size() >= dataset.nbytes
 
 
-# --- SAS, Stata, SPSS ------------------------------------------------------------------------------------------
-
-
 def statistical_table(path: str, reader: str) -> dict[str, Any]:
     """What a file of SAS, Stata or SPSS holds, column by column, by a function of pyreadstat."""
     import pyreadstat
@@ -191,8 +183,6 @@ def _is_missing(reader: str, code: Any, ranges: list[dict[str, Any]]) -> bool:
         return isinstance(code, str)
     return any(type(code) is type(one["lo"]) and one["lo"] <= code <= one["hi"] for one in ranges)
 
-
-# --- questions and answers -------------------------------------------------------------------------------------
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function for function in (array_variables, array_samples, statistical_table)

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.schema import Schema
 from ppgssl.core.text import Message
 from ppgssl.readers.isolated import guarded
 from ppgssl.readers.raw_files import as_samples, check_rate, check_size, file_size, position
@@ -30,14 +31,10 @@ _SHORT_ROWS = 1_000_000
 _MAX_ROWS = 2_000_000_000
 
 
-class ParquetOptions(BaseModel):
+class ParquetOptions(Schema):
     """Options of the reader ``parquet``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    missing: list[float] = Field(
-        default_factory=list, description="Values that mark a missing sample, as null and NaN do."
-    )
+    missing: list[float] = Field([], description="Marks of a missing sample, as null and NaN are.")
 
 
 @dataclass(frozen=True)
@@ -61,31 +58,10 @@ class _Table:
 def open_parquet(
     path: Path, columns: Sequence[Column], fs_hz: float | None, options: ParquetOptions
 ) -> list[RawRecording]:
-    """Read channels that are columns of a Parquet file.
+    """Read channels that are columns of a Parquet file; see :class:`ppgssl.readers.Reader`.
 
-    Columns of numbers hold a sample in each row, and the file is one recording. Columns of lists of numbers hold a
-    whole recording in each row.
-
-    Parameters
-    ----------
-    path : Path
-    columns : sequence of str or int
-        Names of columns, or their 0-based numbers.
-    fs_hz : float
-        Sampling rate.
-    options : ParquetOptions
-
-    Returns
-    -------
-    list of RawRecording
-        float64 samples, NaN where missing. A long table of samples is never held whole; lists are.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read or is damaged, or a column holds anything else than real numbers.
-    ConfigError
-        If ``fs_hz`` is missing.
+    Columns of numbers hold a sample in each row, and the file is one recording, which is never held whole if it is
+    long. Columns of lists of numbers hold a whole recording in each row.
     """
     rate = check_rate(fs_hz)
     file_size(path)
@@ -95,9 +71,6 @@ def open_parquet(
             return _rows(table, file, rate)
     is_short = table.n_rows <= _SHORT_ROWS
     return [at_one_rate(table.names, rate, table.n_rows, lambda rows: _samples(table, rows), is_short=is_short)]
-
-
-# --- the file --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -113,7 +86,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 def _table(path: Path, file: pq.ParquetFile, columns: Sequence[Column], options: ParquetOptions) -> tuple[_Table, bool]:
     """What is wanted of the file, and whether its columns are lists."""
     schema = file.schema_arrow
-    wanted = {column: position(path, column, schema.names, "column") for column in columns}
+    wanted = {column: position(path, column, schema.names, Message("column")) for column in columns}
     kinds = {column: _is_list(path, schema.field(place)) for column, place in wanted.items()}
     if len(set(kinds.values())) > 1:
         lists, numbers = Message("lists"), Message("numbers")
@@ -151,9 +124,6 @@ def _group_rows(path: Path, file: pq.ParquetFile) -> IntArray:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
-# --- a row is a sample -----------------------------------------------------------------------------------------
-
-
 def _samples(table: _Table, rows: slice) -> dict[Column, FloatArray]:
     with _opened(table.path) as file:
         batches = list(_batches(table, file, rows))
@@ -182,9 +152,6 @@ def _batches(table: _Table, file: pq.ParquetFile, rows: slice) -> Iterator[pa.Re
         begin += batch.num_rows
         if begin >= rows.stop:
             return
-
-
-# --- a row is a recording --------------------------------------------------------------------------------------
 
 
 def _rows(table: _Table, file: pq.ParquetFile, rate: float) -> list[RawRecording]:

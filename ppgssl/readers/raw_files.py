@@ -24,24 +24,10 @@ MAX_BYTES = 300_000_000
 _LARGEST = float(np.finfo(np.float32).max)
 _MAX_NAMES = 20
 _THE_FILE = Message("the file")
-# What a column is called in the formats: words of messages.
-_NOUNS = {
-    "column": Message("column"),
-    "line": Message("line"),
-    "channel": Message("channel"),
-    "signal": Message("signal"),
-    "array": Message("array"),
-}
 
 
 def read_bytes(path: Path) -> bytes:
-    """Content of a plain file that holds at least one byte.
-
-    Raises
-    ------
-    ReadError
-        If the file is absent, no plain file, not allowed to be read, empty, or longer than ``MAX_BYTES``.
-    """
+    """Content of a file; ReadError as :func:`file_size`, and if it has more than ``MAX_BYTES``."""
     n_bytes = file_size(path)
     check_size(path, n_bytes)
     return read_range(path, 0, n_bytes)
@@ -63,13 +49,7 @@ def in_words(path: Path) -> Iterator[None]:
 
 
 def file_size(path: Path) -> int:
-    """Bytes of a plain file that holds at least one.
-
-    Raises
-    ------
-    ReadError
-        If the file is absent, no plain file, or empty.
-    """
+    """Bytes of a plain file; ReadError if it is absent, no plain file, not allowed to be read, or empty."""
     with in_words(path):
         status = path.stat()
     if stat.S_ISDIR(status.st_mode):
@@ -83,13 +63,7 @@ def file_size(path: Path) -> int:
 
 
 def read_range(path: Path, start: int, n_bytes: int) -> bytes:
-    """Bytes ``start`` to ``start + n_bytes`` of a plain file.
-
-    Raises
-    ------
-    ReadError
-        If they cannot be read, or the file ends before.
-    """
+    """Bytes ``start`` to ``start + n_bytes`` of a plain file; ReadError if it ends before."""
     with in_words(path), path.open("rb") as file:
         file.seek(start)
         content = file.read(n_bytes)
@@ -117,13 +91,7 @@ def check_rate(fs_hz: float | None) -> float:
 
 
 def check_samples(path: Path, name: str | int, samples: FloatArray) -> FloatArray:
-    """Samples that are finite 32-bit floats or NaN.
-
-    Raises
-    ------
-    ReadError
-        If there are no samples, or one is infinite or too large; the message names the first.
-    """
+    """The samples; ReadError if there are none, or some are infinite or too large for a 32-bit float."""
     if not samples.size:
         problem = "channel {name!r} has no samples. Was the recording interrupted before it began?"
         raise ReadError(path, problem, name=name)
@@ -137,15 +105,8 @@ def check_samples(path: Path, name: str | int, samples: FloatArray) -> FloatArra
     return samples
 
 
-def position(path: Path, column: str | int, names: Sequence[str], what: str) -> int:
-    """Where ``column``, a name or a 0-based number, stands in ``names``.
-
-    Raises
-    ------
-    ReadError
-        If it is absent, or its name occurs twice; the message lists what there is, and the nearest spelling.
-    """
-    noun = _NOUNS[what]
+def position(path: Path, column: str | int, names: Sequence[str], noun: Message) -> int:
+    """Where ``column``, a name or a 0-based number, stands in ``names``; ReadError if it is absent, or occurs twice."""
     if isinstance(column, int):
         if not 0 <= column < len(names):
             problem = (
@@ -160,9 +121,10 @@ def position(path: Path, column: str | int, names: Sequence[str], what: str) -> 
     if places:
         problem = "{n} {noun}s are named {column!r}. Give the {noun}'s 0-based number instead."
         raise ReadError(path, problem, n=len(places), noun=noun, column=column)
-    problem = "no {noun} is named {column!r}{near}: {found}."
-    near = suggest(column, names)
-    raise ReadError(path, problem, noun=noun, column=column, near=near, found=_found_names(names, noun))
+    near, found = suggest(column, names), _found_names(names, noun)
+    raise ReadError(
+        path, "no {noun} is named {column!r}{near}: {found}.", noun=noun, column=column, near=near, found=found
+    )
 
 
 def _found_names(names: Sequence[str], noun: Message) -> Message:
@@ -178,12 +140,7 @@ def as_samples(
     """An interval of numbers as they stand in a file -> float64, NaN where one is a mark of a missing sample.
 
     A mark is compared as a number of the file's type: -999.9 marks the 32-bit float next to it. ``first`` is the
-    place of the interval in its recording, which messages name.
-
-    Raises
-    ------
-    ReadError
-        If a number is infinite or too large.
+    place of the interval in its recording, which messages name. ReadError as :func:`check_samples`.
     """
     # Casts warn of NaN of the signalling kind, and of numbers too large for a float, which are refused below.
     with np.errstate(over="ignore", invalid="ignore"):

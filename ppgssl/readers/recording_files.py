@@ -72,9 +72,7 @@ def read_recording(
 
     Examples
     --------
-    >>> from ppgssl import read_recording
-    >>> recording = read_recording("p001.csv", {"ppg": "PLETH"}, fs_hz=125)  # doctest: +SKIP
-    >>> recording.signals["ppg"].samples.shape  # doctest: +SKIP
+    >>> read_recording("p001.csv", {"ppg": "PLETH"}, fs_hz=125).signals["ppg"].samples.shape  # doctest: +SKIP
     (7500,)
     """
     path = Path(path).expanduser()

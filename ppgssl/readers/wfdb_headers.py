@@ -26,18 +26,8 @@ SUFFIX = ".hea"
 NOTHING = "~"
 MAX_FRAME_SAMPLES = 1_000_000
 # Storage formats. Of each, so many samples stand in so many bytes; or bits that a compressed sample has.
-PACKING = {
-    "8": (1, 1),
-    "16": (1, 2),
-    "24": (1, 3),
-    "32": (1, 4),
-    "61": (1, 2),
-    "80": (1, 1),
-    "160": (1, 2),
-    "212": (2, 3),
-    "310": (3, 4),
-    "311": (3, 4),
-}
+PACKING = {"8": (1, 1), "16": (1, 2), "24": (1, 3), "32": (1, 4), "61": (1, 2), "80": (1, 1), "160": (1, 2)}
+PACKING |= {"212": (2, 3), "310": (3, 4), "311": (3, 4)}
 FLAC_BITS = {"508": 8, "516": 16, "524": 24}
 
 # A header of a thousand segments has 30 KB.
@@ -114,13 +104,9 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Parse a header.
+    """Parse a header; ReadError if it cannot be read, or a line is not as WFDB writes it.
 
-    Raises
-    ------
-    ReadError
-        If it cannot be read, or a line is not as WFDB writes it. Messages number lines and never quote them: comments,
-        also those that lost their ``#``, are about patients.
+    Messages number lines and never quote them: comments, also those that lost their ``#``, are about patients.
     """
     lines = _lines(path)
     if not lines:
@@ -188,24 +174,16 @@ def _signal(path: Path, line: tuple[int, str]) -> SignalLine:
             "Correct it."
         )
         raise ReadError(path, problem, line=line[0], gain=gain, per_frame=per_frame)
-    return SignalLine(
-        file=match["file"],
-        format=match["format"],
-        per_frame=per_frame,
-        skew=int(match["skew"] or 0),
-        offset=int(match["offset"] or 0),
-        gain=gain,
-        baseline=int(match["baseline"] or match["zero"] or 0),
-        initial=int(match["initial"] or 0),
-        name=match["name"] or "",
-    )
+    skew, offset, initial = (int(match[key] or 0) for key in ("skew", "offset", "initial"))
+    baseline = int(match["baseline"] or match["zero"] or 0)
+    file, name = match["file"], match["name"] or ""
+    return SignalLine(file, match["format"], per_frame, skew, offset, gain, baseline, initial, name)
 
 
 def _by_file(path: Path, signals: Sequence[SignalLine]) -> tuple[SignalGroup, ...]:
-    groups = []
-    for name, items in groupby(enumerate(signals), key=lambda item: item[1].file):
-        numbered = list(items)
-        groups.append(SignalGroup(name, numbered[0][0], tuple(signal for _, signal in numbered)))
+    groups: list[SignalGroup] = []
+    for name, items in groupby(signals, key=lambda signal: signal.file):
+        groups.append(SignalGroup(name, sum(len(group.signals) for group in groups), tuple(items)))
     names = Counter(group.file for group in groups)
     for group in groups:
         if group.file != NOTHING and (names[group.file] > 1 or not group.is_uniform):
@@ -219,17 +197,8 @@ def _by_file(path: Path, signals: Sequence[SignalLine]) -> tuple[SignalGroup, ..
     return tuple(groups)
 
 
-# --- files -----------------------------------------------------------------------------------------------------
-
-
 def named_file(path: Path, name: str) -> Path:
-    """Where a file lies, or would lie, that the header ``path`` names: in the header's folder.
-
-    Raises
-    ------
-    ReadError
-        If that is another folder, or there is something that is no plain file.
-    """
+    """Where a file lies, or would lie, that the header ``path`` names; ReadError if not as a plain file next to it."""
     file = path.parent / name
     if not _FILE_NAME.fullmatch(name) or os.path.dirname(os.path.realpath(file)) != os.path.realpath(path.parent):
         problem = (

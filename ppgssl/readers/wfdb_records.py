@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import soundfile  # type: ignore[import-untyped]
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 # Not public. The public functions cannot read a part of a record whose header states no length, stop at dates that do
 # not exist, and fail on differing skews, on skewed FLAC and on digital samples of format 61. They all call this one.
@@ -25,6 +25,7 @@ from wfdb.io._signal import _rd_segment  # type: ignore[import-untyped]
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray, Signal
+from ppgssl.core.schema import Schema
 from ppgssl.core.text import Message
 from ppgssl.readers.isolated import guarded
 from ppgssl.readers.raw_files import check_samples, position, read_range
@@ -57,14 +58,11 @@ _DIFFERENCES = "8"
 _BITS = {"16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 10, "311": 10, **FLAC_BITS}
 
 
-class WfdbOptions(BaseModel):
+class WfdbOptions(Schema):
     """Options of the reader ``wfdb``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     missing_segments: Literal["error", "gap"] = Field(
-        "error",
-        description="A segment of which a file is absent: refuse the record, or take its samples as missing.",
+        "error", description="A segment of which a file is absent: refuse the record, or take its samples as missing."
     )
 
 
@@ -111,32 +109,27 @@ def open_wfdb(path: Path, columns: Sequence[Column], fs_hz: float | None, option
 
     Parameters
     ----------
-    path : Path
+    path
         The header (``.hea``). Signal files, and headers of segments, must lie in its folder.
-    columns : sequence of str or int
+    columns
         Names of signals, or their 0-based numbers; where segments have different signals (variable layout), those of
         the layout header. Signals of one name are distinguished by number.
-    fs_hz : float or None
+    fs_hz
         Not needed where the header states the rate: if given, it must be the rate of every signal that is read. A
         header without a rate takes it as the rate of its frames.
-    options : WfdbOptions
+    options
+        See :class:`ppgssl.readers.Reader`.
 
     Returns
     -------
     list of one RawRecording
-        float64 samples in the header's units, (number - baseline) / gain, each signal at its own rate, a skewed signal
-        moved to its true time. NaN where a sample is marked as missing, in gaps, in segments that lack the signal, and
-        after the end of a skewed signal.
-
-    Raises
-    ------
-    ReadError
-        If a header is damaged, a file is absent, outside the folder or shorter than promised, a signal is not there, or
-        the rate is another one. What is damaged inside a signal file shows when its samples are read.
+        Samples in the header's units, (number - baseline) / gain, each signal at its own rate, a skewed signal moved to
+        its true time. NaN where a sample is marked as missing, in gaps, in segments that lack the signal, and after the
+        end of a skewed signal. What is damaged inside a signal file shows when its samples are read.
     """
     record = _lay_out(path, options)
     names = [signal.name for signal in record.reference.signals]
-    places = {column: position(path, column, names, "signal") for column in columns}
+    places = {column: position(path, column, names, Message("signal")) for column in columns}
     per_frame = {column: record.reference.signals[place].per_frame for column, place in places.items()}
     rates = _rates(record, per_frame, fs_hz)
     n_samples = {column: record.n_frames * count for column, count in per_frame.items()}
@@ -186,16 +179,11 @@ def _lay_out(path: Path, options: WfdbOptions) -> _Record:
     header = read_header(path)
     if header.segments:
         return _divided(header, options)
-    n_frames = header.n_frames or _n_frames_held(header)
+    n_frames = header.n_frames or 0
+    first = next((group for group in header.groups if not group.is_null), None)
+    if not n_frames and first:
+        n_frames = _n_frames_of(path, named_file(path, first.file), first.signals)
     return _Record(path, header.frame_hz, n_frames, header, (_Interval(0, n_frames, header),))
-
-
-def _n_frames_held(header: Header) -> int:
-    """Length of a record whose header states none: that of its first signal file."""
-    for group in header.groups:
-        if not group.is_null:
-            return _held(header.path, named_file(header.path, group.file), group.signals)
-    return 0
 
 
 def _divided(master: Header, options: WfdbOptions) -> _Record:
@@ -313,7 +301,7 @@ def _signal_files(
         file = named_file(header.path, group.file)
         if may_be_absent and size_of(header.path, file) is None:
             continue
-        held = _held(header.path, file, group.signals)
+        held = _n_frames_of(header.path, file, group.signals)
         if held < n_frames:
             problem = (
                 "the header promises {n_frames} frames, and {file!r} holds {held}. It was cut off, or belongs to "
@@ -358,7 +346,7 @@ def _numbered(signals: Sequence[SignalLine]) -> list[tuple[str, int]]:
     return [(name, names[:place].count(name)) for place, name in enumerate(names)]
 
 
-def _held(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
+def _n_frames_of(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
     """Number of whole frames in a signal file."""
     n_bytes = size_of(path, file)
     if n_bytes is None:

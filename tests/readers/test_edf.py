@@ -110,9 +110,6 @@ def test_a_stated_rate_must_be_that_of_the_file(tmp_path):
     refused(path, r"'resp' has 4 samples a second, and `signals\.fs_hz` is 50", fs_hz=50.0)
 
 
-# --- time ------------------------------------------------------------------------------------------------------
-
-
 def test_gaps_are_missing_samples(tmp_path):
     content = made(n_records=3).to_bytes()
     whole = opened(write(tmp_path, content)).whole()
@@ -172,9 +169,6 @@ def test_intervals_that_meet_are_the_whole(tmp_path, gaps, edges, block_bytes):
         joined = np.concatenate([part[column].samples for part in parts])
         np.testing.assert_array_equal(joined, whole[column].samples)
         assert np.isfinite(joined).sum() == 8 * RATES[column]
-
-
-# --- headers that lie ------------------------------------------------------------------------------------------
 
 
 def test_a_recording_that_was_not_finished_is_read_as_far_as_it_goes(tmp_path):

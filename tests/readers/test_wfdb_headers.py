@@ -27,9 +27,6 @@ def write_header(folder, text, name="a"):
     return path
 
 
-# --- what headers say ------------------------------------------------------------------------------------------
-
-
 def test_real_headers_say_what_wfdb_reads_in_them(test_data):
     paths = [path for path in sorted((test_data / REAL).glob("*.hea")) if path.stem != "test_generator_2"]
     assert len(paths) == 20
@@ -76,9 +73,6 @@ def test_comments_and_empty_lines_count_for_nothing(tmp_path, end):
     (tmp_path / "a.hea").write_bytes(end.join(lines).encode())
     found = read_header(tmp_path / "a.hea")
     assert (found.frame_hz, found.n_frames, len(found.signals)) == (100, 4, 1)
-
-
-# --- headers that are refused ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -134,9 +128,6 @@ def test_nothing_but_a_read_error_escapes_from_arbitrary_headers(tmp_path, conte
     (tmp_path / "a.hea").write_bytes(content)
     with contextlib.suppress(ReadError):
         read_header(tmp_path / "a.hea")
-
-
-# --- the files that a header names -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

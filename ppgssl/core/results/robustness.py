@@ -55,7 +55,7 @@ class SubgroupLevel(ResultSchema):
     n: int | None
     n_events: int | None
     is_suppressed: bool = False
-    auroc: dict[str, Interval] = Field(default_factory=dict, description="By arm; absent where not defined.")
+    auroc: dict[str, Interval] = Field({}, description="By arm; absent where not defined.")
 
 
 class Subgroup(ResultSchema):
@@ -63,7 +63,7 @@ class Subgroup(ResultSchema):
     label: str
     levels: list[SubgroupLevel]
     interaction_p: dict[str, float | None] = Field(
-        default_factory=dict, description="By arm: bootstrap p-value of equal AUROC in all levels."
+        {}, description="By arm: bootstrap p-value of equal AUROC in all levels."
     )
 
 
@@ -147,9 +147,7 @@ class ShiftMeasure(ResultSchema):
     sd: float | None = None
     mean_reference: float | None = None
     sd_reference: float | None = None
-    difference: float | None = Field(
-        None, description="Standardised: in SDs, above 0 where higher here; of several levels, a distance."
-    )
+    difference: float | None = Field(None, description="In SDs, above 0 where higher here; of levels, a distance.")
     difference_by_chance: float | None = Field(None, description="Exceeded by 5 of 100 samples of these sizes.")
     index: float | None = Field(None, description="Population stability index.")
     index_by_chance: float | None = None

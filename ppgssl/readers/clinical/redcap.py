@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ppgssl.core.errors import ReadError
-from ppgssl.readers.clinical.text_tables import TextTable, read_text_table
+from ppgssl.readers.clinical.text_tables import TextTable
 
 # Attribute of Field -> its column as REDCap downloads it, and as its API names it.
 _COLUMNS = {
@@ -42,16 +42,9 @@ _TAG = re.compile(r"<[^<>]*>")
 class Field:
     """One field of a project, that is one row of its dictionary.
 
-    Attributes
-    ----------
-    name, form, kind, label, note : str
-        ``kind`` is REDCap's field type: text, radio, calc, ... Labels and notes are without markup.
-    choices : dict of str to str
-        Code -> label, of fields with choices.
-    validation, low, high : str
-        Of text fields: what REDCap checks.
-    is_identifier : bool
-        Whether the project marks the field as one that identifies a person.
+    ``kind`` is REDCap's field type: text, radio, calc, ... Labels and notes are without markup. ``choices`` are code ->
+    label; ``validation``, ``low`` and ``high`` what REDCap checks of text fields. The project marks fields that
+    identify a person (``is_identifier``).
     """
 
     name: str
@@ -77,29 +70,12 @@ def is_dictionary(table: TextTable) -> bool:
     return all(_place(table, attribute) is not None for attribute in _NEEDED)
 
 
-def read_dictionary(path: Path) -> list[Field]:
-    """Read a data dictionary, as REDCap downloads it or as its API exports the metadata.
-
-    Parameters
-    ----------
-    path : Path
-        CSV in UTF-8, or a workbook that it was saved as.
-
-    Returns
-    -------
-    list of Field
-        In the order of the dictionary: the first is the record's id.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read, has another header, or names a field twice or not at all.
-    """
-    return dictionary_fields(path, read_text_table(path))
-
-
 def dictionary_fields(path: Path, table: TextTable) -> list[Field]:
-    """The same, of a table that was read already; ``path`` is for messages."""
+    """Fields of a data dictionary, as REDCap downloads it or as its API exports the metadata, in its order.
+
+    The first is the record's id. ``path`` is for messages. ReadError if the table has another header, or names a field
+    twice or not at all.
+    """
     if not is_dictionary(table):
         problem = (
             "not a REDCap data dictionary: expected the columns {wanted}. In REDCap: Dictionary, Download the current "

@@ -82,8 +82,7 @@ def read_text_table(path: Path, *, delimiter: str = ",", decimal: str = ".", she
     Parameters
     ----------
     path : Path
-        The suffix gives the format: ``.xlsx`` and ``.xlsm``; those of ``statistical_files``; anything else is delimited
-        text.
+        The suffix gives the format: ``.xlsx`` and ``.xlsm``; those of ``statistical_files``; else delimited text.
     delimiter : str
         Of delimited text. Files named ``.tsv`` have tabs in place of a comma.
     decimal : str
@@ -146,9 +145,6 @@ def _without_empty_end(cells: list[str], n: int) -> list[str]:
     return cells[:end]
 
 
-# --- text ------------------------------------------------------------------------------------------------------
-
-
 def _csv_rows(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
     text = _decoded(path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -171,9 +167,6 @@ def _decoded(path: Path) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         problem = "line {line} is not UTF-8. Save the table as CSV in UTF-8, or as .xlsx."
         raise ReadError(path, problem, line=line) from None
-
-
-# --- Excel -----------------------------------------------------------------------------------------------------
 
 
 def _excel_rows(path: Path, decimal: str, sheet: str | None) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Names that say who is the same, and not who it is: keyed hashes of ids, and of all that files are called.
+"""Names that show who is the same, and not who it is: keyed hashes of ids, and of all that files are called.
 
 A pseudonym depends on the key and on the id alone. So a patient has the same one in all cohorts of a hospital, which
 uses one key, and in no other hospital; and without the key nobody can try out ids, as with a plain hash [1]_.
@@ -30,17 +30,8 @@ _LONG, _SHORT = 16, 8
 class Pseudonyms:
     """Pseudonyms of one key, and what those that were made stand for.
 
-    Its methods raise ConfigError if two names have the same pseudonym.
-
-    Parameters
-    ----------
-    key : bytes
-        See :func:`ppgssl.readers.privacy.secret_key.load_key`.
-
-    Attributes
-    ----------
-    fingerprint : str
-        Distinguishes keys, and does not reveal the key.
+    The ``fingerprint`` distinguishes keys, and does not reveal the key. Methods raise ConfigError if two names have the
+    same pseudonym.
     """
 
     def __init__(self, key: bytes) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
-from ppgssl.readers.clinical.redcap import Field, added_column, export_columns, is_dictionary, read_dictionary
+from ppgssl.readers.clinical.redcap import Field, added_column, dictionary_fields, export_columns, is_dictionary
 from ppgssl.readers.clinical.text_tables import TextTable, read_text_table
 
 DOWNLOADED = [
@@ -61,6 +61,10 @@ ROWS = [
     ["name", "triage", "", "text", "Name", "", "", "", "", "", "y"],
     ["total", "triage", "", "calc", "Score", "[a] | [b], 2"],
 ]
+
+
+def read_dictionary(path):
+    return dictionary_fields(path, read_text_table(path))
 
 
 def write(path: Path, rows=ROWS, header=DOWNLOADED, encoding="utf-8") -> Path:

@@ -194,7 +194,7 @@ def test_identical_rows_of_a_patient_are_one_and_contradictory_rows_none(read):
     assert list(clinical.patients.index) == ["a", "c"]
     assert clinical.rejected_ids == {"b"}
     assert [(item.unit, item.subject, item.reason, item.detail) for item in clinical.problems] == [
-        ("row", "a", Reason.REPEATED_PATIENT, "t.csv, rows 2, 4 say the same: one is used"),
+        ("row", "a", Reason.REPEATED_PATIENT, "t.csv, rows 2, 4 have the same values: one is used"),
         ("patient", "b", Reason.CONTRADICTING_ROWS, "t.csv, rows 3, 5 differ in age: none is used"),
     ]
 

@@ -29,9 +29,6 @@ def of_field(kind: str, texts=None, **more):
     return draft_of_field(one, "x", cells=None if texts is None else Cells([str(text) for text in texts]))
 
 
-# --- from a column ---------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("texts", "kind"),
     [
@@ -162,9 +159,6 @@ def assert_is_description(draft: VariableDraft) -> None:
     )
 
 
-# --- from a field of REDCap ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("more", "expected"),
     [
@@ -251,9 +245,6 @@ def test_the_table_decides_how_dates_are_written():
     assert "not all values are dates" in of_field("text", ["soon"], validation="date_ymd").notes[0]
 
 
-# --- marks of missing ------------------------------------------------------------------------------------------
-
-
 def test_marks_of_missing_stand_apart_from_the_values_of_their_column():
     weight = ["11.5", "12", "-99", "UNK", "", "NA"]
     assert missing_marks([weight], ".") == ["-99", "UNK"]
@@ -267,9 +258,6 @@ def test_what_is_likely_a_value_somewhere_is_no_mark():
     assert missing_marks([weight], ".", codes=["-9"]) == []
     assert missing_marks([["1", "2", "none"], ["none", "mask", "tube"]], ".") == []
     assert missing_marks([[str(number) for number in range(1000)]], ".") == []
-
-
-# --- labels and units ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,6 @@ def test_no_text_without_fields_is_shown(text):
     assert redacted(text, cohort()) == str(redacted_error(ConfigError(text), cohort())) == HIDDEN
 
 
-# --- messages with fields --------------------------------------------------------------------------------------
-
-
 def test_of_a_message_with_fields_its_text_and_numbers_are_shown():
     message = Message("line {line}, {name}: found {cell!r}; {found}", line=3, name="ppg_red", cell=NAME, found=[NAME])
     assert redacted(message, cohort()) == "line 3, ppg_red: found …; …"
@@ -89,9 +86,6 @@ def test_an_error_without_fields_is_worded_without_privacy_alone(error):
     assert PLANTED in error_text(error, places, cohort())
     shown = error_text(error, places, cohort(private=True))
     assert shown in (f"{type(error).__name__}: {HIDDEN}", HIDDEN)
-
-
-# --- the messages of all readers -------------------------------------------------------------------------------
 
 
 def _header_lines(planted: str) -> Iterator[tuple[str, bytes]]:
@@ -204,8 +198,6 @@ def _refusal(reader, path: Path, columns, options) -> ReadError | None:
         return error
     return None
 
-
-# --- the clinical table ----------------------------------------------------------------------------------------
 
 VARIABLES = {"age": {"kind": "numeric", "range": [0, 120]}, "seen": {"kind": "date"}}
 
