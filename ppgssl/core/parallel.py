@@ -36,7 +36,7 @@ _FOLDER = ".workers-"
 
 
 class Progress(Protocol):
-    """How far a piece of work is: steps done, steps to do, and a line about them."""
+    """How far some work is: steps done, steps to do, and a line about them."""
 
     def __call__(self, done: int, total: int, text: str = "", /) -> None: ...
 
@@ -125,8 +125,8 @@ class Workers:
     ) -> list[Result]:
         """Results of ``function(task, *shared, report)``, whose tasks are long and have steps.
 
-        ``report`` is a Progress through which a task says how far it is. At Ctrl-C, it raises KeyboardInterrupt in each
-        task, which may save what it has; a second Ctrl-C ends the tasks at once.
+        ``report`` is the Progress of a task. At Ctrl-C, it raises KeyboardInterrupt in each task, which may save what
+        it has; a second Ctrl-C ends the tasks at once.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class Workers:
             return results
 
     def run_alone(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result | Died]:
-        """As :meth:`run_surviving`, one task at a time in a process beside this one: if that is killed, it is to blame.
+        """As :meth:`run_surviving`, one task at a time in another process: if that is killed, it is to blame.
 
         Always on this machine.
         """
@@ -224,7 +224,7 @@ class Workers:
                 yield result
                 n_done += 1
         except BrokenProcessPool:
-            # Nobody says which task it was: they are worked on again, one after the other.
+            # It is not known which task it was: they are worked on again, one after the other.
             with closing(_alone(calls[n_done:])) as rest:
                 yield from rest
         finally:
@@ -298,10 +298,10 @@ def workers(
 
 
 def threads_of(n_processes: int) -> int:
-    """Threads of each of so many processes: an equal share of the cores, and no more than ``OMP_NUM_THREADS`` says."""
+    """Threads of each of so many processes: cores divided equally, and no more than ``OMP_NUM_THREADS``."""
     most = os.environ.get("OMP_NUM_THREADS", "")
-    share = max(1, int(cpu_count()) // n_processes)
-    return min(share, int(most)) if most.isdigit() and int(most) else share
+    n_threads = max(1, int(cpu_count()) // n_processes)
+    return min(n_threads, int(most)) if most.isdigit() and int(most) else n_threads
 
 
 def _numbered(report: Callable[[int, int, str], None], number: int) -> Progress:

@@ -231,8 +231,8 @@ def _onsets(path: Path, header: _Header) -> FloatArray:
     """When each record of an EDF+D file begins, in s."""
     if _ANNOTATIONS not in header.labels or header.n_records > _MAX_RECORDS_WITH_ONSET:
         problem = (
-            "an EDF+D file must say when each of its records begins, in a channel {label!r}, and can have up to {most} "
-            "records; this one has {n}. Export it as EDF+C."
+            "an EDF+D file must state when each of its records begins, in a channel {label!r}, and can have up to "
+            "{most} records; this one has {n}. Export it as EDF+C."
         )
         raise ReadError(path, problem, label=_ANNOTATIONS, most=_MAX_RECORDS_WITH_ONSET, n=header.n_records)
     place = header.labels.index(_ANNOTATIONS)
@@ -244,8 +244,7 @@ def _onsets(path: Path, header: _Header) -> FloatArray:
             found = _ONSET.match(file.read(min(2 * header.lengths[place], 64)))
             if found is None:
                 problem = (
-                    "record {record}, counted from 0, does not say when it begins, as EDF+D must. Copy the file again "
-                    "from its source."
+                    "record {record}, counted from 0, does not state when it begins, as EDF+D must. Copy it again."
                 )
                 raise ReadError(path, problem, record=record)
             onsets[record] = float(found[1])

@@ -145,7 +145,7 @@ def _check_companion(files: str, key: str, main: str) -> None:
     if unknown:
         raise ConfigError(
             f"`{key}` is {files!r}: the field {{{unknown[0]}}} is not one of `signals.files` ({main!r}), so nothing "
-            "says which recording the file belongs to"
+            "shows which recording the file belongs to"
         )
 
 

@@ -157,7 +157,7 @@ def _batches(table: _Table, file: pq.ParquetFile, rows: slice) -> Iterator[pa.Re
 def _rows(table: _Table, file: pq.ParquetFile, rate: float) -> list[RawRecording]:
     recordings: list[RawRecording] = []
     n_bytes = 0
-    # What the metadata say of sizes is not asked for: they may lie, and in pyarrow 26 a damaged entry ends the
+    # Sizes that the metadata state are not used: they may lie, and in pyarrow 26 a damaged entry ends the
     # process.
     for batch in file.iter_batches(batch_size=_BATCH_LISTS, columns=table.wanted, use_threads=False):
         n_bytes += batch.nbytes

@@ -86,7 +86,7 @@ def check_size(path: Path, n_bytes: int, what: Message = _THE_FILE) -> None:
 def check_rate(fs_hz: float | None) -> float:
     """The sampling rate of files that do not state it; ConfigError if the description does not state it either."""
     if fs_hz is None:
-        raise ConfigError("files of this format do not say their sampling rate: give it as `signals.fs_hz`, in Hz")
+        raise ConfigError("files of this format do not state their sampling rate: give it as `signals.fs_hz`, in Hz")
     return fs_hz
 
 

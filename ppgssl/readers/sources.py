@@ -123,7 +123,7 @@ def _n_bytes(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
-        return 0  # The reader will say so.
+        return 0  # The reader reports it.
 
 
 def _open_file(source: SourceFile, cohort: Cohort, pattern: str) -> list[RawRecording]:

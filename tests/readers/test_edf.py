@@ -146,9 +146,9 @@ def test_records_out_of_order_and_endless_gaps_are_refused(tmp_path, onsets, wor
 def test_records_of_an_interrupted_file_must_say_when_they_begin(tmp_path):
     content = interrupted(made(n_records=3).to_bytes(), 0, 1, 2)
     refused(
-        write(tmp_path, content.replace(b"+1\x14\x14", b"+x\x14\x14")), "record 1, counted from 0, does not say when"
+        write(tmp_path, content.replace(b"+1\x14\x14", b"+x\x14\x14")), "record 1, counted from 0, does not state when"
     )
-    refused(write(tmp_path, changed(made(plus=False).to_bytes(), 192, "EDF+D")), "must say when each of its records")
+    refused(write(tmp_path, changed(made(plus=False).to_bytes(), 192, "EDF+D")), "must state when each of its records")
 
 
 @given(

@@ -113,7 +113,7 @@ def _problem(item: dict[str, Any], model: type[BaseModel]) -> str:
 
 
 def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
-    """Keys as written in the file, without the names of chosen alternatives, and the fields known beside the last."""
+    """Keys as written in the file, without the names of chosen alternatives, and the fields known next to the last."""
     keys: list[str] = []
     candidates, known = [model], list(model.model_fields)
     for part in location:

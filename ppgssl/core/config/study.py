@@ -143,7 +143,7 @@ class Decisions(Schema):
 
 
 class SubgroupOptions(Schema):
-    """A clinical variable by whose levels performance is told apart."""
+    """A clinical variable by whose levels performance is compared."""
 
     variable: str
     cuts: list[float] = Field([], description="Of a numeric variable: limits of its groups; else its median.")
@@ -157,9 +157,9 @@ class LearningCurveOptions(Schema):
 
     @field_validator("fractions")
     @classmethod
-    def _are_shares(cls, value: list[float]) -> list[float]:
-        if any(not 0 < share <= 1 for share in value):
-            raise ValueError("each share must be above 0 and at most 1, such as 0.25")
+    def _are_fractions(cls, value: list[float]) -> list[float]:
+        if any(not 0 < fraction <= 1 for fraction in value):
+            raise ValueError("each fraction must be above 0 and at most 1, such as 0.25")
         return sorted(set(value))
 
 
@@ -182,8 +182,8 @@ class Probe(Schema):
     cohorts: list[str] = Field([], description="By default all with `min_patients` patients.")
     variables: list[str] = Field(
         default_factory=list,
-        description="Numeric clinical variables of the labelled cohort to probe for beside the vital signs; that which "
-        "`heart_rate` names always is one.",
+        description="Numeric clinical variables of the labelled cohort to probe for in addition to the vital signs; "
+        "that which `heart_rate` names always is one.",
     )
     min_patients: int = Field(
         20, ge=5, description="Cohorts and quantities that are known for fewer patients are left out, and named."

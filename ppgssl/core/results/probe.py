@@ -21,7 +21,7 @@ class ProbeRepresentation(ResultSchema):
 
 
 class ProbeQuantity(ResultSchema):
-    """Something that a representation should tell, of the patients of one cohort."""
+    """Something that a representation should predict, of the patients of one cohort."""
 
     cohort: str
     name: str = Field(description="For example `heart_rate`; `retrieval` and `outcome` are the tasks of those names.")

@@ -40,7 +40,7 @@ class OddsRatio(ResultSchema):
 
 
 class CovariateModel(ResultSchema):
-    """Inference about the covariates, beside prediction; nothing of it enters another table."""
+    """Inference about the covariates, in addition to prediction; nothing of it enters another table."""
 
     n_patients: int
     n_events: int
@@ -121,7 +121,7 @@ class EmbeddingMap(ResultSchema):
 
 
 class AcquisitionCheck(ResultSchema):
-    """Does a property of the raw signal that physiology does not explain tell the outcome, or a covariate?"""
+    """Does a property of the raw signal that physiology does not explain predict the outcome, or a covariate?"""
 
     cohort: str
     name: str = Field(description="Property, for example `Pulse amplitude (adc)`.")
@@ -133,7 +133,7 @@ class AcquisitionCheck(ResultSchema):
 
 
 class ShiftMeasure(ResultSchema):
-    """One quantity of an external validation: its patients beside those that the model was fitted to."""
+    """One quantity of an external validation: its patients, and those that the model was fitted to."""
 
     name: str
     label: str

@@ -144,7 +144,7 @@ def _moment_text(value: Any, moment: Callable[[float], datetime.datetime], decim
 
 
 def _moment(function: str, format_: str) -> Callable[[float], datetime.datetime] | None:
-    """From a number to the moment that it stands for, if the column's format says that it stands for one."""
+    """From a number to the moment that it stands for, if the column's format is one of dates or times."""
     if function == "read_dta":
         return _stata_moment(format_)
     if function == "read_sav":

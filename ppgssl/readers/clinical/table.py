@@ -45,7 +45,7 @@ class Clinical:
         for binary; the level for categorical; 'YYYY-MM-DD' for a date, or with pseudonyms a number of days. NaN, or
         None of a level or date, where missing.
     problems : list of Reject
-        ``unit`` "cell": became missing; "patient": left out; "row" and "variable": suspicious, and kept as it is.
+        ``unit`` "cell": became missing; "patient": left out; "row" and "variable": perhaps wrong, and kept as it is.
     rejected_ids : frozenset of str
         Patients of the table that are left out.
     n_rows, n_left_out : int

@@ -52,7 +52,7 @@ class UnitCandidate:
 def find_unit_candidates(patients: pd.DataFrame, table: ClinicalTable) -> list[UnitCandidate]:
     """Find groups of values that fall among the others if a known factor is undone.
 
-    A group is suspicious if (1) it holds at most 40 % of the values and lies wholly above, or below, all others;
+    A group is a candidate if (1) it holds at most 40 % of the values and lies wholly above, or below, all others;
     (2) the gap between it and them, in the logarithm, is at least half a standard deviation of the others, and no
     accident of an exponential tail: (size of the group) * gap / SD >= 7; (3) in the other unit all of its values lie
     within the range of the others (give or take their SD), and its median within 15 % of theirs. Patients are then

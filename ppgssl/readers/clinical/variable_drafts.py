@@ -1,7 +1,7 @@
 """A first description of a clinical variable, from its column or from its field in a REDCap data dictionary.
 
 What is not sure is written in a note, for a person to decide. Values are shown only as levels of columns that
-have few, and never of columns that may say who a person is.
+have few, and never of columns that may identify a person.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def test_a_mistake_in_a_cohort_is_named_with_its_key(tmp_path, key, value, said)
         ("inputs.normalisation", "fixed", "needs `fixed"),
         ("validation", {"scheme": "loocv"}, "`validation.scheme`"),
         ("validation", {"scheme": "leave-one-site-out"}, "`site` names a clinical variable"),
-        ("learning_curve", {"fractions": [0.5, 2]}, "`learning_curve.fractions`: each share must be above 0"),
+        ("learning_curve", {"fractions": [0.5, 2]}, "`learning_curve.fractions`: each fraction must be above 0"),
         ("decisions", {"risks": [1.2]}, "risks between 0 and 1"),
         ("missing", {"method": "mcie"}, "`missing.method`"),
         ("arms", ["covariats"], "did you mean 'covariates'?"),

@@ -170,7 +170,7 @@ def test_a_wrong_sampling_rate_is_refused_with_its_reason(fs_hz, reason, hospita
     [
         ({"signals__channels": {"ppg_green": {"column": "red"}}}, "input 'ppg' is one of the channels ppg_ir, ppg_red"),
         ({"signals__files": "none/{patient}.csv"}, "no file under .* matches 'none/{patient}.csv'"),
-        ({"signals__fs_hz": None}, "do not say their sampling rate"),
+        ({"signals__fs_hz": None}, "do not state their sampling rate"),
         ({"root": "nowhere"}, "there is no folder"),
     ],
 )
