@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.errors import ReadError
 from ppgssl.readers.delimited import DelimitedOptions, open_delimited
 
 # tmp_path is shared by the examples of one test; each overwrites the file.
@@ -162,11 +162,6 @@ def test_a_header_in_another_encoding_does_not_matter_where_its_names_are_not_us
     assert read("Höhe,ppg\n1,2\n".encode("latin-1"), "ppg") == [[2]]
     with pytest.raises(ReadError, match="no column is named 'Höhe'"):
         read("Höhe,ppg\n1,2\n".encode("latin-1"), "Höhe")
-
-
-def test_a_missing_sampling_rate_is_asked_for(tmp_path):
-    with pytest.raises(ConfigError, match=r"signals\.fs_hz"):
-        open_delimited(tmp_path / "a.csv", [0], None, DelimitedOptions())
 
 
 def test_two_megabytes_are_read_in_a_fifth_of_a_second(read, tmp_path):

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pandas as pd
-import pyreadstat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -361,44 +360,6 @@ def test_where_in_a_column_that_is_absent_is_a_mistake_of_the_description(read):
 
 
 # --- formats ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("suffix", ["csv", "tsv", "xlsx", "parquet", "dta", "sav", "zsav", "xpt"])
-def test_the_same_table_is_the_same_in_every_format(tmp_path, suffix):
-    frame = pd.DataFrame(
-        {
-            "id": ["007", "b", "c"],
-            "age": [30.5, np.nan, 41.0],
-            "sex": ["F", "M", ""],
-            "died": [1.0, 0.0, 1.0],
-            "admitted": [datetime.date(2020, 2, 29), None, datetime.date(2021, 1, 2)],
-        }
-    )
-    write = {
-        "csv": lambda path: frame.to_csv(path, index=False),
-        "tsv": lambda path: frame.to_csv(path, index=False, sep="\t"),
-        "xlsx": lambda path: frame.to_excel(path, index=False, sheet_name="Patients"),
-        "parquet": frame.to_parquet,
-        "dta": lambda path: pyreadstat.write_dta(frame, path),
-        "sav": lambda path: pyreadstat.write_sav(frame, path),
-        "zsav": lambda path: pyreadstat.write_sav(frame, path, compress=True),
-        "xpt": lambda path: pyreadstat.write_xport(frame, path),
-    }
-    write[suffix](tmp_path / f"t.{suffix}")
-    variables = VARIABLES | {"admitted": {"kind": "date"}}
-    sheet = {"sheet": "Patients"} if suffix == "xlsx" else {}
-    clinical = read_clinical(described(variables, file=f"t.{suffix}", **sheet), tmp_path)
-    expected = pd.DataFrame(
-        {
-            "age": [30.5, np.nan, 41.0],
-            "sex": ["female", "male", None],
-            "died": [1.0, 0.0, 1.0],
-            "admitted": ["2020-02-29", None, "2021-01-02"],
-        },
-        index=pd.Index(["007", "b", "c"], name="patient_id"),
-    )
-    pd.testing.assert_frame_equal(clinical.patients, expected)
-    assert clinical.problems == []
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
