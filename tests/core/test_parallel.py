@@ -196,10 +196,7 @@ def test_ctrl_c_lets_tasks_save_what_they_have(request, tmp_path, place):
             if len(started) == 2:
                 os.kill(os.getpid(), signal.SIGINT)
 
-    with (
-        pytest.raises(KeyboardInterrupt),
-        workers(2, scheduler=scheduler, folder=tmp_path) as pool,
-    ):
+    with pytest.raises(KeyboardInterrupt), workers(2, scheduler=scheduler, folder=tmp_path) as pool:
         pool.run_in_steps(saves_when_stopped, [1, 2], tmp_path, n_steps=1200, progress=press)
     assert {path.name for path in tmp_path.iterdir()} == {"saved1", "saved2"}
 

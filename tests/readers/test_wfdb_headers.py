@@ -15,10 +15,7 @@ from ppgssl.core.errors import ReadError
 from ppgssl.readers.wfdb_headers import named_file, read_header, size_of
 
 REAL = "wfdb_samples"
-DIVIDED = [
-    ("041s/041s", ["041s01", "041s02"]),
-    ("s00001/s00001-2896-10-09-01-56", ["3248903_layout", "~"]),
-]
+DIVIDED = [("041s/041s", ["041s01", "041s02"]), ("s00001/s00001-2896-10-09-01-56", ["3248903_layout", "~"])]
 
 
 def write_header(folder, text, name="a"):

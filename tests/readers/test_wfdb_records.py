@@ -127,15 +127,7 @@ def test_a_signal_that_a_segment_lacks_is_missing_there(test_data):
     assert np.isfinite(ii[25_740:]).mean() > 0.9
 
 
-VARIOUS = [
-    "03700181",
-    "binformats",
-    "flacformats",
-    "mixedsignals",
-    "test01_00s_skewframe",
-    "a103l-no-len",
-    "041s",
-]
+VARIOUS = ["03700181", "binformats", "flacformats", "mixedsignals", "test01_00s_skewframe", "a103l-no-len", "041s"]
 
 
 @pytest.mark.parametrize("name", [*VARIOUS, "s25047-2704-05-04-10-44"])

@@ -74,11 +74,7 @@ class _Row(NamedTuple):
 
 
 def read_clinical(
-    table: ClinicalTable,
-    root: Path,
-    *,
-    pseudonym: Callable[[str], str] | None = None,
-    instead: Path | None = None,
+    table: ClinicalTable, root: Path, *, pseudonym: Callable[[str], str] | None = None, instead: Path | None = None
 ) -> Clinical:
     """Read and check the clinical table.
 
