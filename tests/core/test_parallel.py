@@ -99,12 +99,12 @@ def test_the_dask_extra_is_asked_for_where_it_is_missing():
     assert "pip install 'ppgssl[dask]'" in run.stdout
 
 
-@pytest.mark.parametrize(("n_processes", "told", "n_threads"), [(2, "", 4), (2, "1", 1), (2, "6", 4), (16, "", 1)])
-def test_processes_times_threads_are_no_more_than_cores_or_than_the_system_was_told(
-    monkeypatch, n_processes, told, n_threads
+@pytest.mark.parametrize(("n_processes", "given", "n_threads"), [(2, "", 4), (2, "1", 1), (2, "6", 4), (16, "", 1)])
+def test_processes_times_threads_are_no_more_than_cores_or_than_the_system_allows(
+    monkeypatch, n_processes, given, n_threads
 ):
     monkeypatch.setattr("ppgssl.core.parallel.cpu_count", lambda: 8)
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert threads_of(n_processes) == n_threads
 
 
@@ -118,13 +118,13 @@ def test_libraries_in_the_processes_have_no_more_threads_than_that(monkeypatch):
         assert list(pool.run(threads, [1, 2])) == [str(threads_of(2))] * 2
 
 
-def test_torch_is_told_its_threads_where_it_is_in_use(monkeypatch):
-    told = []
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=told.append))
+def test_torch_is_given_its_threads_where_it_is_in_use(monkeypatch):
+    given = []
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=given.append))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with workers(1) as pool:
         list(pool.run(double, [1]))
-    assert told == [1]
+    assert given == [1]
 
 
 def shared_sum(number, values, place):

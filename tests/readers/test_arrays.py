@@ -241,7 +241,7 @@ def test_an_array_that_promises_more_than_the_file_has_is_not_allocated(tmp_path
         ("a", b"x", r"reads \.npy, \.npz and \.mat files"),
     ],
 )
-def test_files_that_are_no_array_files_say_what_was_expected(tmp_path, name, content, words):
+def test_files_that_are_no_array_files_are_refused_with_what_was_expected(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ReadError, match=words):
         read(tmp_path / name, "ppg")

@@ -72,7 +72,7 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path):
         read(tmp_path / "a", 0, header_bytes=30)
 
 
-def test_a_long_file_is_read_in_stretches_and_never_whole(tmp_path, monkeypatch):
+def test_a_long_file_is_read_in_intervals_and_never_whole(tmp_path, monkeypatch):
     numbers = np.arange(3_000_000, dtype="<i2")
     numbers.tofile(tmp_path / "a")
     lengths = []

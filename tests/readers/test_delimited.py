@@ -143,7 +143,7 @@ def test_lines_that_are_no_channels_are_refused(read, text, words):
         ("x" * 3_000_000, "no column is named 'red'"),
     ],
 )
-def test_a_file_that_is_not_what_was_described_says_where_and_what_to_do(read, content, words):
+def test_a_file_that_is_not_what_was_described_is_refused_with_place_and_advice(read, content, words):
     with pytest.raises(ReadError, match=words) as caught:
         read(content, "red")
     assert str(caught.value).count("recording.csv") == 1
@@ -180,7 +180,7 @@ def test_written_numbers_come_back_exactly(read, rows, dialect):
 def test_the_quick_and_the_exact_way_agree(read, rows):
     lines = [",".join(map(repr, row)) for row in rows]
     plain = "\n".join(["a,b", *lines])
-    # A mark with a blank beside it is beyond the quick way.
+    # A mark with a blank next to it is beyond the quick way.
     exact = "\n".join(["a,b", *lines, " NA ,1"])
     assert read(plain, "a")[0] == read(exact, "a")[0][:-1]
 

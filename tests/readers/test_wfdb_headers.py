@@ -24,7 +24,7 @@ def write_header(folder, text, name="a"):
     return path
 
 
-def test_real_headers_say_what_wfdb_reads_in_them(test_data):
+def test_real_headers_are_read_as_by_wfdb(test_data):
     paths = [path for path in sorted((test_data / REAL).glob("*.hea")) if path.stem != "test_generator_2"]
     assert len(paths) == 20
     for path in paths:

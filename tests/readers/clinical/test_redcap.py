@@ -100,7 +100,7 @@ def test_a_table_of_patients_is_no_dictionary():
         ([["age", *["f"] * 20]], "row 2 has another number of cells"),
     ],
 )
-def test_a_broken_dictionary_says_what_is_wrong(tmp_path, rows, words):
+def test_what_is_wrong_with_a_dictionary_is_named(tmp_path, rows, words):
     with pytest.raises(ReadError, match=words):
         read_dictionary(write(tmp_path / "d.csv", rows))
 

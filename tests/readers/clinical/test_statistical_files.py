@@ -56,7 +56,7 @@ ROWS = [
 
 
 def write(path: Path) -> Path:
-    """The patients in the format that the suffix says."""
+    """The patients in the format that the suffix gives."""
     if path.suffix == ".dta":
         pyreadstat.write_dta(PATIENTS, path, column_labels=LABELS, variable_value_labels=LEVELS)
     elif path.suffix == ".xpt":
@@ -174,7 +174,7 @@ def test_rows_count_as_in_the_program_and_empty_ones_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".dta", ".xpt", ".sav", ".zsav", ".sas7bdat", ".parquet"])
-def test_another_file_under_that_name_says_what_to_do(tmp_path, suffix):
+def test_another_file_under_that_name_is_refused_with_advice(tmp_path, suffix):
     (tmp_path / f"t{suffix}").write_text("id,age\n1,61\n")
     with pytest.raises(ReadError, match=r"or damaged .* save the table as CSV") as caught:
         read_typed_table(tmp_path / f"t{suffix}")

@@ -289,7 +289,7 @@ def test_dates_in_another_format_are_a_mistake_of_the_description_that_names_the
     )
 
 
-def test_real_dates_of_excel_are_understood_whatever_the_format_says(tmp_path):
+def test_real_dates_of_excel_are_understood_whatever_the_format(tmp_path):
     book = openpyxl.Workbook()
     for row in (["id", "admitted"], ["a", datetime.date(2020, 2, 29)], ["b", "29/02/2020"], ["c", "2/29/2020"]):
         book.active.append(row)
@@ -361,7 +361,7 @@ EXCEL = {
 }
 
 
-def test_the_workbook_of_mw_ppg_says_the_same_as_its_csv(test_data):
+def test_the_workbook_of_mw_ppg_holds_the_same_as_its_csv(test_data):
     excel = described(EXCEL, file="Subjects Information.xlsx", patient_column="ID")
     names = {"age": "age_years", "sbp": "sbp_mmhg", "height": "height_cm", "weight": "weight_kg", "gender": "gender"}
     csv = described(

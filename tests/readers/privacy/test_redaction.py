@@ -172,7 +172,7 @@ def test_every_reader_is_given_bad_files():
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_no_message_of_a_reader_shows_what_a_file_says(name, tmp_path):
+def test_no_message_of_a_reader_shows_what_a_file_holds(name, tmp_path):
     options = {"binary": {"dtype": "int16", "n_channels": 7}}.get(name, {})
     reader, errors = get_reader(name), {}
     for number, (_, file, content) in enumerate(bad for bad in BAD_FILES if bad[0] == name):
@@ -216,7 +216,7 @@ VARIABLES = {"age": {"kind": "numeric", "range": [0, 120]}, "seen": {"kind": "da
         ("", {}),
     ],
 )
-def test_no_message_about_the_clinical_table_shows_what_it_says(content, changes, tmp_path):
+def test_no_message_about_the_clinical_table_shows_its_values(content, changes, tmp_path):
     (tmp_path / "t.csv").write_text(content)
     described = cohort(file="t.csv", patient_column="id", variables=VARIABLES, **changes)
     with pytest.raises(ConfigError) as caught:
