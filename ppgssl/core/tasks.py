@@ -120,12 +120,7 @@ class StepsFile:
 class StepsFolder:
     """Where tasks write how far they are; passes the sums on, and stops the tasks at Ctrl-C.
 
-    Parameters
-    ----------
-    folder : Path
-    n_tasks : int
-    report : callable
-        Called with the number of a task, its steps done and its text, when they have changed.
+    ``report`` is called with the number of a task, its steps done and its text, when they have changed.
     """
 
     def __init__(self, folder: Path, n_tasks: int, report: Callable[[int, int, str], None]) -> None:

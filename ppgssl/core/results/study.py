@@ -118,13 +118,7 @@ def save_results(results: Results, path: Path) -> None:
 
 
 def load_results(path: Path) -> Results:
-    """Read ``results.json``.
-
-    Raises
-    ------
-    ReportError
-        If the file is absent, cannot be read, is cut off, is something else, or is not a result of this version.
-    """
+    """Read ``results.json``; ReportError if it is absent, unreadable, cut off, or not a result of this version."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
