@@ -55,26 +55,15 @@ def test_tasks_run_alone_are_apart_from_each_other():
         assert list(pool.run_alone(double_or_die, [2, 3, 4])) == [4, Died(), 8]
 
 
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
+def test_a_cluster_that_cannot_be_used_is_refused(monkeypatch, dask_cluster):
     monkeypatch.setattr("ppgssl.core.cluster._CONNECT_S", 1)
-    with (
-        pytest.raises(ConfigError, match=r"--scheduler tcp://127\.0\.0\.1:9: no Dask cluster"),
-        workers(-1, scheduler="tcp://127.0.0.1:9"),
-    ):
-        pass
-
-
-def test_a_scheduler_without_an_address_is_refused():
-    with pytest.raises(ConfigError, match="no Dask cluster"), workers(-1, scheduler="nonsense://x"):
-        pass
-
-
-def test_a_cluster_that_does_not_see_the_folder_is_refused(dask_cluster):
-    with (
-        pytest.raises(ConfigError, match="has no folder /nowhere"),
-        workers(-1, scheduler=dask_cluster, reads=[Path("/nowhere")]),
-    ):
-        pass
+    for scheduler, words in {
+        "tcp://127.0.0.1:9": r"--scheduler tcp://127\.0\.0\.1:9: no Dask cluster",
+        "nonsense://x": "no Dask cluster",
+        dask_cluster: "has no folder /nowhere",
+    }.items():
+        with pytest.raises(ConfigError, match=words), workers(-1, scheduler=scheduler, reads=[Path("/nowhere")]):
+            pass
 
 
 def test_the_workers_of_a_cluster_do_the_work(dask_cluster):
