@@ -1,4 +1,4 @@
-"""Small pieces of text that several packages share."""
+"""Short texts that several packages share."""
 
 from __future__ import annotations
 

@@ -114,16 +114,17 @@ def read_predictions(file: Path) -> PredictionsFile:
 def _read(file: Path) -> pd.DataFrame:
     ending = file.suffix.lower()
     if ending not in (".csv", ".parquet"):
-        raise ReadError(f"{file}: predictions are read from .csv and .parquet files. Save the table as one of them.")
+        raise ReadError(file, "predictions are read from .csv and .parquet files. Save the table as one of them.")
     try:
         if ending == ".parquet":
             return pd.read_parquet(file)
         # The default parser is off by a rounding error, and results would be too.
         return pd.read_csv(file, dtype={"patient": str}, float_precision="round_trip")
     except FileNotFoundError:
-        raise ReadError(f"there is no {file}: name the table of predictions") from None
+        raise ReadError(file, "there is no such file. Name the table of predictions.") from None
     except (OSError, ValueError) as error:
-        raise ReadError(f"{file}: cannot be read as {ending} table: {str(error).splitlines()[0]}") from None
+        problem = "cannot be read as {suffix} table: {error}"
+        raise ReadError(file, problem, suffix=ending, error=str(error).splitlines()[0]) from None
 
 
 def _check_values(frame: pd.DataFrame, models: Sequence[str], file: Path) -> None:

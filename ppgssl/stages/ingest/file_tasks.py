@@ -195,10 +195,8 @@ def _chunks(source: SourceFile, sha256: str, task: FileTask) -> list[Chunk] | Lo
 def _intervals(long: LongSource, task: FileTask) -> list[Chunk]:
     recordings = open_source(long.source, task.cohort)
     if not set(long.intervals) <= set(intervals_of(recordings)):
-        raise ReadError(
-            "became shorter or longer while it was read. Is it still being copied? Try again when it is done.",
-            path=long.source.path,
-        )
+        problem = "became shorter or longer while it was read. Is it still being copied? Try again when it is done."
+        raise ReadError(long.source.path, problem)
     return [_chunk(recordings, interval, long.sha256, task.n_of_source) for interval in long.intervals]
 
 

@@ -277,10 +277,10 @@ def _rows_of_long(long: LongSource, cohort: Cohort, pool: Workers) -> Iterator[t
 
 def _failing_file(source: SourceFile, cohort: Cohort) -> Reject:
     error = ReadError(
+        source.path,
         "the process that read this file was killed, by a fault that the file sets off in a library or for want of "
         "memory. Copy the file again from its source; if it is sound, give the machine more memory, or ingest with "
         "fewer --jobs.",
-        path=source.path,
     )
     return file_reject(source, error, cohort)
 

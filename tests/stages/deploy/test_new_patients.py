@@ -115,7 +115,7 @@ def test_what_is_wrong_with_a_row_is_reported_for_its_patient_and_costs_no_other
     assert "not a number: clinical.csv, row 2, column age: expected a number from 0 to 120 years" in about["p1"]
     assert "outside the plausible range" in about["p2"]
     assert "unknown level" in about["p2"]
-    assert "rows 4, 5 say the same: one is used" in about["p3"]
+    assert "rows 4, 5 have the same values: one is used" in about["p3"]
     assert "no row in the clinical table" in about["p4"]
     assert "'P6' and 'p6' differ only by upper and lower case" in about["p6"]
     assert not any("forty" in text or "400" in text for text in about.values())
@@ -171,7 +171,7 @@ def test_a_wrong_sampling_rate_is_refused_with_its_reason(fs_hz, reason, hospita
     [
         ({"signals__channels": {"ppg_green": {"column": "red"}}}, "input 'ppg' is one of the channels ppg_ir, ppg_red"),
         ({"signals__files": "none/{patient}.csv"}, "no file under .* matches 'none/{patient}.csv'"),
-        ({"signals__fs_hz": None}, "do not say their sampling rate"),
+        ({"signals__fs_hz": None}, "do not state their sampling rate"),
         ({"root": "nowhere"}, "there is no folder"),
     ],
 )
