@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.core.config.arms import parse_arm
-from ppgssl.core.config.cohort import ClinicalTable, Cohort, Variable
+from ppgssl.core.config.cohort import ClinicalTable, Cohort, Quality, Variable
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.reasons import Reason
 from ppgssl.features.patient_table import clinical_variables
@@ -34,7 +34,7 @@ def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
     quality, notes = training.quality, []
     trends = cohort.signals.trends
     if rule.accept != "sqi" and (trends is None or "sqi" not in trends.columns):
-        rule, quality = rule.model_copy(update={"accept": "sqi"}), True
+        rule, quality = rule.model_copy(update={"accept": "sqi"}), Quality()
         notes.append(
             "Segments of training patients were accepted by the signal quality index of the device, which this cohort "
             f"does not have: here the index of ppgssl decides, from {rule.min_sqi:g} on."
@@ -42,7 +42,7 @@ def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
     changed = {
         "signal": training.signal.model_dump(mode="json"),
         "segments": rule.model_dump(mode="json"),
-        "quality": quality,
+        "quality": quality.model_dump(mode="json"),
         "vitals": {**cohort.vitals.model_dump(mode="json"), "enabled": training.vitals.enabled},
     }
     return Cohort.model_validate({**cohort.model_dump(mode="json"), **changed}), notes
