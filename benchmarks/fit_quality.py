@@ -48,7 +48,8 @@ from ppgssl.signals.segmentation import segment_starts
 from ppgssl.signals.vitals import SegmentedRecording, VitalChannel
 
 OUT = Path("ppgssl/signals/fitted/segment_quality.json")
-GRID_S = (10.0, 5.0)
+# Length and step of segments: those of a study by default, and short ones of long recordings.
+GRIDS_S = ((10.0, 5.0), (3.0, 9.0))
 SHORT_S = (2.0, 4.0, 6.0)
 N_FOLDS = 4
 F1 = 0.9
@@ -172,6 +173,7 @@ def rows(
                 source=reference.name.split(" ")[0].split("_")[0],
                 person=reference.person,
                 recording=reference.name,
+                segment_s=grid_s[0],
                 channel=name,
                 n_channels=len(reference.channels),
                 start_s=start_s,
@@ -218,7 +220,8 @@ def table_of_pulses(*, with_acceleration: bool) -> pd.DataFrame:
     tables = []
     for one in references:
         with patch.object(rate_track, "network", lambda has, person=one.person: models[person]):  # noqa: ARG005
-            tables.append(rows(one, delays(one), GRID_S, with_acceleration=with_acceleration))
+            of_one = delays(one)
+            tables += [rows(one, of_one, grid_s, with_acceleration=with_acceleration) for grid_s in GRIDS_S]
     return known(pd.concat(tables, ignore_index=True))
 
 
@@ -234,7 +237,9 @@ def table_of_short_pulses() -> pd.DataFrame:
 
 
 def table_of_leads() -> pd.DataFrame:
-    return known(pd.concat([rows(one, {"ecg_chest": 0.0}, GRID_S) for one in leads()], ignore_index=True))
+    return known(
+        pd.concat([rows(one, {"ecg_chest": 0.0}, grid_s) for one in leads() for grid_s in GRIDS_S], ignore_index=True)
+    )
 
 
 def known(table: pd.DataFrame) -> pd.DataFrame:

@@ -99,10 +99,10 @@ def cut_segments(recordings: Recordings, segment_s: float, step_s: float) -> tup
     for of_patient in recordings.raw:
         probability.append(probabilities(of_patient, segment_s, step_s))
         for x in of_patient:
-            assessed = judge(x, FS_HZ, "ppg", segment_s, step_s)
-            samples.append(assessed[0])
-            defect.append(assessed[1])
-            scores.append(assessed[2])
+            found = assess(x, FS_HZ, "ppg", segment_s, step_s)
+            samples.append(found[0])
+            defect.append(found[1])
+            scores.append(found[2])
     segments = Segments(patient, channel, start, share.ravel(), np.concatenate(defect))
     segments.scores[OURS] = np.where(segments.defect, 0.0, np.concatenate(probability))
     segments.scores[RULES] = np.concatenate(scores)
@@ -129,7 +129,7 @@ def probabilities(
     return np.concatenate(list(segment_quality(replace(recording, indices=indices)).values()))
 
 
-def judge(
+def assess(
     x: FloatArray, fs_hz: float, modality: str, segment_s: float, step_s: float
 ) -> tuple[FloatArray, BoolArray, FloatArray]:
     """Samples as stored, whether each segment is defective, and its quality: 0 where it is."""
@@ -514,7 +514,7 @@ def lead_scores(
     lead: Lead, kind: str, segment_s: float, methods: tuple[str, ...], failures: Counter[str]
 ) -> dict[str, FloatArray]:
     x = lead.disturbed(kind)
-    _, defect, rules = judge(x, lead.fs_hz, "ecg", segment_s, segment_s)
+    _, defect, rules = assess(x, lead.fs_hz, "ecg", segment_s, segment_s)
     probability = probabilities(x[None], segment_s, segment_s, fs_hz=lead.fs_hz, modality="ecg")
     scores = {OURS: np.where(defect, 0.0, probability), RULES: rules}
     starts, length = starts_of(len(x), lead.fs_hz, segment_s, segment_s)

@@ -239,7 +239,13 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
 
 
 def _process(channel: ChannelDescription, raw: FloatArray, rate_hz: float, wanted: InputDescription) -> Processed:
-    item = preprocess(raw, fs_hz=rate_hz, fs_out_hz=wanted.fs_hz, band_hz=channel.band_hz, judge=wanted.find_defects)
+    item = preprocess(
+        raw,
+        fs_hz=rate_hz,
+        fs_out_hz=wanted.fs_hz,
+        band_hz=channel.band_hz,
+        look_for_defects=wanted.find_defects,
+    )
     is_down = channel.inverted
     if is_down == "auto":
         is_down = is_inverted(polarity(item.samples, fs_hz=wanted.fs_hz))

@@ -122,7 +122,7 @@ def preprocess(
     if modality not in BANDS_HZ:
         raise SignalError(f"`modality` is {modality!r}; known are {', '.join(BANDS_HZ)}")
     band = BANDS_HZ[modality] if band_hz is None else band_hz
-    done = preprocess_all(rows, fs_hz=fs_hz, fs_out_hz=fs_out_hz, band_hz=band, judge=find_defects)
+    done = preprocess_all(rows, fs_hz=fs_hz, fs_out_hz=fs_out_hz, band_hz=band, look_for_defects=find_defects)
     columns = zip(*((one.samples, one.flags, one.baseline) for one in done), strict=True)
     samples, flags, baseline = (np.stack(column).reshape(*raw.shape[:-1], -1) for column in columns)
     return Preprocessed(samples, flags, baseline, fs_out_hz)

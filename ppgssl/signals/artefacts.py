@@ -20,14 +20,14 @@ class Defect(IntFlag):
     CLIPPED = 4
     JUMP = 8
     BRIDGED = 16
-    """Set by :func:`~ppgssl.signals.preprocessing.preprocess` beside another bit: interpolated, usable."""
+    """Set by :func:`~ppgssl.signals.preprocessing.preprocess` in addition to another bit: interpolated, usable."""
 
 
-# A constant stretch this long is a fault; coarse converters repeat a value for a few milliseconds in every beat.
+# A constant interval this long is a fault; coarse converters repeat a value for a few milliseconds in every beat.
 FLAT_S = 0.3
 # A clipped pulse stays at the extreme value this long, ...
 CLIPPED_S = (0.04, 1.0)
-# ... and the extreme value is this many times as frequent as the level beside it. A rounded, coarsely quantised peak
+# ... and the extreme value is this many times as frequent as the level next to it. A rounded, coarsely quantised peak
 # reaches 2.4 (the dwell time of a parabola in its top level, over that in the next).
 CLIPPED_EXCESS = 4.0
 # A step is a jump if it exceeds the steepest step of a typical second this many times ...
@@ -95,7 +95,7 @@ def is_spotless(x: FloatArray, *, fs_hz: float) -> BoolArray:
     is_finite = np.asarray(np.isfinite(x).all(axis=1))
     steps = np.diff(np.where(is_finite[:, None], x, 0.0), axis=1)
     is_repeated = steps == 0
-    # Flat and clipped stretches have three equal samples or more.
+    # Flat and clipped intervals have three equal samples or more.
     moves = ~(is_repeated[:, 1:] & is_repeated[:, :-1]).any(axis=1)
     steps = np.abs(steps)
     largest = steps.max(axis=1)
@@ -111,13 +111,13 @@ def mark(mask: BoolArray, defect: Defect) -> FlagArray:
 
 
 def runs(mask: BoolArray) -> tuple[IntArray, IntArray]:
-    """First sample, and sample after the last, of each stretch where ``mask`` (shape (n_samples,)) is true."""
+    """First sample, and sample after the last, of each interval where ``mask`` (shape (n_samples,)) is true."""
     edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
     return edges[0::2], edges[1::2]
 
 
 def _constant_runs(x: FloatArray) -> tuple[IntArray, IntArray]:
-    """Start and end of each stretch of one value; NaN equals nothing, so each is a stretch of its own."""
+    """Start and end of each interval of one value; NaN equals nothing, so each is a interval of its own."""
     starts = np.flatnonzero(np.concatenate([[True], x[1:] != x[:-1]]))
     return starts, np.append(starts[1:], len(x))
 
@@ -141,11 +141,11 @@ def _clipped(x: FloatArray, is_gap: BoolArray, fs_hz: float) -> BoolArray:
         return np.zeros(len(x), dtype=bool)
     extremes = [
         level
-        for level, count, beside in (
+        for level, count, neighbours in (
             (levels[0], counts[0], counts[1:3].max()),
             (levels[-1], counts[-1], counts[-3:-1].max()),
         )
-        if count > CLIPPED_EXCESS * beside
+        if count > CLIPPED_EXCESS * neighbours
     ]
     starts, ends = _constant_runs(x)
     shortest, longest = max(3, round(CLIPPED_S[0] * fs_hz)), CLIPPED_S[1] * fs_hz
@@ -165,15 +165,15 @@ def _jumping(x: FloatArray, fs_hz: float) -> BoolArray:
 
 
 def _typical_steepest(steps: FloatArray, fs_hz: float) -> FloatArray:
-    """Median over pieces (of about a second, at least three) of the steepest step in each that moves at all.
+    """Median over chunks (of about a second, at least three) of the steepest step in each that moves at all.
 
-    Of each row of ``steps``; infinite where nothing can be said.
+    Of each row of ``steps``; infinite where no step is known.
     """
     n_steps = steps.shape[1]
-    n_pieces = max(3, round(n_steps / fs_hz))
-    if n_steps < n_pieces:
+    n_chunks = max(3, round(n_steps / fs_hz))
+    if n_steps < n_chunks:
         return np.full(len(steps), np.inf)
-    edges = np.linspace(0, n_steps, n_pieces + 1).astype(np.int64)[:-1]
+    edges = np.linspace(0, n_steps, n_chunks + 1).astype(np.int64)[:-1]
     steepest = np.maximum.reduceat(np.nan_to_num(steps, nan=0.0, posinf=0.0), edges, axis=1)
     is_moving = steepest > 0
     typical = np.full(len(steps), np.inf)

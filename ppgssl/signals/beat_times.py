@@ -17,9 +17,9 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.segment_beats import REFRACTORY_S, STEEPNESS_SHARE
 
-# What a typical beat is like is learnt from this many pieces of 2 s, so that it follows a change of contact or posture.
-_PIECE_S = 2.0
-_N_PIECES = 11
+# What a typical beat is like is learnt from this many chunks of 2 s, so that it follows a change of contact or posture.
+_CHUNK_S = 2.0
+_N_CHUNKS = 11
 # The steepness of a QRS complex is averaged over this long, and the R peak lies within as much of its maximum.
 _QRS_S = 0.08
 # A longer pause between two beats (under 30 per minute) counts as beats missed.
@@ -38,7 +38,7 @@ class BeatTimes:
     Attributes
     ----------
     sample : float array, shape (n_beats,)
-        Rising places, in samples from the recording's start, between the samples where the signal says so.
+        Rising places, in samples from the recording's start, between the samples where the signal allows it.
     is_interval : bool array, shape (max(n_beats - 1, 0),)
         Whether beat ``i + 1`` follows beat ``i`` within 2 s and no sample between them is missing.
     likeness : float array, shape (n_beats,)
@@ -56,7 +56,7 @@ class BeatTimes:
         return np.broadcast_to(self.likeness >= TRUSTED_LIKENESS, self.sample.shape)
 
     def within(self, starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
-        """First beat in, and first beat after, each stretch from a start to before an end, shape (n_stretches,)."""
+        """First beat in, and first beat after, each interval from a start to before an end, shape (n_intervals,)."""
         return np.searchsorted(self.sample, starts), np.searchsorted(self.sample, ends)
 
 
@@ -72,7 +72,7 @@ def ppg_beats(samples: FloatArray, *, fs_hz: float) -> BeatTimes:
     Parameters
     ----------
     samples : float array, shape (n_samples,)
-        Band-passed and upright; NaN where unusable.
+        Band-passed and polarity-corrected; NaN where unusable.
     fs_hz : float
         Sampling rate.
 
@@ -87,7 +87,7 @@ def ppg_beats(samples: FloatArray, *, fs_hz: float) -> BeatTimes:
 
 
 def ecg_beats(samples: FloatArray, *, fs_hz: float) -> BeatTimes:
-    """R peaks: the extreme values, of the recording's usual sign, at the steepest 80 ms of each beat.
+    """R peaks: the extreme values, of the recording's typical sign, at the steepest 80 ms of each beat.
 
     As in [1]_, squared slopes are averaged over the length of a QRS complex; a maximum within 0.2 s that reaches 0.45
     of a typical one's root is a beat. Where most complexes point down, as in aVR, the lowest sample is taken. A
@@ -114,9 +114,9 @@ def ecg_beats(samples: FloatArray, *, fs_hz: float) -> BeatTimes:
     finite = np.nan_to_num(samples.astype(np.float64))
     at = np.clip(beats[:, None] + np.arange(-half, half + 1), 0, len(samples) - 1)
     around = finite[at]
-    upright = 1 if np.median(around.max(axis=1)) >= np.median(-around.min(axis=1)) else -1
-    peaks = np.unique(at[np.arange(len(at)), (upright * around).argmax(axis=1)])
-    return _beat_times(vertex(upright * finite, peaks), samples, fs_hz, "ecg")
+    sign = 1 if np.median(around.max(axis=1)) >= np.median(-around.min(axis=1)) else -1
+    peaks = np.unique(at[np.arange(len(at)), (sign * around).argmax(axis=1)])
+    return _beat_times(vertex(sign * finite, peaks), samples, fs_hz, "ecg")
 
 
 def pulse_heights(samples: FloatArray, beats: BeatTimes) -> FloatArray:
@@ -130,16 +130,16 @@ def pulse_heights(samples: FloatArray, beats: BeatTimes) -> FloatArray:
 
 
 def median_within(values: FloatArray, first: IntArray, last: IntArray, *, at_least: int) -> FloatArray:
-    """Median of the finite ``values[first:last]`` of each stretch; NaN where there are fewer than ``at_least``.
+    """Median of the finite ``values[first:last]`` of each interval; NaN where there are fewer than ``at_least``.
 
     Parameters
     ----------
     values : float array, shape (n_values,)
-    first, last : int arrays, shape (n_stretches,)
+    first, last : int arrays, shape (n_intervals,)
 
     Returns
     -------
-    float array, shape (n_stretches,)
+    float array, shape (n_intervals,)
     """
     width = int(np.max(last - first, initial=0))
     if width <= 0 or not len(values):
@@ -167,7 +167,7 @@ def vertex(values: FloatArray, at: IntArray) -> FloatArray:
 
 
 def _slope(samples: FloatArray) -> FloatArray:
-    """Differences of successive samples; 0 beside a missing one."""
+    """Differences of successive samples; 0 next to a missing one."""
     return np.nan_to_num(np.diff(samples.astype(np.float64)), nan=0.0)
 
 
@@ -176,16 +176,16 @@ def _prominent(strength: FloatArray, fs_hz: float) -> IntArray:
     n_samples = len(strength)
     if not n_samples:
         return np.zeros(0, dtype=np.int64)
-    n_pieces = max(1, int(n_samples / (_PIECE_S * fs_hz)))
-    edges = np.linspace(0, n_samples, n_pieces + 1).astype(np.int64)
+    n_chunks = max(1, int(n_samples / (_CHUNK_S * fs_hz)))
+    edges = np.linspace(0, n_samples, n_chunks + 1).astype(np.int64)
     largest = np.maximum.reduceat(strength, edges[:-1])
-    typical = running_median(np.where(largest > 0, largest, np.nan), _N_PIECES)  # Gaps do not lower it.
+    typical = running_median(np.where(largest > 0, largest, np.nan), _N_CHUNKS)  # Gaps do not lower it.
     refractory = round(REFRACTORY_S * fs_hz)
     nearby = maximum_filter1d(strength, 2 * refractory + 1, mode="nearest")
     at = np.flatnonzero((strength == nearby) & (strength > 0))
     at = at[np.diff(at, prepend=-refractory - 1) > refractory]  # The first of equals.
-    piece = np.searchsorted(edges, at, side="right") - 1
-    return at[strength[at] >= STEEPNESS_SHARE * typical[piece]]
+    chunk = np.searchsorted(edges, at, side="right") - 1
+    return at[strength[at] >= STEEPNESS_SHARE * typical[chunk]]
 
 
 def _beat_times(sample: FloatArray, samples: FloatArray, fs_hz: float, modality: str) -> BeatTimes:

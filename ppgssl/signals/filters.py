@@ -59,8 +59,8 @@ def bandpass(x: FloatArray, *, fs_hz: float, low_hz: float, high_hz: float, orde
     Returns
     -------
     float array, shape (..., n_samples)
-        Without the mean. Shorter signals than two periods of ``low_hz`` keep whatever slow part cannot be told from
-        their pulse.
+        Without the mean. Shorter signals than two periods of ``low_hz`` keep whatever slow part cannot be distinguished
+        from their pulse.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def bandpass(x: FloatArray, *, fs_hz: float, low_hz: float, high_hz: float, orde
     if not np.isfinite(x).all():
         n_bad = int((~np.isfinite(x)).sum())
         raise SignalError(
-            "cannot band-pass a signal with {n_bad} samples that are not finite: filter the stretches between the "
+            "cannot band-pass a signal with {n_bad} samples that are not finite: filter the intervals between the "
             "gaps, as `preprocess` does.",
             n_bad=n_bad,
         )
@@ -104,7 +104,7 @@ def _without_line(x: FloatArray) -> FloatArray:
 def _mirrored(x: FloatArray, n_padding: int) -> FloatArray:
     """``x`` continued at both ends by its mirror image.
 
-    Mirrored about the edge, 2.1 s of finger PPG come out 3 times nearer to the same stretch filtered within a minute
+    Mirrored about the edge, 2.1 s of finger PPG come out 3 times nearer to the same interval filtered within a minute
     than mirrored about the end point.
     """
     n_samples = x.shape[-1]

@@ -8,8 +8,8 @@ from ppgssl.core.records import FloatArray
 
 # Slopes are taken over this long, so that noise between neighbouring samples does not count.
 _LAG_S = 0.02
-# In each piece of this length there is a beat, down to 30 per minute.
-_PIECE_S = 2.0
+# In each chunk of this length there is a beat, down to 30 per minute.
+_CHUNK_S = 2.0
 # A recording whose falls are steeper than its rises by this much is upside down.
 _CONFIDENT = 0.1
 
@@ -17,8 +17,8 @@ _CONFIDENT = 0.1
 def polarity(samples: FloatArray, *, fs_hz: float) -> float:
     """How much steeper the pulses rise than they fall.
 
-    Blood rushes in faster than it leaves: the systolic upstroke is the steepest part of a PPG pulse. In each piece of
-    2 s the steepest rise and the steepest fall are taken; with their medians over the pieces, which a burst of movement
+    Blood rushes in faster than it leaves: the systolic upstroke is the steepest part of a PPG pulse. In each chunk of
+    2 s the steepest rise and the steepest fall are taken; with their medians over the chunks, which a burst of movement
     does not change, the score is ``(rise - fall) / (rise + fall)``. Unlike the skewness of slopes or samples it is not
     carried by single outliers.
 
@@ -39,8 +39,8 @@ def polarity(samples: FloatArray, *, fs_hz: float) -> float:
     steps = samples[lag:] - samples[:-lag]
     if not len(steps):
         return np.nan
-    n_pieces = max(1, int(len(steps) / (_PIECE_S * fs_hz)))
-    edges = np.linspace(0, len(steps), n_pieces + 1).astype(np.int64)[:-1]
+    n_chunks = max(1, int(len(steps) / (_CHUNK_S * fs_hz)))
+    edges = np.linspace(0, len(steps), n_chunks + 1).astype(np.int64)[:-1]
     # fmax passes over missing samples.
     rises, falls = np.fmax.reduceat(steps, edges), np.fmax.reduceat(-steps, edges)
     is_moving = rises + falls > 0

@@ -14,8 +14,8 @@ from ppgssl.signals.filters import bandpass, check_band
 from ppgssl.signals.resampling import check_rates, resample, resampled_length
 
 # The longest defect that is interpolated instead of splitting the recording.
-# A good stretch shorter than this, between two defects, holds no beat that could be told from its baseline.
-SHORTEST_STRETCH_S = 1.0
+# A good interval shorter than this, between two defects, holds no beat that could be distinguished from its baseline.
+SHORTEST_INTERVAL_S = 1.0
 # Across a jump the signal must come back to this share of the excursion, or the level has shifted.
 _RETURN_SHARE = 0.25
 
@@ -29,8 +29,8 @@ class Processed:
     samples : float32 array, shape (n_out,)
         Band-passed, at ``fs_out_hz``; NaN where unusable.
     flags : uint8 array, shape (n_out,)
-        Bits of :class:`~ppgssl.signals.artefacts.Defect`. ``BRIDGED`` is set beside the cause where a short defect
-        was interpolated; any other flagged sample is NaN.
+        Bits of :class:`~ppgssl.signals.artefacts.Defect`. ``BRIDGED`` is set in addition to the cause where a short
+        defect was interpolated; any other flagged sample is NaN.
     baseline : float32 array, shape (n_seconds,)
         Median of the good raw samples of each second, the last one maybe incomplete; NaN where there is none.
     """
@@ -41,9 +41,9 @@ class Processed:
 
 
 def preprocess(
-    x: FloatArray, *, fs_hz: float, fs_out_hz: float, band_hz: tuple[float, float], judge: bool = True
+    x: FloatArray, *, fs_hz: float, fs_out_hz: float, band_hz: tuple[float, float], look_for_defects: bool = True
 ) -> Processed:
-    """Find defects, band-pass each good stretch on its own, and resample.
+    """Find defects, band-pass each good interval on its own, and resample.
 
     Parameters
     ----------
@@ -54,21 +54,21 @@ def preprocess(
         Sampling rates of ``x`` and of the result.
     band_hz : (low, high)
         Edges of the pass band, below half of both rates.
-    judge : bool
+    look_for_defects : bool
         False looks for missing samples only, and for no other defect.
 
     Returns
     -------
     Processed
         With ``round(n_samples * fs_out_hz / fs_hz)`` samples. Defects of up to 0.2 s are interpolated (a jump only
-        where the signal returns to its level); longer ones, and good stretches under 1 s between them, are NaN.
+        where the signal returns to its level); longer ones, and good intervals under 1 s between them, are NaN.
 
     Raises
     ------
     SignalError
         If the band or a rate is impossible.
     """
-    return preprocess_all([x], fs_hz=fs_hz, fs_out_hz=fs_out_hz, band_hz=band_hz, judge=judge)[0]
+    return preprocess_all([x], fs_hz=fs_hz, fs_out_hz=fs_out_hz, band_hz=band_hz, look_for_defects=look_for_defects)[0]
 
 
 def preprocess_all(
@@ -77,13 +77,13 @@ def preprocess_all(
     fs_hz: float,
     fs_out_hz: float,
     band_hz: tuple[float, float],
-    judge: bool = True,
+    look_for_defects: bool = True,
 ) -> list[Processed]:
     """:func:`preprocess` for many signals of one rate: those of equal length without a defect go in one call."""
     check_rates(fs_hz, fs_out_hz)
     for rate in (fs_hz, fs_out_hz):
         check_band(fs_hz=rate, low_hz=band_hz[0], high_hz=band_hz[1])
-    work = _Work(fs_hz, fs_out_hz, band_hz, judge)
+    work = _Work(fs_hz, fs_out_hz, band_hz, look_for_defects)
     numbers_of: dict[int, list[int]] = {}
     for number, x in enumerate(signals):
         numbers_of.setdefault(len(x), []).append(number)
@@ -105,13 +105,17 @@ class _Work:
     fs_hz: float
     fs_out_hz: float
     band_hz: tuple[float, float]
-    judge: bool
+    look_for_defects: bool
 
     def spotless(self, stack: FloatArray) -> BoolArray:
         """Which rows need nothing but the filter."""
-        if stack.shape[1] < SHORTEST_STRETCH_S * self.fs_hz:
+        if stack.shape[1] < SHORTEST_INTERVAL_S * self.fs_hz:
             return np.zeros(len(stack), dtype=bool)
-        return is_spotless(stack, fs_hz=self.fs_hz) if self.judge else np.asarray(np.isfinite(stack).all(axis=1))
+        return (
+            is_spotless(stack, fs_hz=self.fs_hz)
+            if self.look_for_defects
+            else np.asarray(np.isfinite(stack).all(axis=1))
+        )
 
     def of_spotless(self, stack: FloatArray) -> list[Processed]:
         if not len(stack):
@@ -122,12 +126,12 @@ class _Work:
         return [Processed(*row, level) for row, level in zip(_with_flags(samples), baseline, strict=True)]
 
     def of_one(self, x: FloatArray) -> Processed:
-        flags = find_defects(x, fs_hz=self.fs_hz) if self.judge else mark(~np.isfinite(x), Defect.GAP)
+        flags = find_defects(x, fs_hz=self.fs_hz) if self.look_for_defects else mark(~np.isfinite(x), Defect.GAP)
         baseline = _baseline(np.where(flags == 0, x, np.nan)[None], self.fs_hz)[0]
         is_bridged = _bridgeable(x, flags, self.fs_hz)
         is_usable = _long_enough((flags == 0) | is_bridged, self.fs_hz)
         flags = _explain(flags, is_usable)
-        filtered = _filter_stretches(_interpolate(x, flags != 0), is_usable, self.fs_hz, self.band_hz)
+        filtered = _filter_intervals(_interpolate(x, flags != 0), is_usable, self.fs_hz, self.band_hz)
         filled = _interpolate(filtered, ~is_usable)
         samples = resample(filled, fs_in_hz=self.fs_hz, fs_out_hz=self.fs_out_hz)
         flags_out = _resample_bits(flags, self.fs_hz, self.fs_out_hz)
@@ -156,24 +160,24 @@ def _returns(x: FloatArray, flags: FlagArray, start: int, end: int) -> bool:
 
 
 def _long_enough(is_usable: BoolArray, fs_hz: float) -> BoolArray:
-    """``is_usable`` without stretches that are too short to be filtered."""
+    """``is_usable`` without intervals that are too short to be filtered."""
     is_usable = is_usable.copy()
     for start, end in zip(*runs(is_usable), strict=True):
-        if end - start < SHORTEST_STRETCH_S * fs_hz:
+        if end - start < SHORTEST_INTERVAL_S * fs_hz:
             is_usable[start:end] = False
     return is_usable
 
 
 def _explain(flags: FlagArray, is_usable: BoolArray) -> FlagArray:
-    """Unusable samples without a defect of their own take those of the stretch they lie in; without any, ``GAP``."""
+    """Unusable samples without a defect of their own take those of the interval they lie in; without any, ``GAP``."""
     flags = flags.copy()
     for start, end in zip(*runs(~is_usable), strict=True):
-        stretch = flags[start:end]
-        stretch[stretch == 0] = np.bitwise_or.reduce(stretch) or np.uint8(Defect.GAP)
+        interval = flags[start:end]
+        interval[interval == 0] = np.bitwise_or.reduce(interval) or np.uint8(Defect.GAP)
     return flags
 
 
-def _filter_stretches(x: FloatArray, is_usable: BoolArray, fs_hz: float, band_hz: tuple[float, float]) -> FloatArray:
+def _filter_intervals(x: FloatArray, is_usable: BoolArray, fs_hz: float, band_hz: tuple[float, float]) -> FloatArray:
     filtered = np.zeros_like(x)
     for start, end in zip(*runs(is_usable), strict=True):
         filtered[start:end] = bandpass(x[start:end], fs_hz=fs_hz, low_hz=band_hz[0], high_hz=band_hz[1])

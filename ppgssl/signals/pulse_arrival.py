@@ -52,9 +52,9 @@ def pulse_arrival_time(ecg: BeatTimes, ppg: BeatTimes, starts: IntArray, length:
 
 
 def _scatter(values: FloatArray, first: IntArray, last: IntArray, centre: FloatArray) -> FloatArray:
-    """Median distance of each stretch's values from its centre."""
+    """Median distance of each interval's values from its centre."""
     counts = np.maximum(last - first, 0)
-    of_stretch = np.repeat(np.arange(len(first)), counts)
+    of_interval = np.repeat(np.arange(len(first)), counts)
     at = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - first, counts)
     edges = np.cumsum(counts)
-    return median_within(np.abs(values[at] - centre[of_stretch]), edges - counts, edges, at_least=1)
+    return median_within(np.abs(values[at] - centre[of_interval]), edges - counts, edges, at_least=1)

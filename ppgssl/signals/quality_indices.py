@@ -31,7 +31,7 @@ _WEAK_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Block:
-    """Segments to be judged, and what several indices need of them.
+    """Segments to be assessed, and what several indices need of them.
 
     Attributes
     ----------
@@ -106,8 +106,8 @@ def spectral_index(block: Block) -> FloatArray:
 def skewness_index(block: Block) -> FloatArray:
     """How asymmetric the amplitudes are: 0 up to a skewness of 1/2 either way, 1 from 3/2 on [2]_.
 
-    In [2]_ skewness told good PPG best. A zero-phase band-pass brings clean pulses near a skewness of 0 (and arrhythmic
-    ones below), so it serves here for what stays skewed, as an ECG does whatever its polarity.
+    In [2]_ skewness identified good PPG best. A zero-phase band-pass brings clean pulses near a skewness of 0 (and
+    arrhythmic ones below), so it serves here for what stays skewed, as an ECG does whatever its polarity.
 
     References
     ----------
@@ -152,17 +152,17 @@ def amplitude_index(block: Block) -> FloatArray:
        Physiol Meas 32:369-384, 2011, doi 10.1088/0967-3334/32/3/008.
     """
     segments, n_samples = block.segments, block.segments.shape[-1]
-    n_pieces = max(1, int(n_samples / block.fs_hz))
-    edges = np.linspace(0, n_samples, n_pieces + 1).astype(np.int64)[:-1]
+    n_chunks = max(1, int(n_samples / block.fs_hz))
+    edges = np.linspace(0, n_samples, n_chunks + 1).astype(np.int64)[:-1]
     height = np.maximum.reduceat(segments, edges, axis=-1) - np.minimum.reduceat(segments, edges, axis=-1)
     return np.clip(np.median(height, axis=-1) / height.max(axis=-1) / 0.6, 0, 1)
 
 
 def pause_index(block: Block) -> FloatArray:
-    """Longest stretch without a pulse: 1 up to 2 s, 0 from 4 s on, so that 1/2 is the limit of 3 s in [6]_.
+    """Longest interval without a pulse: 1 up to 2 s, 0 from 4 s on, so that 1/2 is the limit of 3 s in [6]_.
 
     A pulse is a rise of at least 0.3 of a typical one's steepness: the small pulses of a ventricular tachycardia count.
-    A true pause of the heart is judged like a lost signal: the one cannot be told from the other in a single channel.
+    A true pause of the heart is assessed like a lost signal: a single channel does not distinguish them.
 
     References
     ----------
@@ -170,8 +170,8 @@ def pause_index(block: Block) -> FloatArray:
        Health Inform 19:832-838, 2015, doi 10.1109/JBHI.2014.2338351.
     """
     slope = np.diff(block.segments, axis=-1)
-    n_pieces = max(1, int(slope.shape[-1] / (_PAUSE_S[0] * block.fs_hz)))
-    edges = np.linspace(0, slope.shape[-1], n_pieces + 1).astype(np.int64)[:-1]
+    n_chunks = max(1, int(slope.shape[-1] / (_PAUSE_S[0] * block.fs_hz)))
+    edges = np.linspace(0, slope.shape[-1], n_chunks + 1).astype(np.int64)[:-1]
     typical = np.median(np.maximum.reduceat(slope, edges, axis=-1), axis=-1, keepdims=True)
     is_rise = (slope >= _WEAK_SHARE * typical) & (slope > 0)
     row, sample = np.nonzero(np.pad(is_rise, ((0, 0), (1, 1)), constant_values=True))

@@ -13,8 +13,8 @@ from ppgssl.core.records import FloatArray, IntArray
 REFRACTORY_S = 0.2
 # A beat rises at least this share as steeply as a typical one; dicrotic waves stay below.
 STEEPNESS_SHARE = 0.45
-# A piece of this length holds a beat down to 30 per minute.
-_PIECE_S = 2.0
+# A chunk of this length holds a beat down to 30 per minute.
+_CHUNK_S = 2.0
 # Where a beat is sampled for comparison, in beat intervals from its upstroke.
 _PHASES = np.linspace(-0.25, 0.5, 24)
 
@@ -22,7 +22,7 @@ _PHASES = np.linspace(-0.25, 0.5, 24)
 class Beats(NamedTuple):
     """Beats of many segments, sorted by segment and time.
 
-    ``segment`` and ``sample``, shape (n_beats,), say where each upstroke is steepest.
+    ``segment`` and ``sample``, shape (n_beats,), are where each upstroke is steepest.
     """
 
     segment: IntArray
@@ -33,7 +33,7 @@ def find_beats(segments: FloatArray, *, fs_hz: float) -> Beats:
     """Steepest points of the upstrokes (PPG) or of the R waves (ECG).
 
     A beat is a slope that is the largest within 0.2 s on either side and at least 0.45 of a typical beat's; typical is
-    the median over pieces of 2 s of the largest slope in each, so that one burst of movement does not hide the beats.
+    the median over chunks of 2 s of the largest slope in each, so that one burst of movement does not hide the beats.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def find_beats(segments: FloatArray, *, fs_hz: float) -> Beats:
         Sampling rate.
     """
     slope = np.diff(segments, axis=-1)
-    n_pieces = max(1, int(slope.shape[-1] / (_PIECE_S * fs_hz)))
-    edges = np.linspace(0, slope.shape[-1], n_pieces + 1).astype(np.int64)[:-1]
+    n_chunks = max(1, int(slope.shape[-1] / (_CHUNK_S * fs_hz)))
+    edges = np.linspace(0, slope.shape[-1], n_chunks + 1).astype(np.int64)[:-1]
     typical = np.median(np.maximum.reduceat(slope, edges, axis=-1), axis=-1, keepdims=True)
     nearby = maximum_filter1d(slope, 2 * round(REFRACTORY_S * fs_hz) + 1, axis=-1, mode="nearest")
     is_beat = (slope == nearby) & (slope >= STEEPNESS_SHARE * typical) & (slope > 0)
@@ -70,8 +70,8 @@ def beat_similarity(segments: FloatArray, beats: Beats) -> FloatArray:
     """Mean correlation of each beat with the average of the segment's other beats, after [1]_.
 
     Beats are aligned at the upstroke and cut from 0.25 of the median beat interval before it to 0.5 after, so
-    that irregular rhythms are judged by the shape of their beats and not by their timing. A beat that is cut off by the
-    end of the segment counts if half of it is there.
+    that irregular rhythms are assessed by the shape of their beats and not by their timing. A beat that is cut off by
+    the end of the segment counts if half of it is there.
 
     Returns
     -------

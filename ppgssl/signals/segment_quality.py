@@ -95,7 +95,7 @@ def quality_inputs(
         rhythm,
         trusted,
         (1 - rhythm) * trusted,  # An arrhythmia has beats of one shape at irregular times.
-        np.abs(np.log(np.maximum(held.sum(axis=1), 0.5) / n_expected)).clip(max=2),
+        np.clip((np.abs(held.sum(axis=1) - n_expected) - 1) / n_expected, 0, 2),  # A segment may cut off a beat.
         np.max(agreement, axis=0) - 0.8 if agreement else np.zeros(len(starts)),
         np.full(len(starts), float(bool(agreement))),
         np.clip(np.log(np.maximum(size, 1e-9 * typical) / typical), -3, 3),

@@ -81,8 +81,8 @@ def heart_rate_variability(beats: BeatTimes, starts: IntArray, length: int, *, f
 def normal_intervals(beats: BeatTimes) -> np.ndarray:
     """Whether each interval is whole and within 20 % of the median of the nine around it, shape (n_intervals,)."""
     interval = np.where(beats.is_interval, np.diff(beats.sample), np.nan)
-    usual = running_median(interval, _N_AROUND)
-    return np.asarray(np.abs(interval - usual) <= _TOLERANCE * usual)
+    typical = running_median(interval, _N_AROUND)
+    return np.asarray(np.abs(interval - typical) <= _TOLERANCE * typical)
 
 
 def _sum_within(values: np.ndarray, first: IntArray, last: IntArray) -> FloatArray:

@@ -88,7 +88,11 @@ def _filtered(channel: str, signals: Sequence[Signal], cohort: Cohort) -> list[P
         numbers = [number for number, signal in enumerate(signals) if signal.fs_hz == rate]
         samples = [signals[number].samples for number in numbers]
         processed = preprocess_all(
-            samples, fs_hz=rate, fs_out_hz=cohort.signal.fs_hz, band_hz=band, judge=assesses_samples(channel, cohort)
+            samples,
+            fs_hz=rate,
+            fs_out_hz=cohort.signal.fs_hz,
+            band_hz=band,
+            look_for_defects=assesses_samples(channel, cohort),
         )
         found |= zip(numbers, processed, strict=True)
     return [found[number] for number in range(len(signals))]
