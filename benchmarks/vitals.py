@@ -421,7 +421,7 @@ def oximetry_simulated() -> None:
             starts = grid(red.samples, 2.0)
             beats = ppg_beats(infrared.samples, fs_hz=FS_HZ)
             levels = (red.baseline, infrared.baseline)
-            ratio = ratio_of_ratios(red.samples, infrared.samples, *levels, beats, starts, LENGTH, fs_hz=FS_HZ)
+            ratio = ratio_of_ratios(red.samples, infrared.samples, *levels, starts, LENGTH, fs_hz=FS_HZ)
             found["SpO2"].append(spo2(ratio, (110.0, -25.0)))
             index = perfusion_index(infrared.samples, infrared.baseline, beats, starts, LENGTH, fs_hz=FS_HZ)
             found["perfusion index"].append(index)

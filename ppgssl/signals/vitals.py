@@ -176,7 +176,6 @@ class _Recording:
             infrared.samples,
             red.baseline,
             infrared.baseline,
-            self.beats("ppg_ir"),
             self.starts,
             self.length,
             fs_hz=self.fs_hz,
