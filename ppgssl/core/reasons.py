@@ -126,6 +126,16 @@ class Reason(StrEnum):
     LOW_SQI = "low-sqi", "segment", "low signal quality index", "Not used.", "note", "Low SQI"
     LOW_DEVICE_SQI = "low-device-sqi", "segment", "low SQI of the device", "Not used.", "note", "Low device SQI"
 
+    # Vital signs.
+    SPO2_UNCALIBRATED = (
+        "spo2-uncalibrated",
+        "variable",
+        "oxygen saturation uncalibrated",
+        "Its percentages may be wrong by more than ten points where the saturation is low. Use it to rank patients of "
+        "one device, not as a percentage.",
+        "caution",
+    )
+
     # The clinical table.
     ROW_WITHOUT_ID = "row-without-id", "patient", "row without a patient id"
     ROW_MISSHAPEN = "row-misshapen", "patient", "row with too many or too few cells"

@@ -27,6 +27,9 @@ segments:
   segment_s: 10
   step_s: 5
   min_sqi: 0.5
+
+vitals:
+  spo2_calibration: [110, -25]  # the curve that this simulation has
 """)
 
 _TRENDS = """\

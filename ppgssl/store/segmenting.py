@@ -103,7 +103,7 @@ def _vitals(
             )
             for name, channel in recording.channels.items()
         }
-        calibration = cohort.vitals.spo2_calibration
+        calibration = cohort.vitals.spo2_polynomial
         found.append(segment_vitals(channels, of_one, length, fs_hz=recording.fs_hz, spo2_calibration=calibration))
     return {name: np.concatenate([one[name] for one in found]).astype(np.float32) for name in VITALS}
 

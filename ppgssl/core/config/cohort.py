@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +13,9 @@ from ppgssl.core.schema import NAME_PATTERN, Name, Schema
 
 _CHANNEL = r"^(ppg|ppg_[a-z0-9]+|ecg_[a-z0-9]+)$"
 
+
+# 110 - 25 R: Tremper and Barker, Pulse oximetry, Anesthesiology 70:98-108, 1989, doi 10.1097/00000542-198901000-00019.
+TEXTBOOK_SPO2 = [110.0, -25.0]
 
 TrendName = Literal["sqi", "heart_rate_bpm", "spo2_percent", "perfusion_index_percent"]
 
@@ -28,6 +31,11 @@ class ChannelSource(Schema):
     has_baseline: bool = Field(
         False,
         description="True where the raw level is proportional to the light received, so that AC/DC has a meaning.",
+    )
+    ambient: str | int | None = Field(
+        None,
+        description="Column, of the same file, of the light that was measured with no lamp lit: subtracted from this "
+        "channel before anything else.",
     )
     inverted: bool | Literal["auto"] = Field(
         "auto",
@@ -79,6 +87,10 @@ class SignalFiles(Schema):
         for name in value:
             if not re.match(_CHANNEL, name):
                 raise ValueError(f"channel {name!r} must be named ppg, ppg_red, ppg_ir, ppg_green, ... or ecg_<lead>")
+            if value[name].ambient is not None and name.startswith("ecg"):
+                raise ValueError(f"channel {name!r} is no light: `ambient` belongs to a ppg")
+            if value[name].ambient == value[name].column:
+                raise ValueError(f"channel {name!r} and its `ambient` are one column, {value[name].column!r}")
         return value
 
 
@@ -262,13 +274,16 @@ class Vitals(Schema):
     """Vital signs of each segment, from its signals."""
 
     enabled: bool = Field(True, description="False leaves all vital signs but the device's missing, and saves time.")
-    spo2_calibration: list[float] = Field(
-        default_factory=lambda: [110.0, -25.0],
-        min_length=1,
-        max_length=5,
-        description="SpO2 in percent as a polynomial of the ratio of ratios R, the constant first: 110 - 25 R unless "
-        "your device's curve is known.",
+    spo2_calibration: Annotated[list[float], Field(min_length=1, max_length=5)] | None = Field(
+        None,
+        description="The device's own curve: SpO2 in percent as a polynomial of the ratio of ratios R, the constant "
+        "first. Without it, 110 - 25 R of the textbooks is taken, and the saturation is called uncalibrated.",
     )
+
+    @property
+    def spo2_polynomial(self) -> list[float]:
+        """The device's curve, or that of the textbooks."""
+        return TEXTBOOK_SPO2 if self.spo2_calibration is None else self.spo2_calibration
 
 
 class PseudonymKey(Schema):
@@ -312,6 +327,13 @@ class Cohort(Schema):
     )
     vitals: Vitals = Vitals()
     privacy: Privacy | None = None
+
+    @property
+    def has_uncalibrated_spo2(self) -> bool:
+        """Whether a saturation is computed from the signals by a curve that is not that of the device."""
+        light = [self.signals.channels.get(name) for name in ("ppg_red", "ppg_ir")]
+        has_spo2 = self.vitals.enabled and all(one is not None and one.has_baseline for one in light)
+        return has_spo2 and self.vitals.spo2_calibration is None
 
     @model_validator(mode="after")
     def _names_nobody(self) -> Self:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ppgssl.core.config.study import Study
 from ppgssl.core.reasons import DEFECTS, Reason
 from ppgssl.core.results.data import CohortFlow, Exclusion, Finding, finding
+from ppgssl.features.patient_table import signal_vitals
 from ppgssl.store.assembly import shared_recordings
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import CohortStore
@@ -50,8 +52,13 @@ def cohort_flow(data: StudyData, store: CohortStore) -> CohortFlow:
 def findings(data: StudyData, store: CohortStore) -> list[Finding]:
     """The defects that were found in one cohort, and what was done about each."""
     cohort = store.cohort.name
+    arms = _arms_with_spo2_of_signals(data.study) if store is data.labelled else ""
     found = [
-        finding(cohort, Reason(str(reason)), _reject_text(Reason(str(reason)), group))
+        finding(
+            cohort,
+            Reason(str(reason)),
+            _reject_text(Reason(str(reason)), group) + (arms if reason == Reason.SPO2_UNCALIBRATED else ""),
+        )
         for reason, group in store.rejects().groupby("reason")
     ]
     shared = sorted(shared_recordings(data.stores)[cohort])
@@ -65,6 +72,15 @@ def findings(data: StudyData, store: CohortStore) -> list[Finding]:
         text = f"{len(rows)} segments of {recordings}. {Reason(str(defect)).consequence}"
         found.append(finding(cohort, Reason(str(defect)), text))
     return found
+
+
+def _arms_with_spo2_of_signals(study: Study) -> str:
+    names = [
+        name
+        for name, arm in zip(study.arms, study.arm_list, strict=True)
+        if "spo2_percent" in signal_vitals(arm, study)
+    ]
+    return f" It is an input of {', '.join(names)}: these arms are of this device alone." if names else ""
 
 
 def _reject_text(reason: Reason, group: pd.DataFrame) -> str:
