@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from ppgssl import signals
+from ppgssl.core.errors import SignalError
 from ppgssl.signals.beat_times import median_within, ppg_beats, pulse_heights
 from ppgssl.signals.filters import bandpass
-from ppgssl.signals.oximetry import perfusion_index, ratio_of_ratios, spo2
+from ppgssl.signals.oximetry import fit_spo2_curve, perfusion_index, ratio_of_ratios, spo2, spo2_by_curve
 from ppgssl.signals.segmentation import cut
 from tests.support.synthetic import make_ppg
 
@@ -161,3 +162,52 @@ def test_the_perfusion_index_is_pulse_over_level(perfusion_pct):
     _, infrared, _, level = oximeter(0.6, perfusion_pct=perfusion_pct)
     found = perfusion_index(infrared, level, ppg_beats(infrared, fs_hz=100), STARTS, 1000, fs_hz=100)
     np.testing.assert_allclose(found, perfusion_pct, rtol=0.08)
+
+
+@given(constant=st.floats(80, 95), slope=st.floats(-40, -5), seed=st.integers(0, 1000))
+def test_the_fitted_curve_is_the_weighted_line_in_log_r(constant, slope, seed):
+    rng = np.random.default_rng(seed)
+    ratio, weight = rng.uniform(0.3, 2.0, 40), rng.uniform(0.1, 1.0, 40)
+    reference = constant + slope * np.log(ratio)
+    assert fit_spo2_curve(ratio, reference, weight) == pytest.approx((constant, slope))
+    noisy = reference + rng.normal(0, 0.5, 40)
+    expected = np.polyfit(np.log(ratio), noisy, 1, w=np.sqrt(weight))[::-1]
+    assert fit_spo2_curve(np.append(ratio, np.nan), np.append(noisy, 90.0), np.append(weight, 1.0)) == pytest.approx(
+        tuple(expected)
+    )
+
+
+def test_a_calibration_that_is_none_of_oximetry_is_refused():
+    ratio, one = np.linspace(0.4, 1.2, 20), np.ones(20)
+    with pytest.raises(SignalError, match=r"needs 10 segments .* there are 9"):
+        fit_spo2_curve(ratio[:9], 100 - 20 * ratio[:9], one[:9])
+    for reference in (70 + 20 * ratio, 97 * one):
+        with pytest.raises(SignalError, match="does not fall as the ratio of ratios rises"):
+            fit_spo2_curve(ratio, reference, one)
+    with pytest.raises(SignalError, match="does not fall"):
+        fit_spo2_curve(one, 100 - 20 * ratio, one)
+
+
+def test_a_fitted_curve_has_the_limits_of_any_other():
+    found = spo2_by_curve(np.array([0.4, 1.0, 2.3, np.nan]), (87.0, -45.0))
+    np.testing.assert_allclose(found, [100, 87, np.nan, np.nan])
+    assert np.isnan(spo2(np.array([0.5, 1.0]), ())).all()
+
+
+def test_a_curve_of_other_recordings_meets_the_reference_of_the_finger(test_data):
+    """Blocks of the session left out; the reference was read by eye from another oximeter that averages."""
+    red, infrared, reference = zip(*finger_recordings(test_data / "oxiwear"), strict=True)
+    reference, ones = np.array(reference), np.ones(len(reference))
+    textbook = np.array([signals.spo2(*colours, fs_hz=64) for colours in zip(red, infrared, strict=True)])
+    ratio = np.array(
+        [signals.spo2(*both, fs_hz=64, calibration=(50, 10)) / 10 - 5 for both in zip(red, infrared, strict=True)]
+    )
+    block = np.arange(len(ratio)) * 6 // len(ratio)
+    found = np.full(len(ratio), np.nan)
+    for number in range(6):
+        is_other = block != number
+        curve = fit_spo2_curve(ratio[is_other], reference[is_other], ones[is_other])
+        found[~is_other] = spo2_by_curve(ratio[~is_other], curve)
+    a_rms = [np.sqrt(np.nanmean((values - reference) ** 2)) for values in (found, textbook)]
+    assert a_rms[0] < 3.3
+    assert a_rms[0] < 0.55 * a_rms[1]

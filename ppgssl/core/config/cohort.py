@@ -274,15 +274,23 @@ class Vitals(Schema):
     """Vital signs of each segment, from its signals."""
 
     enabled: bool = Field(True, description="False leaves all vital signs but the device's missing, and saves time.")
-    spo2_calibration: Annotated[list[float], Field(min_length=1, max_length=5)] | None = Field(
+    spo2_calibration: Annotated[list[float], Field(min_length=1, max_length=5)] | Literal["fit"] | None = Field(
         None,
         description="The device's own curve: SpO2 in percent as a polynomial of the ratio of ratios R, the constant "
-        "first. Without it, 110 - 25 R of the textbooks is taken, and the saturation is called uncalibrated.",
+        "first; or `fit`: a line in log R is fitted to training patients. Without it, 110 - 25 R of the textbooks is "
+        "taken, and the saturation is called uncalibrated.",
+    )
+    spo2_reference: str | None = Field(
+        None,
+        description="Of `spo2_calibration: fit`, the clinical variable with the saturation of each patient; by default "
+        "the device's trend `spo2_percent`.",
     )
 
     @property
     def spo2_polynomial(self) -> list[float]:
-        """The device's curve, or that of the textbooks."""
+        """The device's curve, or that of the textbooks; empty where a curve is fitted later."""
+        if self.spo2_calibration == "fit":
+            return []
         return TEXTBOOK_SPO2 if self.spo2_calibration is None else self.spo2_calibration
 
 
@@ -327,6 +335,23 @@ class Cohort(Schema):
     )
     vitals: Vitals = Vitals()
     privacy: Privacy | None = None
+
+    @model_validator(mode="after")
+    def _has_reference_of_spo2(self) -> Self:
+        name, trends = self.vitals.spo2_reference, self.signals.trends
+        if self.vitals.spo2_calibration != "fit":
+            if name is not None:
+                raise ValueError("`vitals.spo2_reference` belongs to `vitals.spo2_calibration: fit`")
+        elif name is None and (trends is None or "spo2_percent" not in trends.columns):
+            raise ValueError(
+                "`vitals.spo2_calibration: fit` needs a saturation to fit to: `spo2_percent` in "
+                "`signals.trends.columns`, or a clinical variable as `vitals.spo2_reference`"
+            )
+        elif name is not None and (self.clinical is None or name not in self.clinical.variables):
+            raise ValueError(f"`vitals.spo2_reference` names {name!r}, which is no variable of the clinical table")
+        elif name is not None and self.clinical and self.clinical.variables[name].kind != "numeric":
+            raise ValueError(f"`vitals.spo2_reference` must be a numeric variable, and {name!r} is none")
+        return self
 
     @property
     def has_uncalibrated_spo2(self) -> bool:

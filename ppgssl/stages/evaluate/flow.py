@@ -9,7 +9,7 @@ import pandas as pd
 from ppgssl.core.config.study import Study
 from ppgssl.core.reasons import DEFECTS, Reason
 from ppgssl.core.results.data import CohortFlow, Exclusion, Finding, finding
-from ppgssl.features.patient_table import signal_vitals
+from ppgssl.features.patient_table import needs_spo2_curve
 from ppgssl.store.assembly import shared_recordings
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import CohortStore
@@ -75,12 +75,8 @@ def findings(data: StudyData, store: CohortStore) -> list[Finding]:
 
 
 def _arms_with_spo2_of_signals(study: Study) -> str:
-    names = [
-        name
-        for name, arm in zip(study.arms, study.arm_list, strict=True)
-        if "spo2_percent" in signal_vitals(arm, study)
-    ]
-    return f" It is an input of {', '.join(names)}: these arms are of this device alone." if names else ""
+    names = [name for name, arm in zip(study.arms, study.arm_list, strict=True) if needs_spo2_curve(arm, study)]
+    return f" It is a clinical input of {', '.join(names)}: these models serve this device alone." if names else ""
 
 
 def _reject_text(reason: Reason, group: pd.DataFrame) -> str:
