@@ -2,8 +2,8 @@
 
     python benchmarks/vitals.py [--data FOLDER]
 
-FOLDER holds the public recordings (ppg_bp, mw_ppg, arrhythmia_pool, wfdb_samples); without it, that of the environment
-variable PPGSSL_TEST_DATA, or ../shared/data. Prints one table a question, as in docs/vitals.md, and ends with ratios of
+FOLDER holds the public recordings (ppg_bp, mw_ppg, arrhythmia_pool, wfdb_samples, oxiwear, oximetry_phone); without it,
+that of the environment variable PPGSSL_TEST_DATA, or ../shared/data. Prints one table a question, as in docs/vitals.md, and ends with ratios of
 time, neurokit2's over ours. Signals are prepared as ingest prepares them, at 100 Hz; neurokit2 sees the same samples,
 gaps filled with 0.
 """
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import neurokit2 as nk
 import numpy as np
 import wfdb
+from oximetry import finger_table, phone_table
 
 from ppgssl.core.config.fixed import BANDS_HZ
 from ppgssl.core.records import FloatArray
@@ -551,6 +552,8 @@ def main() -> None:
     respiration_records(folder)
     respiration_simulated()
     oximetry_simulated()
+    finger_table(folder, table)
+    phone_table(folder, table)
     pulse_arrival_records(folder)
     polarity_table(folder)
     for name, ratio in speed(folder).items():

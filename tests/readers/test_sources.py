@@ -147,7 +147,7 @@ def test_ambient_light_of_another_rate_is_refused(tmp_path, monkeypatch):
     """As in formats that have a rate for each channel."""
     cohort, source, _ = dark_ward(tmp_path)
     rates, lengths = {"ir": 64.0, "red": 64.0, "dark": 32.0}, {"ir": 200, "red": 200, "dark": 100}
-    raw = RawRecording(rates, lengths, lambda start_s, stop_s: {})
+    raw = RawRecording(rates, lengths, lambda *_: {})
     monkeypatch.setattr(sources, "_open_file", lambda *_: [raw])
     with pytest.raises(ReadError, match=r"ppg_ir has 200 samples at 64 Hz, and its ambient light 'dark' 100 at 32 Hz"):
         open_source(source, cohort)
