@@ -3,9 +3,9 @@
     python benchmarks/vitals.py [--data FOLDER]
 
 FOLDER holds the public recordings (ppg_bp, mw_ppg, arrhythmia_pool, wfdb_samples, oxiwear, oximetry_phone); without it,
-that of the environment variable PPGSSL_TEST_DATA, or ../shared/data. Prints one table a question, as in docs/vitals.md, and ends with ratios of
-time, neurokit2's over ours. Signals are prepared as ingest prepares them, at 100 Hz; neurokit2 sees the same samples,
-gaps filled with 0.
+that of the environment variable PPGSSL_TEST_DATA, or ../shared/data. Prints one table a question, as in docs/vitals.md,
+and ends with ratios of time, neurokit2's over ours. Signals are prepared as ingest prepares them, at 100 Hz; neurokit2
+sees the same samples, gaps filled with 0.
 """
 
 from __future__ import annotations
