@@ -8,13 +8,8 @@ from ppgssl.cli.options import CohortArgument, DataOption, JobsOption, JsonOptio
 from ppgssl.cli.progress import progress_bar
 
 
-def check(
-    cohort: CohortArgument,
-    data: DataOption = None,
-    jobs: JobsOption = -1,
-    json: JsonOption = False,
-) -> None:
-    """Say all that ingest would complain about, without processing signals. Exit code 2 if there is anything."""
+def check(cohort: CohortArgument, data: DataOption = None, jobs: JobsOption = -1, json: JsonOption = False) -> None:
+    """Report all that ingest would reject, without processing signals. Exit code 2 if there is anything."""
     from ppgssl.stages.ingest.ingest import check_cohort
 
     set_data_folder(data)

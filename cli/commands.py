@@ -7,20 +7,9 @@ from importlib import import_module
 import typer
 
 COMMANDS = (
-    "init",
-    "check",
-    "ingest",
-    "inspect",
-    "pseudonyms",
-    "pretrain",
-    "probe",
-    "evaluate",
-    "report",
-    "run",
-    "fit",
-    "predict",
-    "export",
-    "simulate",
+    *("init", "check", "ingest", "inspect", "pseudonyms"),
+    *("pretrain", "probe", "evaluate", "report", "run"),
+    *("fit", "predict", "export", "simulate"),
 )
 
 app = typer.Typer(

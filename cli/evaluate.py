@@ -81,8 +81,8 @@ def _evaluate_model(
     if out is None:
         raise ConfigError("`ppgssl evaluate --model` needs --out: the folder of its results")
     with progress_bar("ingest") as progress:
-        found = validate_model(model, source, out, n_jobs=jobs, scheduler=scheduler, progress=progress)
-    _deliver(found.results, out, found.warnings, json=json)
+        validation = validate_model(model, source, out, n_jobs=jobs, scheduler=scheduler, progress=progress)
+    _deliver(validation.results, out, validation.warnings, json=json)
 
 
 def _evaluate_predictions(

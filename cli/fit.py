@@ -18,9 +18,7 @@ def fit(
     study_folder: Annotated[
         Path | None,
         typer.Option(
-            "--study-out",
-            help="Folder of the study's outputs, instead of `out` in study.yaml.",
-            show_default=False,
+            "--study-out", help="Folder of the study's outputs, instead of `out` in study.yaml.", show_default=False
         ),
     ] = None,
     jobs: JobsOption = -1,

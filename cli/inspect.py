@@ -25,10 +25,12 @@ def inspect(
     from ppgssl.stages.inspect import inspect_store, store_facts, store_tables
 
     with progress_bar(f"inspect {store.name}") as progress:
-        found = inspect_store(store, out, n_recordings=recordings, progress=progress)
+        inspection = inspect_store(store, out, n_recordings=recordings, progress=progress)
     if json:
-        print_summary(found.summary | {"page": str(found.page), "drawn": found.n_drawn}, as_json=True)
+        print_summary(inspection.summary | {"page": str(inspection.page), "drawn": inspection.n_drawn}, as_json=True)
         return
-    print_summary(store_facts(found.summary), as_json=False)
-    typer.echo("\n".join(store_tables(found.summary)))
-    typer.echo(f"\nwrote {found.page}: {found.n_drawn} of {found.summary['recordings']} recordings drawn")
+    print_summary(store_facts(inspection.summary), as_json=False)
+    typer.echo("\n".join(store_tables(inspection.summary)))
+    typer.echo(
+        f"\nwrote {inspection.page}: {inspection.n_drawn} of {inspection.summary['recordings']} recordings drawn"
+    )

@@ -22,8 +22,7 @@ class Format(StrEnum):
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder that `ppgssl fit` made.", show_default=False)],
     files: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Raw files; by default everybody in the cohort.", show_default=False),
+        list[Path] | None, typer.Argument(help="Raw files; by default everybody in the cohort.", show_default=False)
     ] = None,
     cohort: Annotated[
         Path | None,
@@ -41,7 +40,7 @@ def predict(
         Path | None,
         typer.Option(
             "--recalibration",
-            help="recalibration-*.json of `ppgssl evaluate --model`: its risk stands beside the model's.",
+            help="recalibration-*.json of `ppgssl evaluate --model`: its risk is reported next to the model's.",
             show_default=False,
         ),
     ] = None,
@@ -58,10 +57,10 @@ def predict(
     set_data_folder(data)
     if out is not None:
         _check_out(out)
-    found = run_predict(model, files or [], cohort_file=cohort, clinical=clinical, recalibration=recalibration)
+    predictions = run_predict(model, files or [], cohort_file=cohort, clinical=clinical, recalibration=recalibration)
     is_json = output is Format.JSON
-    text = found.model_dump_json(indent=1) + "\n" if is_json else found.table().to_csv(index=False)
-    print_warnings(found.warnings)
+    text = predictions.model_dump_json(indent=1) + "\n" if is_json else predictions.table().to_csv(index=False)
+    print_warnings(predictions.warnings)
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -69,7 +68,7 @@ def predict(
 
 
 def _check_out(out: Path) -> None:
-    """Say before anybody is predicted that the result could not be written."""
+    """Refuse a file that could not be written, before anybody is predicted."""
     from ppgssl.core.errors import ConfigError
 
     folder = out.absolute().parent

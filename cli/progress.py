@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ppgssl.core.parallel import Progress as Report
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def progress_bar(title: str) -> Iterator[Report]:
     """A bar with rate and time left where a person watches; a line now and then where a log does."""
     if not sys.stderr.isatty():
-        yield _LogLines(title)
+        yield _log_lines(title)
         return
     from rich.console import Console
     from rich.progress import (
@@ -31,51 +32,34 @@ def progress_bar(title: str) -> Iterator[Report]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _rate_column(),
+        TextColumn("{task.fields[rate]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
     ]
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, text="")
+        task = bar.add_task(title, total=None, text="", rate="")
 
         def advance(done: int, total: int, text: str = "", /) -> None:
-            bar.update(task, completed=done, total=total, text=text)
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=done, total=total, text=text, rate=f"{speed:.3g}/s" if speed else "")
 
         yield advance
 
 
-def _rate_column() -> Any:
-    from rich.progress import ProgressColumn, Task
-    from rich.text import Text
-
-    class RateColumn(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.3g}/s" if task.speed else "")
-
-    return RateColumn()
-
-
-class _LogLines:
+def _log_lines(title: str) -> Report:
     """Progress as lines, at each tenth."""
+    started, last = time.monotonic(), 0
 
-    def __init__(self, title: str) -> None:
-        import time
-
-        self.title, self.clock, self.started, self.tenth = title, time.monotonic, time.monotonic(), 0
-
-    def __call__(self, done: int, total: int, text: str = "", /) -> None:
+    def advance(done: int, total: int, text: str = "", /) -> None:
+        nonlocal last
         tenth = 10 * done // max(total, 1)
-        if tenth <= self.tenth:
+        if tenth <= last:
             return
-        self.tenth = tenth
-        elapsed = self.clock() - self.started
-        left = elapsed * (total - done) / max(done, 1)
-        note = f"  {text}" if text else ""
-        print(
-            f"{self.title}: {done}/{total}, {done / max(elapsed, 1e-9):.3g}/s, {elapsed:.0f} s, "
-            f"about {left:.0f} s left{note}",
-            file=sys.stderr,
-            flush=True,
-        )
+        last, elapsed = tenth, time.monotonic() - started
+        rate, left = done / max(elapsed, 1e-9), elapsed * (total - done) / max(done, 1)
+        line = f"{title}: {done}/{total}, {rate:.3g}/s, {elapsed:.0f} s, about {left:.0f} s left"
+        print(f"{line}  {text}" if text else line, file=sys.stderr, flush=True)
+
+    return advance

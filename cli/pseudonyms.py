@@ -18,7 +18,7 @@ def pseudonyms(
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what pseudonyms stand for, or which ones names have: for those who hold the raw files and the key.
+    """Print the names behind pseudonyms, or the pseudonyms of names: for those who hold the raw files and the key.
 
     What is printed names patients.
     """
@@ -32,7 +32,7 @@ def pseudonyms(
     if unknown:
         raise ConfigError(
             f"neither a pseudonym nor a name of the raw files of {cohort}: {', '.join(unknown)}. Is it of another "
-            "cohort, or made with another key? Of a recording, give what stands before # and @."
+            "cohort, or made with another key? Of a recording, give the part before # and @."
         )
     if json:
         print_summary({name: known[name] for name in names}, as_json=True)

@@ -23,8 +23,7 @@ class Paper(StrEnum):
 
 def report(
     results: Annotated[
-        Path,
-        typer.Argument(help="results.json of `ppgssl evaluate`, or the folder that holds it.", show_default=False),
+        Path, typer.Argument(help="results.json of `ppgssl evaluate`, or the folder that holds it.", show_default=False)
     ],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder of the report; that of the results by default.")
@@ -38,9 +37,9 @@ def report(
     """
     from ppgssl.stages.report import report_results
 
-    found, delivery = report_results(results, out, paper=paper.value)
+    study, delivery = report_results(results, out, paper=paper.value)
     print_warnings(delivery.warnings)
-    print_summary({"study": found.name, "arms": len(found.arms), **paths(delivery)}, as_json=json)
+    print_summary({"study": study.name, "arms": len(study.arms), **paths(delivery)}, as_json=json)
 
 
 def paths(delivery: Delivery) -> dict[str, Any]:

@@ -26,10 +26,11 @@ def simulate(
         typer.Option("--patients", help="Labelled patients, a recording each.  [default: 120; mwaniki2023: 1031]"),
     ] = None,
     unlabelled: Annotated[
-        int | None,
-        typer.Option("--unlabelled", help="Recordings without labels.  [default: 120; mwaniki2023: 6547]"),
+        int | None, typer.Option("--unlabelled", help="Recordings without labels.  [default: 120; mwaniki2023: 6547]")
     ] = None,
-    prevalence: Annotated[float, typer.Option("--prevalence", help="Expected share of hospitalized patients.")] = 0.126,
+    prevalence: Annotated[
+        float, typer.Option("--prevalence", help="Expected proportion of hospitalized patients.")
+    ] = 0.126,
     shift: Annotated[
         float, typer.Option("--shift", help="How much sicker the unlabelled patients are, in SDs of severity.")
     ] = 1.0,

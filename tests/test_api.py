@@ -68,7 +68,7 @@ def test_a_file_states_its_rate_where_its_format_does(test_data):
     assert found.signals["ecg"].fs_hz == 360
 
 
-def test_a_recording_that_cannot_be_read_says_what_to_give(tmp_path):
+def test_a_recording_that_cannot_be_read_reports_what_to_give(tmp_path):
     np.save(tmp_path / "pieces.npy", np.random.default_rng(0).normal(size=(3, 400)))
     (tmp_path / "x.dat").write_bytes(b"0000")
     with pytest.raises(ConfigError, match="Give `reader`"):
@@ -128,7 +128,7 @@ def test_results_and_predictions_are_tables(tiny_study, evaluated_study):
         results.to_frame("arm")
 
 
-def test_a_study_that_was_not_evaluated_says_so(opened):
+def test_a_study_that_was_not_evaluated_reports_so(opened):
     with pytest.raises(ConfigError, match="run `ppgssl evaluate"):
         opened.predictions()
     with pytest.raises(ReportError, match="run `ppgssl evaluate"):

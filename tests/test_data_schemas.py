@@ -20,7 +20,7 @@ from ppgssl.store.tables import CohortStore
 @pytest.mark.parametrize("name", MODELS)
 def test_the_kept_schema_is_that_of_the_model(name):
     kept = (FOLDER / f"{name}.schema.json").read_text(encoding="utf-8")
-    assert kept == schema_text(name), "write it anew with: python -m ppgssl.data_schemas"
+    assert kept == schema_text(name), "write it again with: python -m ppgssl.data_schemas"
 
 
 @pytest.mark.parametrize("kind", ["cohort", "study"])

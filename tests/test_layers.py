@@ -33,7 +33,7 @@ CONFINED = {
     "lightning": {"selfsupervised"},
     "lightning_fabric": {"selfsupervised"},
     "matplotlib": {"report"},
-    "jinja2": {"report"},
+    "jinja2": {"models", "report"},
     "wfdb": {"readers"},
     "edfio": {"readers"},
     "h5py": {"readers"},

@@ -23,7 +23,7 @@ def test_a_notebook_runs_from_an_empty_folder_and_shows_what_is_stored(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_tells_nothing_of_the_machine_it_was_run_on(path):
+def test_a_notebook_reveals_nothing_of_the_machine_it_was_run_on(path):
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"/(tmp|home|root|work|Users)/", text)
     notebook = json.loads(text)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, logit
 
-from ppgssl.classifiers.learner import Learned, LinearFit, inner_losses, minority_size
+from ppgssl.classifiers.learner import Learned, LinearFit, fit_scaled, inner_losses, minority_size
 from ppgssl.classifiers.preparation import Block, Split
 from ppgssl.core.records import FloatArray, IntArray
 
@@ -37,8 +37,6 @@ def learn_block_ridge(inner: Sequence[Split], whole: Block, seed: int) -> Learne
     The inner risks are those of the penalties chosen on all training patients, by models fitted without the patients
     held out.
 
-    References
-    ----------
     .. [1] Boulesteix et al., IPF-LASSO: integrative L1-penalized regression with penalty factors for prediction based
            on multi-omics data, Computational and Mathematical Methods in Medicine, 2017, 10.1155/2017/7691937.
     .. [2] van de Wiel, van Nee & Rauschenberger, Fast cross-validation for multi-penalty high-dimensional ridge
@@ -64,14 +62,11 @@ def learn_block_ridge(inner: Sequence[Split], whole: Block, seed: int) -> Learne
 
 def _fit(block: Block, cost: float, scale: float) -> LinearFit:
     axes = _feature_axes(block)
-    narrow = block.X if axes is None else _rotated(block.X, block.n_last, axes)
-    start = block.X.shape[1] - block.n_last
-    factors = np.where(np.arange(narrow.shape[1]) < start, 1.0, scale)
-    kept = slice(None, start) if scale == 0 else slice(None)
-    intercepts, found = fit_ridge(narrow[:, kept] * factors[kept], block.y, (cost,))
-    slopes = np.zeros(narrow.shape[1])
-    slopes[kept] = found[0] * factors[kept]
     if axes is not None:
+        block = replace(block, X=_rotate(block.X, block.n_last, axes), n_last=axes.shape[1])
+    intercepts, (slopes,) = fit_scaled(lambda X, y: fit_ridge(X, y, (cost,)), block, scale)
+    if axes is not None:
+        start = block.X.shape[1] - block.n_last
         slopes = np.concatenate([slopes[:start], axes @ slopes[start:]])
     return LinearFit(float(intercepts[0]), slopes)
 
@@ -80,21 +75,19 @@ def _grid_risks(split: Split, costs: Sequence[float], scales: Sequence[float]) -
     """Risks of those held out, shape (n_costs, n_scales, n_held_out)."""
     axes = _feature_axes(split)
     if axes is not None:
-        X, X_out = (_rotated(one, split.n_last, axes) for one in (split.X, split.X_out))
+        X, X_out = (_rotate(one, split.n_last, axes) for one in (split.X, split.X_out))
         split = replace(split, X=X, X_out=X_out, n_last=axes.shape[1])
-    return np.stack([_path_risks(split, costs, scale) for scale in scales], axis=1)
+    fits = [fit_scaled(lambda X, y: fit_ridge(X, y, costs), split, scale) for scale in scales]
+    return np.stack([expit(intercepts[:, None] + slopes @ split.X_out.T) for intercepts, slopes in fits], axis=1)
 
 
 def _feature_axes(block: Block) -> FloatArray | None:
     """An orthonormal basis of the space that the patients' features span; None where it is no smaller than theirs.
 
-    A ridge penalty does not see rotations, and the slopes that it leaves lie in the space that the patients span; so
-    a fit in that basis is exactly the same (Hastie and Tibshirani, Efficient quadratic regularization for expression
-    arrays, Biostatistics 5:329-340, 2004, doi 10.1093/biostatistics/5.3.329).
-
-    Returns
-    -------
-    float array, shape (n_features, n_axes), or None
+    A ridge penalty does not see rotations, and the slopes that it leaves lie in the space that the patients span; so a
+    fit in that basis is exactly the same (Hastie and Tibshirani, Efficient quadratic regularization for expression
+    arrays, Biostatistics 5:329-340, 2004, doi 10.1093/biostatistics/5.3.329). Returns a float array, shape (n_features,
+    n_axes), or None.
     """
     if block.n_last <= len(block.X):
         return None
@@ -104,17 +97,9 @@ def _feature_axes(block: Block) -> FloatArray | None:
     return np.asarray(features.T @ (axes[:, is_kept] / np.sqrt(size[is_kept])))
 
 
-def _rotated(X: FloatArray, n_last: int, axes: FloatArray) -> FloatArray:
+def _rotate(X: FloatArray, n_last: int, axes: FloatArray) -> FloatArray:
     start = X.shape[1] - n_last
     return np.concatenate([X[:, :start], X[:, start:] @ axes], axis=1)
-
-
-def _path_risks(split: Split, costs: Sequence[float], scale: float) -> FloatArray:
-    start = split.X.shape[1] - split.n_last
-    kept = slice(None, start) if scale == 0 else slice(None)
-    factors = np.where(np.arange(split.X.shape[1]) < start, 1.0, scale)[kept]
-    intercepts, slopes = fit_ridge(split.X[:, kept] * factors, split.y, costs)
-    return np.asarray(expit(intercepts[:, None] + slopes @ (split.X_out[:, kept] * factors).T))
 
 
 def fit_ridge(X: FloatArray, y: IntArray, costs: Sequence[float]) -> tuple[FloatArray, FloatArray]:
@@ -127,10 +112,8 @@ def fit_ridge(X: FloatArray, y: IntArray, costs: Sequence[float]) -> tuple[Float
     Parameters
     ----------
     X : float array, shape (n_patients, n_columns)
-    y : int array of 0/1, shape (n_patients,)
-        Of either outcome one patient at least.
-    costs : sequence of float
-        Above 0.
+    y : int array of 0/1, shape (n_patients,); of either outcome one patient at least
+    costs : above 0
 
     Returns
     -------
@@ -144,7 +127,7 @@ def fit_ridge(X: FloatArray, y: IntArray, costs: Sequence[float]) -> tuple[Float
     is_open = np.ones(len(costs), dtype=bool)
     for _ in range(_MOST_STEPS):
         step, decrement = _newton(design, y, beta[is_open], penalty[is_open])
-        beta[is_open] = _descended(design, y, beta[is_open], penalty[is_open], step)
+        beta[is_open] = _descend(design, y, beta[is_open], penalty[is_open], step)
         is_open[is_open] = decrement > _DONE
         if not is_open.any():
             break
@@ -162,16 +145,16 @@ def _newton(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArr
     return step, (step * gradient).sum(axis=1)
 
 
-def _descended(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray, step: FloatArray) -> FloatArray:
+def _descend(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray, step: FloatArray) -> FloatArray:
     """Steps taken whole, or halved as long as they lead upwards."""
     before = _objective(design, y, beta, penalty)
-    share = np.ones((len(beta), 1))
+    part = np.ones((len(beta), 1))
     for _ in range(_MOST_HALVINGS):
-        is_worse = _objective(design, y, beta - share * step, penalty) > before + _DONE
+        is_worse = _objective(design, y, beta - part * step, penalty) > before + _DONE
         if not is_worse.any():
             break
-        share[is_worse] /= 2
-    return beta - share * step
+        part[is_worse] /= 2
+    return beta - part * step
 
 
 def _objective(design: FloatArray, y: IntArray, beta: FloatArray, penalty: FloatArray) -> FloatArray:

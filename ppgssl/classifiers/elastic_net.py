@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from scipy.special import expit, logit
 
-from ppgssl.classifiers.learner import Learned, LinearFit, inner_losses
+from ppgssl.classifiers.learner import Learned, LinearFit, fit_scaled, inner_losses
 from ppgssl.classifiers.preparation import Block, Split
 from ppgssl.core.records import FloatArray, IntArray
 
@@ -28,14 +28,16 @@ def learn_elastic_net(inner: Sequence[Split], whole: Block, seed: int) -> Learne
     The log loss of inner folds decides; of equal losses the strongest penalty is taken. The inner risks are those of
     the settings chosen on all training patients, by models fitted without the patients held out.
 
-    References
-    ----------
     .. [1] Zou and Hastie, Regularization and variable selection via the elastic net, J R Stat Soc B 67:301-320, 2005,
        doi 10.1111/j.1467-9868.2005.00503.x.
     """
     scales = SCALES if whole.has_two_blocks else (1.0,)
     grid = list(product(COSTS, L1_RATIOS))
-    risks = [np.stack([_risks(split, grid, scale) for scale in scales], axis=1) for split in inner]
+    risks = []
+    for split in inner:
+        fits = [_fit(split, grid, scale) for scale in scales]
+        found = [expit(intercepts[:, None] + slopes @ split.X_out.T) for intercepts, slopes in fits]
+        risks.append(np.stack(found, axis=1))
     losses = inner_losses(risks, inner)
     place, scale = np.unravel_index(np.argmin(losses), losses.shape)
     intercepts, slopes = _fit(whole, [grid[place]], scales[scale])
@@ -43,22 +45,9 @@ def learn_elastic_net(inner: Sequence[Split], whole: Block, seed: int) -> Learne
     return Learned(model, [one[place, scale] for one in risks], whole.X.shape[1])
 
 
-def _risks(split: Split, grid: Sequence[tuple[float, float]], scale: float) -> FloatArray:
-    intercepts, slopes = _fit(split, grid, scale)
-    return np.asarray(expit(intercepts[:, None] + slopes @ split.X_out.T))
-
-
 def _fit(block: Block, grid: Sequence[tuple[float, float]], scale: float) -> tuple[FloatArray, FloatArray]:
-    """Intercepts and slopes of each setting of the grid; at a scale of 0 the features' slopes are 0."""
-    n_columns = block.X.shape[1]
-    start = n_columns - block.n_last
-    kept = slice(None, start) if scale == 0 else slice(None)
-    factors = np.where(np.arange(n_columns) < start, 1.0, scale)[kept]
     costs, ratios = zip(*grid, strict=True)
-    intercepts, found = fit_elastic_net(block.X[:, kept] * factors, block.y, costs, ratios)
-    slopes = np.zeros((len(grid), n_columns))
-    slopes[:, kept] = found * factors
-    return intercepts, slopes
+    return fit_scaled(lambda X, y: fit_elastic_net(X, y, costs, ratios), block, scale)
 
 
 def fit_elastic_net(
@@ -71,19 +60,15 @@ def fit_elastic_net(
 
     Parameters
     ----------
-    X : float array, shape (n_patients, n_columns)
-        Centred columns converge fastest.
+    X : float array, shape (n_patients, n_columns); centred columns converge fastest
     y : int array of 0/1, shape (n_patients,)
-    costs, l1_ratios : sequences of float, the same length
-        Costs above 0, ratios in 0..1.
+    costs, l1_ratios : sequences of float, the same length; costs above 0, ratios in 0..1
 
     Returns
     -------
     intercepts : float array, shape (n_models,)
     slopes : float array, shape (n_models, n_columns)
 
-    References
-    ----------
     .. [1] Beck and Teboulle, A fast iterative shrinkage-thresholding algorithm for linear inverse problems, SIAM J
        Imaging Sci 2:183-202, 2009, doi 10.1137/080716542; restarted as in O'Donoghue and Candes, Adaptive restart for
        accelerated gradient schemes, Found Comput Math 15:715-732, 2015, doi 10.1007/s10208-013-9150-3.
@@ -100,7 +85,8 @@ def fit_elastic_net(
     for _ in range(_MOST_STEPS):
         now, at = beta[is_open], ahead[is_open]
         slope = (expit(at @ design.T) - y) @ design + ridge[is_open] * at
-        moved = _shrunk(at - size[is_open] * slope, size[is_open] * lasso[is_open])
+        target = at - size[is_open] * slope
+        moved = np.sign(target) * np.maximum(np.abs(target) - size[is_open] * lasso[is_open], 0)
         grown = (1 + np.sqrt(1 + 4 * momentum[is_open] ** 2)) / 2
         # Where the last step and the momentum point apart, the momentum has led astray.
         is_astray = ((at - moved) * (moved - now)).sum(axis=1, keepdims=True) > 0
@@ -111,7 +97,3 @@ def fit_elastic_net(
         if not is_open.any():
             break
     return beta[:, 0], beta[:, 1:]
-
-
-def _shrunk(values: FloatArray, by: FloatArray) -> FloatArray:
-    return np.asarray(np.sign(values) * np.maximum(np.abs(values) - by, 0))

@@ -25,23 +25,15 @@ def make_risk_model(
 
     Parameters
     ----------
-    arm : Arm
-    columns : Columns or None
-        What the columns of the arm's table are; None of a network, whose table is one of segments.
-    study : Study
-        Imputation, settings of networks, and the seed.
-    fold : str
-        Name of the fold, or ``all`` of the final model: with the study's seed it decides every draw.
-    encoder : EncoderNetwork, optional
-        First weights of a network.
+    columns : what the columns of the arm's table are; None of a network, whose table is one of segments
+    study : imputation, settings of networks, and the seed
+    fold : name of the fold, or ``all`` of the final model: with the study's seed it decides every draw
+    encoder : optional; first weights of a network
     """
     if arm.is_network:
         assert encoder is not None  # every network arm names where its first weights come from
         return NetworkRiskModel(
-            encoder,
-            is_pretrained=arm.is_ssl,
-            settings=study.network,
-            seed=derive_seed(study.seed, "network", fold),
+            encoder, is_pretrained=arm.is_ssl, settings=study.network, seed=derive_seed(study.seed, "network", fold)
         )
     return RiskModel(
         arm.learner,
@@ -55,10 +47,7 @@ def make_risk_model(
 def read_risk_model(arrays: Mapping[str, npt.NDArray[Any]], spec: Mapping[str, Any]) -> AnyRiskModel:
     """The model of ``to_arrays`` and ``spec``.
 
-    Raises
-    ------
-    StoreError
-        If numbers are absent, or are not those of the model that the spec describes.
+    Raises StoreError if numbers are absent, or are not those of the model that the spec describes.
     """
     kind = NetworkRiskModel if spec.get("learner") == "network" else RiskModel
     return kind.from_arrays(arrays, spec)

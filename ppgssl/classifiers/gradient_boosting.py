@@ -28,20 +28,16 @@ class Trees:
     """Boosted trees as plain arrays, the nodes of all trees one after another.
 
     A node either is a leaf, which is its own child, or sends a patient on: a missing value to the side that suited the
-    training patients, a number left where it is at most the threshold, a code of a level left where ``goes_left`` says.
+    training patients, a number left where it is at most the threshold, a code of a level by ``goes_left``.
 
     Attributes
     ----------
-    baseline : float array, shape (1,)
-        Log odds before the first tree.
-    root : int array, shape (n_trees,)
-        The first node of each tree.
-    depth : int array, shape (1,)
-        Steps from a root to the deepest leaf.
+    baseline : float array, shape (1,); log odds before the first tree
+    root : int array, shape (n_trees,); the first node of each tree
+    depth : int array, shape (1,); steps from a root to the deepest leaf
     feature, left, right, levels : int arrays, shape (n_nodes,)
         Column of the node; children; row of ``goes_left`` and ``is_known``, or -1 of a node that splits by a number.
-    threshold, value : float arrays, shape (n_nodes,)
-        ``value`` is what a leaf adds to the log odds.
+    threshold, value : float arrays, shape (n_nodes,); ``value`` is what a leaf adds to the log odds
     missing_left : bool array, shape (n_nodes,)
     goes_left, is_known : bool arrays, shape (n_splits_by_level, n_codes)
         Of each code; codes that no training patient had are not known and count as missing.
@@ -119,25 +115,23 @@ def learn_gradient_boosting(inner: Sequence[Split], whole: Block, seed: int) -> 
     inner risks are those of the settings chosen on all training patients, by models fitted without the patients held
     out.
 
-    References
-    ----------
     .. [1] Ke et al., LightGBM: a highly efficient gradient boosting decision tree, NeurIPS 2017, after Friedman, Greedy
        function approximation: a gradient boosting machine, Ann Stat 29:1189-1232, 2001, doi 10.1214/aos/1013203451.
     """
-    risks = [np.stack([_staged_risks(split, leaves, seed) for leaves in LEAVES]) for split in inner]
+    risks = [np.stack([_risks_by_stage(split, leaves, seed) for leaves in LEAVES]) for split in inner]
     losses = inner_losses(risks, inner)
     leaves, stage = np.unravel_index(np.argmin(losses), losses.shape)
-    model = frozen_trees(_boosted(whole, LEAVES[leaves], N_TREES[stage], seed), whole.X.shape[1])
+    model = frozen_trees(_boost(whole, LEAVES[leaves], N_TREES[stage], seed), whole.X.shape[1])
     return Learned(model, [one[leaves, stage] for one in risks], whole.X.shape[1])
 
 
-def _staged_risks(split: Split, leaves: int, seed: int) -> FloatArray:
+def _risks_by_stage(split: Split, leaves: int, seed: int) -> FloatArray:
     """Risks of those held out after each of ``N_TREES``, shape (n_stages, n_held_out)."""
-    stages = _boosted(split, leaves, N_TREES[-1], seed).staged_predict_proba(split.X_out)
+    stages = _boost(split, leaves, N_TREES[-1], seed).staged_predict_proba(split.X_out)
     return np.array([risks[:, 1] for number, risks in enumerate(stages, start=1) if number in N_TREES])
 
 
-def _boosted(block: Block, leaves: int, n_trees: int, seed: int) -> HistGradientBoostingClassifier:
+def _boost(block: Block, leaves: int, n_trees: int, seed: int) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(
         learning_rate=LEARNING_RATE,
         max_iter=n_trees,

@@ -41,13 +41,10 @@ class _Fits:
 
     Attributes
     ----------
-    X : float array, shape (n_fits, n_patients, 1 + n_columns)
-        An intercept, then the columns. A row of zeros carries no information; the slope of a column
-        of zeros follows its prior.
-    sign : float array, shape (n_fits, n_patients)
-        1 with the event, -1 without, 0 of a row that fills up.
-    guess : float array, shape (n_fits, 1)
-        Scale of the half-Cauchy prior of the common scale.
+    X : float array, shape (n_fits, n_patients, 1 + n_columns); an intercept, then the columns. A row of zeros carries
+        no information; the slope of a column of zeros follows its prior.
+    sign : float array, shape (n_fits, n_patients); 1 with the event, -1 without, 0 of a row that fills up
+    guess : float array, shape (n_fits, 1); scale of the half-Cauchy prior of the common scale
     """
 
     X: FloatArray
@@ -70,10 +67,8 @@ def learn_horseshoe(inner: Sequence[Split], whole: Block, seed: int) -> Learned:
     alone, where these are ``MOST_FOR_PRODUCTS`` or fewer, because products of a patient's 32 and more features would be
     hundreds for a hundred patients. More than ``MOST_FEATURES`` features become that many principal components of the
     training patients. The draws are the same for a seed on the same machine; where the chains do not agree, a note
-    says so.
+    reports it.
 
-    References
-    ----------
     .. [1] Piironen and Vehtari, Sparsity information and regularization in the horseshoe and other shrinkage priors,
        Electron J Stat 11:5018-5051, 2017, doi 10.1214/17-EJS1337SI.
     .. [2] Nishimura and Suchard, Shrinkage with shrunken shoulders: Gibbs sampling shrinkage model posteriors with
@@ -88,16 +83,13 @@ def learn_horseshoe(inner: Sequence[Split], whole: Block, seed: int) -> Learned:
     blocks: list[Block] = [*inner, whole]
     designs = [_fit_design(block.X, block.n_last) for block in blocks]
     seen = [design(block.X) for design, block in zip(designs, blocks, strict=True)]
-    draws = _posterior(_stacked(seen, [block.y for block in blocks]), np.random.default_rng(seed))
+    draws = _posterior(_stack(seen, [block.y for block in blocks]), np.random.default_rng(seed))
     found = [Posterior(one, draws[:, :, number, : 1 + one.n_columns]) for number, one in enumerate(designs)]
     others = [*(split.X_out for split in inner), whole.X]
     drawn = [one.drawn_risks(X) for one, X in zip(found, others, strict=True)]
     worst = max(_rhat(risks) for risks in drawn)
     notes = () if worst <= MOST_RHAT else ("the chains of the horseshoe model did not agree in every fit",)
     return Learned(found[-1], [risks.mean(axis=(0, 1)) for risks in drawn[:-1]], designs[-1].n_columns, notes)
-
-
-# --- what the model sees ---------------------------------------------------------------------------------------
 
 
 def _fit_design(X: FloatArray, n_last: int) -> Design:
@@ -116,7 +108,7 @@ def _main_axes(features: FloatArray) -> FloatArray:
     return np.asarray(axes[:MOST_FEATURES].T * np.sqrt(len(features)) / max(size[0], np.finfo(float).tiny))
 
 
-def _stacked(seen: Sequence[FloatArray], outcomes: Sequence[IntArray]) -> _Fits:
+def _stack(seen: Sequence[FloatArray], outcomes: Sequence[IntArray]) -> _Fits:
     n_rows, n_columns = np.max([X.shape for X in seen], axis=0)
     design = np.zeros((len(seen), n_rows, 1 + n_columns))
     sign = np.zeros((len(seen), n_rows))
@@ -136,9 +128,6 @@ def _global_scale(n_columns: int, n: int, prevalence: float) -> float:
     return float(relevant / (n_columns - relevant) * pseudo_sd / np.sqrt(n))
 
 
-# --- draws from the posterior ----------------------------------------------------------------------------------
-
-
 def _posterior(fits: _Fits, rng: np.random.Generator) -> FloatArray:
     """Draws of intercept and slopes, shape (n_chains, n_draws, n_fits, 1 + n_columns)."""
     n_fits, _, width = fits.X.shape
@@ -148,16 +137,16 @@ def _posterior(fits: _Fits, rng: np.random.Generator) -> FloatArray:
     local: FloatArray = 1 / rng.standard_exponential((N_CHAINS, n_fits, width - 1))
     overall: FloatArray = fits.guess**2 / rng.standard_exponential((N_CHAINS, n_fits, 1))
     for step in range(-N_WARMUP, N_DRAWS):
-        beta = _drawn_coefficients(fits, beta, local * overall, rng)
+        beta = _draw_coefficients(fits, beta, local * overall, rng)
         for _ in range(_N_OF_SCALES):
-            local, overall = _drawn_scales(fits.guess, beta[..., 1:], local, overall, rng)
-        beta, overall = _rescaled(fits, beta, overall, rng)
+            local, overall = _draw_scales(fits.guess, beta[..., 1:], local, overall, rng)
+        beta, overall = _rescale(fits, beta, overall, rng)
         if step >= 0:
             draws[:, step] = beta
     return draws
 
 
-def _drawn_coefficients(fits: _Fits, beta: FloatArray, variance: FloatArray, rng: np.random.Generator) -> FloatArray:
+def _draw_coefficients(fits: _Fits, beta: FloatArray, variance: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Intercept and slopes given the scales: normal, once each patient has a Polya-Gamma variable as weight.
 
     ``variance`` is that of the slopes before the slab. A normal vector of precision Q = A'A + D is Q^-1 times (the
@@ -178,7 +167,7 @@ def _drawn_coefficients(fits: _Fits, beta: FloatArray, variance: FloatArray, rng
     return np.asarray(np.linalg.solve(left, right[..., None])[..., 0])
 
 
-def _drawn_scales(
+def _draw_scales(
     guess: FloatArray, slopes: FloatArray, local: FloatArray, overall: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """Squares of each slope's scale and of the common one, given the slopes: inverse gamma (Makalic and Schmidt)."""
@@ -191,12 +180,12 @@ def _drawn_scales(
     return local, overall
 
 
-def _rescaled(
+def _rescale(
     fits: _Fits, beta: FloatArray, overall: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """A Metropolis step that multiplies the common scale and all slopes by one factor.
 
-    Given the slopes the common scale hardly moves, as they tell its size; moved together they cross quickly from all
+    Given the slopes the common scale hardly moves, as they fix its size; moved together they cross quickly from all
     slopes near 0 to some large ones, as in interweaving (Yu and Meng, To center or not to center, J Comput Graph Stat
     20:531-570, 2011, doi 10.1198/jcgs.2011.203main). Slopes over scale stay as they are, so their law cancels.
     """
@@ -217,9 +206,6 @@ def _log_density(fits: _Fits, beta: FloatArray, overall: FloatArray) -> FloatArr
 def _predictors(fits: _Fits, beta: FloatArray) -> FloatArray:
     """Log odds, shape (n_chains, n_fits, n_patients)."""
     return np.asarray((fits.X @ beta[..., None])[..., 0])
-
-
-# --- convergence ----------------------------------------------------------------------------------------------
 
 
 def _rhat(risks: FloatArray) -> float:

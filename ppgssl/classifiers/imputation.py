@@ -23,7 +23,7 @@ from ppgssl.core.results.data import MissingData, MissingVariable
 
 N_CYCLES = 5
 N_DONORS = 5
-# Keeps the least-squares equations solvable where columns say the same; of the number of patients.
+# Keeps the least-squares equations solvable where columns are redundant; times the number of patients.
 _STABILITY = 1e-5
 
 
@@ -34,12 +34,9 @@ def missing_data(
 
     Parameters
     ----------
-    covariates : DataFrame, a row a patient
-        The study's covariates.
+    covariates : DataFrame, a row a patient; the study's covariates
     y : Series of 0/1, the same index
-    variables : mapping of name to Variable
-        For the labels.
-    settings : Missing
+    variables : for the labels
     """
     is_missing = covariates.isna()
     has_event = y.loc[covariates.index].to_numpy() == 1
@@ -67,16 +64,12 @@ class Equation:
 
     Attributes
     ----------
-    cycle, column : int
-    scaling : Scaling
-        Of the indicators of the other columns, shape (n_predictors,).
+    scaling : of the indicators of the other columns, shape (n_predictors,)
     slopes : float array, shape (n_predictors,) of a number, (n_levels, n_predictors) of levels
-    intercept : float array, shape (n_levels,)
-        Of levels; empty of a number.
+    intercept : float array, shape (n_levels,); of levels; empty of a number
     donors : float array, shape (n_donors,)
         Of a number: what is predicted of the training patients who have it, ascending.
-    choices : float array, shape (n_donors,) or (n_levels,)
-        The donors' values; or the codes of the levels.
+    choices : float array, shape (n_donors,) or (n_levels,); the donors' values; or the codes of the levels
     """
 
     cycle: int
@@ -110,12 +103,9 @@ class Imputer:
 
     Attributes
     ----------
-    typical : float array, shape (n_clinical,)
-        Median of each number and most frequent code of each level.
-    equations : tuple of Equation
-        In the order in which they are applied; none where typical values are all that is filled in.
-    seed : tuple of int
-        Together with a patient's id it decides the patient's draws, whatever the order of rows.
+    typical : float array, shape (n_clinical,); median of each number and most frequent code of each level
+    equations : in the order in which they are applied; none where typical values are all that is filled in
+    seed : together with a patient's id it decides the patient's draws, whatever the order of rows
     """
 
     typical: FloatArray = field(repr=False)
@@ -154,10 +144,7 @@ class Imputer:
     def from_arrays(cls, arrays: Arrays, n_levels: IntArray) -> Imputer:
         """The imputer of :meth:`to_arrays`.
 
-        Raises
-        ------
-        StoreError
-            If numbers are absent or do not fit the columns.
+        Raises StoreError if numbers are absent or do not fit the columns.
         """
         check_shapes(arrays, {"typical": (len(n_levels),)})
         if "place" not in arrays:
@@ -211,13 +198,8 @@ def fit_imputers(
     no training patient has) their most frequent one. ``mice`` gives ``missing.n_imputations``, see
     :func:`chained_equations`.
 
-    Parameters
-    ----------
-    train : Coded
-    missing : Missing
-    seed : int
-    columns : bool array, shape (n_clinical,), optional
-        Columns that patients to be completed may lack; by default all.
+    ``columns``: bool array, shape (n_clinical,), optional; columns that patients to be completed may lack; by default
+    all.
     """
     if missing.method == "median" or not train.clinical.shape[1]:
         imputer = Imputer(typical_values(train))
@@ -256,21 +238,13 @@ def chained_equations(
     Libraries were not used: scikit-learn's ``IterativeImputer`` takes levels for numbers, and ``MICEData`` of
     statsmodels cannot be applied to patients other than those it was fitted to.
 
-    Parameters
-    ----------
-    train : Coded
-    seed : tuple of int
-    columns : bool array, shape (n_clinical,), optional
-        As in :func:`fit_imputers`.
+    ``columns``: bool array, shape (n_clinical,), optional; as in :func:`fit_imputers`.
 
     Returns
     -------
     Imputer
-    float array, shape (n_patients, n_clinical)
-        The clinical block of the training patients, completed.
+    float array, shape (n_patients, n_clinical); the clinical block of the training patients, completed
 
-    References
-    ----------
     .. [1] White, Royston and Wood, Multiple imputation using chained equations: issues and guidance for practice,
        Stat Med 30:377-399, 2011, doi 10.1002/sim.4067.
     .. [2] Little, Missing-data adjustments in large surveys, J Bus Econ Stat 6:287-296, 1988,

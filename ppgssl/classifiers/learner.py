@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from ppgssl.classifiers.preparation import Split
+from ppgssl.classifiers.preparation import Block, Split
 from ppgssl.core.errors import EvaluationError, StoreError
 from ppgssl.core.records import FloatArray, IntArray
 
@@ -36,14 +36,10 @@ class Learned:
 
     Attributes
     ----------
-    model : Fitted
-        Fitted to all training patients.
-    inner : list of float arrays
-        Risks of the patients whom each inner fold held out, by the model that was fitted without them.
-    n_columns : int
-        Columns that the model saw.
-    notes : tuple of str
-        What was done differently from the plan.
+    model : fitted to all training patients
+    inner : risks of the patients whom each inner fold held out, by the model that was fitted without them
+    n_columns : columns that the model saw
+    notes : what was done differently from the plan
     """
 
     model: Fitted = field(repr=False)
@@ -56,11 +52,7 @@ class Learned:
 class LinearFit:
     """A logistic model of one set of coefficients.
 
-    Attributes
-    ----------
-    intercept : float
-    slopes : float array, shape (n_columns,)
-        0 of a column that is left out.
+    ``slopes``: float array, shape (n_columns,); 0 of a column that is left out.
     """
 
     intercept: float
@@ -81,10 +73,7 @@ class LinearFit:
 def check_shapes(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
     """Refuse arrays that are absent, of other shapes than the columns ask for, or not finite.
 
-    Raises
-    ------
-    StoreError
-        Naming the array and both shapes.
+    Raises StoreError: naming the array and both shapes.
     """
     absent = [name for name in expected if name not in arrays]
     if absent:
@@ -100,21 +89,10 @@ def check_shapes(arrays: Arrays, expected: dict[str, tuple[int, ...]]) -> None:
 def inner_folds(y: IntArray, ids: np.ndarray, *, seed: int) -> list[tuple[IntArray, IntArray]]:
     """Stratified folds of training patients; rows of one patient, as bootstrap samples have them, stay together.
 
-    Parameters
-    ----------
-    y : int array of 0/1, shape (n_rows,)
-    ids : array of str, shape (n_rows,)
-    seed : int
+    Returns a list of pairs of int arrays: rows to learn from, and rows held out. Raises EvaluationError if either
+    outcome has fewer than two patients.
 
-    Returns
-    -------
-    list of pairs of int arrays
-        Rows to learn from, and rows held out.
-
-    Raises
-    ------
-    EvaluationError
-        If either outcome has fewer than two patients.
+    ``y``: int array of 0/1, shape (n_rows,). ``ids``: array of str, shape (n_rows,).
     """
     patients, first, of_row = np.unique(ids, return_index=True, return_inverse=True)
     outcome = y[first]
@@ -136,6 +114,24 @@ def inner_folds(y: IntArray, ids: np.ndarray, *, seed: int) -> list[tuple[IntArr
         fold[members] = (start + np.arange(len(members))) % n_folds
         start += len(members)
     return [(np.flatnonzero(fold[of_row] != one), np.flatnonzero(fold[of_row] == one)) for one in range(n_folds)]
+
+
+def fit_scaled(
+    fit: Callable[[FloatArray, IntArray], tuple[FloatArray, FloatArray]], block: Block, scale: float
+) -> tuple[FloatArray, FloatArray]:
+    """Intercepts and slopes, shape (n_models, n_columns), of a block whose features are multiplied by a scale.
+
+    A ridge penalty is then that of the clinical columns over the square of the scale; at a scale of 0 the features are
+    left out. The slopes are those of the columns as they are.
+    """
+    n_columns = block.X.shape[1]
+    start = n_columns - block.n_last
+    kept = slice(None, start) if scale == 0 else slice(None)
+    factors = np.where(np.arange(n_columns) < start, 1.0, scale)[kept]
+    intercepts, found = fit(block.X[:, kept] * factors, block.y)
+    slopes = np.zeros((len(intercepts), n_columns))
+    slopes[:, kept] = found * factors
+    return intercepts, slopes
 
 
 def minority_size(y: IntArray) -> int:

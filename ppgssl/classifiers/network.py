@@ -38,30 +38,20 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    encoder : EncoderNetwork
-        The first weights. Copied, so that the caller's stays as it is.
-    is_pretrained : bool
-        Whether the encoder is to be kept frozen for ``settings.freeze_epochs``.
-    settings : config.Network
-    seed : int
-        Of the samples of patients, of the head's first weights and of the draws. Runs are equal on one CPU; a GPU may
-        differ in the last digits.
+    encoder : the first weights. Copied, so that the caller's stays as it is.
+    is_pretrained : whether the encoder is to be kept frozen for ``settings.freeze_epochs``
+    seed : of the samples of patients, of the head's first weights and of the draws. Runs are equal on one CPU; a GPU
+        may differ in the last digits.
 
     Attributes
     ----------
-    members_ : tuple of NetworkMember
-    prevalence_ : float
-        Proportion of training patients with the event, to which risks are corrected.
+    prevalence_ : proportion of training patients with the event, to which risks are corrected
     oof_ : float array, shape (n_patients,)
         Out-of-fold predictions: risks of training patients by the networks that were not fitted to them, averaged; NaN
         for patients to whom every network was fitted. Not kept in a model folder.
-    fitted_on_ : tuple of str
-        Ids of the training patients. Not kept in a model folder.
-    n_columns_, notes_
-        None and empty: a network sees no columns.
+    fitted_on_ : ids of the training patients. Not kept in a model folder.
+    n_columns_, notes_ : None and empty: a network sees no columns
 
-    References
-    ----------
     .. [1] Breiman, Bagging predictors, Machine Learning 24, 1996, 10.1007/BF00058655.
     """
 
@@ -80,11 +70,8 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: ArrayLike) -> Self:
         """Train on the segments of the patients of ``X``, a SegmentTable; their outcomes are ``y`` in its order.
 
-        Raises
-        ------
-        TrainingError
-            If a training patient has no segment or no outcome, either class has fewer than two training patients, or
-            the loss is not finite.
+        Raises TrainingError if a training patient has no segment or no outcome, either class has fewer than two
+        training patients, or the loss is not finite.
         """
         settings, bank = self.settings or Network(), X.bank
         patients = collect(X.patient_of_segment, list(X.index), np.asarray(y, dtype=float))
@@ -163,10 +150,7 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], spec: Mapping[str, Any]) -> NetworkRiskModel:
         """The model of :meth:`to_arrays` and :meth:`spec`, ready to predict, on the CPU.
 
-        Raises
-        ------
-        StoreError
-            If weights are absent or do not fit the description.
+        Raises StoreError if weights are absent or do not fit the description.
         """
         try:
             settings = Network.model_validate(spec["settings"])
@@ -193,13 +177,8 @@ def corrected_risk(score: FloatArray, prevalence: float) -> FloatArray:
     The odds are multiplied by the odds of the prevalence [1]_ (prior correction, equation 7, for a sample half of which
     are events). The order of patients stays. Scores of exactly 0 and 1 stay as they are.
 
-    Parameters
-    ----------
-    score : float array, in 0..1
-    prevalence : float, in 0..1
+    ``score``: float array, in 0..1. ``prevalence``: float, in 0..1.
 
-    References
-    ----------
     .. [1] King & Zeng, Logistic regression in rare events data, Political Analysis 9, 2001,
        10.1093/oxfordjournals.pan.a004868.
     """

@@ -32,8 +32,6 @@ class AttentionHead(nn.Module):
     ``a_k = softmax_k(w . (tanh(V h_k) * sigmoid(U h_k)))`` [1]_, equations 8 and 9. With the first weights, all
     segments weigh the same. In training a bag is a draw of eight of the patient's segments; a prediction sees them all.
 
-    References
-    ----------
     .. [1] Ilse, Tomczak & Welling, Attention-based deep multiple instance learning, ICML 2018, arXiv:1802.04712.
     """
 
@@ -48,7 +46,7 @@ class AttentionHead(nn.Module):
         self.linear = _flat_linear(embedding_dim)
 
     def weights(self, bags: Tensor) -> Tensor:
-        """Share of each segment in its bag, shape (n_bags, n_segments); each bag's add up to one."""
+        """Weight of each segment in its bag, shape (n_bags, n_segments); each bag's add up to one."""
         score = self.score(torch.tanh(self.content(bags)) * torch.sigmoid(self.gate(bags)))
         return torch.softmax(score.squeeze(-1), dim=1)
 

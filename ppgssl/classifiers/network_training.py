@@ -63,13 +63,9 @@ class NetworkMember:
 
     Attributes
     ----------
-    model : PatientNetwork
-        With the weights of the best epoch, in evaluation mode.
-    history : tuple of EpochRow
-    best_epoch : int
-        From 0; the one of the lowest loss of the held-out patients.
-    fitted_to, held_out : tuple of str
-        Training patients that it learned from, and those who decided when to stop.
+    model : with the weights of the best epoch, in evaluation mode
+    best_epoch : from 0; the one of the lowest loss of the held-out patients
+    fitted_to, held_out : training patients that it learned from, and those who decided when to stop
     """
 
     model: PatientNetwork = field(repr=False)
@@ -91,10 +87,7 @@ def fit_member(
 ) -> NetworkMember:
     """Train an encoder, which is changed, and a new head on ``inner`` until ``held_out`` no longer gain.
 
-    Raises
-    ------
-    TrainingError
-        If the loss is not finite.
+    Raises TrainingError if the loss is not finite.
     """
     model = PatientNetwork(encoder, settings.pooling).to(bank.device)
     _standardise(model, bank, inner.all_segments())
@@ -150,9 +143,9 @@ def balanced_draws(
         chosen[y == outcome] = members[rng.integers(len(members), size=int((y == outcome).sum()))]
     counts = np.array([len(own) for own in patients.segments])
     starts = np.cumsum(counts) - counts
-    share = (rng.random((n_batches, n_bags, bag_size)) + np.arange(bag_size)) / bag_size  # spread over the recording
+    place = (rng.random((n_batches, n_bags, bag_size)) + np.arange(bag_size)) / bag_size  # spread over the recording
     own = counts[chosen][..., None]
-    places = np.minimum((share * own).astype(np.int64), own - 1)
+    places = np.minimum((place * own).astype(np.int64), own - 1)
     yield from zip(patients.all_segments()[starts[chosen][..., None] + places], y.astype(float), strict=True)
 
 

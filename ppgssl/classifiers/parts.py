@@ -75,12 +75,10 @@ class Part:
 
     Attributes
     ----------
-    columns : Columns
     levels : dict of categorical column to its levels, in the order of their codes
     imputers : tuple of Imputer
         Of several, each completes the patients, and risks are averaged. None for a learner that takes missing values.
-    medians : float array, shape (n_features,)
-        In place of missing features.
+    medians : float array, shape (n_features,); in place of missing features
     scalings, models : tuples, one for each imputer, or one for all where no training patient lacked a value
     """
 
@@ -98,7 +96,7 @@ class Part:
         """Columns of patients as the learner takes them, with the model that takes them, for each imputation."""
         coded = self.code(table)
         if not self.imputers:
-            yield _raw(coded), self.models[0]
+            yield _concatenate(coded), self.models[0]
             return
         n = len(self.imputers) if len(self.models) > 1 or np.isnan(coded.clinical).any() else 1
         for number, imputer in enumerate(self.imputers[:n]):
@@ -123,7 +121,9 @@ class Part:
         chosen = LEARNERS[learner]
         coded = code_table(pd.DataFrame(columns=list(columns.names)), columns, levels)
         design = (
-            _raw(coded) if chosen.takes_raw else np.hstack([indicators(coded.clinical, coded.n_levels), coded.features])
+            _concatenate(coded)
+            if chosen.takes_raw
+            else np.hstack([indicators(coded.clinical, coded.n_levels), coded.features])
         )
         check_shapes(arrays, {"medians": (len(columns.features),)})
         groups = {kind: numbered_arrays(arrays, kind) for kind in ("imputer", "scaling", "model")}
@@ -168,21 +168,16 @@ def fit_part(
 
     Parameters
     ----------
-    table : DataFrame
-        Training patients.
+    table : training patients
     y : int array of 0/1
-    columns : Columns
-        Each with a value.
-    folds : sequence of pairs of int arrays
-        Rows to learn from, and rows held out.
-    learner, missing, seed
-        As of :class:`ppgssl.classifiers.risk_model.RiskModel`.
+    columns : each with a value
+    folds : rows to learn from, and rows held out
+    learner, missing, seed : as of :class:`ppgssl.classifiers.risk_model.RiskModel`
 
     Returns
     -------
     Part
-    Learned
-        With the out-of-fold risks of each fold, averaged over imputations.
+    Learned; with the out-of-fold risks of each fold, averaged over imputations
     """
     levels = levels_of(table, columns)
     train = code_table(table, columns, levels)
@@ -192,10 +187,10 @@ def fit_part(
     if chosen.takes_raw:
         is_categorical = np.append(train.n_levels > 0, np.zeros(train.features.shape[1], dtype=bool))
         inner = [
-            Split(_raw(one), y_in, len(columns.features), is_categorical, _raw(other), y_out)
+            Split(_concatenate(one), y_in, len(columns.features), is_categorical, _concatenate(other), y_out)
             for one, other, (y_in, y_out) in zip(inside, outside, outcomes, strict=True)
         ]
-        whole = Block(_raw(train), y, len(columns.features), is_categorical)
+        whole = Block(_concatenate(train), y, len(columns.features), is_categorical)
         learned = chosen.learn(inner, whole, seed)
         return Part(columns, levels, (), medians(train.features), (), (learned.model,)), learned
     typical, imputers, scalings, found = medians(train.features), [], [], []
@@ -208,17 +203,17 @@ def fit_part(
         imputers.append(imputer)
         if number and is_complete:
             continue  # the same table again: one model serves all imputations of patients who lack values
-        scaling, X = _standardised(clinical, train, typical)
+        scaling, X = _standardise(clinical, train, typical)
         scalings.append(scaling)
         whole = Block(X, y, len(columns.features), np.zeros(X.shape[1], dtype=bool))
         # Where nothing is missing in an inner fold there is one table, whatever the number of imputations.
         inner = [of_fold[min(number, len(of_fold) - 1)] for of_fold in splits]
         found.append(chosen.learn(inner, whole, seed))
     models = tuple(one.model for one in found)
-    return Part(columns, levels, tuple(imputers), typical, tuple(scalings), models), _averaged(found)
+    return Part(columns, levels, tuple(imputers), typical, tuple(scalings), models), _average(found)
 
 
-def _raw(coded: Coded) -> FloatArray:
+def _concatenate(coded: Coded) -> FloatArray:
     return np.concatenate([coded.clinical, coded.features], axis=1)
 
 
@@ -230,14 +225,14 @@ def _inner_splits(
     is_complete = not (is_missing.any() or np.isnan(train.clinical).any())
     typical, n_last = medians(train.features), train.features.shape[1]
     for imputer, clinical in fit_imputers(train, missing, seed=seed, columns=is_missing):
-        scaling, X = _standardised(clinical, train, typical)
+        scaling, X = _standardise(clinical, train, typical)
         X_out = scaling(_design(imputer(others), others, typical))
         yield Split(X, y, n_last, np.zeros(X.shape[1], dtype=bool), X_out, y_out)
         if is_complete:
             return
 
 
-def _standardised(clinical: FloatArray, train: Coded, typical: FloatArray) -> tuple[Scaling, FloatArray]:
+def _standardise(clinical: FloatArray, train: Coded, typical: FloatArray) -> tuple[Scaling, FloatArray]:
     scaling = fit_scaling(indicators(clinical, train.n_levels), filled(train.features, typical))
     return scaling, scaling(_design(clinical, train, typical))
 
@@ -246,7 +241,7 @@ def _design(clinical: FloatArray, patients: Coded, typical: FloatArray) -> Float
     return np.concatenate([indicators(clinical, patients.n_levels), filled(patients.features, typical)], axis=1)
 
 
-def _averaged(learned: Sequence[Learned]) -> Learned:
+def _average(learned: Sequence[Learned]) -> Learned:
     """Mean of the inner risks, over imputations."""
     if len(learned) == 1:
         return learned[0]

@@ -18,13 +18,8 @@ from ppgssl.core.records import FloatArray, IntArray
 class PatientSegments:
     """Patients, in an order of their own; one drawn more than once is there more than once.
 
-    Attributes
-    ----------
-    ids : tuple of str
-    y : float array, shape (n_patients,)
-        0 or 1; NaN where it is not known.
-    segments : sequence of int array
-        Numbers of each patient's segments in the bank, at least one.
+    ``y``: float array, shape (n_patients,); 0 or 1; NaN where it is not known. ``segments``: numbers of each patient's
+    segments in the bank, at least one.
     """
 
     ids: tuple[str, ...]
@@ -43,10 +38,7 @@ class PatientSegments:
 def collect(patient_of_segment: ArrayLike, patients: Sequence[str], y: FloatArray | None = None) -> PatientSegments:
     """Segments and outcomes of the patients, in the order given; without outcomes, these are not known (NaN).
 
-    Raises
-    ------
-    TrainingError
-        If a patient has no segment, or outcomes are given and a patient's is not 0 or 1.
+    Raises TrainingError if a patient has no segment, or outcomes are given and a patient's is not 0 or 1.
     """
     position = pd.Index(patients).get_indexer(pd.Index(np.asarray(patient_of_segment)))
     order = np.argsort(position, kind="stable")
@@ -70,10 +62,7 @@ def split(
 ) -> tuple[PatientSegments, PatientSegments]:
     """Hold out a part of each class, at least one patient; at least one stays.
 
-    Raises
-    ------
-    TrainingError
-        If a class has fewer than two patients.
+    Raises TrainingError if a class has fewer than two patients.
     """
     held_out: list[int] = []
     for members in _classes(patients):
@@ -87,11 +76,7 @@ def bootstrap(patients: PatientSegments, rng: np.random.Generator) -> tuple[Pati
     """As many patients of each class as there are, drawn with replacement; and those who were not drawn.
 
     One patient of each class, drawn first, is left out in any case: of a rare class everybody may be drawn otherwise.
-
-    Raises
-    ------
-    TrainingError
-        If a class has fewer than two patients.
+    Raises TrainingError if a class has fewer than two patients.
     """
     drawn: list[int] = []
     for members in _classes(patients):

@@ -15,21 +15,12 @@ def draw_polya_gamma(z: FloatArray, rng: np.random.Generator) -> FloatArray:
 
     PG(1, z) is a weighted sum of infinitely many exponential variables ([1]_, eq. 1). The first ten are drawn; the sum
     of the others is drawn as one gamma variable that has its mean for every z and, within 2 % where abs(z) <= 10, its
-    variance, of which these others hold two thousandths at most. The Laplace transform of the law is that of
-    PG(1, z) within 1e-6 where abs(z) <= 6, and 3e-5 where abs(z) <= 20: less than draws can show.
+    variance, of which these others hold two thousandths at most. The Laplace transform of the law is that of PG(1, z)
+    within 1e-6 where abs(z) <= 6, and 3e-5 where abs(z) <= 20: less than draws can show. Returns a float array of the
+    shape of ``z``, above 0.
 
-    Parameters
-    ----------
-    z : float array of any shape
-        Linear predictors (log odds).
-    rng : Generator
+    ``z``: float array of any shape; linear predictors (log odds).
 
-    Returns
-    -------
-    float array of the shape of ``z``, above 0
-
-    References
-    ----------
     .. [1] Polson, Scott and Windle, Bayesian inference for logistic models using Polya-Gamma latent variables, J Am
        Stat Assoc 108:1339-1349, 2013, doi 10.1080/01621459.2013.829001.
     """

@@ -19,10 +19,8 @@ class Design:
 
     Attributes
     ----------
-    pairs : int array, shape (n_pairs, 2)
-        Clinical columns that are multiplied with each other.
-    scaling : Scaling
-        Of the clinical columns and, after them, the products.
+    pairs : int array, shape (n_pairs, 2); clinical columns that are multiplied with each other
+    scaling : of the clinical columns and, after them, the products
     axes : float array, shape (n_features, n_components)
         Along which the features are taken; where they are taken as they are, the identity.
     """
@@ -53,7 +51,6 @@ class Posterior:
 
     Attributes
     ----------
-    design : Design
     draws : float array, shape (..., 1 + n_columns)
         The intercept first. As they are drawn, the first axes are chains and draws.
     """
@@ -69,10 +66,7 @@ class Posterior:
     def drawn_risks(self, X: FloatArray) -> FloatArray:
         """A risk for each draw and patient, shape (..., n_patients).
 
-        Parameters
-        ----------
-        X : float array, shape (n_patients, n_clinical + n_features)
-            Standardised columns, as learners get them.
+        ``X``: float array, shape (n_patients, n_clinical + n_features); standardised columns, as learners get them.
         """
         return np.asarray(expit(self.draws[..., :1] + self.draws[..., 1:] @ self.design(X).T))
 

@@ -24,10 +24,8 @@ class Coded:
     ids : array of str, shape (n_patients,)
     clinical : float array, shape (n_patients, n_clinical)
         Numeric columns, then codes; NaN where missing or of a level that no training patient has.
-    features : float array, shape (n_patients, n_features)
-        NaN where missing.
-    n_levels : int array, shape (n_clinical,)
-        Levels that training patients have; 0 of a numeric column.
+    features : float array, shape (n_patients, n_features); NaN where missing
+    n_levels : int array, shape (n_clinical,); levels that training patients have; 0 of a numeric column
     """
 
     ids: np.ndarray = field(repr=False)
@@ -45,12 +43,9 @@ class Block:
 
     Attributes
     ----------
-    X : float array, shape (n_patients, n_columns)
-        Clinical columns first, the ``n_last`` columns of features last.
+    X : float array, shape (n_patients, n_columns); clinical columns first, the ``n_last`` columns of features last
     y : int array of 0/1, shape (n_patients,)
-    n_last : int
-    is_categorical : bool array, shape (n_columns,)
-        Codes of levels; only where columns are not standardised.
+    is_categorical : bool array, shape (n_columns,); codes of levels; only where columns are not standardised
     """
 
     X: FloatArray = field(repr=False)
@@ -67,10 +62,7 @@ class Block:
 class Split(Block):
     """Training patients inside an inner fold, and those whom it holds out.
 
-    Attributes
-    ----------
-    X_out : float array, shape (n_held_out, n_columns)
-    y_out : int array of 0/1, shape (n_held_out,)
+    ``X_out``: float array, shape (n_held_out, n_columns). ``y_out``: int array of 0/1, shape (n_held_out,).
     """
 
     X_out: FloatArray = field(repr=False)
@@ -80,17 +72,9 @@ class Split(Block):
 def check_table(table: pd.DataFrame, columns: Columns, part: str) -> None:
     """Refuse patients whose table cannot be used.
 
-    Parameters
-    ----------
-    table : DataFrame
-    columns : Columns
-    part : str
-        The patients in words, such as "the training patients".
+    Raises EvaluationError if a column is absent, or a number is infinite.
 
-    Raises
-    ------
-    EvaluationError
-        If a column is absent, or a number is infinite.
+    ``part``: the patients in words, such as "the training patients".
     """
     for name in columns.names:
         if name not in table.columns:

@@ -96,8 +96,6 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_class = False
         return tags
 
-    # --- fitting
-
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit training patients; whatever is chosen or fitted is so on them.
 
@@ -121,16 +119,12 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         """
         check_learners([self.learner])
         table, outcome = self._training_table(X, y)
-        self.columns_, self.notes_ = _with_values(table, self.columns or Columns(features=tuple(table.columns)))
+        self.columns_, self.notes_ = _drop_empty(table, self.columns or Columns(features=tuple(table.columns)))
         ids = table.index.to_numpy().astype(str)
         self.fitted_on_ = tuple(dict.fromkeys(ids.tolist()))
         with threadpool_limits(1):  # hundreds of small systems: threads would only wait for each other
             folds = inner_folds(outcome, ids if groups is None else np.asarray(groups).astype(str), seed=self.seed)
-            options: dict[str, Any] = {
-                "learner": self.learner,
-                "missing": self.missing or Missing(),
-                "seed": self.seed,
-            }
+            options: dict[str, Any] = {"learner": self.learner, "missing": self.missing or Missing(), "seed": self.seed}
             fitted = [fit_part(table, outcome, columns, folds, **options) for columns in self._blocks()]
             parts, learned = zip(*fitted, strict=True)
             inner = learned[0].inner
@@ -150,8 +144,6 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         clinical = Columns(self.columns_.numeric, self.columns_.categorical)
         features = Columns(features=self.columns_.features)
         return [clinical, features] if self.stacking and clinical.names and features.names else [self.columns_]
-
-    # --- predicting
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Probabilities of both classes, shape (n_patients, 2); the event's is the second.
@@ -227,8 +219,6 @@ class RiskModel(ClassifierMixin, BaseEstimator):
     def coef_names_(self) -> list[str]:
         return [name for part in self.parts_ for name in indicator_names(part.columns, part.levels)]
 
-    # --- checks
-
     def _training_table(self, X: Any, y: Any) -> tuple[pd.DataFrame, IntArray]:
         """Training patients as a table, and their outcomes as 0 and 1."""
         if y is None:
@@ -237,7 +227,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             values, y = validate_data(self, X, y, **_ANY_NUMBERS)
             table = self._frame(X, values)
         else:
-            table, y = _checked_frame(X), column_or_1d(y)
+            table, y = _check_frame(X), column_or_1d(y)
             self.feature_names_in_ = np.array(self.columns.names, dtype=object)
             self.n_features_in_ = len(self.columns.names)
         check_table(table, self.columns or Columns(features=tuple(table.columns)), "the training patients")
@@ -260,15 +250,13 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         if self.columns is None:
             table = self._frame(X, validate_data(self, X, reset=False, **_ANY_NUMBERS))
         else:
-            table = _checked_frame(X)
+            table = _check_frame(X)
         check_table(table, self.columns_, "the patients")
         return table
 
     def _frame(self, X: Any, values: FloatArray) -> pd.DataFrame:
         names = getattr(self, "feature_names_in_", [f"x{number}" for number in range(values.shape[1])])
         return pd.DataFrame(values, index=X.index if isinstance(X, pd.DataFrame) else None, columns=list(names))
-
-    # --- in numbers
 
     def spec(self) -> dict[str, Any]:
         """Everything of the model that is no array, as JSON values; holds no patient."""
@@ -338,13 +326,13 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         return model
 
 
-def _checked_frame(X: Any) -> pd.DataFrame:
+def _check_frame(X: Any) -> pd.DataFrame:
     if not isinstance(X, pd.DataFrame):
         raise EvaluationError("a model with named columns takes a DataFrame of patients")
     return X
 
 
-def _with_values(table: pd.DataFrame, columns: Columns) -> tuple[Columns, tuple[str, ...]]:
+def _drop_empty(table: pd.DataFrame, columns: Columns) -> tuple[Columns, tuple[str, ...]]:
     is_empty = table[list(columns.names)].isna().all().to_numpy()
     empty = {name for name, has_none in zip(columns.names, is_empty, strict=True) if has_none}
     left = columns.without(empty)

@@ -22,22 +22,14 @@ def learn_stack(inner: Sequence[Sequence[FloatArray]], y: Sequence[IntArray]) ->
     The stack is fitted to the risks of training patients whom the parts' inner models had not seen. Its own inner
     risks, of the patients of one inner fold, come from a stack fitted to those of the other folds.
 
-    Parameters
-    ----------
-    inner : for each part, for each inner fold, float array
-        Risks of the patients whom the fold held out.
-    y : sequence of int arrays
-        Outcomes of the training patients whom each inner fold held out.
+    ``inner``: for each part, for each inner fold, float array; risks of the patients whom the fold held out. ``y``:
+    outcomes of the training patients whom each inner fold held out.
 
     Returns
     -------
-    stack : float array, shape (1 + n_parts,)
-        Intercept and weights.
-    held_out : list of float arrays
-        Combined risks of the patients whom each inner fold held out.
+    stack : float array, shape (1 + n_parts,); intercept and weights
+    held_out : list of float arrays; combined risks of the patients whom each inner fold held out
 
-    References
-    ----------
     .. [1] Wolpert, Stacked generalization, Neural Networks 5:241-259, 1992, doi 10.1016/S0893-6080(05)80023-1.
     .. [2] Breiman, Stacked regressions, Mach Learn 24:49-64, 1996, doi 10.1007/BF00117832.
     """
@@ -53,10 +45,7 @@ def learn_stack(inner: Sequence[Sequence[FloatArray]], y: Sequence[IntArray]) ->
 def fit_stack(logits: FloatArray, y: IntArray) -> FloatArray:
     """Intercept and a weight of 0 or more for each column, shape (1 + n_parts,), of the largest likelihood.
 
-    Parameters
-    ----------
-    logits : float array, shape (n_patients, n_parts)
-    y : int array of 0/1, shape (n_patients,)
+    ``logits``: float array, shape (n_patients, n_parts). ``y``: int array of 0/1, shape (n_patients,).
     """
     design = np.column_stack([np.ones(len(logits)), logits])
     penalty = _PENALTY * np.concatenate([[0.0], np.ones(logits.shape[1])])

@@ -18,22 +18,11 @@ _CONNECT_S = 20
 
 
 def connect(scheduler: str, *, folder: Path | None = None, reads: Sequence[Path] = ()) -> Any:
-    """A client of the cluster whose scheduler has this address.
+    """A client of the cluster whose scheduler has this address (``tcp://host:port``).
 
-    Parameters
-    ----------
-    scheduler : str
-        ``tcp://host:port``.
-    folder : Path, optional
-        A folder that this process writes into, and that all workers must see as it is.
-    reads : sequence of Path
-        Folders that all workers must have.
-
-    Raises
-    ------
-    ConfigError
-        If the cluster cannot be reached, has no workers, or a worker has another version of ppgssl, several threads or
-        not the folders.
+    This process writes into ``folder``, which all workers must see as it is; they must have the folders ``reads``.
+    ConfigError if the cluster cannot be reached, has no workers, or a worker has another version of ppgssl, several
+    threads or not the folders.
     """
     try:
         from distributed import Client

@@ -11,9 +11,19 @@ from ppgssl.core.text import Message
 
 
 class PpgsslError(Exception):
-    """Base of every error that a user can cause or fix; the command line prints it without a traceback."""
+    """Base of every error that a user can cause or fix; the command line prints it without a traceback.
+
+    Parameters
+    ----------
+    message : str
+        The text; with ``values``, a template of :class:`~ppgssl.core.text.Message` that names them.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", **values: object) -> None:
+        self.message = Message(message, **values) if values else message
+        super().__init__(self.message)
 
 
 class ConfigError(PpgsslError):
@@ -22,27 +32,27 @@ class ConfigError(PpgsslError):
     exit_code = 2
 
     def __init__(self, message: str, problems: tuple[str, ...] = (), **values: object) -> None:
-        self.message = Message(message, **values) if values else message
+        super().__init__(message, **values)
         self.problems = problems
-        super().__init__("\n".join([self.message, *(f"  - {problem}" for problem in problems)]))
+        self.args = (self.message, problems)
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  - {problem}" for problem in self.problems)])
 
 
 class ReadError(PpgsslError):
-    """One raw file cannot be read as its reader expects. Ingest turns it into a row of ``rejects``.
+    """The file ``path`` cannot be read as its reader expects. Ingest turns it into a row of ``rejects``.
 
-    Parameters
-    ----------
-    problem : str
-        What is wrong. With ``path``, a template with the names of ``values`` in braces: see
-        :class:`~ppgssl.core.text.Message`.
-    path : Path, optional
-        The file. Without it, ``problem`` is the whole message, of which nothing is known to be free of values.
+    ``problem`` is a template of :class:`~ppgssl.core.text.Message` that names ``values``.
     """
 
-    def __init__(self, problem: str, *, path: Path | None = None, **values: object) -> None:
-        self.problem = problem if path is None else Message(problem, **values)
+    def __init__(self, path: Path, problem: str, **values: object) -> None:
+        super().__init__(problem if isinstance(problem, Message) else Message(problem, **values))
         self.path = path
-        super().__init__(self.problem if path is None else f"{path}: {self.problem}")
+        self.args = (path, self.message)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
 
 
 class SignalError(PpgsslError):

@@ -13,7 +13,7 @@ _HAS_MASKS = hasattr(signal, "pthread_sigmask")  # not on Windows
 
 @contextmanager
 def postponed_interrupt() -> Iterator[Callable[[], bool]]:
-    """Keep Ctrl-C back, and give a function that tells whether it was pressed.
+    """Keep Ctrl-C back, and give a function that returns whether it was pressed.
 
     A step that is cut short leaves weights and optimizer out of tune with each other. A second Ctrl-C is not kept back.
     Outside the main thread, where Python delivers no signals, and where Ctrl-C is ignored anyway, nothing changes.

@@ -17,18 +17,8 @@ LOCK_FILE = ".lock"
 def locked(folder: Path, name: str) -> Iterator[None]:
     """Be the only process that writes into a folder, which is made if absent.
 
-    The system releases the lock when the process ends, however it ends.
-
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        What it is, for the message: ``the store DIR``.
-
-    Raises
-    ------
-    BusyError
-        If another process, or another part of this one, holds the lock.
+    The system releases the lock when the process ends, however it ends. BusyError, in which ``name`` is the folder's,
+    if another process, or another part of this one, holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_FILE, blocking=False, fallback_to_soft=False)

@@ -36,7 +36,7 @@ _FOLDER = ".workers-"
 
 
 class Progress(Protocol):
-    """How far a piece of work is: steps done, steps to do, and a line about them."""
+    """How far some work is: steps done, steps to do, and a line about them."""
 
     def __call__(self, done: int, total: int, text: str = "", /) -> None: ...
 
@@ -56,14 +56,8 @@ class Workers:
     A task, and the values that all tasks share, are pickled. Paths become absolute on the way. Large arrays of shared
     values are written once into a folder that all processes see, and mapped into their memory.
 
-    Parameters
-    ----------
-    n_jobs : int
-        Processes; -1 is one a core.
-    client : distributed.Client, optional
-        Of a Dask cluster.
-    folder : Path, optional
-        Where shared values go; by default the system's folder for temporary files.
+    ``n_jobs`` are processes, -1 one a core; ``client`` is that of a Dask cluster. Shared values go into ``folder``, by
+    default the system's folder for temporary files.
     """
 
     def __init__(self, n_jobs: int, client: Any = None, folder: Path | None = None) -> None:
@@ -87,16 +81,8 @@ class Workers:
         """Results of ``function(task, *shared)`` in the order of the tasks, a bounded number of them in memory.
 
         Work starts when the first result is asked for. A single process, and a single task, are worked on right here.
-
-        Parameters
-        ----------
-        progress, label
-            Called with tasks done, tasks to do, and the label of the task that is done.
-
-        Raises
-        ------
-        PpgsslError
-            If a process is killed, also when it works on its task alone; or if the cluster is lost.
+        ``progress`` is called with tasks done, tasks to do, and the ``label`` of the task that is done. PpgsslError if
+        a process is killed, also when it works on its task alone; or if the cluster is lost.
         """
         with closing(self.run_surviving(function, tasks, *shared)) as results:
             for number, (task, result) in enumerate(zip(tasks, results, strict=True), start=1):
@@ -125,22 +111,10 @@ class Workers:
     ) -> list[Result]:
         """Results of ``function(task, *shared, report)``, whose tasks are long and have steps.
 
-        ``report`` is a Progress through which a task says how far it is. At Ctrl-C, it raises KeyboardInterrupt in each
-        task, which may save what it has; a second Ctrl-C ends the tasks at once.
-
-        Parameters
-        ----------
-        n_steps : int
-            Of all tasks together.
-        progress : Progress
-            Called with the steps done and to do in all tasks together, and the text of the task that reported last.
-
-        Raises
-        ------
-        PpgsslError
-            As :meth:`run`.
-        KeyboardInterrupt
-            At Ctrl-C, when all tasks have ended.
+        ``report`` is the Progress of a task. At Ctrl-C, it raises KeyboardInterrupt in each task, which may save what
+        it has, and here when all have ended; a second Ctrl-C ends the tasks at once. ``progress`` is called with the
+        steps done and to do (``n_steps``) in all tasks together, and the text of the task that reported last.
+        PpgsslError as :meth:`run`.
         """
         done: dict[int, int] = {}
 
@@ -161,7 +135,7 @@ class Workers:
             return results
 
     def run_alone(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> Generator[Result | Died]:
-        """As :meth:`run_surviving`, one task at a time in a process beside this one: if that is killed, it is to blame.
+        """As :meth:`run_surviving`, one task at a time in another process: if that is killed, it is to blame.
 
         Always on this machine.
         """
@@ -224,7 +198,7 @@ class Workers:
                 yield result
                 n_done += 1
         except BrokenProcessPool:
-            # Nobody says which task it was: they are worked on again, one after the other.
+            # It is not known which task it was: they are worked on again, one after the other.
             with closing(_alone(calls[n_done:])) as rest:
                 yield from rest
         finally:
@@ -298,10 +272,10 @@ def workers(
 
 
 def threads_of(n_processes: int) -> int:
-    """Threads of each of so many processes: an equal share of the cores, and no more than ``OMP_NUM_THREADS`` says."""
+    """Threads of each of so many processes: cores divided equally, and no more than ``OMP_NUM_THREADS``."""
     most = os.environ.get("OMP_NUM_THREADS", "")
-    share = max(1, int(cpu_count()) // n_processes)
-    return min(share, int(most)) if most.isdigit() and int(most) else share
+    n_threads = max(1, int(cpu_count()) // n_processes)
+    return min(n_threads, int(most)) if most.isdigit() and int(most) else n_threads
 
 
 def _numbered(report: Callable[[int, int, str], None], number: int) -> Progress:

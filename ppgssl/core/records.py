@@ -18,14 +18,9 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Signal:
-    """One channel of a recording.
+    """One channel of a recording: float samples, shape (n_samples,), NaN where missing, and their rate.
 
-    Attributes
-    ----------
-    samples : float array, shape (n_samples,)
-        In the unit that the cohort's channel map states. A missing sample is NaN.
-    fs_hz : float
-        Sampling rate, over 0.
+    The unit is that of the cohort's channel map.
     """
 
     samples: FloatArray

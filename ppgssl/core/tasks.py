@@ -30,9 +30,6 @@ _FILE_BYTES = 1_000_000
 _LOOK_S = 0.2
 
 
-# --- values ----------------------------------------------------------------------------------------------------
-
-
 class _Pickler(pickle.Pickler):
     """Makes paths absolute, and puts large arrays into files of their own."""
 
@@ -78,9 +75,6 @@ def _values(file: Path) -> tuple[Any, ...]:
     return values
 
 
-# --- work ------------------------------------------------------------------------------------------------------
-
-
 class Stopped:
     """In place of a result: the task was asked to stop, and has saved what it had."""
 
@@ -105,9 +99,6 @@ def limit_threads(n_threads: int) -> None:
         torch.set_num_threads(n_threads)
 
 
-# --- steps -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class StepsFile:
     """The Progress of one task: a file that is replaced at each call, and whose folder is removed to stop the task."""
@@ -129,12 +120,7 @@ class StepsFile:
 class StepsFolder:
     """Where tasks write how far they are; passes the sums on, and stops the tasks at Ctrl-C.
 
-    Parameters
-    ----------
-    folder : Path
-    n_tasks : int
-    report : callable
-        Called with the number of a task, its steps done and its text, when they have changed.
+    ``report`` is called with the number of a task, its steps done and its text, when they have changed.
     """
 
     def __init__(self, folder: Path, n_tasks: int, report: Callable[[int, int, str], None]) -> None:

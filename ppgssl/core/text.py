@@ -1,9 +1,9 @@
-"""Small pieces of text that several packages share."""
+"""Short texts that several packages share."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 
@@ -46,3 +46,8 @@ def suggest(word: str, choices: Any) -> str:
     """`` (did you mean 'x'?)`` for the nearest choice, or nothing."""
     near = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1, cutoff=0.6)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Names for a message: the first few, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

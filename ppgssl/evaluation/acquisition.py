@@ -25,12 +25,8 @@ MIN_DIFFERENCE_SD = 0.8
 class TwoGroups:
     """Patients who fall into two groups with nothing between.
 
-    Attributes
-    ----------
-    threshold : float
-        Middle of the empty interval (geometric where all values are positive).
-    gap_sd : float
-        Width of that interval in pooled within-group standard deviations.
+    ``threshold``: middle of the empty interval (geometric where all values are positive). ``gap_sd``: width of that
+    interval in pooled within-group standard deviations.
     """
 
     threshold: float
@@ -42,19 +38,12 @@ def find_two_groups(values: FloatArray) -> TwoGroups | None:
 
     Values are compared as logarithms where all are positive: gains multiply. Every split that leaves five patients on
     either side is rated by the empty interval at the split over the pooled SD within the two sides; groups count as
-    separate where that is 2 or more. Samples of one distribution stay far below: for 20 normal values or more the
-    99th percentile of the widest interval is under 1.8, for 150 under 0.6, and heavy tails (t with 3 degrees of
-    freedom) seldom reach 2. The price of so strict a rule: groups that overlap are not found by it.
+    separate where that is 2 or more. Samples of one distribution stay far below: for 20 normal values or more the 99th
+    percentile of the widest interval is under 1.8, for 150 under 0.6, and heavy tails (t with 3 degrees of freedom)
+    seldom reach 2. The price of so strict a rule: groups that overlap are not found by it. Returns a TwoGroups or None:
+    None where there is one group, or fewer than 20 patients.
 
-    Parameters
-    ----------
-    values : float array, shape (n_patients,)
-        Finite.
-
-    Returns
-    -------
-    TwoGroups or None
-        None where there is one group, or fewer than 20 patients.
+    ``values``: float array, shape (n_patients,); finite.
     """
     is_ratio = bool((values > 0).all())
     scale = np.sort(np.log(values) if is_ratio else values)
@@ -94,30 +83,18 @@ def check_acquisition(
 ) -> AcquisitionCheck:
     """How well one property of the raw signal alone predicts the outcome, and whether it splits the patients in two.
 
+    Returns an AcquisitionCheck: the AUROC is that of the property or, where smaller values go with the event, of its
+    negative: at least 0.5 by construction, so that its interval may be slightly optimistic. The text describes groups
+    of five or more, never of a patient. Raises EvaluationError if fewer than two patients have a value, or all have the
+    same outcome.
+
     Parameters
     ----------
-    cohort, name : str
-        Cohort, and the property in words, for example ``Raw level (adc)``.
-    values : Series, index patient
-        The property; patients of ``y`` without a finite value are left out.
+    cohort, name : cohort, and the property in words, for example ``Raw level (adc)``
+    values : Series, index patient; the property; patients of ``y`` without a finite value are left out
     y : Series of 0/1, index patient
-    covariates : DataFrame, index patient
-        Clinical variables to compare between two groups, the columns named as a reader should see them; columns that
-        are not numbers are passed over.
-    n_resamples, seed
-        Of the bootstrap interval.
-
-    Returns
-    -------
-    AcquisitionCheck
-        The AUROC is that of the property or, where smaller values go with the event, of its negative: at least 0.5 by
-        construction, so that its interval may be slightly optimistic. The text describes groups of five or more, never
-        of a patient.
-
-    Raises
-    ------
-    EvaluationError
-        If fewer than two patients have a value, or all have the same outcome.
+    covariates : DataFrame, index patient; clinical variables to compare between two groups, the columns named as a
+        reader should see them; columns that are not numbers are passed over
     """
     known = values.reindex(y.index).astype(float)
     known = known[np.isfinite(known.to_numpy())]
@@ -131,12 +108,12 @@ def check_acquisition(
     score = score if auroc(outcome, score) >= 0.5 else -score
     interval = bootstrap_scores(outcome, score, n_resamples=n_resamples, seed=seed)
     groups = find_two_groups(known.to_numpy())
-    text = _alone(name, interval)
+    text = _describe_ranking(name, interval)
     if groups is None:
         text += " The patients do not fall into two separate groups by it."
     else:
         is_high = known.to_numpy() > groups.threshold
-        text += " " + _apart(groups, is_high, outcome, covariates.reindex(known.index))
+        text += " " + _describe_groups(groups, is_high, outcome, covariates.reindex(known.index))
     return AcquisitionCheck(
         cohort=cohort,
         name=name,
@@ -148,7 +125,7 @@ def check_acquisition(
     )
 
 
-def _alone(name: str, interval: Interval) -> str:
+def _describe_ranking(name: str, interval: Interval) -> str:
     assert interval.estimate is not None  # both outcomes are present
     text = f"{name} alone ranks patients by outcome with an AUROC of {interval.estimate:.2f}"
     if interval.ci_low is None or interval.ci_high is None:
@@ -161,25 +138,25 @@ def _alone(name: str, interval: Interval) -> str:
     )
 
 
-def _apart(groups: TwoGroups, is_high: BoolArray, outcome: BoolArray, covariates: pd.DataFrame) -> str:
+def _describe_groups(groups: TwoGroups, is_high: BoolArray, outcome: BoolArray, covariates: pd.DataFrame) -> str:
     is_small = is_high if is_high.sum() <= (~is_high).sum() else ~is_high
     side = "above" if is_small is is_high else "below"
     sentences = [
         f"{int(is_small.sum())} of {len(is_small)} patients lie apart, {side} {groups.threshold:.4g}.",
-        f"The event: {_share(outcome[is_small])} of them, {_share(outcome[~is_small])} of the others.",
+        f"The event: {_proportion(outcome[is_small])} of them, {_proportion(outcome[~is_small])} of the others.",
     ]
-    differing = _differing(covariates, is_small)
+    differing = _differences(covariates, is_small)
     if differing:
         sentences.append(f"The two groups also differ in {', '.join(differing)}.")
     sentences.append("A model that recognises the group can look as if it recognised the patient.")
     return " ".join(sentences)
 
 
-def _share(outcome: BoolArray) -> str:
+def _proportion(outcome: BoolArray) -> str:
     return f"{int(outcome.sum())} of {len(outcome)} ({100 * outcome.mean():.0f}%)"
 
 
-def _differing(covariates: pd.DataFrame, is_small: BoolArray) -> list[str]:
+def _differences(covariates: pd.DataFrame, is_small: BoolArray) -> list[str]:
     """Numeric covariates whose groups are far apart, each of five known values or more, as medians and quartiles."""
     texts = []
     for name in covariates.select_dtypes("number").columns:

@@ -18,8 +18,6 @@ Twice the gain in log likelihood is referred to chi-square with one degree of fr
 - Each repeat of the cross-validation gives a test, but not a new sample of patients. The repeats' statistics are
   neither added nor averaged; their median is taken, which for p-values of repeated splits keeps the level [2]_.
 
-References
-----------
 .. [1] Harrell, Regression Modeling Strategies, 2nd edition, Springer, 2015, 10.1007/978-3-319-19425-7, section 9.3.
 .. [2] van de Wiel, Berkhof & van Wieringen, Testing the prediction error difference between 2 predictors, Biostatistics
        10, 2009, 10.1093/biostatistics/kxp011.
@@ -41,7 +39,7 @@ from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.base import Difference
 from ppgssl.core.results.performance import AddedValue
 from ppgssl.evaluation.firth import is_separated
-from ppgssl.evaluation.predictions import align_predictions
+from ppgssl.evaluation.predictions import align_predictions, rows_of_repeats
 
 # Risks of exactly 0 and 1 have no logit.
 _SMALLEST_RISK = 1e-6
@@ -60,28 +58,19 @@ def added_value(
 ) -> AddedValue:
     """Put together what an arm adds to the same arm without some of its features.
 
+    Raises EvaluationError if a difference is not from the reference, there is not one for each threshold, or the arms
+    were not tested on the same patients.
+
     Parameters
     ----------
-    predictions : DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
-    arm : str
-        An arm of clinical input and features, or of two kinds of features.
-    reference : str
-        The arm of the same clinical input, learner and fusion without the features in question.
-    auroc : Difference
-        Paired difference of the AUROCs, ``arm`` minus ``reference``.
-    thresholds, net_benefit : sequences
-        Risks from which one would act, and the paired difference of the net benefits at each.
-
-    Raises
-    ------
-    EvaluationError
-        If a difference is not to the reference, there is not one for each threshold, or the arms were not tested on the
-        same patients.
+    arm : an arm of clinical input and features, or of two kinds of features
+    reference : the arm of the same clinical input, learner and fusion without the features in question
+    auroc : paired difference of the AUROCs, ``arm`` minus ``reference``
+    thresholds, net_benefit : risks from which one would act, and the paired difference of the net benefits at each
     """
     others = [one.reference for one in (auroc, *net_benefit) if one.reference != reference]
     if others:
-        raise EvaluationError(f"the added value of {arm} is over {reference}, but a difference is to {others[0]}")
+        raise EvaluationError(f"the added value of {arm} is over {reference}, but a difference is from {others[0]}")
     if len(thresholds) != len(net_benefit):
         raise EvaluationError(f"{len(thresholds)} thresholds need as many net benefits, and got {len(net_benefit)}")
     statistic = likelihood_ratio(predictions, arm, reference)
@@ -100,21 +89,15 @@ def added_value(
 def likelihood_ratio(predictions: pd.DataFrame, arm: str, reference: str) -> float | None:
     """Likelihood-ratio statistic of adding an arm's out-of-fold risk to that of its reference, median over repeats.
 
-    Parameters
-    ----------
-    predictions, arm, reference
-        As in :func:`added_value`.
+    Returns a float or None: on one degree of freedom; None where a repeat has no such test, see
+    :func:`likelihood_ratio_of_risks`.
 
-    Returns
-    -------
-    float or None
-        On one degree of freedom; None where a repeat has no such test, see :func:`likelihood_ratio_of_risks`.
+    ``predictions``, ``arm``, ``reference``: as in :func:`added_value`.
     """
     aligned = align_predictions(predictions, [reference, arm])
-    repeats = [aligned.repeat == repeat for repeat in np.unique(aligned.repeat)]
     of_repeats = [
         likelihood_ratio_of_risks(aligned.y_true[rows], aligned.y_score[0, rows], aligned.y_score[1, rows])
-        for rows in repeats
+        for rows in rows_of_repeats(aligned)
     ]
     defined = [statistic for statistic in of_repeats if statistic is not None]
     return float(np.median(defined)) if len(defined) == len(of_repeats) else None
@@ -123,22 +106,17 @@ def likelihood_ratio(predictions: pd.DataFrame, arm: str, reference: str) -> flo
 def likelihood_ratio_of_risks(y_true: ArrayLike, reference: ArrayLike, added: ArrayLike) -> float | None:
     """The test of one repeat; see the module's head.
 
-    Parameters
-    ----------
-    y_true : array of 0/1, shape (n_patients,)
-    reference, added : float arrays, shape (n_patients,)
-        Risks of the two models, in 0..1.
+    Returns a float or None: zero where the added risk has no coefficient above zero. None where there is a single
+    class, or the risks separate the classes, so that there is no finite likelihood to compare.
 
-    Returns
-    -------
-    float or None
-        Zero where the added risk has no coefficient above zero. None where there is a single class, or the risks
-        separate the classes, so that there is no finite likelihood to compare.
+    ``y_true``: array of 0/1, shape (n_patients,). ``reference``, ``added``: float arrays, shape (n_patients,); risks of
+    the two models, in 0..1.
     """
     y = np.asarray(y_true) == 1
     if y.all() or not y.any():
         return None
-    first, second = (_linear_predictor(risk) for risk in (reference, added))
+    risks = np.clip(np.asarray([reference, added], dtype=float), _SMALLEST_RISK, 1 - _SMALLEST_RISK)
+    first, second = logit(risks)
     ones = np.ones(len(y))
     smaller = np.column_stack([ones, first] if _varies(first) else [ones])
     # A model that repeats the reference, or knows nothing, has nothing to add.
@@ -149,10 +127,6 @@ def likelihood_ratio_of_risks(y_true: ArrayLike, reference: ArrayLike, added: Ar
         return None
     with_added = _fit(larger, y)
     return max(0.0, 2 * (with_added.llf - _fit(smaller, y).llf)) if with_added.params[-1] > 0 else 0.0
-
-
-def _linear_predictor(risk: ArrayLike) -> FloatArray:
-    return np.asarray(logit(np.clip(np.asarray(risk, dtype=float), _SMALLEST_RISK, 1 - _SMALLEST_RISK)))
 
 
 def _varies(values: FloatArray) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -34,10 +34,17 @@ from ppgssl.evaluation.discrimination import ArmDiscrimination, assess_discrimin
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS, align_predictions
 
 Risks = ArrayLike | Mapping[str, ArrayLike]
-_ONLY = "risk"
 
 
-class _Shown:
+class Rows(TypedDict, total=False):
+    """Whose risk each row is, and which model estimated it; see the module's head."""
+
+    patient_id: ArrayLike | None
+    repeat: ArrayLike | None
+    fold: ArrayLike | None
+
+
+class _HtmlTable:
     """A result that notebooks show as its table."""
 
     def to_frame(self) -> pd.DataFrame:
@@ -48,15 +55,11 @@ class _Shown:
 
 
 @dataclass(frozen=True)
-class Aurocs(_Shown):
+class Aurocs(_HtmlTable):
     """How well each model ranks patients.
 
-    Attributes
-    ----------
-    models : dict of str to ArmDiscrimination
-        Of each model ``auroc`` with its percentile interval, the same with BCa and DeLong intervals, the partial AUROC
-        over sensitivities of 0.8 to 1, the average precision (``auprc``) and the ROC curve.
-    n_patients, n_events : int
+    ``models`` holds of each model ``auroc`` with its percentile interval, the same with BCa and DeLong intervals, the
+    partial AUROC over sensitivities of 0.8 to 1, the average precision (``auprc``) and the ROC curve.
     """
 
     models: dict[str, ArmDiscrimination] = field(repr=False)
@@ -71,16 +74,11 @@ class Aurocs(_Shown):
 
 
 @dataclass(frozen=True)
-class Comparison(_Shown):
+class Comparison(_HtmlTable):
     """Paired differences of the AUROC, each model minus the reference.
 
-    Attributes
-    ----------
-    reference : str
-    differences : dict of str to Difference
-        With the percentile interval, the bootstrap p-value, and that p-value adjusted by Holm.
-    delong : dict of str to Difference
-        The same differences by DeLong's test.
+    ``differences`` have the percentile interval, the bootstrap p-value, and that p-value adjusted by Holm; ``delong``
+    holds the same differences by DeLong's test.
     """
 
     reference: str
@@ -90,22 +88,15 @@ class Comparison(_Shown):
     def to_frame(self) -> pd.DataFrame:
         """A row for each model that is compared."""
         frame = _interval_frame(self.differences, ["model"])
-        frame["p_value"] = [one.p_value for one in self.differences.values()]
-        frame["p_adjusted"] = [one.p_adjusted for one in self.differences.values()]
+        for name in ("p_value", "p_adjusted"):
+            frame[name] = [getattr(one, name) for one in self.differences.values()]
         frame["p_delong"] = [self.delong[model].p_value for model in self.differences]
         return frame
 
 
 @dataclass(frozen=True)
-class Calibrations(_Shown):
-    """Whether risks agree with what happened.
-
-    Attributes
-    ----------
-    models : dict of str to Calibration
-        Intercept, slope, integrated calibration index and flexible curve of each model.
-    brier : dict of str to BrierScores
-    """
+class Calibrations(_HtmlTable):
+    """Whether risks agree with outcomes: of each model intercept, slope, ICI and flexible curve, and Brier scores."""
 
     models: dict[str, Calibration] = field(repr=False)
     brier: dict[str, BrierScores] = field(repr=False)
@@ -121,19 +112,14 @@ class Calibrations(_Shown):
 
     def curve(self, model: str | None = None) -> pd.DataFrame:
         """The flexible curve of one model: ``predicted, observed, ci_low, ci_high``."""
-        found = self.models[_chosen(model, list(self.models))]
+        found = self.models[_pick(model, list(self.models))]
         columns = ("predicted", "observed", "ci_low", "ci_high")
         return pd.DataFrame({name: getattr(found, f"curve_{name}") for name in columns})
 
 
 @dataclass(frozen=True)
-class DecisionCurves(_Shown):
-    """Net benefit of each model, of treating all patients and of treating none.
-
-    Attributes
-    ----------
-    curves : dict of str to DecisionCurve
-    """
+class DecisionCurves(_HtmlTable):
+    """Net benefit of each model, of treating all patients and of treating none."""
 
     curves: dict[str, DecisionCurve] = field(repr=False)
 
@@ -143,16 +129,7 @@ class DecisionCurves(_Shown):
         return pd.concat(frames).set_index(["strategy", "threshold"])
 
 
-def auroc(
-    y_true: ArrayLike,
-    risks: Risks,
-    *,
-    patient_id: ArrayLike | None = None,
-    repeat: ArrayLike | None = None,
-    fold: ArrayLike | None = None,
-    n_resamples: int = 2000,
-    seed: int = 0,
-) -> Aurocs:
+def auroc(y_true: ArrayLike, risks: Risks, *, n_resamples: int = 2000, seed: int = 0, **rows: Unpack[Rows]) -> Aurocs:
     """AUROC of each model with three kinds of 95 % interval, partial AUROC, average precision and ROC curve.
 
     Arguments, and what is refused: see the module's head. Computed by
@@ -165,7 +142,7 @@ def auroc(
     >>> round(found.models["risk"].auroc.estimate, 3)
     0.889
     """
-    table = predictions_table(y_true, risks, patient_id=patient_id, repeat=repeat, fold=fold)
+    table = predictions_table(y_true, risks, **rows)
     found = assess_discrimination(table, _models(table), n_resamples=n_resamples, seed=seed)
     return Aurocs(found.arms, found.n_patients, found.n_events)
 
@@ -175,24 +152,18 @@ def compare(
     risks: Mapping[str, ArrayLike],
     *,
     reference: str | None = None,
-    patient_id: ArrayLike | None = None,
-    repeat: ArrayLike | None = None,
-    fold: ArrayLike | None = None,
     n_resamples: int = 2000,
     seed: int = 0,
+    **rows: Unpack[Rows],
 ) -> Comparison:
     """Paired differences of the AUROC, each model minus ``reference`` (the first model by default).
 
-    Arguments, and what is refused: see the module's head.
-
-    Raises
-    ------
-    EvaluationError
-        Also if there is a single model, or the reference is not one of them.
+    Arguments, and what is refused: see the module's head. Raises EvaluationError also if there is a single model, or
+    the reference is not one of them.
     """
-    table = predictions_table(y_true, risks, patient_id=patient_id, repeat=repeat, fold=fold)
+    table = predictions_table(y_true, risks, **rows)
     models = _models(table)
-    reference = _chosen(reference, models)
+    reference = _pick(reference, models)
     if len(models) < 2:
         raise EvaluationError("a comparison needs the risks of two models or more")
     pairs = {model: reference for model in models if model != reference}
@@ -202,21 +173,14 @@ def compare(
 
 
 def calibration(
-    y_true: ArrayLike,
-    risks: Risks,
-    *,
-    patient_id: ArrayLike | None = None,
-    repeat: ArrayLike | None = None,
-    fold: ArrayLike | None = None,
-    n_resamples: int = 2000,
-    seed: int = 0,
+    y_true: ArrayLike, risks: Risks, *, n_resamples: int = 2000, seed: int = 0, **rows: Unpack[Rows]
 ) -> Calibrations:
     """Calibration intercept, slope, integrated calibration index, flexible curve and Brier score of each model.
 
     Arguments, and what is refused: see the module's head. Computed by
     :func:`ppgssl.evaluation.calibration_measures.assess_calibration` and ``brier_scores`` there.
     """
-    table = predictions_table(y_true, risks, patient_id=patient_id, repeat=repeat, fold=fold)
+    table = predictions_table(y_true, risks, **rows)
     aligned = align_predictions(table, _models(table))
     return Calibrations(
         assess_calibration(aligned, n_resamples=n_resamples, seed=seed),
@@ -229,24 +193,17 @@ def decision_curve(
     risks: Risks,
     *,
     thresholds: tuple[float, float] | None = None,
-    patient_id: ArrayLike | None = None,
-    repeat: ArrayLike | None = None,
-    fold: ArrayLike | None = None,
     n_resamples: int = 2000,
     seed: int = 0,
+    **rows: Unpack[Rows],
 ) -> DecisionCurves:
     """Net benefit of each model over risk thresholds, with pointwise 95 % intervals.
 
-    Arguments, and what is refused: see the module's head. Computed by
+    ``thresholds`` is the range of risks from which one would act, between 0 and 1; by default from 1 % to twice the
+    prevalence, at least to 20 %. Other arguments, and what is refused: see the module's head. Computed by
     :func:`ppgssl.evaluation.decision_curves.assess_decisions`.
-
-    Parameters
-    ----------
-    thresholds : (low, high), optional
-        Range of risks from which one would act, between 0 and 1. By default from 1 % to twice the prevalence, at least
-        to 20 %.
     """
-    table = predictions_table(y_true, risks, patient_id=patient_id, repeat=repeat, fold=fold)
+    table = predictions_table(y_true, risks, **rows)
     aligned = align_predictions(table, _models(table))
     found = assess_decisions(aligned, Decisions(curve=thresholds), n_resamples=n_resamples, seed=seed)
     return DecisionCurves({**found.curves, **{str(name): curve for name, curve in found.references.items()}})
@@ -260,14 +217,8 @@ def predictions_table(
     repeat: ArrayLike | None = None,
     fold: ArrayLike | None = None,
 ) -> pd.DataFrame:
-    """The table of predictions that the statistics read, from arrays; see the module's head.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``: the rows of the first model, then of the next.
-    """
-    models = dict(risks) if isinstance(risks, Mapping | pd.DataFrame) else {_ONLY: risks}
+    """The table of ``PREDICTION_COLUMNS`` that the statistics read: the rows of the first model, then of the next."""
+    models = dict(risks) if isinstance(risks, Mapping | pd.DataFrame) else {"risk": risks}
     outcome = np.asarray(y_true)
     n = len(outcome) if outcome.ndim else 0
     columns = {
@@ -292,7 +243,7 @@ def _models(table: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(table["arm"]))
 
 
-def _chosen(name: str | None, models: Sequence[str]) -> str:
+def _pick(name: str | None, models: Sequence[str]) -> str:
     if name is None:
         return models[0]
     if name not in models:

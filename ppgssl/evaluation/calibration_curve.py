@@ -21,13 +21,8 @@ class CalibrationCurve:
     the first knot, cubic between knots and linear above the last. Where the logits have fewer than three values, or
     knots coincide, the first term stands alone.
 
-    Parameters
-    ----------
-    logits : float array, shape (n_rows,)
-        Of the risks. They place the knots, once for all weightings.
+    ``logits``: float array, shape (n_rows,); of the risks. They place the knots, once for all weightings.
 
-    References
-    ----------
     .. [1] Harrell, Regression Modeling Strategies, 2nd edition, Springer, 2015, section 2.4.5 and table 2.3,
            10.1007/978-3-319-19425-7.
     """

@@ -1,7 +1,5 @@
 """Calibration: whether of patients with a predicted risk of 20 %, 20 in 100 have the event [1]_.
 
-References
-----------
 .. [1] Van Calster et al., A calibration hierarchy for risk models was defined: from utopia to empirical data, Journal
        of Clinical Epidemiology 74, 2016, 10.1016/j.jclinepi.2015.12.005.
 """
@@ -49,34 +47,26 @@ def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, 
     - curve: see :class:`ppgssl.evaluation.calibration_curve.CalibrationCurve`;
     - ICI, E50, E90: mean, median and 90th percentile over patients of the distance of curve and risk [1]_.
 
+    Returns a dict of arm -> Calibration: what is not defined is null, or empty: slope and curve where risks separate
+    the classes or do not vary, the intercept where all patients have the same outcome, groups where a class has fewer
+    than 5 patients. Intervals are not the plain percentiles of the resamples, which cover too little here. Those of
+    intercept and slope are as wide, with the estimate in the middle. That of the ICI ends at its 97.5th percentile,
+    reaches as far down as up, not below 0, and begins at 0 where risks that are true show as high an ICI in at least
+    5 % of ``_N_OUTCOMES`` outcomes drawn from them. The mean ICI of such outcomes is ``ici_if_perfect``: a mean
+    distance is never zero, and up to there it is what chance alone makes. The band of the curve is pointwise, from its
+    standard error on the logit scale (mean over repeats), which knows what resampling cannot: that where no patient had
+    the event, some might have had it.
+
     Parameters
     ----------
-    aligned : AlignedPredictions
-        Scores are risks.
-    n_resamples, seed
-        Draws of patients, those of every other statistic with this seed; knots stay where they are. Over 1,000
-        patients are drawn fewer times, from 4,000 on 500 times: the first draws of the others.
-
-    Returns
-    -------
-    dict of arm -> Calibration
-        What is not defined is null, or empty: slope and curve where risks separate the classes or do not vary, the
-        intercept where all patients have the same outcome, groups where a class has fewer than 5 patients.
-        Intervals are not the plain percentiles of the resamples, which cover too little here. Those of intercept and
-        slope are as wide, with the estimate in the middle. That of the ICI ends at its 97.5th percentile, reaches as
-        far down as up, not below 0, and begins at 0 where risks that are true show as high an ICI in at least 5 % of
-        ``_N_OUTCOMES`` outcomes drawn from them. The mean ICI of such outcomes is ``ici_if_perfect``: a mean distance
-        is never zero, and up to there it is what chance alone makes. The band of the curve is pointwise, from its
-        standard error on the logit scale (mean over repeats), which knows what resampling cannot: that where no
-        patient had the event, some might have had it.
+    n_resamples, seed : draws of patients, those of every other statistic with this seed; knots stay where they are.
+        Over 1,000 patients are drawn fewer times, from 4,000 on 500 times: the first draws of the others.
 
     Notes
     -----
     15 arms, 5 repeats, 200 patients and 2,000 resamples take some 8 s on one core, 20,000 patients some 5 minutes;
     memory beyond that of the predictions stays below 300 MB.
 
-    References
-    ----------
     .. [1] Austin & Steyerberg, The Integrated Calibration Index (ICI) and related metrics for quantifying the
            calibration of logistic regression models, Statistics in Medicine 38, 2019, 10.1002/sim.8281.
     """
@@ -90,8 +80,8 @@ def assess_calibration(aligned: AlignedPredictions, *, n_resamples: int = 2000, 
     for number, arm in enumerate(aligned.arms):
         found = _resample_arm(aligned, logits[number], curves[number], n_resamples=n_resamples, seed=seed)
         assessed[arm] = Calibration(
-            intercept=_centred(found.interval("intercept")),
-            slope=_centred(found.interval("slope")),
+            intercept=_centre(found.interval("intercept")),
+            slope=_centre(found.interval("slope")),
             ici=_ici_interval(found.interval("ici"), if_perfect[number]),
             ici_if_perfect=float(if_perfect[number].mean()) if len(if_perfect[number]) else None,
             **_curve_fields(aligned, logits[number], curves[number]),
@@ -111,10 +101,8 @@ def _resample_arm(
         ici = _ici(curve, x, curve.fit(y, weights), weights)
         return np.stack([calibration_intercept(y, x, weights), calibration_slope(y, x, weights), ici])
 
-    names = ["intercept", "slope", "ici"]
-    return resample(
-        mean_over_repeats(aligned, of_repeat), names, aligned.n_patients, n_resamples=n_resamples, seed=seed
-    )
+    averaged = mean_over_repeats(aligned, of_repeat)
+    return resample(averaged, ["intercept", "slope", "ici"], aligned.n_patients, n_resamples=n_resamples, seed=seed)
 
 
 def calibration_intercept(y_true: BoolArray, logits: FloatArray, weights: FloatArray) -> FloatArray:
@@ -162,7 +150,7 @@ def _ici_of_true_risks(
     return [of_arm[np.isfinite(of_arm)] for of_arm in np.concatenate(blocks, axis=1)]
 
 
-def _centred(interval: Interval) -> Interval:
+def _centre(interval: Interval) -> Interval:
     """The interval moved so that the estimate is its middle."""
     if interval.estimate is None or interval.ci_low is None or interval.ci_high is None:
         return interval
@@ -180,12 +168,11 @@ def _ici_interval(percentiles: Interval, if_perfect: FloatArray) -> Interval:
     return percentiles.model_copy(update={"ci_low": min(low, percentiles.estimate)})
 
 
-# --- the curve -------------------------------------------------------------------------------------------------
-
-
 def _curve_fields(aligned: AlignedPredictions, logits: FloatArray, curves: list[CalibrationCurve]) -> dict[str, Any]:
     """The curve with its band, and quantiles of its distance: means over repeats."""
-    grid = _grid(logits)
+    # Logits of evenly spaced risks, from the 1st to the 99th percentile: beyond, a curve is a guess.
+    low, high = np.quantile(expit(logits), [0.01, 0.99])
+    grid = np.asarray(logit(np.linspace(low, high, _N_POINTS)))
     observed, errors, quantiles = [], [], []
     for rows, curve in zip(rows_of_repeats(aligned), curves, strict=True):
         x = logits[rows]
@@ -204,15 +191,6 @@ def _curve_fields(aligned: AlignedPredictions, logits: FloatArray, curves: list[
         "e50": float(np.mean(quantiles, axis=0)[0]),
         "e90": float(np.mean(quantiles, axis=0)[1]),
     }
-
-
-def _grid(logits: FloatArray) -> FloatArray:
-    """Logits of evenly spaced risks, from the 1st to the 99th percentile: beyond, a curve is a guess."""
-    low, high = np.quantile(expit(logits), [0.01, 0.99])
-    return np.asarray(logit(np.linspace(low, high, _N_POINTS)))
-
-
-# --- groups ----------------------------------------------------------------------------------------------------
 
 
 def risk_groups(y_true: BoolArray, y_score: FloatArray) -> list[RiskGroup]:
@@ -234,16 +212,12 @@ def risk_groups(y_true: BoolArray, y_score: FloatArray) -> list[RiskGroup]:
             groups.append(members)
             members = np.zeros(len(y_true), dtype=bool)
     groups[-1] = groups[-1] | members
-    return [_risk_group(y_true[members], y_score[members]) for members in groups]
-
-
-def _risk_group(y_true: BoolArray, y_score: FloatArray) -> RiskGroup:
-    n, n_events = len(y_true), int(y_true.sum())
-    low, high = wilson_interval(n_events, n)
-    return RiskGroup(n=n, mean_predicted=float(y_score.mean()), observed=n_events / n, ci_low=low, ci_high=high)
-
-
-# --- Brier score -----------------------------------------------------------------------------------------------
+    found = []
+    for members in groups:
+        n, n_events, mean = int(members.sum()), int(y_true[members].sum()), float(y_score[members].mean())
+        low, high = wilson_interval(n_events, n)
+        found.append(RiskGroup(n=n, mean_predicted=mean, observed=n_events / n, ci_low=low, ci_high=high))
+    return found
 
 
 @dataclass(frozen=True)
@@ -257,29 +231,19 @@ class BrierScores:
 def brier_scores(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: int) -> dict[str, BrierScores]:
     """Brier score [1]_ and scaled Brier score [2]_ of every arm.
 
-    Parameters
-    ----------
-    aligned : AlignedPredictions
-        Scores are risks; the folds of a repeat are pooled, and repeats averaged.
-    n_resamples, seed
-        Draws of patients, those of every other statistic with this seed.
+    Returns a dict of arm -> BrierScores: ``scaled`` is ``1 - Brier / (p (1 - p))`` with ``p`` the prevalence of the
+    patients tested (in each draw, of those drawn): 1 is perfect, 0 no better than predicting ``p`` for everybody, below
+    0 worse. It is null where all have the same outcome.
 
-    Returns
-    -------
-    dict of arm -> BrierScores
-        ``scaled`` is ``1 - Brier / (p (1 - p))`` with ``p`` the prevalence of the patients tested (in each draw, of
-        those drawn): 1 is perfect, 0 no better than predicting ``p`` for everybody, below 0 worse. It is null where
-        all have the same outcome.
+    ``aligned``: scores are risks; the folds of a repeat are pooled, and repeats averaged.
 
-    References
-    ----------
     .. [1] Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78, 1950,
            10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     .. [2] Steyerberg et al., Assessing the performance of prediction models, Epidemiology 21, 2010,
            10.1097/EDE.0b013e3181c30fb2.
     """
     squares = (aligned.y_score - aligned.y_true) ** 2
-    names = [*(f"brier {arm}" for arm in aligned.arms), *(f"scaled {arm}" for arm in aligned.arms)]
+    names = [f"{kind} {arm}" for kind in ("brier", "scaled") for arm in aligned.arms]
 
     def of_repeat(_: int, rows: IntArray, weights: FloatArray) -> FloatArray:
         n = weights.sum(axis=0)
@@ -291,7 +255,6 @@ def brier_scores(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: 
         scaled = 1 - brier / np.where(of_prevalence > 0, of_prevalence, np.nan)
         return np.concatenate([brier, scaled])
 
-    found: Replicates = resample(
-        mean_over_repeats(aligned, of_repeat), names, aligned.n_patients, n_resamples=n_resamples, seed=seed
-    )
+    averaged = mean_over_repeats(aligned, of_repeat)
+    found = resample(averaged, names, aligned.n_patients, n_resamples=n_resamples, seed=seed)
     return {arm: BrierScores(found.interval(f"brier {arm}"), found.interval(f"scaled {arm}")) for arm in aligned.arms}

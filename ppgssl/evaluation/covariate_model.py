@@ -20,9 +20,9 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.core.results.base import Interval
 from ppgssl.core.results.robustness import CovariateModel, OddsRatio
-from ppgssl.core.text import suggest
 from ppgssl.evaluation.firth import fit_firth, is_separated, profile_interval, profile_p
 from ppgssl.evaluation.inference import pool_estimates
+from ppgssl.evaluation.table_one import analysed_rows
 
 _RANK_TOLERANCE = 1e-8
 
@@ -37,11 +37,9 @@ class _Term:
     level: str | None = None
     step: float = 1.0
 
-    def column(self, patients: pd.DataFrame, kind: str) -> FloatArray:
+    def column(self, patients: pd.DataFrame) -> FloatArray:
         values = patients[self.variable]
-        if kind == "categorical":
-            return np.asarray(values == self.level, dtype=float)
-        return values.to_numpy(dtype=float) / self.step
+        return np.asarray(values / self.step if self.level is None else values == self.level, dtype=float)
 
 
 @dataclass(frozen=True)
@@ -55,24 +53,20 @@ class _Estimates:
 
 
 def covariate_model(
-    tables: Sequence[pd.DataFrame],
-    y: pd.Series,
-    table: ClinicalTable,
-    variables: Sequence[str],
-    *,
-    n_filled: int = 0,
+    tables: Sequence[pd.DataFrame], y: pd.Series, table: ClinicalTable, variables: Sequence[str], *, n_filled: int = 0
 ) -> CovariateModel:
     """Adjusted odds ratios of the covariates, with 95 % intervals and p-values.
 
     Maximum likelihood with Wald's intervals (statsmodels). If a combination of covariates separates patients with and
     without the event, these do not exist; then Firth's penalised likelihood takes its place, with intervals and
-    p-values from its profile [1]_, and the note says so. Several tables are several imputations, pooled on the log
+    p-values from its profile [1]_, and the note reports it. Several tables are several imputations, pooled on the log
     scale by Rubin's rules.
 
     A binary variable is compared with its first level, a categorical one level by level with the first of its levels
     that a patient has. A numeric variable counts in steps, a power of ten that the label names: one unit where its
     standard deviation is between 0.5 and 10 units, else 10, 100, ... or 0.1, 0.01, ... The step depends on the
-    variable's spread alone, never on its effect.
+    variable's spread alone, never on its effect. Raises EvaluationError if there is no table, a variable is unknown or
+    a date, a value is missing, or all patients have the same outcome.
 
     Parameters
     ----------
@@ -80,39 +74,27 @@ def covariate_model(
         The patients without missing values, once, or several times with the missing values drawn again. Draw them with
         the outcome among the variables of the equations: imputation that does not know it pulls odds ratios to one.
         A column for each variable: numbers, 0/1 for binary, text for categorical.
-    y : Series of 0/1, index patient
-        Who is analysed, and the outcome.
-    table : config.ClinicalTable
-    variables : sequence of str
-    n_filled : int
-        Patients in whom a single table holds a median or most frequent level for a value that is missing; the note then
-        states what that does to the intervals.
+    y : Series of 0/1, index patient; who is analysed, and the outcome
+    n_filled : patients in whom a single table holds a median or most frequent level for a value that is missing; the
+        note then states what that does to the intervals
 
-    Raises
-    ------
-    EvaluationError
-        If there is no table, a variable is unknown or a date, a value is missing, or all patients have the same
-        outcome.
-
-    References
-    ----------
     .. [1] Heinze & Schemper, A solution to the problem of separation in logistic regression, Statistics in Medicine 21,
            2002, 10.1002/sim.1047.
     """
-    patients = [_analysed(one, y, table, variables) for one in tables]
+    patients = [_complete_rows(one, y, table, variables) for one in tables]
     if not patients:
         raise EvaluationError("the covariate model needs at least one table of patients without missing values")
     is_event = y.to_numpy(dtype=float) == 1
     if is_event.all() or not is_event.any():
         raise EvaluationError("the covariate model needs patients with and without the event")
-    terms, notes = _identified(_terms(patients, table, variables), patients, table)
+    together = pd.concat(patients)
+    candidates = [term for name in variables for term in _terms(name, table.variables[name], together[name])]
+    terms, notes = _drop_unidentified(candidates, patients)
     odds_ratios: list[OddsRatio] = []
     if terms:
-        designs = [_design(one, terms, table) for one in patients]
+        designs = [_design(one, terms) for one in patients]
         use_firth = any(is_separated(X, is_event) for X in designs)
-        estimates = (
-            _pooled(designs, is_event, use_firth) if len(designs) > 1 else _of_one(designs[0], is_event, use_firth)
-        )
+        estimates = _pool(designs, is_event, use_firth) if len(designs) > 1 else _fit(designs[0], is_event, use_firth)
         notes += _notes(len(designs), use_firth, n_filled)
         odds_ratios = [_odds_ratio(term, number, estimates) for number, term in enumerate(terms)]
     return CovariateModel(
@@ -125,19 +107,10 @@ def readable_step(sd: float) -> float:
     return 10.0 ** math.floor(math.log10(sd if sd >= 1 else 2 * sd)) if sd > 0 else 1.0
 
 
-# --- columns ---------------------------------------------------------------------------------------------------
-
-
-def _analysed(patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variables: Sequence[str]) -> pd.DataFrame:
-    for name in variables:
-        if name not in table.variables or name not in patients.columns:
-            raise EvaluationError(f"{name!r} is not a variable of the clinical table{suggest(name, table.variables)}")
-        if table.variables[name].kind == "date":
-            raise EvaluationError(f"{name!r} is a date, which has no odds ratio: compute an age or a duration from it")
-    absent = y.index.difference(patients.index)
-    if len(absent):
-        raise EvaluationError(f"{len(absent)} patient(s) have an outcome but no clinical row, for example {absent[0]}")
-    chosen = patients.loc[y.index, list(variables)]
+def _complete_rows(
+    patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variables: Sequence[str]
+) -> pd.DataFrame:
+    chosen = analysed_rows(patients, y, table, variables)
     missing = [name for name in variables if chosen[name].isna().any()]
     if missing:
         raise EvaluationError(
@@ -146,12 +119,7 @@ def _analysed(patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variab
     return chosen
 
 
-def _terms(patients: Sequence[pd.DataFrame], table: ClinicalTable, variables: Sequence[str]) -> list[_Term]:
-    together = pd.concat(patients)
-    return [term for name in variables for term in _terms_of(name, table.variables[name], together[name])]
-
-
-def _terms_of(name: str, variable: Variable, values: pd.Series) -> list[_Term]:
+def _terms(name: str, variable: Variable, values: pd.Series) -> list[_Term]:
     label = variable.label or name
     if variable.kind == "numeric":
         step = readable_step(float(values.astype(float).std()))
@@ -164,29 +132,23 @@ def _terms_of(name: str, variable: Variable, values: pd.Series) -> list[_Term]:
     return [_Term(f"{name}={level}", f"{label}: {level} (reference: {levels[0]})", name, level) for level in levels[1:]]
 
 
-def _identified(
-    terms: list[_Term], patients: Sequence[pd.DataFrame], table: ClinicalTable
-) -> tuple[list[_Term], list[str]]:
+def _drop_unidentified(terms: list[_Term], patients: Sequence[pd.DataFrame]) -> tuple[list[_Term], list[str]]:
     """Terms that can be estimated from these patients, and what was left out, in words."""
-    varying = [term for term in terms if all(np.ptp(_column(one, term, table)) > 0 for one in patients)]
+    varying = [term for term in terms if all(np.ptp(term.column(one)) > 0 for one in patients)]
     kept = varying
     for one in patients:
-        kept = _independent(kept, one, table)
+        kept = _drop_implied(kept, one)
     constant = [term.label for term in terms if term not in varying]
     implied = [term.label for term in varying if term not in kept]
-    notes = []
-    if constant:
-        notes.append(f"Left out, as all patients are alike in it: {'; '.join(constant)}.")
-    if implied:
-        notes.append(f"Left out, as the others determine it: {'; '.join(implied)}.")
-    return kept, notes
+    reasons = {"all patients are alike in it": constant, "the others determine it": implied}
+    return kept, [f"Left out, as {why}: {'; '.join(labels)}." for why, labels in reasons.items() if labels]
 
 
-def _independent(terms: list[_Term], patients: pd.DataFrame, table: ClinicalTable) -> list[_Term]:
+def _drop_implied(terms: list[_Term], patients: pd.DataFrame) -> list[_Term]:
     """The terms, without those that intercept and earlier terms determine."""
     if not terms:
         return []
-    X = _design(patients, terms, table)
+    X = _design(patients, terms)
     basis = X[:, :1] / np.linalg.norm(X[:, 0])
     kept = []
     for term, column in zip(terms, X[:, 1:].T, strict=True):
@@ -198,20 +160,13 @@ def _independent(terms: list[_Term], patients: pd.DataFrame, table: ClinicalTabl
     return kept
 
 
-def _column(patients: pd.DataFrame, term: _Term, table: ClinicalTable) -> FloatArray:
-    return term.column(patients, table.variables[term.variable].kind)
-
-
-def _design(patients: pd.DataFrame, terms: Sequence[_Term], table: ClinicalTable) -> FloatArray:
+def _design(patients: pd.DataFrame, terms: Sequence[_Term]) -> FloatArray:
     """Intercept and terms, each around its mean: that changes the intercept alone, and keeps sums small."""
-    columns = np.column_stack([_column(patients, term, table) for term in terms])
+    columns = np.column_stack([term.column(patients) for term in terms])
     return np.column_stack([np.ones(len(columns)), columns - columns.mean(axis=0)])
 
 
-# --- estimates -------------------------------------------------------------------------------------------------
-
-
-def _of_one(X: FloatArray, y: BoolArray, use_firth: bool) -> _Estimates:
+def _fit(X: FloatArray, y: BoolArray, use_firth: bool) -> _Estimates:
     if use_firth:
         fit = fit_firth(X, y)
         terms = range(1, X.shape[1])
@@ -224,8 +179,10 @@ def _of_one(X: FloatArray, y: BoolArray, use_firth: bool) -> _Estimates:
     return _Estimates(coefficient, coefficient - reach, coefficient + reach, p_value)
 
 
-def _pooled(designs: Sequence[FloatArray], y: BoolArray, use_firth: bool) -> _Estimates:
-    fits = [_firth(X, y) if use_firth else _maximum_likelihood(X, y) for X in designs]
+def _pool(designs: Sequence[FloatArray], y: BoolArray, use_firth: bool) -> _Estimates:
+    firth = [fit_firth(X, y) for X in designs] if use_firth else []
+    fits = [(fit.coefficients[1:], np.diag(fit.covariance)[1:]) for fit in firth]
+    fits = fits or [_maximum_likelihood(X, y) for X in designs]
     coefficients, variances = (np.array(part) for part in zip(*fits, strict=True))
     pooled = pool_estimates(coefficients, variances, complete_df=max(1, len(y) - designs[0].shape[1]))
     return _Estimates(pooled.estimate, *pooled.interval(), pooled.p_values())
@@ -234,11 +191,6 @@ def _pooled(designs: Sequence[FloatArray], y: BoolArray, use_firth: bool) -> _Es
 def _maximum_likelihood(X: FloatArray, y: BoolArray) -> tuple[FloatArray, FloatArray]:
     fit = Logit(y.astype(float), X).fit(method="newton", maxiter=100, disp=0)
     return np.asarray(fit.params)[1:], np.asarray(fit.bse)[1:] ** 2
-
-
-def _firth(X: FloatArray, y: BoolArray) -> tuple[FloatArray, FloatArray]:
-    fit = fit_firth(X, y)
-    return fit.coefficients[1:], np.diag(fit.covariance)[1:]
 
 
 def _notes(n_tables: int, use_firth: bool, n_filled: int) -> list[str]:
@@ -260,17 +212,11 @@ def _notes(n_tables: int, use_firth: bool, n_filled: int) -> list[str]:
 
 
 def _odds_ratio(term: _Term, number: int, estimates: _Estimates) -> OddsRatio:
-    low, middle, high = (
-        _finite(values[number]) for values in (estimates.ci_low, estimates.coefficient, estimates.ci_high)
-    )
+    logs = [values[number] for values in (estimates.ci_low, estimates.coefficient, estimates.ci_high)]
+    low, middle, high = (math.exp(one) if abs(one) < 700 else None for one in logs)  # what JSON knows
     return OddsRatio(
         term=term.name,
         label=term.label,
         odds_ratio=Interval(estimate=middle, ci_low=low, ci_high=high),
         p_value=float(estimates.p_value[number]),
     )
-
-
-def _finite(log_odds: float) -> float | None:
-    """The odds ratio, where it is a number that JSON knows."""
-    return math.exp(log_odds) if abs(log_odds) < 700 else None

@@ -3,8 +3,6 @@
 Who acts at a risk of ``t`` or more holds a missed event to be ``(1 - t) / t`` times as bad as a needless action. The
 net benefit of a model is then ``TP / n - FP / n * t / (1 - t)``.
 
-References
-----------
 .. [1] Vickers & Elkin, Decision curve analysis: a novel method for evaluating prediction models, Medical Decision
        Making 26, 2006, 10.1177/0272989X06295361.
 """
@@ -47,14 +45,8 @@ def assess_decisions(
 
     The folds of a repeat are pooled, and repeats averaged.
 
-    Parameters
-    ----------
-    aligned : AlignedPredictions
-        Scores are risks; at or above a threshold is positive.
-    decisions : Decisions
-        ``curve`` is the range of thresholds; see :func:`decision_thresholds` for the default.
-    n_resamples, seed
-        Draws of patients, those of every other statistic with this seed.
+    ``aligned``: scores are risks; at or above a threshold is positive. ``decisions``: ``curve`` is the range of
+    thresholds; see :func:`decision_thresholds` for the default.
     """
     thresholds = decision_thresholds(float(aligned.is_event.mean()), decisions.curve)
     found = _resample_net_benefit(aligned, thresholds, n_resamples=n_resamples, seed=seed)
@@ -76,25 +68,11 @@ def net_benefit_differences(
 ) -> dict[tuple[str, str], list[Difference]]:
     """Net benefit of an arm minus that of another, at each of some thresholds, on the same draws of patients.
 
-    Parameters
-    ----------
-    aligned : AlignedPredictions
-    pairs : sequence of (arm, reference)
-        A reference may be ``treat all``.
-    thresholds : sequence of float
-        Risks between 0 and 1, both excluded.
-    n_resamples, seed
-        Draws of patients, those of every other statistic with this seed.
+    Returns a dict of (arm, reference) -> list of Difference: one for each threshold, in their order. Raises
+    EvaluationError if a threshold is not between 0 and 1, or an arm has no predictions.
 
-    Returns
-    -------
-    dict of (arm, reference) -> list of Difference
-        One for each threshold, in their order.
-
-    Raises
-    ------
-    EvaluationError
-        If a threshold is not between 0 and 1, or an arm has no predictions.
+    ``pairs``: sequence of (arm, reference); a reference may be ``treat all``. ``thresholds``: risks between 0 and 1,
+    both excluded.
     """
     if any(not 0 < threshold < 1 for threshold in thresholds):
         raise EvaluationError(f"net benefit is defined at risks between 0 and 1, both excluded; not at {thresholds}")
@@ -120,11 +98,9 @@ def decision_thresholds(prevalence: float, curve: tuple[float, float] | None = N
 
     Parameters
     ----------
-    prevalence : float
-        Of the patients tested.
-    curve : (low, high), optional
-        By default from 1 % to twice the prevalence, rounded up to a multiple of 5 %, at least to 20 % and at most to
-        99 %: risks at which everybody, or nobody, would act show little of a model.
+    prevalence : of the patients tested
+    curve : (low, high), optional; by default from 1 % to twice the prevalence, rounded up to a multiple of 5 %, at
+        least to 20 % and at most to 99 %: risks at which everybody, or nobody, would act show little of a model
     """
     low, high = curve or (0.01, min(0.99, max(0.2, np.ceil(40 * prevalence - 1e-9) / 20)))
     step = next((step for step in _STEPS if (high - low) / step < _MOST_POINTS), _STEPS[-1])

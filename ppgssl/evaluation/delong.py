@@ -9,8 +9,6 @@ but for two choices: influences are centred at the AUROC of the repeat and not o
 handful of events each are far noisier than they differ, and DeLong's correction is kept, so that a single split gives
 DeLong's numbers. Models are taken as they are: the variance is that over patients tested.
 
-References
-----------
 .. [1] DeLong, DeLong & Clarke-Pearson, Comparing the areas under two or more correlated receiver operating
        characteristic curves: a nonparametric approach, Biometrics 44, 1988, 10.2307/2531595.
 .. [2] Sun & Xu, Fast implementation of DeLong's algorithm for comparing the areas under correlated receiver operating
@@ -29,14 +27,12 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from ppgssl.core.errors import EvaluationError
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.core.results.base import Difference, Interval
-from ppgssl.core.text import suggest
 from ppgssl.evaluation.inference import Z95
 from ppgssl.evaluation.predictions import AlignedPredictions, models_of
 from ppgssl.evaluation.rank_measures import count_below
-from ppgssl.evaluation.resampling import finite
+from ppgssl.evaluation.resampling import finite, position
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,10 @@ class Placements:
 
     Attributes
     ----------
-    arms : tuple of str
     won : float array, shape (n_arms, n_rows)
         Pairs of the row with a patient of the other outcome, same model, that are ranked rightly; a tie is one half.
-    pairs : int array, shape (n_rows,)
-        How many such pairs there are.
-    repeat, patient : int array, shape (n_rows,)
-        Numbered from 0.
+    pairs : int array, shape (n_rows,); how many such pairs there are
+    repeat, patient : int array, shape (n_rows,); numbered from 0
     is_event : bool array, shape (n_patients,)
     """
 
@@ -119,9 +112,7 @@ class DeLong:
 
     Attributes
     ----------
-    arms : tuple of str
-    estimates : float array, shape (n_arms,)
-        NaN where the AUROC is not defined.
+    estimates : float array, shape (n_arms,); NaN where the AUROC is not defined
     covariance : float array, shape (n_arms, n_arms)
         NaN where fewer than two patients have the event, or fewer than two do not.
     """
@@ -135,7 +126,7 @@ class DeLong:
 
         An AUROC of 0 or 1 has no variance by this method and hence no interval.
         """
-        row = self._position(arm)
+        row = position(arm, self.arms)
         estimate, variance = float(self.estimates[row]), float(self.covariance[row, row])
         if not 0 < estimate < 1 or not np.isfinite(variance):
             return Interval(estimate=finite(estimate), ci_low=None, ci_high=None)
@@ -148,27 +139,22 @@ class DeLong:
 
         Two arms that rank all pairs alike have p = 1. The p-value is null where the variance is not known.
         """
-        i, j = self._position(arm), self._position(reference)
+        i, j = position(arm, self.arms), position(reference, self.arms)
         estimate = float(self.estimates[i] - self.estimates[j])
         # Rounding may leave a tiny negative number where there is no variance.
         variance = max(float(self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]), 0.0)
         if np.isnan(self.covariance[i, j]):
             return Difference(estimate=finite(estimate), ci_low=None, ci_high=None, p_value=None, reference=reference)
+        p_value = float(2 * norm.sf(abs(estimate) / np.sqrt(variance))) if variance > 0 else None
+        p_value = 1.0 if abs(estimate) < 1e-12 and variance < 1e-12 else p_value
         half_width = Z95 * np.sqrt(variance)
         return Difference(
             estimate=estimate,
             ci_low=estimate - half_width,
             ci_high=estimate + half_width,
-            p_value=_two_sided_p(estimate, variance),
+            p_value=p_value,
             reference=reference,
         )
-
-    def _position(self, arm: str) -> int:
-        if arm not in self.arms:
-            raise EvaluationError(
-                f"arm {arm!r} has no placements{suggest(arm, self.arms)}; there are {', '.join(self.arms)}"
-            )
-        return self.arms.index(arm)
 
 
 def delong(placements: Placements) -> DeLong:
@@ -181,9 +167,3 @@ def delong(placements: Placements) -> DeLong:
         deviation = of_class - of_class.mean(axis=1, keepdims=True) if n else of_class
         covariance += deviation @ deviation.T * (n / (n - 1)) if n > 1 else np.nan
     return DeLong(placements.arms, placements.auroc, covariance)
-
-
-def _two_sided_p(estimate: float, variance: float) -> float | None:
-    if abs(estimate) < 1e-12 and variance < 1e-12:
-        return 1.0
-    return float(2 * norm.sf(abs(estimate) / np.sqrt(variance))) if variance > 0 else None

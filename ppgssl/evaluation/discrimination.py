@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from ppgssl.core.errors import EvaluationError
 from ppgssl.core.results.base import Difference, Interval
 from ppgssl.core.results.performance import RocCurve
 from ppgssl.evaluation.delong import DeLong, delong, place
 from ppgssl.evaluation.inference import holm
-from ppgssl.evaluation.predictions import align_predictions, restrict
+from ppgssl.evaluation.predictions import align_predictions
 from ppgssl.evaluation.rank_measures import average_precision, partial_auroc, resampled
 from ppgssl.evaluation.ranked_pairs import resample_auroc
 from ppgssl.evaluation.resampling import Replicates, bca_interval, resample
@@ -36,14 +37,9 @@ class Discrimination:
 
     Attributes
     ----------
-    arms : dict of str to ArmDiscrimination
-    differences : dict of str to dict of str to Difference
-        Kind of reference -> arm -> AUROC of the arm minus that of its reference: percentile interval, bootstrap
-        p-value, and that p-value adjusted by Holm over the arms of the kind.
-    auroc : Replicates
-        The resamples of the AUROC, for differences not asked for beforehand.
-    delong : DeLong
-    n_patients, n_events : int
+    differences : kind of reference -> arm -> AUROC of the arm minus that of its reference: percentile interval,
+        bootstrap p-value, and that p-value adjusted by Holm over the arms of the kind
+    auroc : the resamples of the AUROC, for differences not asked for beforehand
     """
 
     arms: dict[str, ArmDiscrimination]
@@ -71,32 +67,26 @@ def assess_discrimination(
     """AUROC with three intervals, partial AUROC, AUPRC and ROC curve of every arm, and paired differences.
 
     Everything is resampled from the same draws of patients; see :mod:`ppgssl.evaluation.resampling` for what an
-    interval covers. The percentile interval is the primary one: p-values of differences agree with it.
+    interval covers. The percentile interval is the primary one: p-values of differences agree with it. Raises
+    EvaluationError if the predictions do not fit together, a subset names nobody, an AUROC is not defined, or a
+    reference is not among the arms.
 
     Parameters
     ----------
-    predictions : DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
-    arms : sequence of str
-        All must have been tested on the same patients in the same folds.
-    references : mapping of str to mapping of str to str
-        Kind of reference -> arm -> the arm to subtract from it, for example ``{"difference": {"ssl-all":
+    arms : all must have been tested on the same patients in the same folds
+    references : kind of reference -> arm -> the arm to subtract from it, for example ``{"difference": {"ssl-all":
         "covariates"}}``. P-values are adjusted within a kind, which is one family of questions.
-    n_resamples, seed
-        As in :func:`ppgssl.evaluation.resampling.resample`.
     subset : collection of str, optional
         Patients of a sensitivity analysis: all others are left out, the models stay as they are.
-
-    Raises
-    ------
-    EvaluationError
-        If the predictions do not fit together, a subset names nobody, an AUROC is not defined, or a reference is not
-        among the arms.
     """
-    aligned = align_predictions(restrict(predictions, subset), arms)
+    if subset is not None:
+        predictions = predictions[predictions["patient_id"].isin(list(subset))]
+        if predictions.empty:
+            raise EvaluationError(f"none of the {len(subset)} patients of the subset has a prediction")
+    aligned = align_predictions(predictions, arms)
     settings = {"n_resamples": n_resamples, "seed": seed}
     areas = resample_auroc(aligned, n_resamples=n_resamples, seed=seed)
-    differences = {kind: _adjusted(areas, pairs) for kind, pairs in (references or {}).items()}
+    differences = {kind: _adjust(areas, pairs) for kind, pairs in (references or {}).items()}
     placements = place(aligned)
     by_theory, jackknife = delong(placements), placements.jackknife()
     partial, auprc = (
@@ -119,7 +109,7 @@ def assess_discrimination(
     return Discrimination(found, differences, areas, by_theory, aligned.n_patients, aligned.n_events)
 
 
-def _adjusted(areas: Replicates, references: Mapping[str, str]) -> dict[str, Difference]:
+def _adjust(areas: Replicates, references: Mapping[str, str]) -> dict[str, Difference]:
     differences = {arm: areas.difference(arm, reference) for arm, reference in references.items()}
     adjusted = holm([difference.p_value for difference in differences.values()])
     return {

@@ -5,8 +5,6 @@ software stops somewhere and prints an odds ratio of millions. Firth's penalty, 
 determinant of the information matrix (Jeffreys' prior), always has a finite maximum, and takes away the leading term
 of the bias of small samples [1]_, [2]_.
 
-References
-----------
 .. [1] Firth, Bias reduction of maximum likelihood estimates, Biometrika 80, 1993, 10.1093/biomet/80.1.27.
 .. [2] Heinze & Schemper, A solution to the problem of separation in logistic regression, Statistics in Medicine 21,
        2002, 10.1002/sim.1047.
@@ -45,14 +43,9 @@ def is_separated(X: FloatArray, y: BoolArray) -> bool:
     This is when the coefficients of maximum likelihood are not finite [2]_: separation, complete or not. It is found
     by a linear programme, exactly, and not by looking for large numbers in a fit that went on for long enough.
 
-    Parameters
-    ----------
-    X : float array, shape (n_patients, n_columns)
-        With a column of ones; of full column rank.
-    y : bool array, shape (n_patients,)
+    ``X``: float array, shape (n_patients, n_columns); with a column of ones; of full column rank. ``y``: bool array,
+    shape (n_patients,).
 
-    References
-    ----------
     .. [1] Konis, Linear programming algorithms for detecting separated data in binary logistic regression models, PhD
            thesis, University of Oxford, 2007.
     .. [2] Albert & Anderson, On the existence of maximum likelihood estimates in logistic regression models,
@@ -82,8 +75,6 @@ def profile_interval(X: FloatArray, y: BoolArray, fit: FirthFit, column: int) ->
 
     A limit is infinite where the likelihood never falls far enough.
 
-    References
-    ----------
     .. [1] Heinze & Schemper, see the module's head.
     """
     limit = float(chi2.ppf(0.95, 1))

@@ -23,12 +23,9 @@ def wilson_interval(count: float, n: float) -> tuple[float, float]:
 
     Parameters
     ----------
-    count, n : float
-        How many of how many, ``0 <= count <= n`` and ``n > 0``. They need not be whole: means over repeats of a
+    count, n : how many of how many, ``0 <= count <= n`` and ``n > 0``. They need not be whole: means over repeats of a
         cross-validation are counts of patients, too.
 
-    References
-    ----------
     .. [1] Wilson, Probable inference, the law of succession, and statistical inference, JASA 22, 1927,
            10.1080/01621459.1927.10502953.
     .. [2] Brown, Cai & DasGupta, Interval estimation for a binomial proportion, Statistical Science 16, 2001,
@@ -48,8 +45,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
     A comparison that was not possible is None, and does not count among the ``m``.
 
-    References
-    ----------
     .. [1] Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979,
            https://www.jstor.org/stable/4615733.
     """
@@ -87,22 +82,14 @@ def pool_estimates(estimates: FloatArray, variances: FloatArray, *, complete_df:
 
     The estimate is the mean over imputations. Its variance is ``W + (1 + 1 / m) B``: the mean variance W within the
     imputed tables, and the variance B between them, by which what is not known of the missing values gets into the
-    interval.
+    interval. Raises EvaluationError if there are fewer than two imputations.
 
     Parameters
     ----------
     estimates, variances : float arrays, shape (n_imputations, n_estimates)
         Of each imputed table: estimates on a scale on which they are about normal, and their squared standard errors.
-    complete_df : float
-        Degrees of freedom that a table without missing values would leave: patients minus coefficients.
+    complete_df : degrees of freedom that a table without missing values would leave: patients minus coefficients
 
-    Raises
-    ------
-    EvaluationError
-        If there are fewer than two imputations.
-
-    References
-    ----------
     .. [1] Rubin, Multiple Imputation for Nonresponse in Surveys, Wiley, 1987, 10.1002/9780470316696, equations 3.1.2
            to 3.1.5.
     .. [2] Barnard & Rubin, Small-sample degrees of freedom with multiple imputation, Biometrika 86, 1999,
@@ -114,7 +101,7 @@ def pool_estimates(estimates: FloatArray, variances: FloatArray, *, complete_df:
     within, between = variances.mean(axis=0), (1 + 1 / m) * estimates.var(axis=0, ddof=1)
     total = within + between
     proportion = between / total
-    with np.errstate(divide="ignore"):  # nothing missing: as many degrees of freedom as one likes
+    with np.errstate(divide="ignore", over="ignore"):  # nothing missing: as many degrees of freedom as one likes
         of_imputations = (m - 1) / proportion**2
     observed = (complete_df + 1) / (complete_df + 3) * complete_df * (1 - proportion)
     return Pooled(estimates.mean(axis=0), np.sqrt(total), 1 / (1 / of_imputations + 1 / observed))

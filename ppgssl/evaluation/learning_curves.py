@@ -36,22 +36,14 @@ def learning_curves(
 
     The AUROCs of a point's draws are averaged as those of repeats are, and the intervals are those of
     :mod:`ppgssl.evaluation.resampling`, of the same draws at every point and for every arm: they describe how the
-    points vary with the patients tested, not with those trained on.
+    points vary with the patients tested, not with those trained on. Raises EvaluationError if a column is absent, or
+    the predictions do not fit together.
 
     Parameters
     ----------
-    tests : DataFrame
-        Predictions, and of each row: ``fraction`` of the training patients that the model was fitted to, ``draw`` of
-        that many, ``n_train`` and ``n_train_events`` of the draw.
-    labels : mapping of arm to label
-        Arms in order; all must have been tested in the same draws.
-    n_resamples, seed
-        As in :func:`ppgssl.evaluation.resampling.resample`.
-
-    Raises
-    ------
-    EvaluationError
-        If a column is absent, or the predictions do not fit together.
+    tests : predictions, and of each row: ``fraction`` of the training patients that the model was fitted to, ``draw``
+        of that many, ``n_train`` and ``n_train_events`` of the draw
+    labels : arms in order; all must have been tested in the same draws
     """
     absent = [name for name in LEARNING_COLUMNS if name not in tests.columns]
     if absent:

@@ -26,30 +26,18 @@ def assess_operating_points(
 ) -> dict[str, list[OperatingPoint]]:
     """Classification of the test patients of every arm, at the thresholds of a study.
 
-    A risk at or above the threshold is positive. Each model has thresholds of its own, chosen from out-of-sample
-    scores of its training patients: that of the highest Youden index, and the highest that reaches the study's
-    sensitivity; the study's own risks hold for all models. The folds of a repeat are pooled, and repeats averaged.
+    A risk at or above the threshold is positive. Each model has thresholds of its own, chosen from out-of-sample scores
+    of its training patients: that of the highest Youden index, and the highest that reaches the study's sensitivity;
+    the study's own risks hold for all models. The folds of a repeat are pooled, and repeats averaged. Returns a dict of
+    arm -> list of OperatingPoint: youden, sensitivity, then the given risks by size. A rule is left out where some
+    model's training scores hold one class alone. A proportion is null where in some repeat it is one of no patients, as
+    the positive predictive value is where nobody is positive. Raises EvaluationError if ``training`` is not a table of
+    scores, or holds some models of an arm and not others.
 
     Parameters
     ----------
-    aligned : AlignedPredictions
-        Of test patients.
-    training : DataFrame
-        The columns of predictions; ``repeat`` and ``fold`` name the model, ``patient_id`` one of its training patients.
-        An arm without rows has no chosen thresholds.
-    decisions : Decisions
-
-    Returns
-    -------
-    dict of arm -> list of OperatingPoint
-        Youden, sensitivity, then the given risks by size. A rule is left out where some model's training scores hold
-        one class alone. A proportion is null where in some repeat it is one of no patients, as the positive
-        predictive value is where nobody is positive.
-
-    Raises
-    ------
-    EvaluationError
-        If ``training`` is not a table of scores, or holds some models of an arm and not others.
+    training : the columns of predictions; ``repeat`` and ``fold`` name the model, ``patient_id`` one of its training
+        patients. An arm without rows has no chosen thresholds.
 
     Notes
     -----
@@ -57,7 +45,11 @@ def assess_operating_points(
     does every resampling of test patients; but they do not collapse where a proportion is 0 or 1, and cover better
     where it is near (see ``docs/metrics.md``). Repeats add no patients: what averaging over them gains is not counted.
     """
-    _check_training(training)
+    absent = [name for name in PREDICTION_COLUMNS if name not in training.columns]
+    if absent:
+        raise EvaluationError(f"the scores of training patients lack the column(s) {', '.join(absent)}")
+    if not training["y_true"].isin([0, 1]).all() or not training["y_score"].between(0, 1).all():
+        raise EvaluationError("scores of training patients need `y_true` of 0 or 1 and `y_score` between 0 and 1")
     choices: list[tuple[Rule, str, Choice]] = [
         ("youden", "Youden index", youden_threshold),
         (
@@ -71,7 +63,7 @@ def assess_operating_points(
         of_arm = training[training["arm"] == arm]
         points[arm] = []
         for rule, label, choice in choices:
-            thresholds = _chosen_thresholds(aligned, of_arm, arm, choice)
+            thresholds = _choose_thresholds(aligned, of_arm, arm, choice)
             if thresholds is not None:
                 points[arm].append(_operating_point(aligned, scores, thresholds, rule, label))
         for risk in sorted(set(decisions.risks)):
@@ -82,17 +74,12 @@ def assess_operating_points(
     return points
 
 
-# --- choosing --------------------------------------------------------------------------------------------------
-
-
 def youden_threshold(y_true: BoolArray, y_score: FloatArray) -> float:
     """Threshold of the largest sensitivity + specificity - 1 [1]_; of several, the one of the highest sensitivity.
 
     It lies halfway between the lowest risk that is positive and the next below, or at 0 where none is below. There must
     be patients of both classes.
 
-    References
-    ----------
     .. [1] Youden, Index for rating diagnostic tests, Cancer 3, 1950,
            10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3.
     """
@@ -117,7 +104,7 @@ def _cuts(y_true: BoolArray, y_score: FloatArray) -> tuple[FloatArray, IntArray,
     return (score[last] + below) / 2, np.cumsum(y.astype(int))[last], np.cumsum((~y).astype(int))[last]
 
 
-def _chosen_thresholds(
+def _choose_thresholds(
     aligned: AlignedPredictions, training: pd.DataFrame, arm: str, choice: Choice
 ) -> FloatArray | None:
     """The threshold of each row's model, shape (n_rows,); none where it cannot be chosen."""
@@ -137,17 +124,6 @@ def _chosen_thresholds(
         threshold = choice(y, models[repeat, fold]["y_score"].to_numpy(dtype=float))
         chosen[(aligned.repeat == repeat) & (aligned.fold == fold)] = threshold
     return chosen
-
-
-def _check_training(training: pd.DataFrame) -> None:
-    absent = [name for name in PREDICTION_COLUMNS if name not in training.columns]
-    if absent:
-        raise EvaluationError(f"the scores of training patients lack the column(s) {', '.join(absent)}")
-    if not training["y_true"].isin([0, 1]).all() or not training["y_score"].between(0, 1).all():
-        raise EvaluationError("scores of training patients need `y_true` of 0 or 1 and `y_score` between 0 and 1")
-
-
-# --- measuring -------------------------------------------------------------------------------------------------
 
 
 def _operating_point(

@@ -17,21 +17,14 @@ from ppgssl.evaluation.discrimination import Discrimination, assess_discriminati
 from ppgssl.evaluation.operating_points import assess_operating_points
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
 
+_OF_ARM = ("label", "learner", "clinical", "features", "has_hand_crafted", "is_stacking", "is_control")
 # From aligned predictions to the operating points of each arm.
 OperatingPoints = Callable[[AlignedPredictions], Mapping[str, list[OperatingPoint]]]
 
 
 @dataclass(frozen=True)
 class Performance:
-    """What the predictions of some arms reach, all of it on the same draws of patients.
-
-    Attributes
-    ----------
-    aligned : AlignedPredictions
-    discrimination : Discrimination
-    brier, calibration, operating_points : mapping of arm to its results
-    decisions : DecisionAnalysis
-    """
+    """What the predictions of some arms reach, all of it on the same draws of patients."""
 
     aligned: AlignedPredictions = field(repr=False)
     discrimination: Discrimination = field(repr=False)
@@ -43,34 +36,16 @@ class Performance:
     def arm_result(self, name: str, arm: Arm, *, ranked_as: str | None = None, **more: Any) -> ArmResult:
         """The row of one arm in the results.
 
-        Parameters
-        ----------
-        name : str
-            As the predictions name it.
-        arm : Arm
-            What it sees and how it learns.
-        ranked_as : str, optional
-            Name of the arm whose order of patients it has by construction, and so its discrimination.
-        **more
-            Further fields of :class:`ppgssl.core.results.performance.ArmResult`, or other values of those here.
+        ``ranked_as``: optional; name of the arm whose order of patients it has by construction, and so its
+        discrimination. ``**more``: further fields of :class:`ppgssl.core.results.performance.ArmResult`, or other
+        values of those here.
         """
-        ranking, brier = self.discrimination.arms[ranked_as or name], self.brier[name]
+        brier = self.brier[name]
         differences = {kind: pairs.get(name) for kind, pairs in self.discrimination.differences.items()}
         fields: dict[str, Any] = {
             "name": name,
-            "label": arm.label,
-            "learner": arm.learner,
-            "clinical": arm.clinical,
-            "features": arm.features,
-            "has_hand_crafted": arm.has_hand_crafted,
-            "is_stacking": arm.is_stacking,
-            "is_control": arm.is_control,
-            "auroc": ranking.auroc,
-            "auroc_bca": ranking.auroc_bca,
-            "auroc_delong": ranking.auroc_delong,
-            "partial_auroc": ranking.partial_auroc,
-            "auprc": ranking.auprc,
-            "roc": ranking.roc,
+            **{key: getattr(arm, key) for key in _OF_ARM},
+            **vars(self.discrimination.arms[ranked_as or name]),
             "brier": brier.brier,
             "scaled_brier": brier.scaled,
             "calibration": self.calibration[name],
@@ -95,30 +70,18 @@ def estimate_performance(
 ) -> Performance:
     """Discrimination, calibration, Brier score, decision curves and operating points of every arm.
 
+    Raises EvaluationError if the predictions do not fit together, or an AUROC is not defined.
+
     Parameters
     ----------
-    predictions : DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``; the arms were tested on the same patients.
-    arms : sequence of str
-    decisions : Decisions
-        Thresholds of interest.
-    training : DataFrame, optional
-        The same columns: out-of-fold risks of training patients, of which thresholds are chosen; without them, only
-        thresholds that are given have operating points.
+    predictions : columns ``arm, repeat, fold, patient_id, y_true, y_score``; the arms were tested on the same patients
+    training : optional; the same columns: out-of-fold risks of training patients, of which thresholds are chosen;
+        without them, only thresholds that are given have operating points
     operating_points : callable, optional
         Where thresholds come from elsewhere, such as from a frozen model; in place of ``training``.
-    ranked : sequence of str, optional
-        Arms whose discrimination is computed; by default all.
-    references : mapping of str to mapping of str to str, optional
-        Kind of comparison -> arm -> the arm to subtract, see
-        :func:`ppgssl.evaluation.discrimination.assess_discrimination`.
-    n_resamples, seed
-        Draws of patients, the same for every measure.
-
-    Raises
-    ------
-    EvaluationError
-        If the predictions do not fit together, or an AUROC is not defined.
+    ranked : optional; arms whose discrimination is computed; by default all
+    references : mapping of str to mapping of str to str, optional; kind of comparison -> arm -> the arm to subtract,
+        see :func:`ppgssl.evaluation.discrimination.assess_discrimination`
     """
     aligned = align_predictions(predictions, arms)
     settings: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,14 +21,11 @@ class AlignedPredictions:
 
     Attributes
     ----------
-    arms : tuple of str
     y_score : float array, shape (n_arms, n_rows)
     y_true : bool array, shape (n_rows,)
     repeat, fold : int array, shape (n_rows,)
-    patient : int array, shape (n_rows,)
-        Position in ``patient_ids``.
-    patient_ids : tuple of str
-        Sorted, each once.
+    patient : int array, shape (n_rows,); position in ``patient_ids``
+    patient_ids : sorted, each once
     """
 
     arms: tuple[str, ...]
@@ -59,11 +56,8 @@ class AlignedPredictions:
 def check_predictions(predictions: pd.DataFrame) -> None:
     """Refuse a table that no statistic could read.
 
-    Raises
-    ------
-    EvaluationError
-        If a column is absent, the table is empty, an outcome is not 0/1, a score is not a probability (logits are
-        refused, not squashed), or a patient is predicted twice by the same arm in the same repeat.
+    Raises EvaluationError if a column is absent, the table is empty, an outcome is not 0/1, a score is not a
+    probability (logits are refused, not squashed), or a patient is predicted twice by the same arm in the same repeat.
     """
     absent = [name for name in PREDICTION_COLUMNS if name not in predictions.columns]
     if absent:
@@ -74,7 +68,13 @@ def check_predictions(predictions: pd.DataFrame) -> None:
         raise EvaluationError("there are no predictions: no arm has tested a patient")
     if not predictions["y_true"].isin([0, 1]).all():
         raise EvaluationError("`y_true` of the predictions must be 0 or 1 in every row")
-    _check_scores(predictions)
+    is_wrong = ~predictions["y_score"].astype(float).between(0, 1)  # NaN is wrong too
+    if is_wrong.any():
+        arms = sorted(predictions["arm"][is_wrong].unique())
+        raise EvaluationError(
+            f"{int(is_wrong.sum())} score(s) of arm(s) {', '.join(map(str, arms))} are missing or outside 0..1: "
+            "`y_score` is a probability"
+        )
     repeated = predictions.duplicated(["arm", "repeat", "patient_id"])
     if repeated.any():
         first = predictions[repeated].iloc[0]
@@ -84,43 +84,26 @@ def check_predictions(predictions: pd.DataFrame) -> None:
         )
 
 
-def _check_scores(predictions: pd.DataFrame) -> None:
-    score = predictions["y_score"].to_numpy(dtype=float)
-    is_wrong = ~((score >= 0) & (score <= 1))  # NaN is wrong too
-    if is_wrong.any():
-        arms = sorted(predictions["arm"][is_wrong].unique())
-        raise EvaluationError(
-            f"{int(is_wrong.sum())} score(s) of arm(s) {', '.join(map(str, arms))} are missing or outside 0..1: "
-            "`y_score` is a probability"
-        )
-
-
 def align_predictions(predictions: pd.DataFrame, arms: Sequence[str]) -> AlignedPredictions:
     """Put the arms side by side, so that they can be compared patient by patient.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        Columns ``PREDICTION_COLUMNS``, rows in any order.
-    arms : sequence of str
-        Which arms, in which order.
-
-    Raises
-    ------
-    EvaluationError
-        See :func:`check_predictions`; or if an arm has no predictions, or the arms were not tested on the same
-        patients in the same folds, or an outcome changes between rows of one patient.
+    Raises EvaluationError: see :func:`check_predictions`; or if an arm has no predictions, or the arms were not tested
+    on the same patients in the same folds, or an outcome changes between rows of one patient.
     """
     _check_arms(predictions, arms)
     check_predictions(predictions)
     chosen = predictions[predictions["arm"].isin(list(arms))]
     codes, ids = pd.factorize(chosen["patient_id"].astype(str), sort=True)
-    keys = np.column_stack([chosen[["repeat", "fold"]].to_numpy(dtype=np.int64), codes, chosen["y_true"]]).astype(
-        np.int64
-    )
+    keys = np.column_stack([chosen["repeat"], chosen["fold"], codes, chosen["y_true"]]).astype(np.int64)
     tests, scores = _side_by_side(keys, chosen["arm"].to_numpy(), chosen["y_score"].to_numpy(dtype=float), arms)
     repeat, fold, patient, outcome = tests.T
-    _check_one_outcome(patient, outcome, ids)
+    of_patient = pd.Series(outcome).groupby(patient)
+    changing = np.flatnonzero(of_patient.min() != of_patient.max())
+    if len(changing):
+        raise EvaluationError(
+            f"`y_true` differs between predictions of the same patient for {len(changing)} patient(s), "
+            f"for example {ids[changing[0]]}"
+        )
     return AlignedPredictions(tuple(arms), scores, outcome == 1, repeat, fold, patient, tuple(ids))
 
 
@@ -153,31 +136,6 @@ def _side_by_side(
     return tests, np.stack(columns)
 
 
-def _check_one_outcome(patient: IntArray, outcome: IntArray, ids: pd.Index) -> None:
-    lowest, highest = np.ones(len(ids), dtype=np.int64), np.zeros(len(ids), dtype=np.int64)
-    np.minimum.at(lowest, patient, outcome)
-    np.maximum.at(highest, patient, outcome)
-    changing = np.flatnonzero(lowest != highest)
-    if len(changing):
-        raise EvaluationError(
-            f"`y_true` differs between predictions of the same patient for {len(changing)} patient(s), "
-            f"for example {ids[changing[0]]}"
-        )
-
-
-def restrict(predictions: pd.DataFrame, subset: Collection[str] | None) -> pd.DataFrame:
-    """The rows of the patients of a subset; all rows if there is none. EvaluationError if nobody is left."""
-    if subset is None:
-        return predictions
-    kept = predictions[predictions["patient_id"].isin(list(subset))]
-    if kept.empty:
-        raise EvaluationError(f"none of the {len(subset)} patients of the subset has a prediction")
-    return kept
-
-
-# --- repeats and models ----------------------------------------------------------------------------------------
-
-
 def models_of(repeat: IntArray, fold: IntArray) -> IntArray:
     """Number of each row's model, from 0, in the order of repeat and fold; shape (n_rows,)."""
     return np.asarray(np.unique(np.column_stack([repeat, fold]), axis=0, return_inverse=True)[1]).reshape(-1)
@@ -193,18 +151,13 @@ def mean_over_repeats(
 ) -> Callable[[FloatArray], FloatArray]:
     """A statistic that pools the folds of a repeat, as :func:`ppgssl.evaluation.resampling.resample` takes it.
 
+    Returns a callable: from counts, shape (n_patients, n_draws), to the mean over repeats. A statistic that is not
+    defined in one repeat is not defined: means over different repeats would not compare.
+
     Parameters
     ----------
-    aligned : AlignedPredictions
-    statistic : callable
-        From the number of a repeat (0, 1, ...), its rows and their weights, shape (n_rows_of_repeat, n_draws), to
-        values of shape (n_values, n_draws), NaN where not defined.
-
-    Returns
-    -------
-    callable
-        From counts, shape (n_patients, n_draws), to the mean over repeats. A statistic that is not defined in one
-        repeat is not defined: means over different repeats would not compare.
+    statistic : from the number of a repeat (0, 1, ...), its rows and their weights, shape (n_rows_of_repeat, n_draws),
+        to values of shape (n_values, n_draws), NaN where not defined
     """
     rows = rows_of_repeats(aligned)
 

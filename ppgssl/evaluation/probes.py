@@ -24,12 +24,8 @@ PENALTIES = tuple(10.0 ** (half / 2) for half in range(-4, 13))
 class ProbeScores:
     """How well each set of features predicts one quantity, on the same patients.
 
-    Attributes
-    ----------
-    r2 : Replicates
-        1 - (sum of squared errors) / (sum of squared distances from the mean over the patients tested).
-    mae : Replicates
-        Mean absolute error, in the unit of the quantity.
+    ``r2``: 1 - (sum of squared errors) / (sum of squared distances from the mean over the patients tested). ``mae``:
+    mean absolute error, in the unit of the quantity.
     """
 
     r2: Replicates
@@ -43,25 +39,13 @@ def linear_probe(X_train: FloatArray, y_train: FloatArray, X_test: FloatArray) -
     cross-validation: all three on training patients alone. A test patient's feature beyond what any training patient
     has is moved to the edge of that range: else one odd recording, far out on a line that nobody there supports, would
     decide the R2 of all. A linear probe with its penalty chosen is the customary measure of what a representation holds
-    [1]_: what it cannot read may be there, but not in the open.
+    [1]_: what it cannot read may be there, but not in the open. Returns a float array, shape (n_test_patients,). Raises
+    EvaluationError if rows and values do not match, there are fewer than three training patients, or a value is not
+    finite.
 
-    Parameters
-    ----------
-    X_train, X_test : float arrays, shape (n_patients, n_features)
-        Missing features are NaN.
-    y_train : float array, shape (n_train_patients,)
+    ``X_train``, ``X_test``: float arrays, shape (n_patients, n_features); missing features are NaN. ``y_train``: float
+    array, shape (n_train_patients,).
 
-    Returns
-    -------
-    float array, shape (n_test_patients,)
-
-    Raises
-    ------
-    EvaluationError
-        If rows and values do not match, there are fewer than three training patients, or a value is not finite.
-
-    References
-    ----------
     .. [1] Alain and Bengio, Understanding intermediate layers using linear classifier probes, ICLR 2017 workshop,
        arXiv:1610.01644.
     """
@@ -91,19 +75,11 @@ def assess_probes(
     so that useless features come out somewhat below. It is not the mean of the R2 of the folds, which a fold of similar
     patients could drag down without limit. Of several repeats of the cross-validation the squared (for the MAE, the
     absolute) errors of a patient are averaged, which is the mean of the R2 over repeats. The intervals show how the
-    numbers of these probes vary with the patients tested.
+    numbers of these probes vary with the patients tested. Raises EvaluationError if shapes do not match, a number is
+    not finite, all patients have the same value, or there are fewer than two.
 
-    Parameters
-    ----------
-    y_true : float array, shape (n_patients,)
-    predictions : mapping of name to float array, shape (n_patients,) or (n_repeats, n_patients)
-    n_resamples, seed
-        Of the bootstrap.
-
-    Raises
-    ------
-    EvaluationError
-        If shapes do not match, a number is not finite, all patients have the same value, or there are fewer than two.
+    ``y_true``: float array, shape (n_patients,). ``predictions``: mapping of name to float array, shape (n_patients,)
+    or (n_repeats, n_patients).
     """
     y = np.asarray(y_true, dtype=np.float64)
     errors = _errors(y, predictions)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
-from ppgssl.evaluation.predictions import AlignedPredictions, models_of
+from ppgssl.evaluation.predictions import AlignedPredictions, models_of, rows_of_repeats
 
 MIN_SENSITIVITY = 0.8
 """The partial AUROC looks at sensitivities from here to 1: where few events are missed."""
@@ -26,7 +26,7 @@ class BelowCounts(NamedTuple):
 
 
 def count_below(y_true: BoolArray, y_score: FloatArray, model: IntArray) -> BelowCounts:
-    """Count by sorting once; ``model``, numbered from 0, says which model scored each row."""
+    """Count by sorting once; ``model``, numbered from 0, is the model that scored each row."""
     order = np.lexsort([y_score, model])
     y, score, sorted_model = y_true[order], y_score[order], model[order]
     is_new_tie = np.append(True, (score[1:] != score[:-1]) | (sorted_model[1:] != sorted_model[:-1]))
@@ -50,8 +50,7 @@ class EventCounts:
     ----------
     events, tied, above : float array, shape (n_groups, n_weightings)
         Events in the group; non-events of the same rank; non-events of a strictly higher rank.
-    n_events, n_others : float array, shape (n_weightings,)
-        Of all rows.
+    n_events, n_others : float array, shape (n_weightings,); of all rows
     """
 
     events: FloatArray
@@ -67,11 +66,8 @@ class EventGroups:
     Parameters
     ----------
     y_true : bool array, shape (n_rows,)
-    rank : int array, shape (n_rows,)
-        0 for the highest risk; equal ranks are a tie.
-    patient : int array, shape (n_rows,)
-        Position of each row's patient among the weights.
-    n_patients : int
+    rank : int array, shape (n_rows,); 0 for the highest risk; equal ranks are a tie
+    patient : int array, shape (n_rows,); position of each row's patient among the weights
     """
 
     def __init__(self, y_true: BoolArray, rank: IntArray, patient: IntArray, n_patients: int) -> None:
@@ -121,19 +117,12 @@ def groups_of_repeats(aligned: AlignedPredictions, y_score: FloatArray) -> list[
     Two things to know: folds of unequal prevalence, such as sites, cannot reach an average precision of 1; and the
     ranking is part of the statistic, so that it stays the same in every resample.
 
-    References
-    ----------
     .. [1] Forman & Scholz, Apples-to-apples in cross-validation studies: pitfalls in classifier performance
            measurement, ACM SIGKDD Explorations 12, 2010, 10.1145/1882471.1882479.
     """
     below = count_below(aligned.y_true, y_score, models_of(aligned.repeat, aligned.fold))
     proportion_below = (below.events + below.others) / (below.n_events + below.n_others)
-    groups = []
-    for repeat in np.unique(aligned.repeat):
-        rows = np.flatnonzero(aligned.repeat == repeat)
-        rank = np.unique(-proportion_below[rows], return_inverse=True)[1]
-        groups.append(EventGroups(aligned.y_true[rows], rank, aligned.patient[rows], aligned.n_patients))
-    return groups
+    return [_rank_rows(aligned, rows, -proportion_below[rows]) for rows in rows_of_repeats(aligned)]
 
 
 def resampled(
@@ -150,15 +139,16 @@ def resampled(
 def groups_of_models(aligned: AlignedPredictions, y_score: FloatArray) -> list[list[EventGroups]]:
     """The ranking of each model by itself; a list for each repeat."""
     groups = []
-    for repeat in np.unique(aligned.repeat):
-        is_repeat = aligned.repeat == repeat
-        of_repeat = []
-        for fold in np.unique(aligned.fold[is_repeat]):
-            rows = np.flatnonzero(is_repeat & (aligned.fold == fold))
-            rank = np.unique(-y_score[rows], return_inverse=True)[1]
-            of_repeat.append(EventGroups(aligned.y_true[rows], rank, aligned.patient[rows], aligned.n_patients))
-        groups.append(of_repeat)
+    for of_repeat in rows_of_repeats(aligned):
+        folds = aligned.fold[of_repeat]
+        in_folds = [of_repeat[folds == fold] for fold in np.unique(folds)]
+        groups.append([_rank_rows(aligned, rows, -y_score[rows]) for rows in in_folds])
     return groups
+
+
+def _rank_rows(aligned: AlignedPredictions, rows: IntArray, key: FloatArray) -> EventGroups:
+    rank = np.unique(key, return_inverse=True)[1]
+    return EventGroups(aligned.y_true[rows], rank, aligned.patient[rows], aligned.n_patients)
 
 
 def proportion(part: FloatArray, whole: FloatArray) -> FloatArray:
@@ -167,22 +157,13 @@ def proportion(part: FloatArray, whole: FloatArray) -> FloatArray:
     return np.divide(part, whole, out=np.full(shape, np.nan), where=np.broadcast_to(whole, shape) > 0)
 
 
-# --- measures --------------------------------------------------------------------------------------------------
-
-
 def average_precision(counts: EventCounts) -> FloatArray:
     """Mean over events of the precision at the event's score, patients who share it included [1]_.
 
     The precision-recall curve is not interpolated linearly, which would be too optimistic [2]_. Scores that know
-    nothing reach about the prevalence, somewhat more in small samples.
+    nothing reach about the prevalence, somewhat more in small samples. Returns a float array, shape (n_weightings,):
+    NaN where there is no event.
 
-    Returns
-    -------
-    float array, shape (n_weightings,)
-        NaN where there is no event.
-
-    References
-    ----------
     .. [1] Boyd, Eng & Page, Area under the precision-recall curve: point estimates and confidence intervals, ECML PKDD
            2013, 10.1007/978-3-642-40994-3_29.
     .. [2] Davis & Goadrich, The relationship between precision-recall and ROC curves, ICML 2006,
@@ -199,21 +180,11 @@ def partial_auroc(counts: EventCounts, min_sensitivity: float = MIN_SENSITIVITY)
 
     The area is ``A``, the integral of the specificity over sensitivities from ``min_sensitivity`` to 1, a tie being a
     sloped line. With ``w = 1 - min_sensitivity`` it is ``w`` of perfect scores and ``w**2 / 2`` of guessing; McClish's
-    standardised area is ``(1 + (A - w**2 / 2) / (w - w**2 / 2)) / 2``, 1 for the one and 0.5 for the other.
+    standardised area is ``(1 + (A - w**2 / 2) / (w - w**2 / 2)) / 2``, 1 for the one and 0.5 for the other. Returns a
+    float array, shape (n_weightings,): NaN where there is no event or no non-event.
 
-    Parameters
-    ----------
-    counts : EventCounts
-    min_sensitivity : float
-        In 0..1; 0 gives the AUROC.
+    ``min_sensitivity``: in 0..1; 0 gives the AUROC.
 
-    Returns
-    -------
-    float array, shape (n_weightings,)
-        NaN where there is no event or no non-event.
-
-    References
-    ----------
     .. [1] McClish, Analyzing a portion of the ROC curve, Medical Decision Making 9, 1989, 10.1177/0272989X8900900307.
     .. [2] Jiang, Metz & Nishikawa, A receiver operating characteristic partial area index for highly sensitive
            diagnostic tests, Radiology 201, 1996, 10.1148/radiology.201.3.8939225.

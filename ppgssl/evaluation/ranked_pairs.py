@@ -10,8 +10,6 @@ therefore compared only if the same model scored both:
 with ``U_f`` the Mann-Whitney count of fold f, a tie counting one half [3]_. Folds weigh by their number of pairs, so a
 fold with two events does not count as much as one with six; the models of a single split give the ordinary AUROC.
 
-References
-----------
 .. [1] Airola et al., An experimental comparison of cross-validation techniques for estimating the area under the ROC
        curve, Computational Statistics & Data Analysis 55, 2011, 10.1016/j.csda.2010.11.018.
 .. [2] LeDell, Petersen & van der Laan, Computationally efficient confidence intervals for cross-validated area under
@@ -46,15 +44,10 @@ class RankedPairs:
     Parameters
     ----------
     y_true : bool array, shape (n_rows,)
-    y_score : float array, shape (n_rows,)
-        Higher means more risk.
-    repeat, fold : int array, shape (n_rows,)
-        Rows are compared only within the same repeat and fold.
-    patient : int array, shape (n_rows,)
-        Position of each row's patient among the weights.
-    n_patients : int
-    dtype : type of float
-        Of the weights to come. Whole numbers are exact in 32 bits while twice their sum over all rows stays below
+    y_score : float array, shape (n_rows,); higher means more risk
+    repeat, fold : int array, shape (n_rows,); rows are compared only within the same repeat and fold
+    patient : int array, shape (n_rows,); position of each row's patient among the weights
+    dtype : of the weights to come. Whole numbers are exact in 32 bits while twice their sum over all rows stays below
         2**24; they take half the time.
     """
 
@@ -91,15 +84,9 @@ class RankedPairs:
     def auroc(self, weights: FloatArray) -> FloatArray:
         """AUROC of each weighting.
 
-        Parameters
-        ----------
-        weights : float array, shape (n_patients, n_weightings)
-            How often each patient counts, at least 0.
+        Returns a float array, shape (n_weightings,): NaN where some repeat has no pair to compare.
 
-        Returns
-        -------
-        float array, shape (n_weightings,)
-            NaN where some repeat has no pair to compare.
+        ``weights``: float array, shape (n_patients, n_weightings); how often each patient counts, at least 0.
         """
         events = self._events @ weights
         below = self._running_sums(self._others @ weights)
@@ -150,19 +137,14 @@ def _rows_of_runs(y: BoolArray, new_fold: BoolArray, new_tie: BoolArray) -> tupl
 def auroc(y_true: ArrayLike, y_score: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Area under the ROC curve: the chance that an event scores above a non-event, ties counting one half.
 
+    Raises EvaluationError if shapes differ, a value is not finite, or there is no event or no non-event (of weight over
+    0).
+
     Parameters
     ----------
-    y_true : array of 0/1, shape (n_rows,)
-        Event indicator.
-    y_score : float array, shape (n_rows,)
-        Higher means more risk; any scale.
-    weights : float array, shape (n_rows,), optional
-        How often each row counts, at least 0.
-
-    Raises
-    ------
-    EvaluationError
-        If shapes differ, a value is not finite, or there is no event or no non-event (of weight over 0).
+    y_true : array of 0/1, shape (n_rows,); event indicator
+    y_score : float array, shape (n_rows,); higher means more risk; any scale
+    weights : float array, shape (n_rows,), optional; how often each row counts, at least 0
     """
     n_rows = len(np.asarray(y_true))
     one = np.zeros(n_rows, dtype=np.int64)
@@ -170,26 +152,17 @@ def auroc(y_true: ArrayLike, y_score: ArrayLike, weights: ArrayLike | None = Non
 
 
 def stratified_auroc(
-    y_true: ArrayLike,
-    y_score: ArrayLike,
-    *,
-    repeat: ArrayLike,
-    fold: ArrayLike,
-    weights: ArrayLike | None = None,
+    y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, fold: ArrayLike, weights: ArrayLike | None = None
 ) -> float:
     """AUROC of cross-validated predictions, from pairs that the same model scored; see the module's head.
 
+    Raises EvaluationError: as in :func:`auroc`; also if in some repeat no fold holds both an event and a non-event.
+
     Parameters
     ----------
-    y_true, y_score, weights
-        As in :func:`auroc`, one row for each patient and repeat.
+    y_true, y_score, weights : as in :func:`auroc`, one row for each patient and repeat
     repeat, fold : int array, shape (n_rows,)
         Which model scored the row. A fold without an event, or without a non-event, has no pair and does not count.
-
-    Raises
-    ------
-    EvaluationError
-        As in :func:`auroc`; also if in some repeat no fold holds both an event and a non-event.
     """
     y, score, repeats, folds = check_scores(y_true, y_score, repeat, fold)
     weight = np.ones(len(y)) if weights is None else _check_weights(weights, len(y))
@@ -223,12 +196,8 @@ def rank_arms(aligned: AlignedPredictions, rows: IntArray | None = None) -> list
 def resample_auroc(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: int) -> Replicates:
     """AUROC of every arm with its resamples; see :mod:`ppgssl.evaluation.resampling` for what an interval covers.
 
-    Events are not held fixed: their number varies as in a new sample of patients.
-
-    Raises
-    ------
-    EvaluationError
-        If an AUROC is not defined, or there is nothing to resample.
+    Events are not held fixed: their number varies as in a new sample of patients. Raises EvaluationError if an AUROC is
+    not defined, or there is nothing to resample.
     """
     ranked = rank_arms(aligned)
     found = resample(
@@ -250,12 +219,7 @@ def resample_auroc(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed
 def bootstrap_scores(y_true: ArrayLike, y_score: ArrayLike, *, n_resamples: int = 2000, seed: int) -> Interval:
     """AUROC of one score for each patient, on any scale, with its percentile interval; refuses what :func:`auroc` does.
 
-    Parameters
-    ----------
-    y_true : array of 0/1, shape (n_patients,)
-    y_score : float array, shape (n_patients,)
-    n_resamples, seed
-        As in :func:`ppgssl.evaluation.resampling.resample`.
+    ``y_true``: array of 0/1, shape (n_patients,). ``y_score``: float array, shape (n_patients,).
     """
     auroc(y_true, y_score)
     n = len(np.asarray(y_true))
@@ -270,10 +234,8 @@ def check_scores(
 ) -> tuple[BoolArray, FloatArray, IntArray, IntArray]:
     """The four columns as arrays of one length.
 
-    Raises
-    ------
-    EvaluationError
-        If they are empty, differ in length, hold an outcome other than 0/1, or a score that is not finite.
+    Raises EvaluationError if they are empty, differ in length, hold an outcome other than 0/1, or a score that is not
+    finite.
     """
     y, score = np.asarray(y_true), np.asarray(y_score, dtype=float)
     repeats, folds = np.asarray(repeat), np.asarray(fold)

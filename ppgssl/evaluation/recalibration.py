@@ -1,14 +1,11 @@
 """A frozen model's risks moved to fit another place: in the large (its prevalence), or by slope too [1]_.
 
-References
-----------
 .. [1] Steyerberg et al., Validation and updating of predictive logistic regression models: a study on sample size and
        shrinkage, Statistics in Medicine 23:2567-2586, 2004, doi 10.1002/sim.1844.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -16,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, logit
 
 from ppgssl.core.errors import EvaluationError
-from ppgssl.core.records import BoolArray, FloatArray, IntArray
+from ppgssl.core.records import BoolArray, FloatArray
 from ppgssl.evaluation.calibration_measures import CLIP
 from ppgssl.evaluation.weighted_logistic import fit_weightings, is_separated
 
@@ -58,20 +55,15 @@ def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Re
     """Recalibration of largest likelihood.
 
     ``in-the-large`` adds a number to all logits, so that mean risk and prevalence agree; ``by-slope`` multiplies them
-    too, where risks are too extreme or too moderate.
+    too, where risks are too extreme or too moderate. Raises EvaluationError if either outcome has fewer patients than
+    ``MIN_CLASS`` asks for; by slope also if risks separate the outcomes or do not vary, or if higher risks go with
+    fewer events: no recalibration corrects a wrong order.
 
     Parameters
     ----------
     y_true : bool array, shape (n_patients,)
-    risk : float array, shape (n_patients,)
-        In 0..1; moved to ``CLIP .. 1 - CLIP``.
+    risk : float array, shape (n_patients,); in 0..1; moved to ``CLIP .. 1 - CLIP``.
     method : {"in-the-large", "by-slope"}
-
-    Raises
-    ------
-    EvaluationError
-        If either outcome has fewer patients than ``MIN_CLASS`` asks for; by slope also if risks separate the outcomes
-        or do not vary, or if higher risks go with fewer events: no recalibration corrects a wrong order.
     """
     n_minority = int(min(y_true.sum(), (~y_true).sum()))
     if n_minority < MIN_CLASS[method]:
@@ -92,23 +84,17 @@ def fit_recalibration(y_true: BoolArray, risk: FloatArray, method: Method) -> Re
 def cross_recalibrated(y_true: BoolArray, risk: FloatArray, method: Method, *, seed: int) -> FloatArray:
     """Risks of patients recalibrated by a fit to the other patients: what recalibration is worth on the next patients.
 
-    In ``N_FOLDS`` parts, or as many as the minority class has patients, stratified by outcome.
+    In ``N_FOLDS`` parts, or as many as the minority class has patients, stratified by outcome. Raises EvaluationError:
+    as :func:`fit_recalibration`.
 
-    Parameters
-    ----------
-    y_true, risk, method
-        As of :func:`fit_recalibration`.
-    seed : int
-        Of the parts.
-
-    Raises
-    ------
-    EvaluationError
-        As :func:`fit_recalibration`.
+    ``y_true``, ``risk``, ``method``: as of :func:`fit_recalibration`.
     """
     fit_recalibration(y_true, risk, method)  # refuses before any part is fitted
     found, x = np.empty(len(risk)), _logits(risk)
-    for part in _parts(y_true, seed):
+    rng, n = np.random.default_rng(seed), int(min(N_FOLDS, y_true.sum(), (~y_true).sum()))
+    order = np.concatenate([rng.permutation(np.flatnonzero(of_class)) for of_class in (y_true, ~y_true)])
+    for number in range(n):
+        part = order[number::n]
         rest = np.setdiff1d(np.arange(len(risk)), part)
         intercept, slope = _line(y_true[rest], x[rest], method)
         found[part] = expit(intercept + slope * x[part])
@@ -122,14 +108,6 @@ def _line(y_true: BoolArray, logits: FloatArray, method: Method) -> tuple[float,
         return float(fit_weightings(ones, y_true, ones, offset=logits)[0, 0]), 1.0
     intercept, slope = fit_weightings(np.column_stack([ones, logits]), y_true, ones)[:, 0]
     return float(intercept), float(slope)
-
-
-def _parts(y_true: BoolArray, seed: int) -> Iterator[IntArray]:
-    rng = np.random.default_rng(seed)
-    n = int(min(N_FOLDS, y_true.sum(), (~y_true).sum()))
-    order = np.concatenate([rng.permutation(np.flatnonzero(of_class)) for of_class in (y_true, ~y_true)])
-    for number in range(n):
-        yield np.sort(order[number::n])
 
 
 def _logits(risk: FloatArray) -> FloatArray:

@@ -10,8 +10,6 @@ took off. They hold the spread that comes with other patients to learn from, whi
 small cohorts they are too narrow all the same (docs/validation.md has figures). Where refits overfit so much that the
 interval would leave out its own estimate, or have no width, there is none.
 
-References
-----------
 .. [1] Harrell, Lee & Mark, Multivariable prognostic models: issues in developing models, evaluating assumptions and
        adequacy, and measuring and reducing errors, Statistics in Medicine 15, 1996,
        10.1002/(SICI)1097-0258(19960229)15:4<361::AID-SIM168>3.0.CO;2-4.
@@ -48,21 +46,14 @@ _SMALLEST = 1e-9
 class Refits:
     """Risks of the same patients by all these models.
 
+    Raises EvaluationError if shapes do not fit, a risk lies outside 0..1, or there is a single outcome or no refit.
+
     Attributes
     ----------
-    y : bool array, shape (n_patients,)
-        Who had the event.
-    risk : float array, shape (n_patients,)
-        By the model fitted to all of them.
-    counts : float array, shape (n_refits, n_patients)
-        How often each patient is in the bootstrap sample of each refit.
-    refit_risk : float array, shape (n_refits, n_patients)
-        Of all patients, whether in the sample or not.
-
-    Raises
-    ------
-    EvaluationError
-        If shapes do not fit, a risk lies outside 0..1, or there is a single outcome or no refit.
+    y : bool array, shape (n_patients,); who had the event
+    risk : float array, shape (n_patients,); by the model fitted to all of them
+    counts : float array, shape (n_refits, n_patients); how often each patient is in the bootstrap sample of each refit
+    refit_risk : float array, shape (n_refits, n_patients); of all patients, whether in the sample or not
     """
 
     y: BoolArray = field(repr=False)
@@ -78,7 +69,7 @@ class Refits:
                 f"risks {shapes[0]}, counts {shapes[1]} and risks of refits {shapes[2]} of {n} patients do not fit "
                 "together: they must be (n_patients,) and twice (n_refits, n_patients), with at least one refit"
             )
-        if not (_are_risks(self.risk) and _are_risks(self.refit_risk)):
+        if not all(((one >= 0) & (one <= 1)).all() for one in (self.risk, self.refit_risk)):
             raise EvaluationError("risks of refits must lie between 0 and 1")
         if self.y.all() or not self.y.any():
             raise EvaluationError(f"all {n} patients have the same outcome: no refit can be evaluated")
@@ -88,20 +79,12 @@ class Refits:
         return len(self.counts)
 
 
-def _are_risks(values: FloatArray) -> bool:
-    return bool(np.all((values >= 0) & (values <= 1)))
-
-
 def drawable_counts(y: BoolArray, n_refits: int, *, groups: Sequence[str], seed: int) -> FloatArray:
     """Bootstrap samples in which both outcomes have at least two different patients, so that a model can be fitted.
 
     Groups of patients are drawn, mostly of one patient each, so that those who may be one person stay together. Whole
-    numbers of shape (n_refits, n_patients): how often each patient is in each sample.
-
-    Raises
-    ------
-    EvaluationError
-        If hardly any sample would do.
+    numbers of shape (n_refits, n_patients): how often each patient is in each sample. Raises EvaluationError if hardly
+    any sample would do.
     """
     rng = np.random.default_rng(seed)
     names, group = np.unique(np.asarray(groups), return_inverse=True)
@@ -118,17 +101,13 @@ def drawable_counts(y: BoolArray, n_refits: int, *, groups: Sequence[str], seed:
     )
 
 
-# --- optimism --------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class OptimismReplicates:
     """One statistic of each refit, and of the model of all patients.
 
     Attributes
     ----------
-    apparent : float
-        Of the model fitted to all patients, in all patients; NaN where not defined.
+    apparent : of the model fitted to all patients, in all patients; NaN where not defined
     in_sample, in_all, left_out : float arrays, shape (n_refits,)
         Of each refit: in its own bootstrap sample, in all patients, and in those whom the sample left out.
     """
@@ -164,9 +143,8 @@ def optimism(refits: Refits, *, arm: str, label: str) -> Optimism:
     model separates all events from all others, or gives nearly the same risk to everybody, so that its slope would have
     a standard error over 1; refits of that kind are passed over, and if they are most, there is no slope.
     """
-    areas, slopes = auroc_replicates(refits), slope_replicates(refits)
+    areas, slopes = _replicates(refits, _aurocs), _replicates(refits, _slopes)
     is_known = np.isfinite(slopes.in_sample - slopes.in_all).mean() > 0.5
-    slope = slopes.harrell if is_known else np.nan
     return Optimism(
         arm=arm,
         label=label,
@@ -174,25 +152,16 @@ def optimism(refits: Refits, *, arm: str, label: str) -> Optimism:
         apparent=areas.apparent,
         harrell=areas.interval(areas.harrell),
         b632plus=areas.interval(areas.b632plus),
-        calibration_slope=finite(slope),
+        calibration_slope=finite(slopes.harrell) if is_known else None,
     )
 
 
 def b632plus(apparent: float, left_out: float) -> float:
-    """Efron and Tibshirani's .632+ estimate of an AUROC.
+    """Efron and Tibshirani's .632+ estimate of an AUROC: ``(1 - w) * apparent + w * left_out``.
 
-    Parameters
-    ----------
-    apparent : float
-        Of the model, in the patients it was fitted to.
-    left_out : float
-        Mean over refits of their AUROC in the patients whom their sample left out; below 0.5 it counts as 0.5.
-
-    Returns
-    -------
-    float
-        ``(1 - w) * apparent + w * left_out`` with ``w = .632 / (1 - .368 * R)``, where the relative overfitting rate R
-        is 0 if nothing is lost in the patients left out, and 1 if all information is (equations 28 to 32 there).
+    ``w = .632 / (1 - .368 * R)``, where the relative overfitting rate R is 0 if nothing is lost in the patients left
+    out, and 1 if all information is (equations 28 to 32 there). ``left_out`` is the mean over refits of their AUROC in
+    the patients whom their sample left out; below 0.5 it counts as 0.5.
     """
     left_out = max(left_out, _NO_INFORMATION)
     rate = (apparent - left_out) / (apparent - _NO_INFORMATION) if apparent > left_out else 0.0
@@ -200,30 +169,16 @@ def b632plus(apparent: float, left_out: float) -> float:
     return (1 - weight) * apparent + weight * left_out
 
 
-def auroc_replicates(refits: Refits) -> OptimismReplicates:
-    """AUROC of the model and of each refit."""
-    return _replicates(refits, _aurocs)
-
-
-def slope_replicates(refits: Refits) -> OptimismReplicates:
-    """Calibration slope of the model and of each refit."""
-    return _replicates(refits, _slopes)
-
-
 def _replicates(
     refits: Refits, statistic: Callable[[BoolArray, FloatArray, FloatArray], FloatArray]
 ) -> OptimismReplicates:
-    rows = [
-        statistic(refits.y, risk, _weightings(counts))
-        for risk, counts in zip(refits.refit_risk, refits.counts, strict=True)
-    ]
+    rows = []
+    for risk, counts in zip(refits.refit_risk, refits.counts, strict=True):
+        # The patients of the sample, all patients, and those left out.
+        weightings = np.stack([counts, np.ones_like(counts), (counts == 0).astype(float)], axis=1)
+        rows.append(statistic(refits.y, risk, weightings))
     apparent = statistic(refits.y, refits.risk, np.ones((len(refits.y), 1)))[0]
     return OptimismReplicates(float(apparent), *np.array(rows).T)
-
-
-def _weightings(counts: FloatArray) -> FloatArray:
-    """The patients of a sample, all patients, and those left out, shape (n_patients, 3)."""
-    return np.stack([counts, np.ones_like(counts), (counts == 0).astype(float)], axis=1)
 
 
 def _aurocs(y: BoolArray, risk: FloatArray, weights: FloatArray) -> FloatArray:
@@ -244,9 +199,6 @@ def _mean(values: FloatArray) -> float:
     return float(finite.mean()) if len(finite) else float("nan")
 
 
-# --- stability -------------------------------------------------------------------------------------------------
-
-
 def stability(refits: Refits, *, arm: str, label: str) -> Stability:
     """Spread of each patient's risk over refits to bootstrap samples [1]_.
 
@@ -254,8 +206,6 @@ def stability(refits: Refits, *, arm: str, label: str) -> Stability:
     refits; the mean over patients and refits of the distance to that risk is the authors' mean absolute prediction
     error.
 
-    References
-    ----------
     .. [1] Riley & Collins, Stability of clinical prediction models developed using statistical or machine learning
            methods, Biometrical Journal 65, 2023, 10.1002/bimj.202200302.
     """

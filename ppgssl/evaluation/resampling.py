@@ -4,8 +4,6 @@ Each resample draws as many patients as there are, with replacement. A patient i
 that differences are paired), repeats and folds (so that repeats are not mistaken for more patients). The intervals are
 conditional on the models: they describe how the statistic of *these* models varies with the patients tested.
 
-References
-----------
 .. [1] Rutter, Bootstrap estimation of diagnostic accuracy with patient-clustered data, Academic Radiology 7, 2000.
 .. [2] Efron & Tibshirani, An Introduction to the Bootstrap, Chapman & Hall, 1993, chapter 13.
 .. [3] Efron, Better bootstrap confidence intervals, Journal of the American Statistical Association 82, 1987,
@@ -41,9 +39,7 @@ class Replicates:
 
     Attributes
     ----------
-    names : tuple of str
-    estimates : float array, shape (n_names,)
-        NaN where the statistic is not defined.
+    estimates : float array, shape (n_names,); NaN where the statistic is not defined
     draws : float array, shape (n_names, n_resamples)
         A column belongs to one draw of patients, the same for all names; NaN where the statistic is not defined.
     """
@@ -59,13 +55,13 @@ class Replicates:
 
     def interval(self, name: str) -> Interval:
         """The estimate, with the 2.5th and 97.5th percentile of its resamples [2]_."""
-        row = self._row(name)
+        row = position(name, self.names)
         low, high = percentile_interval(self.draws[row])
         return Interval(estimate=finite(self.estimates[row]), ci_low=low, ci_high=high)
 
     def difference(self, name: str, reference: str) -> Difference:
         """``name`` minus ``reference``, both of the same draws of patients."""
-        row, other = self._row(name), self._row(reference)
+        row, other = position(name, self.names), position(reference, self.names)
         replicates = self.draws[row] - self.draws[other]
         low, high = percentile_interval(replicates)
         return Difference(
@@ -75,13 +71,6 @@ class Replicates:
             p_value=two_sided_p(replicates),
             reference=reference,
         )
-
-    def _row(self, name: str) -> int:
-        if name not in self.names:
-            raise EvaluationError(
-                f"{name!r} was not resampled{suggest(name, self.names)}; there are {', '.join(self.names)}"
-            )
-        return self.names.index(name)
 
 
 def resample(
@@ -95,25 +84,16 @@ def resample(
 ) -> Replicates:
     """Draw patients with replacement, and compute a statistic of all competitors from each draw.
 
+    Raises EvaluationError if there are fewer than two patients, or no resamples are asked for.
+
     Parameters
     ----------
-    statistic : callable
-        From counts of shape (n_patients, n_draws), how often each patient was drawn, to values of shape (n_names,
-        n_draws). Counts of one give the estimate.
-    names : sequence of str
-        Competitors, in the order of the statistic's rows.
-    n_patients : int
-    n_resamples : int
-    seed : int
-        The only source of randomness: equal seeds draw the same patients for every statistic.
-    n_rows : int, optional
-        Of a statistic that only sums counts over so many rows: blocks then fit the processor's cache, and counts take
-        32 bits where their sums stay exact.
-
-    Raises
-    ------
-    EvaluationError
-        If there are fewer than two patients, or no resamples are asked for.
+    statistic : from counts of shape (n_patients, n_draws), how often each patient was drawn, to values of shape
+        (n_names, n_draws). Counts of one give the estimate.
+    names : competitors, in the order of the statistic's rows
+    seed : the only source of randomness: equal seeds draw the same patients for every statistic
+    n_rows : optional; of a statistic that only sums counts over so many rows: blocks then fit the processor's cache,
+        and counts take 32 bits where their sums stay exact
     """
     if n_patients < 2 or n_resamples < 1:
         raise EvaluationError(
@@ -144,11 +124,9 @@ def draw_counts(
 ) -> FloatArray:
     """How often each patient is drawn: ``n_resamples`` multinomial draws of ``n_patients`` out of ``n_patients``.
 
-    Returns
-    -------
-    array of ``dtype``, shape (n_patients, n_resamples)
-        Whole numbers; every column adds up to ``n_patients``. The stream of ``rng`` is used resample by resample, so
-        that drawing in portions gives the same counts as drawing at once.
+    Returns an array of ``dtype``, shape (n_patients, n_resamples): whole numbers; every column adds up to
+    ``n_patients``. The stream of ``rng`` is used resample by resample, so that drawing in portions gives the same
+    counts as drawing at once.
     """
     counts = np.empty((n_patients, n_resamples), dtype)
     size = max(1, _PORTION // n_patients)
@@ -174,19 +152,15 @@ def percentile_interval(replicates: FloatArray) -> tuple[float | None, float | N
 def bca_interval(replicates: FloatArray, estimate: float, jackknife: FloatArray) -> tuple[float | None, float | None]:
     """Bias-corrected and accelerated 95 % interval: percentiles moved by the bias and skewness of the estimate [3]_.
 
+    Returns a tuple of float or None: None where there are no replicates, or all lie on one side of the estimate.
+
     Parameters
     ----------
-    replicates : float array, shape (n_resamples,)
-        Those that are not defined are left out.
+    replicates : float array, shape (n_resamples,); those that are not defined are left out
     estimate : float
         Of the data as they are. A replicate equal to it counts half below, as those of a discrete statistic often are.
     jackknife : float array, shape (n_patients,)
         The estimate without each patient in turn; not finite where it is not defined.
-
-    Returns
-    -------
-    tuple of float or None
-        None where there are no replicates, or all lie on one side of the estimate.
     """
     replicates = replicates[np.isfinite(replicates)]
     if not len(replicates):
@@ -217,6 +191,12 @@ def two_sided_p(replicates: FloatArray) -> float | None:
         return None
     n_far = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
     return min(1.0, 2 * (1 + n_far) / (1 + n))
+
+
+def position(name: str, names: Sequence[str]) -> int:
+    if name not in names:
+        raise EvaluationError(f"{name!r} was not resampled{suggest(name, names)}; there are {', '.join(names)}")
+    return names.index(name)
 
 
 def finite(value: float) -> float | None:

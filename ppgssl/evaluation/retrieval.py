@@ -17,7 +17,7 @@ class Retrieval:
     Attributes
     ----------
     top1 : float array, shape (n_patients,)
-        Share of draws in which the patient's own other segment was the most alike of the gallery.
+        Proportion of draws in which the patient's own other segment was the most alike of the gallery.
     reciprocal_rank : float array, shape (n_patients,)
         Mean of 1 / rank of the patient's own segment; rank 1 is the most alike.
     chance_top1, chance_reciprocal_rank : float
@@ -39,20 +39,15 @@ def draw_pairs(
 
     Parameters
     ----------
-    patient : int array, shape (n_segments,)
-        Number of each segment's patient.
-    start : int array, shape (n_segments,)
-        First sample, on one axis for all recordings, one recording after another.
-    length : int
-        Samples of a segment: two segments overlap if their starts are closer.
-    n_draws, seed : int
+    patient : int array, shape (n_segments,); number of each segment's patient
+    start : int array, shape (n_segments,); first sample, on one axis for all recordings, one recording after another
+    length : samples of a segment: two segments overlap if their starts are closer
 
     Returns
     -------
     patients : int array, shape (n_kept,)
         Patients who have two segments that do not overlap, sorted; the others are left out.
-    query, other : int arrays, shape (n_draws, n_kept)
-        Numbers of the segments.
+    query, other : int arrays, shape (n_draws, n_kept); numbers of the segments
     """
     order = np.lexsort((start, patient))
     sorted_patient, sorted_start = patient[order], start[order]
@@ -78,25 +73,16 @@ def draw_pairs(
 def retrieve(features: FloatArray, query: IntArray, other: IntArray) -> Retrieval:
     """Rank, for each patient's query, the gallery's segments by their cosine with it.
 
+    Returns a Retrieval: where several cosines are equal, what breaking ties at random would give on average. A segment
+    without any feature different from 0 is equally alike to all. Raises EvaluationError if shapes differ, there are
+    fewer than two patients, or a feature is not finite.
+
     Parameters
     ----------
-    features : float array, shape (n_segments, n_features)
-        Scale them beforehand, by constants of other patients: cosines are ruled by the columns of largest variance.
-        Missing features should be 0 by then.
-    query, other : int arrays, shape (n_draws, n_patients)
-        Rows of ``features``: of each draw, each patient's query, and the segment that stands for the patient in the
-        gallery.
-
-    Returns
-    -------
-    Retrieval
-        Where several cosines are equal, what breaking ties at random would give on average. A segment without any
-        feature different from 0 is equally alike to all.
-
-    Raises
-    ------
-    EvaluationError
-        If shapes differ, there are fewer than two patients, or a feature is not finite.
+    features : float array, shape (n_segments, n_features); scale them beforehand, by constants of other patients:
+        cosines are ruled by the columns of largest variance. Missing features should be 0 by then.
+    query, other : int arrays, shape (n_draws, n_patients); rows of ``features``: of each draw, each patient's query,
+        and the segment that stands for the patient in the gallery
     """
     if query.shape != other.shape or query.ndim != 2 or query.shape[1] < 2:
         raise EvaluationError(
@@ -105,26 +91,17 @@ def retrieve(features: FloatArray, query: IntArray, other: IntArray) -> Retrieva
         )
     if not np.isfinite(features).all():
         raise EvaluationError("retrieval was given features that are not finite: replace missing ones by 0 first")
-    unit, n_patients = _unit(features), query.shape[1]
+    features, n_patients = np.asarray(features, dtype=np.float64), query.shape[1]
+    norm = np.linalg.norm(features, axis=1, keepdims=True)
+    unit = np.divide(features, norm, out=np.zeros_like(features), where=norm > 0)
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, n_patients + 1))])
     top1, reciprocal = np.zeros(n_patients), np.zeros(n_patients)
     for one, gallery in zip(query, other, strict=True):
-        n_greater, n_equal = _rivals(unit[one] @ unit[gallery].T)
+        cosine = unit[one] @ unit[gallery].T
+        own = np.diagonal(cosine)[:, None]
+        is_equal = np.abs(cosine - own) <= 1e-9  # cosines of equal rows differ by rounding
+        n_greater, n_equal = ((cosine > own) & ~is_equal).sum(axis=1), is_equal.sum(axis=1) - 1
         top1 += (n_greater == 0) / (1 + n_equal)
         reciprocal += (harmonic[n_greater + n_equal + 1] - harmonic[n_greater]) / (1 + n_equal)
     chance = float(harmonic[-1] / n_patients)
     return Retrieval(top1 / len(query), reciprocal / len(query), 1 / n_patients, chance)
-
-
-def _rivals(cosine: FloatArray) -> tuple[IntArray, IntArray]:
-    """How many other patients' segments are more alike to each query than its own, and how many as much."""
-    own = np.diagonal(cosine)[:, None]
-    # Cosines of equal rows differ by rounding.
-    is_equal = np.abs(cosine - own) <= 1e-9
-    return ((cosine > own) & ~is_equal).sum(axis=1), is_equal.sum(axis=1) - 1
-
-
-def _unit(rows: FloatArray) -> FloatArray:
-    rows = np.asarray(rows, dtype=np.float64)
-    norm = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(np.divide(rows, norm, out=np.zeros_like(rows), where=norm > 0))

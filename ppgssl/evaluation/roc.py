@@ -27,35 +27,25 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
     Curves are averaged vertically [1]_, true positive rate at each false positive rate, with the weights of
     :func:`ppgssl.evaluation.ranked_pairs.stratified_auroc` (pairs of the fold within its repeat, repeats alike). An
     integral of a weighted mean is the weighted mean of the integrals, so the area under this curve is exactly that
-    AUROC. A single split gives the ordinary empirical curve; a tie is a sloped line.
+    AUROC. A single split gives the ordinary empirical curve; a tie is a sloped line. Returns a RocCurve: from (0, 0) to
+    (1, 1); two points of the same false positive rate are a vertical line. A curve of more than 2,000 corners is
+    thinned out to so many points, and the area exact no longer. Raises EvaluationError if the AUROC is not defined.
 
     Parameters
     ----------
     y_true : array of 0/1, shape (n_rows,)
     y_score : float array, shape (n_rows,)
-    repeat, fold : int array, shape (n_rows,)
-        Which model scored the row.
+    repeat, fold : int array, shape (n_rows,); which model scored the row
 
-    Returns
-    -------
-    RocCurve
-        From (0, 0) to (1, 1); two points of the same false positive rate are a vertical line. A curve of more than
-        2,000 corners is thinned out to so many points, and the area exact no longer.
-
-    Raises
-    ------
-    EvaluationError
-        If the AUROC is not defined.
-
-    References
-    ----------
     .. [1] Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 27, 2006,
            10.1016/j.patrec.2005.10.010.
     """
     y, score, repeats, folds = check_scores(y_true, y_score, repeat, fold)
     curves, weights = [], []
     for number in np.unique(repeats):
-        of_repeat = [(y[rows], score[rows]) for rows in _rows_of_folds(repeats == number, folds)]
+        in_repeat = repeats == number
+        in_folds = [in_repeat & (folds == one) for one in np.unique(folds[in_repeat])]
+        of_repeat = [(y[rows], score[rows]) for rows in in_folds]
         pairs = np.array([float(events.sum()) * float((~events).sum()) for events, _ in of_repeat])
         if not pairs.any():
             raise EvaluationError(
@@ -64,10 +54,6 @@ def stratified_roc(y_true: ArrayLike, y_score: ArrayLike, *, repeat: ArrayLike, 
         curves += [_curve(*rows) for rows, n_pairs in zip(of_repeat, pairs, strict=True) if n_pairs]
         weights += list(pairs[pairs > 0] / pairs.sum())
     return _vertical_mean(curves, np.array(weights) / len(np.unique(repeats)))
-
-
-def _rows_of_folds(is_repeat: BoolArray, folds: np.ndarray) -> list[BoolArray]:
-    return [is_repeat & (folds == fold) for fold in np.unique(folds[is_repeat])]
 
 
 def _curve(y: BoolArray, score: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -99,14 +85,9 @@ def _vertical_mean(curves: list[tuple[FloatArray, FloatArray, FloatArray]], weig
 
 def _at(rates: FloatArray, fpr: FloatArray, lowest: FloatArray, highest: FloatArray, *, side: str) -> FloatArray:
     """True positive rate at each of ``rates``: at the foot (``left``) or the top (``right``) of a vertical line."""
-    inner = np.interp(rates, *_polyline(fpr, lowest, highest))
+    inner = np.interp(rates, np.repeat(fpr, 2), np.column_stack([lowest, highest]).ravel())
     at_knot = np.searchsorted(fpr, rates)
-    is_knot = fpr[at_knot] == rates
-    return np.where(is_knot, (lowest if side == "left" else highest)[at_knot], inner)
-
-
-def _polyline(fpr: FloatArray, lowest: FloatArray, highest: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return np.repeat(fpr, 2), np.column_stack([lowest, highest]).ravel()
+    return np.where(fpr[at_knot] == rates, (lowest if side == "left" else highest)[at_knot], inner)
 
 
 def _corners(points: FloatArray) -> FloatArray:
@@ -123,12 +104,8 @@ def roc_curves(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: in
     Patients are drawn as for the AUROC, the same draws for every arm, and the curve of each draw is that of
     :func:`stratified_roc`, at the top of a vertical line. The band is computed on a grid of 101 false positive rates
     and from 2,000 resamples at most. It shows where the sensitivity at one false positive rate may lie; a whole curve
-    leaves a band of pointwise intervals more often than 1 time in 20.
-
-    Returns
-    -------
-    list of RocCurve
-        In the order of ``aligned.arms``.
+    leaves a band of pointwise intervals more often than 1 time in 20. Returns a list of RocCurve: in the order of
+    ``aligned.arms``.
     """
     curves = [
         stratified_roc(aligned.y_true, y_score, repeat=aligned.repeat, fold=aligned.fold) for y_score in aligned.y_score
@@ -145,13 +122,11 @@ def roc_curves(aligned: AlignedPredictions, *, n_resamples: int = 2000, seed: in
     if not values.shape[1]:
         return curves
     bands = np.quantile(values, [0.025, 0.975], axis=1).reshape(2, len(curves), _N_STEPS + 1)
-    return [_with_band(curve, *bands[:, number]) for number, curve in enumerate(curves)]
-
-
-def _with_band(curve: RocCurve, low: FloatArray, high: FloatArray) -> RocCurve:
-    grid = np.linspace(0, 1, _N_STEPS + 1)
-    ci_low, ci_high = (np.interp(curve.false_positive_rate, grid, limit).tolist() for limit in (low, high))
-    return curve.model_copy(update={"ci_low": ci_low, "ci_high": ci_high})
+    grid, found = np.linspace(0, 1, _N_STEPS + 1), []
+    for number, curve in enumerate(curves):
+        ci_low, ci_high = (np.interp(curve.false_positive_rate, grid, limit).tolist() for limit in bands[:, number])
+        found.append(curve.model_copy(update={"ci_low": ci_low, "ci_high": ci_high}))
+    return found
 
 
 def _sensitivities(repeats: list[list[EventGroups]], counts: FloatArray) -> FloatArray:

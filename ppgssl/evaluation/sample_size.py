@@ -9,8 +9,6 @@ For a model of P parameters, an overall risk phi and an anticipated Cox-Snell R2
 and the largest of the three counts. These are minima: a model of so many patients can still give unstable risks to
 single patients.
 
-References
-----------
 .. [1] Riley, Snell, Ensor et al., Minimum sample size for developing a multivariable prediction model: part II, binary
        and time-to-event outcomes, Statistics in Medicine 38, 2019, 10.1002/sim.7992.
 .. [2] Riley, Ensor, Snell et al., Calculating the sample size required for developing a clinical prediction model, BMJ
@@ -46,22 +44,15 @@ def sample_size(
 ) -> SampleSize:
     """Compare a cohort with the least that developing a model of its outcome would need.
 
+    Raises EvaluationError if there is no parameter, no event or only events, or the AUROC is not between 0.5 and 1.
+
     Parameters
     ----------
-    model : str
-        Label of the arm.
-    n_parameters : int
-        Candidate parameters, see :func:`count_parameters`.
-    n_patients, n_events : int
-        All patients of the cohort with an outcome; their proportion of events is the overall risk.
-    anticipated_auroc : float, optional
-        AUROC that earlier studies make you expect, never one that was measured on these patients: a lucky cohort would
-        then seem large enough. Without it, R2 is 15 % of its maximum.
-
-    Raises
-    ------
-    EvaluationError
-        If there is no parameter, no event or only events, or the AUROC is not between 0.5 and 1.
+    model : label of the arm
+    n_parameters : candidate parameters, see :func:`count_parameters`
+    n_patients, n_events : all patients of the cohort with an outcome; their proportion of events is the overall risk
+    anticipated_auroc : optional; AUROC that earlier studies make you expect, never one that was measured on these
+        patients: a lucky cohort would then seem large enough. Without it, R2 is 15 % of its maximum.
     """
     prevalence = _check_prevalence(n_events / n_patients if n_patients else 0.0)
     if anticipated_auroc is None:
@@ -90,19 +81,13 @@ def sample_size(
 def minimum_sample_size(n_parameters: int, prevalence: float, r2_cox_snell: float) -> list[SampleSizeCriterion]:
     """The three criteria of the module's head.
 
+    Raises EvaluationError if a number is outside its range.
+
     Parameters
     ----------
-    n_parameters : int
-        At least 1.
-    prevalence : float
-        Overall risk, between 0 and 1.
-    r2_cox_snell : float
-        Anticipated, above 0 and below what the overall risk allows.
-
-    Raises
-    ------
-    EvaluationError
-        If a number is outside its range.
+    n_parameters : at least 1
+    prevalence : overall risk, between 0 and 1
+    r2_cox_snell : anticipated, above 0 and below what the overall risk allows
     """
     highest = max_r2_cox_snell(_check_prevalence(prevalence))
     if n_parameters < 1:
@@ -133,22 +118,11 @@ def r2_from_auroc(auroc: float, prevalence: float) -> float:
 
     The two normals have variance 1 and are ``mu = sqrt(2) z(AUROC)`` apart; R2 then follows from the gain in log
     likelihood over a model that knows the overall risk alone. The paper simulates a million patients and fits a
-    logistic model to them; here the same expectation is an integral, and does not depend on a seed.
+    logistic model to them; here the same expectation is an integral, and does not depend on a seed. Raises
+    EvaluationError if a number is outside its range.
 
-    Parameters
-    ----------
-    auroc : float
-        Between 0.5 and 1, both excluded.
-    prevalence : float
-        Between 0 and 1, both excluded.
+    ``auroc``: between 0.5 and 1, both excluded. ``prevalence``: between 0 and 1, both excluded.
 
-    Raises
-    ------
-    EvaluationError
-        If a number is outside its range.
-
-    References
-    ----------
     .. [1] Riley, Van Calster & Collins, A note on estimating the Cox-Snell R2 from a reported C statistic (AUROC) to
            inform sample size calculations for developing a prediction model with a binary outcome, Statistics in
            Medicine 40, 2021, 10.1002/sim.8806.
@@ -170,12 +144,7 @@ def count_parameters(patients: pd.DataFrame, table: ClinicalTable, variables: Se
     One for a numeric variable, and one less than its levels for a binary or categorical one; levels that no patient
     has, and variables in which all patients are alike, need none.
 
-    Parameters
-    ----------
-    patients : DataFrame
-        A column for each variable; missing values are no level.
-    table : config.ClinicalTable
-    variables : sequence of str
+    ``patients``: a column for each variable; missing values are no level.
     """
     n_values = {name: int(patients[name].nunique()) for name in variables}
     is_numeric = {name: table.variables[name].kind == "numeric" for name in variables}

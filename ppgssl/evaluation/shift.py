@@ -10,8 +10,6 @@ A large number of a few patients is chance. A warning therefore needs both: an e
 more than chance gives in 95 of 100 pairs of samples of these sizes. For the index chance is ``chi2 * (1/n + 1/m)`` with
 one degree of freedom fewer than there are bins [3]_.
 
-References
-----------
 .. [1] Yang and Dalton, A unified approach to measuring the effect size between two groups using SAS, SAS Global Forum
        2012, paper 335 (Mahalanobis distance of the proportions of levels); Austin, 2009, doi 10.1002/sim.3697.
 .. [2] Siddiqi, Credit risk scorecards, Wiley 2006, for the limits 0.1 and 0.25.
@@ -36,19 +34,14 @@ _HALF = 0.5
 def standardised_difference(values: FloatArray, mean: float, sd: float, n: int) -> tuple[float | None, float | None]:
     """Difference of new patients' mean and that of training, in SDs, and how large chance makes it.
 
-    Parameters
-    ----------
-    values : float array, shape (n_new,)
-        Of new patients, without missing ones.
-    mean, sd, n
-        Of the training patients; SD with n - 1.
+    ``values``: float array, shape (n_new,); of new patients, without missing ones. ``mean``, ``sd``, ``n``: of the
+    training patients; SD with n - 1.
 
     Returns
     -------
     difference : float or None
         Above 0 where new values are higher. None with fewer than two values on either side, or where nothing varies.
-    by_chance : float or None
-        What its absolute value exceeds in 5 of 100 pairs of samples from one population.
+    by_chance : float or None; what its absolute value exceeds in 5 of 100 pairs of samples from one population
     """
     if len(values) < 2 or n < 2:
         return None, None
@@ -72,13 +65,12 @@ def difference_of_levels(counts: FloatArray, proportions: FloatArray, n: int) ->
     new = counts / m
     covariance = (_covariance(new) + _covariance(proportions)) / 2
     gap = (new - proportions)[1:]
+    by_chance = float(np.sqrt(_chance(len(proportions), float(m), n)))
     if not gap.any():
-        return 0.0, _chance_of_levels(len(proportions), float(m), n)
+        return 0.0, by_chance
     # Levels that nobody has, or all have, leave a direction without variance.
     found = float(gap @ np.linalg.pinv(covariance, hermitian=True) @ gap)
-    if found <= 0:
-        return None, None
-    return float(np.sqrt(found)), _chance_of_levels(len(proportions), float(m), n)
+    return (float(np.sqrt(found)), by_chance) if found > 0 else (None, None)
 
 
 def _covariance(proportions: FloatArray) -> FloatArray:
@@ -86,8 +78,8 @@ def _covariance(proportions: FloatArray) -> FloatArray:
     return np.asarray(np.diag(rest) - np.outer(rest, rest))
 
 
-def _chance_of_levels(n_levels: int, m: float, n: int) -> float:
-    return float(np.sqrt(chi2.ppf(0.95, n_levels - 1) * (1 / m + 1 / n)))
+def _chance(n_levels: int, m: float, n: int) -> float:
+    return float(chi2.ppf(0.95, n_levels - 1) * (1 / m + 1 / n))
 
 
 def stability_index(counts: FloatArray, proportions: FloatArray, n: int) -> tuple[float | None, float | None]:
@@ -102,18 +94,15 @@ def stability_index(counts: FloatArray, proportions: FloatArray, n: int) -> tupl
 
     Returns
     -------
-    index : float or None
-        0 where proportions are equal; None without patients, or with a single bin.
-    by_chance : float or None
-        What it exceeds in 5 of 100 pairs of samples from one population.
+    index : float or None; 0 where proportions are equal; None without patients, or with a single bin
+    by_chance : float or None; what it exceeds in 5 of 100 pairs of samples from one population
     """
     m = counts.sum()
     if m < 1 or n < 1 or len(counts) < 2:
         return None, None
     new = (counts + _HALF) / (m + _HALF * len(counts))
     old = (proportions * n + _HALF) / (n + _HALF * len(counts))
-    by_chance = chi2.ppf(0.95, len(counts) - 1) * (1 / m + 1 / n)
-    return float(((new - old) * np.log(new / old)).sum()), float(by_chance)
+    return float(((new - old) * np.log(new / old)).sum()), _chance(len(counts), float(m), n)
 
 
 def is_beyond(value: float | None, by_chance: float | None, limit: float) -> bool:
@@ -124,18 +113,10 @@ def is_beyond(value: float | None, by_chance: float | None, limit: float) -> boo
 def proportion_beyond(distances: FloatArray, threshold: float, expected: float) -> tuple[float, float]:
     """Proportion of new patients whose distance exceeds a quantile of training, and how likely so many are by chance.
 
-    Parameters
-    ----------
-    distances : float array, shape (n_new,)
-        Without missing ones; at least one.
-    threshold : float
-    expected : float
-        Proportion of training patients beyond it.
+    Returns the proportion and the p-value: one-sided binomial test; the threshold is taken as known.
 
-    Returns
-    -------
-    proportion, p_value : float
-        One-sided binomial test; the threshold is taken as known.
+    ``distances``: float array, shape (n_new,); without missing ones; at least one. ``expected``: proportion of training
+    patients beyond it.
     """
     n_beyond = int((distances > threshold).sum())
     return n_beyond / len(distances), float(binomtest(n_beyond, len(distances), expected, alternative="greater").pvalue)

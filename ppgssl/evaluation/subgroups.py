@@ -13,8 +13,6 @@ variable with nearby cuts could be subtracted from each other, so a variable may
 
 Patients whose value is missing are in no level. Their number is no secret: the report has it with the covariates.
 
-References
-----------
 .. [1] Altman & Bland, Interaction revisited: the difference between two estimates, BMJ 326, 2003,
        10.1136/bmj.326.7382.219.
 .. [2] Hundepool et al., Statistical Disclosure Control, Wiley, 2012, 10.1002/9781118348239, chapter 4.
@@ -69,27 +67,14 @@ def subgroups(
     lies on either side of zero, for more by Wald's statistic ``d' S^-1 d`` of the differences ``d`` to the first level,
     with their covariance ``S`` over draws, against chi-square on as many degrees of freedom as differences (the
     contrasts of [1]_, with the covariance of the bootstrap). Suppressed levels are not in the test. p-values are not
-    adjusted for the number of arms and variables.
+    adjusted for the number of arms and variables. Raises EvaluationError if a variable is unknown, a date or asked for
+    twice, cuts are given for levels, or a tested patient has no row.
 
     Parameters
     ----------
-    predictions : DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
-    arms : sequence of str
     patients : DataFrame, index patient
         A column for each variable asked for: numbers, 0/1 for binary, text for categorical.
-    table : config.ClinicalTable
-    options : sequence of config.SubgroupOptions
-    n_resamples, seed
-        As of the other intervals.
 
-    Raises
-    ------
-    EvaluationError
-        If a variable is unknown, a date or asked for twice, cuts are given for levels, or a tested patient has no row.
-
-    References
-    ----------
     .. [1] DeLong, DeLong & Clarke-Pearson, Comparing the areas under two or more correlated receiver operating
            characteristic curves: a nonparametric approach, Biometrics 44, 1988, 10.2307/2531595.
     """
@@ -103,19 +88,24 @@ def subgroups(
         variable = table.variables[option.variable]
         values = patients.loc[list(aligned.patient_ids), option.variable]
         levels = _levels(option, variable, values, aligned)
-        shown = [level for level, is_hidden in zip(levels, _hidden(levels), strict=True) if not is_hidden]
-        replicates = _resampled(aligned, shown, n_resamples, seed) if shown else None
-        found.append(_subgroup(option.variable, variable, levels, shown, replicates, aligned.arms))
+        is_hidden = suppressed([one.n_events for one in levels], [one.n - one.n_events for one in levels])
+        shown = [level for level, hides in zip(levels, is_hidden, strict=True) if not hides]
+        replicates = _resample_levels(aligned, shown, n_resamples, seed) if shown else None
+        found.append(
+            Subgroup(
+                variable=option.variable,
+                label=variable.label or option.variable,
+                levels=[_level(level, replicates if level in shown else None, aligned.arms) for level in levels],
+                interaction_p={arm: _interaction(replicates, arm, shown) for arm in aligned.arms},
+            )
+        )
     return found
 
 
 def suppressed(n_events: Sequence[int], n_others: Sequence[int]) -> list[bool]:
     """Which levels of a variable have to be hidden, by the rule at the module's head.
 
-    Parameters
-    ----------
-    n_events, n_others : sequences of int
-            Patients with and without the event in each level; nobody is in two levels.
+    ``n_events``, ``n_others``: patients with and without the event in each level; nobody is in two levels.
     """
     events, others = np.asarray(n_events), np.asarray(n_others)
     is_hidden = (events < MIN_COUNT) | (others < MIN_COUNT)
@@ -127,9 +117,6 @@ def suppressed(n_events: Sequence[int], n_others: Sequence[int]) -> list[bool]:
             break
         is_hidden[level] = True
     return [bool(one) for one in is_hidden]
-
-
-# --- levels ----------------------------------------------------------------------------------------------------
 
 
 def _check_options(options: Sequence[SubgroupOptions], patients: pd.DataFrame, table: ClinicalTable) -> None:
@@ -179,14 +166,7 @@ def _cut(cuts: Sequence[float], unit: str, values: FloatArray) -> tuple[list[str
     return names, np.searchsorted(limits, values, side="right")
 
 
-def _hidden(levels: Sequence[_Level]) -> list[bool]:
-    return suppressed([level.n_events for level in levels], [level.n - level.n_events for level in levels])
-
-
-# --- statistics ------------------------------------------------------------------------------------------------
-
-
-def _resampled(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples: int, seed: int) -> Replicates:
+def _resample_levels(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples: int, seed: int) -> Replicates:
     ranked = [rank_arms(aligned, np.flatnonzero(level.is_in[aligned.patient])) for level in shown]
     pairs = [of_level[arm] for arm in range(len(aligned.arms)) for of_level in ranked]
     names = [_key(arm, level) for arm in aligned.arms for level in shown]
@@ -202,22 +182,6 @@ def _resampled(aligned: AlignedPredictions, shown: Sequence[_Level], n_resamples
 
 def _key(arm: str, level: _Level) -> str:
     return f"{arm} in {level.name}"
-
-
-def _subgroup(
-    name: str,
-    variable: Variable,
-    levels: Sequence[_Level],
-    shown: Sequence[_Level],
-    replicates: Replicates | None,
-    arms: Sequence[str],
-) -> Subgroup:
-    return Subgroup(
-        variable=name,
-        label=variable.label or name,
-        levels=[_level(level, replicates if level in shown else None, arms) for level in levels],
-        interaction_p={arm: _interaction(replicates, arm, shown) for arm in arms},
-    )
 
 
 def _level(level: _Level, replicates: Replicates | None, arms: Sequence[str]) -> SubgroupLevel:
@@ -250,15 +214,9 @@ def _interaction(replicates: Replicates | None, arm: str, levels: Sequence[_Leve
 def wald_p(estimates: FloatArray, draws: FloatArray) -> float | None:
     """p-value that several quantities are all zero, by Wald's statistic with their covariance over bootstrap draws.
 
-    Parameters
-    ----------
-    estimates : float array, shape (n_quantities,)
-    draws : float array, shape (n_quantities, n_draws)
+    Returns a float or None: None where the draws do not vary in as many directions as there are quantities.
 
-    Returns
-    -------
-    float or None
-        None where the draws do not vary in as many directions as there are quantities.
+    ``estimates``: float array, shape (n_quantities,). ``draws``: float array, shape (n_quantities, n_draws).
     """
     if draws.shape[1] <= len(estimates):
         return None

@@ -22,31 +22,19 @@ def table_one(
     Numeric variables get mean, SD (n - 1) and quartiles; binary variables the count and proportion of their event
     level; categorical variables one row for each level. Proportions are of the patients with a value. No p-values: the
     groups are not randomised arms, and a difference is better described by its size, the standardized mean difference
-    [1]_ (event minus no event; of means, or of proportions of a level).
+    [1]_ (event minus no event; of means, or of proportions of a level). Raises EvaluationError if a variable is
+    unknown, or a patient of ``y`` has no row.
 
     Parameters
     ----------
     patients : DataFrame, index patient
         A column for each variable: numbers, 0/1 for binary, text for categorical; NaN or None where missing.
-    y : Series of 0/1, index patient
-        Outcome; decides who is in the table.
-    table : config.ClinicalTable
-        Kinds, labels, units and levels.
-    variables : sequence of str
-        Which, in which order.
+    y : Series of 0/1, index patient; outcome; decides who is in the table
 
-    Raises
-    ------
-    EvaluationError
-        If a variable is unknown, or a patient of ``y`` has no row.
-
-    References
-    ----------
     .. [1] Austin, Balance diagnostics for comparing the distribution of baseline covariates between treatment groups in
            propensity-score matched samples, Statistics in Medicine 28, 2009, 10.1002/sim.3697.
     """
-    _check(patients, y, table, variables)
-    rows = patients.loc[y.index]
+    rows = analysed_rows(patients, y, table, variables)
     is_event = y.to_numpy(dtype=float) == 1
     return [row for name in variables for row in _rows_of_variable(name, table.variables[name], rows[name], is_event)]
 
@@ -54,10 +42,7 @@ def table_one(
 def standardized_mean_difference(without: FloatArray, with_event: FloatArray) -> float | None:
     """Difference of means over the root mean of the two variances (n - 1); none if that is zero or not defined.
 
-    Parameters
-    ----------
-    without, with_event : float arrays
-        Values without missing ones.
+    ``without``, ``with_event``: float arrays; values without missing ones.
     """
     if min(len(without), len(with_event)) < 2:
         return None
@@ -65,7 +50,8 @@ def standardized_mean_difference(without: FloatArray, with_event: FloatArray) ->
     return _over(float(np.mean(with_event) - np.mean(without)), float(spread))
 
 
-def _check(patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variables: Sequence[str]) -> None:
+def analysed_rows(patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variables: Sequence[str]) -> pd.DataFrame:
+    """The variables of the patients of ``y``; EvaluationError if one is unknown or a date, or a patient has no row."""
     for name in variables:
         if name not in table.variables or name not in patients.columns:
             raise EvaluationError(
@@ -73,10 +59,11 @@ def _check(patients: pd.DataFrame, y: pd.Series, table: ClinicalTable, variables
                 f"it has {', '.join(table.variables)}"
             )
         if table.variables[name].kind == "date":
-            raise EvaluationError(f"{name!r} is a date: Table 1 describes numbers and levels")
+            raise EvaluationError(f"{name!r} is a date: compute an age or a duration from it")
     absent = y.index.difference(patients.index)
     if len(absent):
         raise EvaluationError(f"{len(absent)} patient(s) have an outcome but no clinical row, for example {absent[0]}")
+    return patients.loc[y.index, list(variables)]
 
 
 def _rows_of_variable(name: str, variable: Variable, values: pd.Series, is_event: np.ndarray) -> list[TableOneRow]:

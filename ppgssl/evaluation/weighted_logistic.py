@@ -20,25 +20,19 @@ _TOLERANCE = 1e-8
 def fit_weightings(X: FloatArray, y: BoolArray, weights: FloatArray, *, offset: FloatArray | None = None) -> FloatArray:
     """Maximum-likelihood coefficients of a logistic regression for each weighting of its rows.
 
-    Newton's method (iteratively reweighted least squares) on all weightings of a block together, from the fit to
-    their mean; a step that passes the top of its own direction too far is halved.
+    Newton's method (iteratively reweighted least squares) on all weightings of a block together, from the fit to their
+    mean; a step that passes the top of its own direction too far is halved. Returns a float array, shape (n_columns,
+    n_weightings): NaN where the rows of positive weight hold one class alone. Where classes are otherwise separated the
+    coefficients are large, and the fitted probabilities within some 1e-8 of their limits; see :func:`is_separated` for
+    which those are with one predictor.
 
     Parameters
     ----------
     X : float array, shape (n_rows, n_columns)
         With a column of ones if there is to be an intercept; of full column rank.
     y : bool array, shape (n_rows,)
-    weights : float array, shape (n_rows, n_weightings)
-        At least 0.
-    offset : float array, shape (n_rows,), optional
-        Part of the linear predictor that is not fitted.
-
-    Returns
-    -------
-    float array, shape (n_columns, n_weightings)
-        NaN where the rows of positive weight hold one class alone. Where classes are otherwise separated the
-        coefficients are large, and the fitted probabilities within some 1e-8 of their limits; see
-        :func:`is_separated` for which those are with one predictor.
+    weights : float array, shape (n_rows, n_weightings); at least 0
+    offset : float array, shape (n_rows,), optional; part of the linear predictor that is not fitted
     """
     offset = np.zeros(len(y)) if offset is None else offset
     coefficients = np.full((X.shape[1], weights.shape[1]), np.nan)
@@ -66,8 +60,6 @@ def is_separated(x: FloatArray, y: BoolArray, weights: FloatArray) -> BoolArray:
     It has one if and only if the classes overlap: neither lies wholly on one side of the other, touching included. A
     predictor without variation counts as separated, as does a single class.
 
-    References
-    ----------
     .. [1] Albert & Anderson, On the existence of maximum likelihood estimates in logistic regression models,
            Biometrika 71, 1984, 10.1093/biomet/71.1.1.
     """
@@ -104,7 +96,7 @@ def _newton(Q: FloatArray, y: BoolArray, weights: FloatArray, offset: FloatArray
         # A step begins uphill. Where it ends downhill, half as steep or more, it was too long.
         is_over = (step * gradient).sum(axis=0) < -slope / 2
         base = np.where(is_over, base, point)
-        step = np.where(is_over, step / 2, _uphill(gradient, hessian, point))
+        step = np.where(is_over, step / 2, _newton_step(gradient, hessian, point))
         slope = np.where(is_over, slope / 2, (step * gradient).sum(axis=0))
         point = base + step
         found[:, active] = point
@@ -120,7 +112,7 @@ def _newton(Q: FloatArray, y: BoolArray, weights: FloatArray, offset: FloatArray
     return found
 
 
-def _uphill(gradient: FloatArray, hessian: FloatArray, point: FloatArray) -> FloatArray:
+def _newton_step(gradient: FloatArray, hessian: FloatArray, point: FloatArray) -> FloatArray:
     """Newton's step, shortened where it is longer than the curvature here supports."""
     step = np.linalg.solve(hessian, gradient.T[:, :, None])[:, :, 0].T
     longest = _LONGEST * np.maximum(1, np.abs(point).max(axis=0))

@@ -9,12 +9,8 @@ from dataclasses import dataclass
 class Columns:
     """What the columns of a table of patients are.
 
-    Attributes
-    ----------
-    numeric, categorical : tuple of str
-        The clinical input; a binary variable counts as categorical.
-    features : tuple of str
-        Numbers from signals. Beside a clinical input they form a block with a penalty of its own.
+    ``numeric``, ``categorical``: the clinical input; a binary variable counts as categorical. ``features``: numbers
+    from signals. Alongside a clinical input they form a block with a penalty of its own.
     """
 
     numeric: tuple[str, ...] = ()

@@ -16,11 +16,9 @@ class Depths:
 
     Attributes
     ----------
-    parts : dict of name to slice
-        Columns of ``every-depth`` (all), of ``depth-1``, ``depth-2``, ... (mean and SD of one depth; the deepest last),
-        and of ``last`` (the mean alone of the last map, the representation of the published study).
-    own : str
-        The part that the encoder itself gives to classifiers.
+    parts : columns of ``every-depth`` (all), of ``depth-1``, ``depth-2``, ... (mean and SD of one depth; the deepest
+        last), and of ``last`` (the mean alone of the last map, the representation of the published study).
+    own : the part that the encoder itself gives to classifiers
     """
 
     def __init__(self, encoder: EncoderNetwork) -> None:

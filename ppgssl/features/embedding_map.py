@@ -28,30 +28,26 @@ def embedding_map(
     laid out by t-SNE [1]_, started from the first two components so that the large arrangement means something [2]_. In
     such a map neighbours are alike; distances between groups, their sizes and densities mean nothing. Fewer than
     ``MIN_PATIENTS_TSNE`` patients are shown by their first two principal components. Of more than ``MAX_PATIENTS``, so
-    many are drawn at random, which bounds the time; ``method`` says so. One thread does it all: the sums of several
+    many are drawn at random, which bounds the time; ``method`` reports it. One thread does it all: the sums of several
     come out in another order, and t-SNE makes another picture of that.
 
     Parameters
     ----------
-    features : DataFrame, index patient
-        One row a patient; a missing value becomes the column's median.
-    y : Series of 0/1, index patient
-        Outcome; NaN or absent where a patient has none.
-    cohort : Series of str, index patient
-        The cohort of each patient of ``features``.
-    name, label : str
-        What the features are called, and in words.
-    seed : int
-        Of the draw of patients, the decomposition and the layout.
+    features : DataFrame, index patient; one row a patient; a missing value becomes the column's median
+    y : Series of 0/1, index patient; outcome; NaN or absent where a patient has none
+    cohort : Series of str, index patient; the cohort of each patient of ``features``
+    name, label : what the features are called, and in words
+    seed : of the draw of patients, the decomposition and the layout
 
-    References
-    ----------
     .. [1] van der Maaten & Hinton, Visualizing data using t-SNE, Journal of Machine Learning Research 9, 2008.
     .. [2] Kobak & Berens, The art of using t-SNE for single-cell transcriptomics, Nature Communications 10, 2019,
            10.1038/s41467-019-13056-x.
     """
-    shown = _drawn(features, seed)
-    scaled = _standardised(shown.to_numpy(dtype=np.float64, na_value=np.nan))
+    shown = features
+    if len(features) > MAX_PATIENTS:
+        rows = np.random.default_rng(seed).choice(len(features), MAX_PATIENTS, replace=False)
+        shown = features.iloc[np.sort(rows)]
+    scaled = _standardise(shown.to_numpy(dtype=np.float64, na_value=np.nan))
     with threadpool_limits(1):
         points, method = _layout(scaled, seed)
     if len(shown) < len(features):
@@ -68,15 +64,7 @@ def embedding_map(
     )
 
 
-def _drawn(features: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """At most ``MAX_PATIENTS`` rows, in the order in which they were."""
-    if len(features) <= MAX_PATIENTS:
-        return features
-    rows = np.random.default_rng(seed).choice(len(features), MAX_PATIENTS, replace=False)
-    return features.iloc[np.sort(rows)]
-
-
-def _standardised(values: FloatArray) -> FloatArray:
+def _standardise(values: FloatArray) -> FloatArray:
     """Columns of mean 0 and SD 1, medians for what is missing; without columns that are empty or constant."""
     values = np.where(np.isfinite(values), values, np.nan)
     values = values[:, np.isfinite(values).any(axis=0)]

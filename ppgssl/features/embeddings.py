@@ -17,14 +17,10 @@ def embed(encoder: EncoderNetwork, bank: SegmentBank, index: ArrayLike, *, batch
 
     Parameters
     ----------
-    encoder : EncoderNetwork
-        Used in evaluation mode, and left in the mode it was in.
-    bank : SegmentBank
-        On any device; embeddings are computed where the encoder is.
-    index : int array
-        Numbers of the segments in the bank.
-    batch_size : int
-        Segments at a time: memory and speed, not the result.
+    encoder : used in evaluation mode, and left in the mode it was in
+    bank : on any device; embeddings are computed where the encoder is
+    index : int array; numbers of the segments in the bank
+    batch_size : segments at a time: memory and speed, not the result
     """
     device = next(encoder.parameters()).device
     was_training = encoder.training

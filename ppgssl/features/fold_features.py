@@ -42,14 +42,9 @@ class FoldFeatures(Mapping[str, PatientFeatures]):
 
     Parameters
     ----------
-    fold : Fold
-    data : StudyData
-    out : Path
-        The study's folder, where its encoders lie.
-    parts : FittedParts
-        Records everything that is fitted.
-    known : mapping of name to DataFrame
-        Features that are the same in all folds, see :func:`common_features`.
+    out : the study's folder, where its encoders lie
+    parts : records everything that is fitted
+    known : features that are the same in all folds, see :func:`common_features`
     """
 
     def __init__(
@@ -105,13 +100,12 @@ class FoldFeatures(Mapping[str, PatientFeatures]):
         if name == "pulse-wave":
             represent = PulseWave(self.data.study.inputs.fs_hz)
             return SegmentFeatures(represent, self.segments, represent.names(self.segments.description.channel_names))
-        return SegmentFeatures(self._random_kernels() if name == "minirocket" else self.encoder(name), self.segments)
-
-    def _random_kernels(self) -> RandomKernels:
+        if name != "minirocket":
+            return SegmentFeatures(self.encoder(name), self.segments)
         chosen = self.data.of_patients(self.fold.train)
         kernels, used = fitted_kernels(self.data, chosen, self.segments.bank(self.data), place=self.fold.name)
         self.parts.record("MiniRocket", self.patients[used])
-        return kernels
+        return SegmentFeatures(kernels, self.segments)
 
 
 def fitted_kernels(
@@ -119,13 +113,7 @@ def fitted_kernels(
 ) -> tuple[RandomKernels, IntArray]:
     """MiniRocket, its biases learnt from training segments, drawn evenly; and the numbers of these.
 
-    Parameters
-    ----------
-    data : StudyData
-    is_training : bool array, shape (n_segments,)
-    bank : SegmentBank
-    place : str
-        Name of the fold, or ``all`` of the final model.
+    ``is_training``: bool array, shape (n_segments,). ``place``: name of the fold, or ``all`` of the final model.
     """
     seed = derive_seed(data.study.seed, "minirocket", place)
     chosen = np.flatnonzero(is_training)

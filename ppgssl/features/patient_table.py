@@ -39,17 +39,11 @@ class ArmTable:
 
     Parameters
     ----------
-    arm : Arm
-    study : Study
-        Names the covariates, and the clinical variables of heart rate and SpO2, if any.
-    variables : mapping of str to Variable
-        The clinical dictionary that the arm is fitted with: it says which columns are numbers and which are levels.
-    features : mapping of str to PatientFeatures
-        At least those that the arm names; what several arms use is computed once.
-    segments : NormalisedSegments, optional
-        For an arm whose learner takes the segments themselves.
-    spo2_curve : (float, float), optional
-        Fitted to training patients, for cohorts that ask for it; see :mod:`ppgssl.features.spo2_curve`.
+    study : names the covariates, and the clinical variables of heart rate and SpO2, if any
+    variables : the clinical dictionary that the arm is fitted with; it classifies columns as numbers or levels
+    features : at least those that the arm names; what several arms use is computed once
+    segments : optional; for an arm whose learner takes the segments themselves
+    spo2_curve : optional; fitted to training patients, see :mod:`ppgssl.features.spo2_curve`
     """
 
     def __init__(
@@ -67,7 +61,7 @@ class ArmTable:
     def transform(self, data: StudyData) -> pd.DataFrame | SegmentTable:
         """The patients of ``data.y``, in that order; segments by patient for a network.
 
-        Columns are the clinical input, then the features; :meth:`columns` says which is which.
+        Columns are the clinical input, then the features; :meth:`columns` classifies them.
         """
         if self.arm.is_network:
             assert self.segments is not None  # a network is fitted to segments
@@ -126,9 +120,6 @@ def _vitals(arm: Arm, study: Study) -> list[tuple[str | None, str]]:
     return [pairs[name] for name in names]
 
 
-# --- features --------------------------------------------------------------------------------------------------
-
-
 class NormalisedSegments:
     """Segments of any data as one input description wants them; those of the data asked for last are kept."""
 
@@ -149,9 +140,7 @@ class SegmentFeatures:
     ----------
     represent : EncoderNetwork or callable
         From normalised segments, shape (n, n_channels, length), to features; the mean leaves out unknown ones (NaN).
-    segments : NormalisedSegments
-    names : list of str, optional
-        Columns of a callable's features; by default they are numbered.
+    names : optional; columns of a callable's features; by default they are numbered
     """
 
     def __init__(
@@ -179,7 +168,7 @@ class SegmentFeatures:
 
     def _means(self, bank: SegmentBank, index: np.ndarray, patient: np.ndarray, n_patients: int) -> FloatArray:
         assert not isinstance(self.represent, EncoderNetwork)
-        if not len(index):  # what the columns are, a segment of zeros tells
+        if not len(index):  # a segment of zeros shows what the columns are
             n_features = self.represent(np.zeros((1, bank.n_channels, bank.length), dtype=np.float32)).shape[1]
             return np.full((n_patients, n_features), np.nan)
         nobody, none = np.zeros(len(index), dtype=bool), np.empty(0, dtype=np.int64)

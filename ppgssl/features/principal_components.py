@@ -16,14 +16,9 @@ N_COMPONENTS = 64
 class PrincipalComponents:
     """The axes along which training segments vary most [1]_.
 
-    Attributes
-    ----------
-    mean : float array, shape (n_channels * length,)
-    axes : float array, shape (n_components, n_channels * length)
-        Orthonormal.
+    ``mean``: float array, shape (n_channels * length,). ``axes``: float array, shape (n_components, n_channels *
+    length); orthonormal.
 
-    References
-    ----------
     .. [1] Jolliffe, Principal Component Analysis, Springer, 2002, doi 10.1007/b98835.
     """
 
@@ -36,9 +31,7 @@ class PrincipalComponents:
         A segment begins at any moment of a beat, so the scores of a patient's segments have any sign and cancel in
         their mean; the magnitudes show how strong each wave is whatever its phase.
 
-        Parameters
-        ----------
-        segments : float array, shape (n_segments, n_channels, length)
+        ``segments``: float array, shape (n_segments, n_channels, length).
         """
         scores = (np.asarray(segments).reshape(len(segments), -1) - self.mean) @ self.axes.T
         return np.concatenate([scores, np.abs(scores)], axis=1)
@@ -51,12 +44,9 @@ def fit_principal_components(
 
     Parameters
     ----------
-    segments : float array, shape (n_segments, n_channels, length)
-        Finite.
-    n_components : int
-        Fewer where there are fewer segments or samples.
-    seed : int
-        Of the randomised decomposition.
+    segments : float array, shape (n_segments, n_channels, length); finite
+    n_components : fewer where there are fewer segments or samples
+    seed : of the randomised decomposition
     """
     rows = np.asarray(segments, dtype=np.float32).reshape(len(segments), -1)
     n = min(n_components, *rows.shape)

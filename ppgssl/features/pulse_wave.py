@@ -46,13 +46,8 @@ class PulseWave:
     of their pulse heights (under the normalisation `ac_dc` the ratio of ratios, which determines the saturation) and
     their correlation.
 
-    Parameters
-    ----------
-    fs_hz : float
-        Sampling rate of the segments.
+    ``fs_hz``: sampling rate of the segments.
 
-    References
-    ----------
     .. [1] Task Force of the ESC and NASPE, Heart rate variability: standards of measurement, physiological
        interpretation and clinical use, Circulation 93:1043-1065, 1996, doi 10.1161/01.CIR.93.5.1043.
     .. [2] Elgendi, On the analysis of fingertip photoplethysmogram signals, Curr Cardiol Rev 8:14-25, 2012,
@@ -112,9 +107,6 @@ def _channel_features(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
     }
 
 
-# --- rhythm ----------------------------------------------------------------------------------------------------
-
-
 def _beat_times_s(x: FloatArray, beats: Beats, fs_hz: float) -> FloatArray:
     """Seconds from the segment's first sample to each steepest point, between the samples."""
     slope = np.diff(x, axis=-1, append=x[:, -1:])  # 0 at the end: no parabola reaches into the next segment
@@ -144,33 +136,31 @@ def _rhythm(beats: Beats, at_s: FloatArray, n_segments: int, fs_hz: float) -> di
     }
 
 
-# --- pulse wave ------------------------------------------------------------------------------------------------
-
-
 def _mean_beat(x: FloatArray, beats: Beats, fs_hz: float) -> dict[str, FloatArray]:
     """Measures of the average beat, which runs from before the upstroke to before the next one."""
     interval = beat_interval(beats, len(x))
-    beat = _averaged(x, beats, interval)
+    beat = _average_beats(x, beats, interval)
     rows = np.arange(len(x))
     foot = _argmin(beat[:, : _UPSTROKE + 1])
     peak = _UPSTROKE + _argmin(-beat[:, _UPSTROKE : _LATEST_PEAK + 1])
     low, height = beat[rows, foot], beat[rows, peak] - beat[rows, foot]
     shape = _ratio(beat - low[:, None], height[:, None])  # 0 at the foot, 1 at the peak
+    area = np.maximum(shape, 0.0)
     step = _PHASES[1] - _PHASES[0]
     slope = np.gradient(shape, step, axis=1)
     return {
         "log_height": np.log(np.where(height > 0, height, np.nan)),
         "rise_s": (peak - foot) * step * interval / fs_hz,
         "rise_proportion": np.where(np.isfinite(interval), (peak - foot) * step, np.nan),
-        **{f"width_{share:g}": _width(shape, peak, share) * step for share in _HEIGHTS},
+        **{f"width_{proportion:g}": _width(shape, peak, proportion) * step for proportion in _HEIGHTS},
         "steepness_per_s": _ratio(slope.max(axis=1), interval / fs_hz),
-        "area_after_peak": _area_after(shape, peak),
+        "area_after_peak": _ratio((area * (np.arange(len(_PHASES)) > peak[:, None])).sum(axis=1), area.sum(axis=1)),
         **{f"height_at_{place:g}": _height_after(shape, foot, place) for place in _PLACES},
         "b_over_a": _b_over_a(np.gradient(slope, step, axis=1), foot),
     }
 
 
-def _averaged(x: FloatArray, beats: Beats, interval: FloatArray) -> FloatArray:
+def _average_beats(x: FloatArray, beats: Beats, interval: FloatArray) -> FloatArray:
     """Mean beat of each segment at ``_PHASES``; NaN where there is no beat."""
     length = x.shape[-1]
     kept = np.isfinite(interval)[beats.segment]
@@ -178,8 +168,8 @@ def _averaged(x: FloatArray, beats: Beats, interval: FloatArray) -> FloatArray:
     place = beats.sample[kept, None] + 0.5 + interval[segment, None] * _PHASES
     is_inside = (place >= 0) & (place <= length - 1)
     left = np.clip(place.astype(np.int64), 0, length - 2)
-    share = np.clip(place - left, 0, 1)
-    values = (1 - share) * x[segment[:, None], left] + share * x[segment[:, None], left + 1]
+    proportion = np.clip(place - left, 0, 1)
+    values = (1 - proportion) * x[segment[:, None], left] + proportion * x[segment[:, None], left + 1]
     total, count = np.zeros((len(x), len(_PHASES))), np.zeros((len(x), len(_PHASES)))
     np.add.at(total, segment, np.where(is_inside, values, 0.0))
     np.add.at(count, segment, is_inside)
@@ -190,18 +180,13 @@ def _argmin(rows: FloatArray) -> np.ndarray:
     return np.argmin(np.where(np.isnan(rows), np.inf, rows), axis=1)
 
 
-def _width(shape: FloatArray, peak: np.ndarray, share: float) -> FloatArray:
+def _width(shape: FloatArray, peak: np.ndarray, proportion: float) -> FloatArray:
     """Phases around the peak at or over this proportion of the height; NaN where there is no beat."""
-    is_low = ~(shape >= share)
+    is_low = ~(shape >= proportion)
     number = np.arange(shape.shape[1])
     before = np.where(is_low & (number < peak[:, None]), number, -1).max(axis=1)
     after = np.where(is_low & (number > peak[:, None]), number, shape.shape[1]).min(axis=1)
     return np.where(np.isfinite(shape[:, _UPSTROKE]), after - before - 1, np.nan)
-
-
-def _area_after(shape: FloatArray, peak: np.ndarray) -> FloatArray:
-    area = np.maximum(shape, 0.0)
-    return _ratio((area * (np.arange(shape.shape[1]) > peak[:, None])).sum(axis=1), area.sum(axis=1))
 
 
 def _height_after(shape: FloatArray, foot: np.ndarray, place: float) -> FloatArray:
@@ -218,9 +203,6 @@ def _b_over_a(acceleration: FloatArray, foot: np.ndarray) -> FloatArray:
     b_at = _argmin(np.where(is_after, acceleration, np.inf))
     a = acceleration[rows, a_at]
     return _ratio(acceleration[rows, b_at], np.where(a > 0, a, np.nan))
-
-
-# --- samples and spectrum --------------------------------------------------------------------------------------
 
 
 def _moments(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
@@ -245,11 +227,11 @@ def _spectrum(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
     frequency = np.arange(transform.shape[-1]) * fs_hz / n_fft
     is_in_band = (frequency >= _SPECTRUM_HZ[0]) & (frequency <= _SPECTRUM_HZ[1])
     power = np.abs(transform[:, is_in_band]) ** 2
-    share = _ratio(power, power.sum(axis=-1, keepdims=True))
+    proportion = _ratio(power, power.sum(axis=-1, keepdims=True))
     n_bins = int(is_in_band.sum())
-    surprise = share * np.log(np.where(share > 0, share, 1.0))
+    surprise = proportion * np.log(np.where(proportion > 0, proportion, 1.0))
     return {
-        "centroid_hz": share @ frequency[is_in_band],
+        "centroid_hz": proportion @ frequency[is_in_band],
         "entropy": -surprise.sum(axis=-1) / np.log(max(n_bins, 2)),
     }
 
@@ -278,9 +260,6 @@ def _correlation(one: FloatArray, other: FloatArray) -> FloatArray:
     return _ratio((one * other).sum(axis=-1), np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1)))
 
 
-# --- breathing -------------------------------------------------------------------------------------------------
-
-
 def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArray) -> dict[str, FloatArray]:
     """What rises and falls from beat to beat; the spectra are those of the unevenly spaced beats themselves."""
     same = beats.segment[1:] == beats.segment[:-1]
@@ -291,10 +270,10 @@ def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArra
         height = (np.maximum.reduceat(flat, edges) - np.minimum.reduceat(flat, edges))[:-1][same]
     segment, middle, interval = beats.segment[1:][same], ((at_s[1:] + at_s[:-1]) / 2)[same], np.diff(at_s)[same]
     n = np.bincount(segment, minlength=len(x))
-    relative = _relative(height, segment, n)
+    relative = _relative_values(height, segment, n)
     spread = np.sqrt(_ratio(np.bincount(segment, relative**2, len(x)), np.where(n > 1, n - 1, 0)))
     height_rate, height_clarity = _modulation(relative, middle, segment, rate_hz)
-    interval_rate, interval_clarity = _modulation(_relative(interval, segment, n), middle, segment, rate_hz)
+    interval_rate, interval_clarity = _modulation(_relative_values(interval, segment, n), middle, segment, rate_hz)
     return {
         "height_cv": spread,
         "height_modulation_per_min": height_rate,
@@ -304,7 +283,7 @@ def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArra
     }
 
 
-def _relative(values: FloatArray, segment: np.ndarray, n: np.ndarray) -> FloatArray:
+def _relative_values(values: FloatArray, segment: np.ndarray, n: np.ndarray) -> FloatArray:
     """Distance of each beat's value from the mean of its segment, relative to it."""
     mean = _ratio(np.bincount(segment, values, len(n)), n)[segment]
     return _ratio(values - mean, np.where(mean > 0, mean, np.nan))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +23,8 @@ class RandomKernels:
 
     Attributes
     ----------
-    parameters : mapping of name to array
-        As aeon has them: ``n_channels_per_combination``, ``channel_indices``, ``dilations``,
-        ``n_features_per_dilation`` and ``biases``.
+    parameters : as aeon has them: ``n_channels_per_combination``, ``channel_indices``, ``dilations``,
+        ``n_features_per_dilation`` and ``biases``
     """
 
     parameters: Mapping[str, npt.NDArray[Any]] = field(repr=False)
@@ -34,10 +32,7 @@ class RandomKernels:
     def __call__(self, segments: FloatArray) -> FloatArray:
         """Proportions of positive values in 0..1, shape (n_segments, n_kernels rounded down to a multiple of 84).
 
-        Parameters
-        ----------
-        segments : float array, shape (n_segments, n_channels, length)
-            Of the length and channels that were fitted.
+        ``segments``: float array, shape (n_segments, n_channels, length); of the length and channels that were fitted.
         """
         transform = _mini_rocket(random_state=None, n_kernels=len(self.parameters["biases"]))
         transform.parameters, transform._n_jobs = tuple(self.parameters[name] for name in _PARAMETERS), 1
@@ -50,10 +45,7 @@ class RandomKernels:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> RandomKernels:
         """The transform of :meth:`to_arrays`.
 
-        Raises
-        ------
-        StoreError
-            If its numbers are not whole.
+        Raises StoreError if its numbers are not whole.
         """
         if set(arrays) != set(_PARAMETERS) or any(one.ndim != 1 for one in arrays.values()):
             raise StoreError(f"the kernels of MiniRocket are not whole: they need {', '.join(_PARAMETERS)}")
@@ -74,24 +66,15 @@ def fit_random_kernels(segments: FloatArray, *, n_kernels: int = N_KERNELS, seed
     """MiniRocket [1]_: convolutions of length 9 at many dilations, each summed up by the values over a bias.
 
     The kernels are fixed; the biases are quantiles of what the kernels make of training segments, and which channels a
-    kernel joins is drawn at random.
+    kernel joins is drawn at random. Raises ConfigError if aeon is not installed, or segments are too short.
 
     Parameters
     ----------
     segments : float array, shape (n_segments, n_channels, length)
         Training segments, a few hundred or more; at least 9 samples long.
-    n_kernels : int
-        At least 84.
-    seed : int
-        The only source of randomness.
+    n_kernels : at least 84
+    seed : the only source of randomness
 
-    Raises
-    ------
-    ConfigError
-        If aeon is not installed, or segments are too short.
-
-    References
-    ----------
     .. [1] Dempster, Schmidt and Webb, MiniRocket: a very fast (almost) deterministic transform for time series
        classification, KDD 2021, arXiv:2012.08791.
     """
@@ -100,9 +83,12 @@ def fit_random_kernels(segments: FloatArray, *, n_kernels: int = N_KERNELS, seed
             f"segments of {segments.shape[-1]} samples are too short for the baseline `minirocket`, whose kernels have "
             f"{MIN_LENGTH}: raise `inputs.segment_s`, or take it out of `probe.baselines`"
         )
-    with _global_generator_kept():
-        transform = _mini_rocket(n_kernels=n_kernels, random_state=seed)
+    state = np.random.get_state()  # noqa: NPY002 (fitting seeds numpy's global generator)
+    transform = _mini_rocket(n_kernels=n_kernels, random_state=seed)
+    try:
         transform.fit(np.asarray(segments, dtype=np.float32))
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
     return RandomKernels(dict(zip(_PARAMETERS, transform.parameters, strict=True)))
 
 
@@ -122,13 +108,3 @@ def check_random_kernels() -> None:
             f"the baseline `minirocket` needs the package aeon ({error}): pip install 'ppgssl[baselines]', or take it "
             "out of `probe.baselines`"
         ) from None
-
-
-@contextmanager
-def _global_generator_kept() -> Iterator[None]:
-    """Fitting seeds numpy's global generator."""
-    state = np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -180,11 +179,11 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
         ConfigError
             If the cohort is not one of the encoder's.
         """
-        raw, is_present = self._checked(samples)
-        rate_hz = self._checked_rate(fs_hz)
-        processed = [
-            _processed(channel, row, rate_hz, self.description) for channel, row in self._pairs(raw, is_present)
-        ]
+        raw, is_present = self._check_samples(samples)
+        rate_hz = self._check_rate(fs_hz)
+        present = [self.description.channels[number] for number in np.flatnonzero(is_present)]
+        rows = zip(present, raw[is_present], strict=True)
+        processed = [_process(channel, row, rate_hz, self.description) for channel, row in rows]
         stacked = _spread([item.samples for item in processed], is_present)
         starts = self._starts(stacked.shape[1])
         wanted = self.description
@@ -204,7 +203,7 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
         embeddings = embed(self.network, segment_bank(segments, wanted, self.cohort), np.arange(len(kept)))
         return EmbeddedSegments(embeddings, kept / wanted.fs_hz, starts[~is_usable] / wanted.fs_hz)
 
-    def _checked(self, samples: ArrayLike) -> tuple[FloatArray, BoolArray]:
+    def _check_samples(self, samples: ArrayLike) -> tuple[FloatArray, BoolArray]:
         raw, names = np.atleast_2d(_as_numbers(samples)), self.description.channel_names
         if raw.ndim != 2 or len(raw) != len(names):
             is_transposed = raw.ndim == 2 and raw.shape[1] == len(names)
@@ -218,7 +217,7 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
             raise SignalError(f"no channel has a sample: {', '.join(names)} are all NaN")
         return raw, is_present
 
-    def _checked_rate(self, fs_hz: float | None) -> float:
+    def _check_rate(self, fs_hz: float | None) -> float:
         rate_hz = self.fs_hz if fs_hz is None else fs_hz
         least = 2 * max(channel.band_hz[1] for channel in self.description.channels)
         if not isinstance(rate_hz, int | float | np.number) or not least < rate_hz < np.inf:
@@ -227,9 +226,6 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
                 f"over {least:g} Hz, twice the upper edge of the pass band"
             )
         return float(rate_hz)
-
-    def _pairs(self, raw: FloatArray, is_present: BoolArray) -> Iterator[tuple[ChannelDescription, FloatArray]]:
-        return ((self.description.channels[number], raw[number]) for number in np.flatnonzero(is_present))
 
     def _starts(self, n_samples: int) -> IntArray:
         wanted = self.description
@@ -242,7 +238,7 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
         return starts
 
 
-def _processed(channel: ChannelDescription, raw: FloatArray, rate_hz: float, wanted: InputDescription) -> Processed:
+def _process(channel: ChannelDescription, raw: FloatArray, rate_hz: float, wanted: InputDescription) -> Processed:
     item = preprocess(raw, fs_hz=rate_hz, fs_out_hz=wanted.fs_hz, band_hz=channel.band_hz, judge=wanted.find_defects)
     is_down = channel.inverted
     if is_down == "auto":

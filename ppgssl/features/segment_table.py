@@ -18,11 +18,9 @@ class SegmentTable:
 
     Attributes
     ----------
-    bank : SegmentBank
-        Segments of any patients.
+    bank : segments of any patients
     patient_of_segment : array of str, shape (n_segments,)
-    index : Index of str, shape (n_patients,)
-        Patients, in the order of the rows.
+    index : Index of str, shape (n_patients,); patients, in the order of the rows
     """
 
     bank: SegmentBank = field(repr=False)

@@ -11,7 +11,7 @@ from ppgssl.store.study_data import StudyData
 # Columns of :func:`signal_summary`, with label and unit.
 SIGNAL_QUANTITIES = {
     "sqi": ("Signal quality index (median of segments)", ""),
-    "share": ("Share of segments accepted", ""),
+    "proportion_accepted": ("Proportion of segments accepted", ""),
     "heart_rate_bpm": ("Heart rate from signals", "1/min"),
     "respiratory_rate_per_min": ("Respiratory rate from signals", "1/min"),
     "spo2_percent": ("SpO2 from signals", "%"),
@@ -29,14 +29,10 @@ def signal_summary(data: StudyData, spo2_curve: Curve | None = None) -> pd.DataF
     decisions = data.segments.decisions[data.segments.decisions["cohort"] == cohort]
     by_patient = decisions.groupby("patient")
     summary = pd.DataFrame(
-        {
-            "n_segments": by_patient.size(),
-            "n_accepted": by_patient["accepted"].sum(),
-            "sqi": by_patient["sqi"].median(),
-        }
+        {"n_segments": by_patient.size(), "n_accepted": by_patient["accepted"].sum(), "sqi": by_patient["sqi"].median()}
     ).reindex(data.y.index)
     summary[["n_segments", "n_accepted"]] = summary[["n_segments", "n_accepted"]].fillna(0).astype(int)
-    summary["share"] = summary["n_accepted"] / summary["n_segments"].where(summary["n_segments"] > 0)
+    summary["proportion_accepted"] = summary["n_accepted"] / summary["n_segments"].where(summary["n_segments"] > 0)
     vitals = [name for name in SIGNAL_QUANTITIES if name not in summary.columns]
     accepted = decisions.loc[decisions["accepted"], ["patient", "recording_id", "start_s"]]
     stored = data.labelled.segments(inputs.segment_s, inputs.step_s)

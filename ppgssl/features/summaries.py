@@ -24,8 +24,7 @@ class Summary:
     ----------
     means : float64 array, shape (n_patients, n_features)
         Mean over each patient's segments in which the feature is known; NaN where it is in none.
-    kept : float32 array, shape (n_kept, n_features)
-        Features of the segments that were asked for.
+    kept : float32 array, shape (n_kept, n_features); features of the segments that were asked for
     centre, scale : float64 arrays, shape (n_features,)
         Mean and SD over the fitting segments in which the feature is known; 0 and 1 where there is nothing to scale.
     """
@@ -58,16 +57,12 @@ def summarise(
 
     Parameters
     ----------
-    represent
-        The representation.
-    bank : SegmentBank
+    represent : the representation
     index, patient : int arrays, shape (n_segments,)
         Numbers of the segments in the bank, and of the patient of each, in 0..n_patients - 1.
-    n_patients : int
     keep : int array, shape (n_kept,)
         Positions in ``index`` of the segments whose features are wanted, in increasing order.
-    is_fitting : bool array, shape (n_segments,)
-        Segments that ``centre`` and ``scale`` are computed from.
+    is_fitting : bool array, shape (n_segments,); segments that ``centre`` and ``scale`` are computed from
     """
     sums: _Sums | None = None
     kept = []

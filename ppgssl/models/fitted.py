@@ -44,21 +44,14 @@ class FittedModel:
 
     Attributes
     ----------
-    card : ModelCard
-    model : RiskModel or NetworkRiskModel
-    refits : LinearRefits, WholeRefits or None
-        To bootstrap samples of the training patients.
-    kernels : RandomKernels or None
-        Of MiniRocket, for arms that take its features.
+    refits : LinearRefits, WholeRefits or None; to bootstrap samples of the training patients
+    kernels : of MiniRocket, for arms that take its features
     precision : float array or None
         Inverse covariance of the standardised features, see :func:`ppgssl.models.reference.fit_domain`.
-    folder : Path or None
-        Where it was read.
-    fingerprint : str
-        SHA-256 of ``SHA256SUMS``: of all files. Compare it with what the maker of the model published: checksums show
-        damage, and a stranger could have written others.
-    warnings : tuple of str
-        Such as another version of the software.
+    folder : where it was read
+    fingerprint : SHA-256 of ``SHA256SUMS``: of all files. Compare it with what the maker of the model published:
+        checksums show damage, and a stranger could have written others.
+    warnings : such as another version of the software
     """
 
     card: ModelCard
@@ -73,10 +66,7 @@ class FittedModel:
     def table(self) -> ArmTable:
         """The arm's table, made of any patients as it was of the training patients.
 
-        Raises
-        ------
-        StoreError
-            If the encoder does not compute what it computed where it was made.
+        Raises StoreError if the encoder does not compute what it computed where it was made.
         """
         card, arm = self.card, parse_arm(self.card.arm)
         encoder = self.encoder if arm.encoder else None
@@ -88,12 +78,8 @@ class FittedModel:
         """Risks of patients, shape (1 + n, n_patients).
 
         Row 0 is the model's risk. The others, of which an interval is made, are by the draws from its posterior or by
-        its refits; there are none of a network, nor of a stack of posteriors.
-
-        Raises
-        ------
-        EvaluationError
-            If a column is absent, or a number is infinite.
+        its refits; there are none of a network, nor of a stack of posteriors. Raises EvaluationError if a column is
+        absent, or a number is infinite.
         """
         risks = [self.model.predict_proba(X)[None, :, 1]]
         if isinstance(X, pd.DataFrame) and not isinstance(self.model, NetworkRiskModel):
@@ -106,10 +92,7 @@ class FittedModel:
     def encoder(self) -> EncoderNetwork:
         """Its encoder, in evaluation mode; of networks, that of the first.
 
-        Raises
-        ------
-        StoreError
-            If it does not compute what it computed where it was made.
+        Raises StoreError if it does not compute what it computed where it was made.
         """
         if isinstance(self.model, NetworkRiskModel):
             network = self.model.members_[0].model.encoder

@@ -41,27 +41,18 @@ _MODEL, _REFITS, _FEATURES = "model.", "refits.", "features."
 _PRECISION = "precision"
 
 
-# --- writing ---------------------------------------------------------------------------------------------------
-
-
 def save_model(folder: Path, fitted: FittedModel, text: str, *, encoder: Path | None = None) -> str:
     """Write a model into a new folder, or over a model that is there; its fingerprint.
 
-    Parameters
-    ----------
-    folder : Path
-    fitted : FittedModel
-    text : str
-        ``model_card.md``.
-    encoder : Path, optional
-        Folder of the encoder; its weights and its ``model.json`` are copied.
+    Raises StoreError if the folder holds other things than a model.
 
-    Raises
-    ------
-    StoreError
-        If the folder holds other things than a model.
+    ``text``: ``model_card.md``. ``encoder``: optional; folder of the encoder; its weights and its ``model.json`` are
+    copied.
     """
-    _check_free(folder)
+    known = {*_ALWAYS, SUMS_FILE, ENCODER_FOLDER}
+    others = sorted(item.name for item in folder.iterdir() if item.name not in known) if folder.is_dir() else []
+    if others:
+        raise StoreError(f"{folder} holds other files than a model ({', '.join(others[:3])}): give another --out")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / SUMS_FILE).unlink(missing_ok=True)  # until the last file is there, this is no model
     shutil.rmtree(folder / ENCODER_FOLDER, ignore_errors=True)
@@ -85,25 +76,12 @@ def save_model(folder: Path, fitted: FittedModel, text: str, *, encoder: Path | 
     return file_sha256(folder / SUMS_FILE)
 
 
-def _check_free(folder: Path) -> None:
-    known = {*_ALWAYS, SUMS_FILE, ENCODER_FOLDER}
-    others = sorted(item.name for item in folder.iterdir() if item.name not in known) if folder.is_dir() else []
-    if others:
-        raise StoreError(f"{folder} holds other files than a model ({', '.join(others[:3])}): give another --out")
-
-
-# --- reading ---------------------------------------------------------------------------------------------------
-
-
 def load_model(folder: Path) -> FittedModel:
     """Read a model; every file is compared with its checksum first.
 
-    Raises
-    ------
-    StoreError
-        If there is no model, a file is missing or was changed, or the model is of another format.
+    Raises StoreError if there is no model, a file is missing or was changed, or the model is of another format.
     """
-    names = _verified(folder)
+    names = _verify(folder)
     card = _read_card(folder)
     try:
         arrays: Arrays = load_file(folder / CLASSIFIER_FILE)
@@ -111,11 +89,11 @@ def load_model(folder: Path) -> FittedModel:
         raise StoreError(f"cannot read {folder / CLASSIFIER_FILE}: {error}. Copy the model again.") from None
     if card.has_encoder and not set(_ENCODER_FILES) <= names:
         raise StoreError(f"{folder}: the model needs its encoder, and {ENCODER_FOLDER}/ is not whole. Copy it again.")
-    model = read_risk_model(_named(arrays, _MODEL), card.classifier)
+    model = read_risk_model(_select(arrays, _MODEL), card.classifier)
     refits = None
     if not isinstance(model, NetworkRiskModel):
-        refits = read_refits(_named(arrays, _REFITS), card.refits, model)
-    kernels = _named(arrays, _FEATURES)
+        refits = read_refits(_select(arrays, _REFITS), card.refits, model)
+    kernels = _select(arrays, _FEATURES)
     return FittedModel(
         card,
         model,
@@ -128,12 +106,12 @@ def load_model(folder: Path) -> FittedModel:
     )
 
 
-def _named(arrays: Arrays, start: str) -> Arrays:
+def _select(arrays: Arrays, start: str) -> Arrays:
     """Arrays whose names start so, without that start."""
     return {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
 
 
-def _verified(folder: Path) -> set[str]:
+def _verify(folder: Path) -> set[str]:
     """Names of the files, all of which are what was written."""
     sums = folder / SUMS_FILE
     try:
@@ -179,7 +157,7 @@ def _read_card(folder: Path) -> ModelCard:
         if first["loc"] == ("format",):
             raise StoreError(
                 f"{path} is a model of format {first['input']!r}, and this ppgssl ({versions().get('ppgssl')}) reads "
-                f"format {FORMAT}: install the ppgssl that made it (its {TEXT_FILE} says which), or fit it again"
+                f"format {FORMAT}: install the ppgssl that made it ({TEXT_FILE} names it), or fit it again"
             ) from None
         place = ".".join(map(str, first["loc"]))
         raise StoreError(

@@ -95,16 +95,10 @@ class ApplicabilityDomain(Schema):
     def distances(self, X: FloatArray, precision: FloatArray) -> FloatArray:
         """Mahalanobis distances from the training patients over the root of the number of features, about 1 if typical.
 
-        Parameters
-        ----------
-        X : float array, shape (n_patients, n_features)
-        precision : float array, shape (n_features, n_features)
-            Of :func:`fit_domain`.
+        Returns a float array, shape (n_patients,): NaN for patients without any feature.
 
-        Returns
-        -------
-        float array, shape (n_patients,)
-            NaN for patients without any feature.
+        ``X``: float array, shape (n_patients, n_features). ``precision``: float array, shape (n_features, n_features);
+        of :func:`fit_domain`.
         """
         found = _distances(X, np.array(self.centre), np.array(self.scale), precision)
         return np.where(np.isnan(X).all(axis=1), np.nan, found)
@@ -114,26 +108,16 @@ def fit_domain(X: FloatArray) -> tuple[ApplicabilityDomain, FloatArray]:
     """The applicability domain of features, by Mahalanobis distance with a shrunk covariance [1]_.
 
     The threshold is made of the distance of each training patient from the others, by a covariance of these alone: a
-    covariance of many features always seems close to its own patients.
+    covariance of many features always seems close to its own patients. Raises EvaluationError if there are fewer
+    patients than ten.
 
-    Parameters
-    ----------
-    X : float array, shape (n_patients, n_features)
-        NaN where missing; taken as the mean.
+    ``X``: float array, shape (n_patients, n_features); NaN where missing; taken as the mean.
 
     Returns
     -------
     ApplicabilityDomain
-    precision : float array, shape (n_features, n_features)
-        Of the standardised features.
+    precision : float array, shape (n_features, n_features); of the standardised features
 
-    Raises
-    ------
-    EvaluationError
-        If there are fewer patients than ten.
-
-    References
-    ----------
     .. [1] Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, Journal of
            Multivariate Analysis 88:365-411, 2004, doi 10.1016/S0047-259X(03)00096-4.
     """

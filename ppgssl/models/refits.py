@@ -36,16 +36,14 @@ _NAMES = ("intercept", "slope", "effect", "missing")
 
 @dataclass(frozen=True)
 class LinearPart:
-    """Logits of all refits as sums over columns: compact, and exactly what the refits say.
+    """Logits of all refits as sums over columns: compact, and equal to the refits themselves.
 
     Attributes
     ----------
     intercept : float array, shape (n_refits, n_imputations)
-    slope : float array, shape (n_refits, n_imputations, n_numbers)
-        Of numeric columns, then features.
-    effect : float array, shape (n_refits, n_imputations, n_levels)
-        Levels of all categorical columns of the model, one column after another. A level that a sample lacks has the
-        effect of the sample's most frequent one.
+    slope : float array, shape (n_refits, n_imputations, n_numbers); of numeric columns, then features
+    effect : float array, shape (n_refits, n_imputations, n_levels); levels of all categorical columns of the model, one
+        column after another. A level that a sample lacks has the effect of the sample's most frequent one.
     missing : float array, shape (n_refits, n_imputations, n_columns)
         What a missing value of a numeric column, categorical column or feature adds.
     """
@@ -71,11 +69,7 @@ class LinearPart:
         values = np.concatenate([clinical[:, ~is_level], coded.features], axis=1)
         codes = clinical[:, is_level]
         levels = [code[:, None] == np.arange(n) for code, n in zip(codes.T, coded.n_levels[is_level], strict=True)]
-        columns = [
-            np.nan_to_num(values),
-            *levels,
-            np.isnan(np.concatenate([clinical, coded.features], axis=1)),
-        ]
+        columns = [np.nan_to_num(values), *levels, np.isnan(np.concatenate([clinical, coded.features], axis=1))]
         weights = np.concatenate([self.slope[:, number], self.effect[:, number], self.missing[:, number]], axis=1)
         return np.asarray(self.intercept[:, [number]] + weights @ np.concatenate(columns, axis=1).astype(float).T)
 
@@ -84,10 +78,8 @@ class LinearPart:
 class LinearRefits:
     """Refits of ridge, of elastic net, and of stacks of these.
 
-    Attributes
-    ----------
-    parts : tuple of LinearPart, in the order of the parts of the model
-    stack : float array, shape (n_refits, 1 + n_parts), or None
+    ``parts``: tuple of LinearPart, in the order of the parts of the model. ``stack``: float array, shape (n_refits, 1 +
+    n_parts), or None.
     """
 
     parts: tuple[LinearPart, ...] = field(repr=False)
@@ -154,15 +146,10 @@ def fit_refits(
 
     Parameters
     ----------
-    model : RiskModel
-        Fitted.
-    table, y
-        Its training patients.
-    samples : sequence of int arrays
-        Rows of each sample.
-    pool : Workers, optional
-        Where they are fitted; by default in this process.
-    progress : Progress
+    model : Fitted
+    table, y : its training patients
+    samples : rows of each sample
+    pool : optional; where they are fitted; by default in this process
     """
     if not len(samples):
         return None
@@ -170,7 +157,7 @@ def fit_refits(
     label = "refits to bootstrap samples"
     parts = (pool or Workers(1)).run(_refit, tasks, model, table, y, progress=progress, label=label)
     refits = list(chain.from_iterable(parts))
-    return WholeRefits(tuple(refits)) if isinstance(refits[0], RiskModel) else _joined(refits)
+    return WholeRefits(tuple(refits)) if isinstance(refits[0], RiskModel) else _join(refits)
 
 
 def _refit(samples: Sequence[IntArray], model: RiskModel, table: pd.DataFrame, y: pd.Series) -> list[Any]:
@@ -188,10 +175,7 @@ def read_refits(
 ) -> Refits | None:
     """The refits of ``to_arrays`` and ``spec``; None if there are none.
 
-    Raises
-    ------
-    StoreError
-        If numbers are absent or do not fit the columns of the model.
+    Raises StoreError if numbers are absent or do not fit the columns of the model.
     """
     if not arrays:
         return None
@@ -225,22 +209,16 @@ def read_refits(
     return LinearRefits(tuple(LinearPart(*(one[name] for name in _NAMES)) for one in found), stack)
 
 
-# --- from fitted models to sums over columns -------------------------------------------------------------------
-
-
 def _linear(model: RiskModel, refit: RiskModel) -> LinearRefits:
     """One refit, on the columns and levels of the model."""
     # In a sample in which one of two blocks has no value at all, the stack is the other part alone.
-    matched = [next((one for one in refit.parts_ if _shares_columns(one, part)), None) for part in model.parts_]
+    names = [(set(part.columns.names), part) for part in refit.parts_]
+    matched = [next((one for own, one in names if own & set(part.columns.names)), None) for part in model.parts_]
     parts = tuple(_sums(part, own) for part, own in zip(model.parts_, matched, strict=True))
     if model.stack_ is None:
         return LinearRefits(parts, None)
     alone = np.array([0.0, *(float(one is not None) for one in matched)])
     return LinearRefits(parts, (alone if refit.stack_ is None else refit.stack_)[None])
-
-
-def _shares_columns(one: Part, other: Part) -> bool:
-    return bool(set(one.columns.names) & set(other.columns.names))
 
 
 def _sums(part: Part, own: Part | None) -> LinearPart:
@@ -289,7 +267,7 @@ class _Terms:
             place += 1
 
 
-def _joined(refits: Sequence[LinearRefits]) -> LinearRefits:
+def _join(refits: Sequence[LinearRefits]) -> LinearRefits:
     """One after another; a refit to a sample without missing values has one model, which stands for all imputations."""
     parts = []
     for own in zip(*(one.parts for one in refits), strict=True):

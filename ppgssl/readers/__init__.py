@@ -21,19 +21,16 @@ from ppgssl.readers.raw_recordings import Column, RawRecording
 from ppgssl.readers.wfdb_records import WfdbOptions, open_wfdb, wfdb_files
 
 
-def _only(path: Path) -> list[Path]:
-    return [path]
-
-
 @dataclass(frozen=True)
 class Reader:
-    """How one family of file formats is read.
+    """How one family of file formats is read. Functions named ``open_`` follow this contract.
 
     Attributes
     ----------
     open : callable
-        ``open(path, columns, fs_hz, options)`` -> the recordings in the file, each with a Signal for every column;
-        raises ReadError for every file that is not what it expects.
+        ``open(path, columns, fs_hz, options)`` -> the recordings in the file. ``columns`` are names, or 0-based
+        numbers; ``fs_hz`` is the sampling rate, needed by formats that do not state it (ConfigError without). Samples
+        are float64 in the file's unit, NaN where missing. Raises ReadError for every file that is not what it expects.
     options_model : type
         The options that a ``cohort.yaml`` may give this reader.
     files : callable
@@ -43,16 +40,10 @@ class Reader:
 
     open: Callable[[Path, Sequence[Column], float | None, Any], list[RawRecording]]
     options_model: type[BaseModel]
-    files: Callable[[Path], list[Path]] = _only
+    files: Callable[[Path], list[Path]] = lambda path: [path]
 
     def parse_options(self, options: Mapping[str, Any]) -> BaseModel:
-        """Check the options of a description.
-
-        Raises
-        ------
-        ConfigError
-            If an option is unknown or has a wrong value; every mistake is listed.
-        """
+        """Check the options of a description; ConfigError lists every unknown option and wrong value."""
         try:
             return self.options_model.model_validate(dict(options))
         except ValidationError as error:
@@ -70,15 +61,8 @@ READERS: dict[str, Reader] = {
 
 
 def get_reader(name: str) -> Reader:
-    """The reader of that name.
-
-    Raises
-    ------
-    ConfigError
-        If there is none; the message lists those there are.
-    """
+    """The reader of that name; ConfigError if there is none."""
     if name not in READERS:
-        raise ConfigError(
-            f"`signals.reader`: unknown reader {name!r}{suggest(name, READERS)}; known: {', '.join(READERS)}"
-        )
+        near = suggest(name, READERS)
+        raise ConfigError(f"`signals.reader`: unknown reader {name!r}{near}; known: {', '.join(READERS)}")
     return READERS[name]

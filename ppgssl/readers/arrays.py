@@ -10,37 +10,40 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray
+from ppgssl.core.schema import Schema
+from ppgssl.core.text import Message
 from ppgssl.readers.isolated import call, guarded
-from ppgssl.readers.raw_files import (
-    as_samples,
-    check_rate,
-    check_size,
-    file_size,
-    position,
-)
+from ppgssl.readers.raw_files import as_samples, check_rate, check_size, file_size, position
 from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
 Index = tuple[int | slice, ...]
 
-_SUFFIXES = (".npy", ".npz", ".mat")
+_KINDS = {".npy": Message("a .npy file"), ".npz": Message("a .npz file"), ".mat": Message("a .mat file")}
+# Why an array is none of real numbers, by the codes of ``isolated_child``; a detail may follow.
+_PROBLEMS = {
+    "class": Message("has the class"),
+    "type": Message("has the type"),
+    "objects": Message("holds Python objects (a pickle), which could run a program when loaded and are never read"),
+    "elsewhere": Message("lies in another file"),
+    "empty": Message("has no samples"),
+    "partial": Message("is not wholly there: shape"),
+    "damaged": Message("is no array or damaged:"),
+}
 # An array of up to this many bytes is read when the file is opened, not again for each interval.
 _SHORT_BYTES = 50_000_000
 
 
-class ArrayOptions(BaseModel):
+class ArrayOptions(Schema):
     """Options of the reader ``arrays``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     samples_axis: Literal[-1, 0] = Field(
-        -1,
-        description="Time axis of a two-dimensional array; the other axis counts recordings.",
+        -1, description="Time axis of a two-dimensional array; the other axis counts recordings."
     )
-    missing: list[float] = Field(default_factory=list, description="Values that mark a missing sample, as NaN does.")
+    missing: list[float] = Field([], description="Marks of a missing sample, as NaN is.")
 
 
 class _Stack(NamedTuple):
@@ -58,30 +61,18 @@ def open_arrays(
     """Read channels that are named arrays of one file.
 
     A one-dimensional array is one recording, and so is a two-dimensional one with a single row or column. Any other
-    two-dimensional array is a stack of recordings: in a file, all channels have as many and as long ones.
+    two-dimensional array is a stack of recordings: in a file, all channels have as many and as long ones. Pickled
+    objects are refused. Long arrays of ``.npy`` and of MATLAB 7.3 are never held whole.
 
     Parameters
     ----------
-    path : Path
+    path
         ``.npy`` (one array, named ``array``, number 0), ``.npz``, or ``.mat`` of MATLAB version 4 to 7.3.
-    columns : sequence of str or int
-        Names of arrays, or their 0-based numbers in the file. In MATLAB 7.3, arrays in a structure are named
-        ``structure.field`` or ``structure/field``, and numbers count in alphabetical order.
-    fs_hz : float
-        Sampling rate.
-    options : ArrayOptions
-
-    Returns
-    -------
-    list of RawRecording
-        float64 samples, NaN where missing. Long arrays of ``.npy`` and of MATLAB 7.3 are never held whole.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read, holds pickled objects, or an array is not of real numbers in one or two dimensions.
-    ConfigError
-        If ``fs_hz`` is missing.
+    columns
+        Names or numbers of arrays. In MATLAB 7.3, arrays in a structure are named ``structure.field`` or
+        ``structure/field``, and numbers count in alphabetical order.
+    fs_hz, options
+        See :class:`ppgssl.readers.Reader`.
     """
     rate = check_rate(fs_hz)
     variables = _variables(path)
@@ -105,39 +96,36 @@ def _position(path: Path, column: Column, names: Sequence[str]) -> int:
     if isinstance(column, str) and column not in names:
         dotted = column.strip("/").replace("/", ".")
         column = dotted if dotted in names else column
-    return position(path, column, names, "array")
+    return position(path, column, names, Message("array"))
 
 
 def _variables(path: Path) -> dict[str, dict[str, Any]]:
     suffix = path.suffix.lower()
     file_size(path)
-    if suffix not in _SUFFIXES:
-        raise ReadError(
-            f"{path}: the reader `arrays` reads {', '.join(_SUFFIXES)}, and not {suffix or 'files without a suffix'}. "
-            "Name the right reader in `signals.reader`."
-        )
+    if suffix not in _KINDS:
+        problem = "the reader `arrays` reads .npy, .npz and .mat files. Name the right reader in `signals.reader`."
+        raise ReadError(path, problem)
     with _guarded(path):
         return {variable["name"]: variable for variable in call("array_variables", path)}
 
 
 def _guarded(path: Path) -> AbstractContextManager[None]:
-    return guarded(path, f"a {path.suffix} file")
-
-
-# --- the numbers -----------------------------------------------------------------------------------------------
+    return guarded(path, _KINDS[path.suffix.lower()])
 
 
 def _stack(path: Path, variable: dict[str, Any], options: ArrayOptions) -> _Stack:
     name, shape = variable["name"], tuple(variable["shape"])
     if variable["problem"]:
-        raise _no_numbers(path, name, variable["problem"])
+        raise _no_numbers(path, name, *variable["problem"])
     if len(shape) > 2:
-        raise ReadError(
-            f"{path}: array {name!r} has shape {shape}; expected one dimension (samples) or two (recordings and "
-            "samples). Save each channel as an array of its own."
+        problem = (
+            "array {name!r} has shape ({shape}); expected one dimension (samples) or two (recordings and samples). "
+            "Save each channel as an array of its own."
         )
+        raise ReadError(path, problem, name=name, shape=shape)
     if not math.prod(shape):
-        raise ReadError(f"{path}: channel {name!r} has no samples. Was the recording interrupted before it began?")
+        problem = "channel {name!r} has no samples. Was the recording interrupted before it began?"
+        raise ReadError(path, problem, name=name)
     take = _taker(path, variable)
     if len(shape) == 1:
         return _Stack(take, 1, shape[0], lambda _, samples: (samples,))
@@ -158,25 +146,27 @@ def _taker(path: Path, variable: dict[str, Any]) -> Callable[[Index], np.ndarray
     n_bytes = math.prod(variable["shape"]) * np.dtype(variable["dtype"]).itemsize
     if variable["is_divisible"] and n_bytes > _SHORT_BYTES:
         return take
-    check_size(path, n_bytes, f"array {variable['name']!r}")
+    check_size(path, n_bytes, Message("array {name!r}", name=variable["name"]))
     numbers = take(tuple(slice(0, length) for length in variable["shape"]))
     if numbers.dtype.kind not in "iuf":
-        raise _no_numbers(path, variable["name"], f"has the type {numbers.dtype.name}")
+        raise _no_numbers(path, variable["name"], "type", numbers.dtype.name)
     return np.atleast_1d(numbers).__getitem__
 
 
-def _no_numbers(path: Path, name: str, problem: str) -> ReadError:
-    return ReadError(
-        f"{path}: array {name!r} {problem}; expected real numbers. Save the samples of each channel again, as an array "
-        "of numbers."
+def _no_numbers(path: Path, name: str, code: str, detail: str) -> ReadError:
+    text = (
+        "array {name!r} {what}; expected real numbers. Save the samples of each channel again, as an array of numbers."
     )
+    what = Message("{what} {detail}", what=_PROBLEMS[code], detail=detail) if detail else _PROBLEMS[code]
+    return ReadError(path, text, name=name, what=what)
 
 
 def _check_same_shape(path: Path, stacks: dict[str, _Stack]) -> None:
     shapes = {name: (stack.n_recordings, stack.n_samples) for name, stack in stacks.items()}
     if len(set(shapes.values())) > 1:
-        listed = ", ".join(f"{name!r} {shape[0]} of {shape[1]} samples" for name, shape in shapes.items())
-        raise ReadError(
-            f"{path}: the channels differ in the number of recordings or in length ({listed}), and share one sampling "
-            "rate. Read those that differ as another cohort."
+        listed = [Message("{name!r} {n} of {m} samples", name=name, n=n, m=m) for name, (n, m) in shapes.items()]
+        problem = (
+            "the channels differ in the number of recordings or in length ({listed}), and share one sampling rate. "
+            "Read those that differ as another cohort."
         )
+        raise ReadError(path, problem, listed=listed)

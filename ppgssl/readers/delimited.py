@@ -13,16 +13,19 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray
+from ppgssl.core.schema import Schema
+from ppgssl.core.text import Message
 from ppgssl.readers.long_text import index_lines
 from ppgssl.readers.raw_files import check_rate, check_samples, file_size, position, read_bytes
 from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
 
 _DELIMITERS = (b";", b"\t", b",", b"|")
-_NAMES = {b";": "semicolon", b"\t": "tab", b",": "comma", b"|": "|", b" ": "white space"}
+_NAMES = {b";": Message("semicolon"), b"\t": Message("tab"), b",": Message("comma")}
+_NAMES |= {b"|": Message("|"), b" ": Message("white space")}
 # Of longer text, only the interval that is asked for is parsed; its first lines show the layout.
 _LONG_BYTES = 16_000_000
 _HEAD_LINES = 100
@@ -30,10 +33,8 @@ _HEAD_LINES = 100
 _MAX_COLUMNS = 1000
 
 
-class DelimitedOptions(BaseModel):
+class DelimitedOptions(Schema):
     """Options of the reader ``delimited``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     layout: Literal["columns", "line"] = Field(
         "columns",
@@ -45,9 +46,7 @@ class DelimitedOptions(BaseModel):
     )
     decimal: Literal[".", ","] = "."
     skip_rows: int = Field(0, ge=0, description="Lines before the header line, or before the first sample.")
-    missing: list[str] = Field(
-        default_factory=lambda: ["", "NA", "NaN", "nan", "-"], description="Marks of a missing sample."
-    )
+    missing: list[str] = Field(["", "NA", "NaN", "nan", "-"], description="Marks of a missing sample.")
 
     @field_validator("missing", mode="before")
     @classmethod
@@ -58,43 +57,22 @@ class DelimitedOptions(BaseModel):
 def open_delimited(
     path: Path, columns: Sequence[Column], fs_hz: float | None, options: DelimitedOptions
 ) -> list[RawRecording]:
-    """Read the channels of the one recording in a text file.
+    """Read the channels of the one recording in a text file; see :class:`ppgssl.readers.Reader`.
 
-    Byte order marks, all kinds of line ends, quotes, white space around numbers, delimiters at the end of lines and
-    empty lines at the end are understood. Every row must have the same number of values, and nothing but numbers and
-    marks of missing samples.
-
-    Parameters
-    ----------
-    path : Path
-        The file, in UTF-8 or any encoding that shares digits with ASCII.
-    columns : sequence of str or int
-        Names from the header line, or 0-based numbers (of columns, or of lines in the layout ``line``).
-    fs_hz : float
-        Sampling rate; text files do not state it.
-    options : DelimitedOptions
-
-    Returns
-    -------
-    list with one RawRecording
-        float64 samples in the file's unit, NaN where missing.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read or is anything else than described; the message names the line.
-    ConfigError
-        If ``fs_hz`` is missing.
+    UTF-8, and any encoding that shares digits with ASCII, byte order marks, all kinds of line ends, quotes, white space
+    around numbers, delimiters at the end of lines and empty lines at the end are understood. Every row must have the
+    same number of values, and nothing but numbers and marks of missing samples. ``columns`` are names from the header
+    line, or numbers of columns; numbers of lines in the layout ``line``.
     """
     rate = check_rate(fs_hz)
     if options.layout == "columns" and file_size(path) > _LONG_BYTES:
         return [_open_long(path, columns, rate, options)]
     lines = _lines(path, read_bytes(path), options)
-    if options.layout == "columns":
+    if options.layout == "line":
+        samples = _read_line_channels(path, lines, columns, options)
+    else:
         layout, lines = _layout(path, lines, columns, options)
         samples = layout.read(path, lines, options)
-    else:
-        samples = _read_line_channels(path, lines, columns, options)
     n_samples = len(samples[columns[0]])
     return [at_one_rate(columns, rate, n_samples, lambda place: {column: samples[column][place] for column in columns})]
 
@@ -119,20 +97,18 @@ class _Lines:
 
 def _lines(path: Path, content: bytes, options: DelimitedOptions) -> _Lines:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ReadError(f"{path}: the text is UTF-16. Save it as UTF-8, or as CSV.")
+        raise ReadError(path, "the text is UTF-16. Save it as UTF-8, or as CSV.")
     if b"\0" in content:
-        raise ReadError(
-            f"{path}: binary data, and the reader `delimited` expects text. Choose the reader of this format, or "
-            "export the recording as CSV."
-        )
+        raise ReadError(path, "binary data; expected text. Choose the reader of this format, or export it as CSV.")
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = _Lines(content.rstrip(b"\n")).after(options.skip_rows)
     lines = lines.after(len(lines.content) - len(lines.content.lstrip(b"\n")))
     if not lines.content.strip():
-        skipped = f" after the {options.skip_rows} lines of `skip_rows`" if options.skip_rows else ""
-        raise ReadError(f"{path}: there is no text{skipped}; expected samples. Copy the file again from its source.")
+        skipped = Message(" after the {n} lines of `skip_rows`", n=options.skip_rows) if options.skip_rows else ""
+        problem = "there is no text{skipped}; expected samples. Copy the file again from its source."
+        raise ReadError(path, problem, skipped=skipped)
     return lines
 
 
@@ -167,7 +143,7 @@ class _Layout:
     places: dict[Column, int]
 
     def read(self, path: Path, lines: _Lines, options: DelimitedOptions) -> dict[Column, FloatArray]:
-        table = _Table(lines.content, self.delimiter, self.n_columns, "line", lines.first)
+        table = _Table(lines.content, self.delimiter, self.n_columns, lines.first)
         samples = _numbers(path, table, sorted(set(self.places.values())), options)
         return {column: check_samples(path, column, samples[place]) for column, place in self.places.items()}
 
@@ -192,26 +168,21 @@ def _layout(path: Path, lines: _Lines, columns: Sequence[Column], options: Delim
     """The layout, and the lines below a header."""
     head = lines.head(2)
     delimiter = _delimiter(head[-1], options)
-    _check_width(path, head, delimiter)
-    first, second = _cells(head[0], delimiter), _cells(head[-1], delimiter)
-    names = _without_loose_end(first, second)
-    places = {column: position(path, column, names, "column") for column in columns}
-    if _is_header(path, lines.first, first, columns, options):
-        lines = lines.after(1)
-    if not lines.content:
-        raise ReadError(
-            f"{path}: there are no samples below the header line. Was the recording interrupted at its start?"
-        )
-    return _Layout(delimiter, len(names), places), lines
-
-
-def _check_width(path: Path, head: Sequence[bytes], delimiter: bytes) -> None:
     width = max(len(line.split()) if delimiter == b" " else line.count(delimiter) + 1 for line in head)
     if width > _MAX_COLUMNS:
-        raise ReadError(
-            f"{path}: a line holds {width} values. If the samples of a channel stand side by side in one line, set "
-            "`layout: line` in the reader's options."
+        problem = (
+            "a line holds {width} values. If the samples of a channel stand side by side in one line, set `layout: "
+            "line` in the reader's options."
         )
+        raise ReadError(path, problem, width=width)
+    first, second = _cells(head[0], delimiter), _cells(head[-1], delimiter)
+    names = _without_loose_end(first, second)
+    places = {column: position(path, column, names, Message("column")) for column in columns}
+    if any(isinstance(column, str) for column in columns) or _is_header(path, lines.first, first, options):
+        lines = lines.after(1)
+    if not lines.content:
+        raise ReadError(path, "there are no samples below the header line. Was the recording interrupted at its start?")
+    return _Layout(delimiter, len(names), places), lines
 
 
 def _without_loose_end(header: list[str], row: list[str]) -> list[str]:
@@ -223,17 +194,14 @@ def _without_loose_end(header: list[str], row: list[str]) -> list[str]:
     return header
 
 
-def _is_header(
-    path: Path, line: int, cells: Sequence[str], columns: Sequence[Column], options: DelimitedOptions
-) -> bool:
-    if any(isinstance(column, str) for column in columns):
-        return True
+def _is_header(path: Path, line: int, cells: Sequence[str], options: DelimitedOptions) -> bool:
     words = [cell for cell in cells if _number(cell, options) is None]
     if words and any(cell and _number(cell, options) is not None for cell in cells):
-        raise ReadError(
-            f"{path}: line {line} mixes numbers with other text ({words[0][:40]!r}): it is neither a header nor "
-            "samples. If it is a header, name the columns in `signals.channels`; if not, pass over it with `skip_rows`."
+        problem = (
+            "line {line} mixes numbers with other text ({word!r}): it is neither a header nor samples. If it is a "
+            "header, name the columns in `signals.channels`; if not, pass over it with `skip_rows`."
         )
+        raise ReadError(path, problem, line=line, word=words[0][:40])
     return bool(words)
 
 
@@ -245,35 +213,34 @@ def _read_line_channels(
 ) -> dict[Column, FloatArray]:
     rows = lines.content.split(b"\n")
     delimiter = _delimiter(rows[0], options)
-    rows = [_as_column(row, delimiter) for row in rows]
+    if delimiter == b" ":
+        rows = [b"\n".join(row.split()) for row in rows]
+    else:
+        rows = [row.strip(b" ").removesuffix(delimiter).replace(delimiter, b"\n") for row in rows]
     _check_lengths(path, lines.first, [row.count(b"\n") + 1 for row in rows])
     names = [f"line {lines.first + number}" for number in range(len(rows))]
-    places = {column: position(path, column, names, "line") for column in columns}
+    places = {column: position(path, column, names, Message("line")) for column in columns}
     samples = {}
     for column, place in places.items():
-        table = _Table(rows[place], b" ", 1, f"{names[place]}, value", 1)
+        table = _Table(rows[place], b" ", 1, 1, line=lines.first + place)
         samples[column] = check_samples(path, column, _numbers(path, table, [0], options)[0])
     return samples
-
-
-def _as_column(row: bytes, delimiter: bytes) -> bytes:
-    if delimiter == b" ":
-        return b"\n".join(row.split())
-    return row.strip(b" ").removesuffix(delimiter).replace(delimiter, b"\n")
 
 
 def _check_lengths(path: Path, first: int, lengths: Sequence[int]) -> None:
     odd = next((number for number, length in enumerate(lengths) if length != lengths[0]), None)
     if odd is not None:
-        raise ReadError(
-            f"{path}: line {first} has {lengths[0]} values and line {first + odd} has {lengths[odd]}. In the layout "
-            "`line`, every line is one channel, all of one length. Join a recording that goes on in the next line."
+        problem = (
+            "line {first} has {n} values and line {other} has {n_other}. In the layout `line`, every line is one "
+            "channel, all of one length. Join a recording that goes on in the next line."
         )
+        raise ReadError(path, problem, first=first, n=lengths[0], other=first + odd, n_other=lengths[odd])
     if len(lengths) > max(lengths[0], 1):
-        raise ReadError(
-            f"{path}: {len(lengths)} lines of {lengths[0]} values do not look like a line for each channel. If every "
-            "line is one sample, set `layout: columns` in the reader's options."
+        problem = (
+            "{n_lines} lines of {n} values do not look like a line for each channel. If every line is one sample, set "
+            "`layout: columns` in the reader's options."
         )
+        raise ReadError(path, problem, n_lines=len(lengths), n=lengths[0])
 
 
 # --- text -> numbers -------------------------------------------------------------------------------------------
@@ -281,16 +248,19 @@ def _check_lengths(path: Path, first: int, lengths: Sequence[int]) -> None:
 
 @dataclass(frozen=True)
 class _Table:
-    """Rows of cells; messages name the first as ``place`` and ``first``, for example line 2."""
+    """Rows of cells, which are lines of the file from number ``first`` on, or the values of one ``line``."""
 
     content: bytes
     delimiter: bytes
     n_columns: int
-    place: str
     first: int
+    line: int | None = None
 
-    def where(self, row: int) -> str:
-        return f"{self.place} {self.first + row}"
+    def where(self, row: int) -> Message:
+        number = self.first + row
+        if self.line is not None:
+            return Message("line {line}, value {number}", line=self.line, number=number)
+        return Message("line {number}", number=number)
 
 
 def _numbers(path: Path, table: _Table, places: Sequence[int], options: DelimitedOptions) -> dict[int, FloatArray]:
@@ -339,11 +309,11 @@ def _numbers_exactly(
     for number, row in enumerate(rows):
         cells = _cells(row, table.delimiter) or [""]
         if len(cells) != table.n_columns:
-            raise ReadError(_wrong_width(path, table, number, len(cells)))
+            raise _wrong_width(path, table, number, len(cells))
         for place in places:
             value = _number(cells[place], options)
             if value is None:
-                raise ReadError(_not_a_number(path, table, number, place, cells[place], options))
+                raise _not_a_number(path, table, number, place, cells[place], options)
             samples[place][number] = value
     return samples
 
@@ -360,21 +330,22 @@ def _number(cell: str, options: DelimitedOptions, missing: Container[str] | None
         return None
 
 
-def _wrong_width(path: Path, table: _Table, row: int, n_cells: int) -> str:
-    plural = "s" if n_cells != 1 else ""
-    return (
-        f"{path}: {table.where(row)} has {n_cells} value{plural} where {table.n_columns} are expected (delimiter: "
-        f"{_NAMES[table.delimiter]}). The file may be cut off or damaged there; if not, correct `delimiter` or "
-        "`skip_rows` in the reader's options."
+def _wrong_width(path: Path, table: _Table, row: int, n: int) -> ReadError:
+    problem = (
+        "{where} has {n} {values} where {wanted} are expected (delimiter: {mark}). The file may be cut off or damaged "
+        "there; if not, correct `delimiter` or `skip_rows` in the reader's options."
     )
+    values, mark = Message("value") if n == 1 else Message("values"), _NAMES[table.delimiter]
+    return ReadError(path, problem, where=table.where(row), n=n, values=values, wanted=table.n_columns, mark=mark)
 
 
-def _not_a_number(path: Path, table: _Table, row: int, place: int, cell: str, options: DelimitedOptions) -> str:
-    column = f", column {place} counted from 0" if table.n_columns > 1 else ""
+def _not_a_number(path: Path, table: _Table, row: int, place: int, cell: str, options: DelimitedOptions) -> ReadError:
+    column = Message(", column {place} counted from 0", place=place) if table.n_columns > 1 else ""
     if not cell:
-        way_out = "An empty cell is a missing sample only if `missing` in the reader's options lists ''."
+        way_out = Message("An empty cell is a missing sample only if `missing` in the reader's options lists ''.")
     elif options.decimal == "." and re.fullmatch(r"[+-]?[0-9]+,[0-9]+", cell):
-        way_out = "If that is a decimal comma, set `decimal: ','` in the reader's options."
+        way_out = Message("If that is a decimal comma, set `decimal: ','` in the reader's options.")
     else:
-        way_out = "If that marks a missing sample, list it in `missing` of the reader's options."
-    return f"{path}: {table.where(row)}{column}: expected a number and found {cell[:40]!r}. {way_out}"
+        way_out = Message("If that marks a missing sample, list it in `missing` of the reader's options.")
+    problem = "{where}{column}: expected a number and found {cell!r}. {way_out}"
+    return ReadError(path, problem, where=table.where(row), column=column, cell=cell[:40], way_out=way_out)

@@ -17,14 +17,17 @@ from pathlib import Path
 
 import edfio
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray, IntArray, Signal
+from ppgssl.core.schema import Schema
+from ppgssl.core.text import Message
 from ppgssl.readers.isolated import guarded
 from ppgssl.readers.raw_files import check_size, file_size, in_words, position, read_range
 from ppgssl.readers.raw_recordings import Column, RawRecording, copy_overlap, span
 
+_AN_EDF = Message("an EDF file")
 _ANNOTATIONS = "EDF Annotations"
 _BDF = b"\xffBIOSEMI"
 # Bytes of records that are held at once, unless one record is longer.
@@ -38,10 +41,8 @@ _LARGEST = float(np.finfo(np.float32).max)
 _ONSET = re.compile(rb"([+-]\d+(?:\.\d*)?)\x14\x14")
 
 
-class EdfOptions(BaseModel):
+class EdfOptions(Schema):
     """Options of the reader ``edf``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     missing: list[int] = Field(
         default_factory=list,
@@ -93,32 +94,21 @@ def open_edf(path: Path, columns: Sequence[Column], fs_hz: float | None, options
 
     Time begins with the first record. Between the records of an EDF+D file there can be gaps, whose samples are NaN;
     distances up to one sample of the file's fastest channel are taken as inaccurate clocks. Patient, dates and units
-    are not read, and may be wrong.
+    are not read, and may be wrong. A header without a number of records, as devices leave it that were switched off, is
+    no error: all whole records are taken. A long file is never held whole.
 
     Parameters
     ----------
-    path : Path
-    columns : sequence of str or int
+    path, options
+        See :class:`ppgssl.readers.Reader`.
+    columns
         Labels of channels, or their 0-based numbers, annotations not counted.
-    fs_hz : float or None
+    fs_hz
         The file states the rate of each channel. If given, all channels must have this one.
-    options : EdfOptions
-
-    Returns
-    -------
-    list with one RawRecording
-        float64 samples in the file's physical unit, NaN where missing. A long file is never held whole.
-
-    Raises
-    ------
-    ReadError
-        If the file is no EDF or damaged, has more or fewer records than its header states, holds annotations only, or a
-        channel cannot be converted to its unit. A header without a number of records, as devices leave it that were
-        switched off, is no error: all whole records are taken.
     """
     header = _header(path)
     names = [header.labels[place] for place in header.places]
-    numbers = {column: position(path, column, names, "channel") for column in columns}
+    numbers = {column: position(path, column, names, Message("channel")) for column in columns}
     for column, number in numbers.items():
         _check_channel(path, column, header.signals[number], fs_hz)
     run_records, onsets = _runs(path, header)
@@ -133,35 +123,34 @@ def open_edf(path: Path, columns: Sequence[Column], fs_hz: float | None, options
     ]
 
 
-# --- the header ------------------------------------------------------------------------------------------------
-
-
 def _header(path: Path) -> _Header:
     n_bytes = file_size(path)
     start = read_range(path, 0, min(n_bytes, 256))
     if start.startswith(_BDF):
-        raise ReadError(f"{path}: a BDF file (24 bits a sample), which is not read. Export it as EDF+.")
+        raise ReadError(path, "a BDF file (24 bits a sample), which is not read. Export it as EDF+.")
     if not start.startswith(b"0       ") or len(start) < 256:
-        raise ReadError(f"{path}: does not begin as an EDF file does. Is it another format, renamed or cut off?")
-    with guarded(path, "an EDF file"):
+        raise ReadError(path, "does not begin as an EDF file does. Is it another format, renamed or cut off?")
+    with guarded(path, _AN_EDF):
         n_channels, header_bytes = int(start[252:256]), int(start[184:192])
         if n_channels < 1 or header_bytes != 256 * (1 + n_channels) or header_bytes > n_bytes:
-            raise ReadError(
-                f"{path}: damaged: a header of {header_bytes} bytes for {n_channels} channels, in a file of {n_bytes}. "
-                "Copy it again from its source."
+            problem = (
+                "damaged: a header of {n_header} bytes for {n_channels} channels, in a file of {n_bytes}. Copy it "
+                "again from its source."
             )
+            raise ReadError(path, problem, n_header=header_bytes, n_channels=n_channels, n_bytes=n_bytes)
         content = read_range(path, 0, header_bytes)
         labels = [_text(content[256 + 16 * channel :][:16]) for channel in range(n_channels)]
         lengths = [int(content[256 + 216 * n_channels + 8 * channel :][:8]) for channel in range(n_channels)]
         record_s = float(start[244:252])
         places = [place for place, label in enumerate(labels) if label != _ANNOTATIONS]
         if not places:
-            raise ReadError(f"{path}: holds annotations only, and no signal. Leave it out of `signals.files`.")
+            raise ReadError(path, "holds annotations only, and no signal. Leave it out of `signals.files`.")
         if not 0 < record_s < math.inf or min(lengths) < 1:
-            raise ReadError(
-                f"{path}: damaged header: records of {record_s:g} s with {min(lengths)} samples of a channel. Copy the "
-                "file again from its source."
+            problem = (
+                "damaged header: records of {record_s:g} s with {n} samples of a channel. Copy the file again from its "
+                "source."
             )
+            raise ReadError(path, problem, record_s=record_s, n=min(lengths))
         n_records = _n_records(path, int(start[236:244]), n_bytes - header_bytes, 2 * sum(lengths), record_s)
         return _Header(content, n_records, record_s, labels, lengths, places, _decoded(content, b"", 0))
 
@@ -176,16 +165,17 @@ def _text(field: bytes) -> str:
 
 def _n_records(path: Path, n_stated: int, n_bytes: int, record_bytes: int, record_s: float) -> int:
     """The number of records: that there are if the header does not state it (-1)."""
-    check_size(path, record_bytes, "one data record")
+    check_size(path, record_bytes, Message("one data record"))
     n_found, n_left = divmod(n_bytes, record_bytes)
     if n_stated not in (-1, n_found) or (n_left and n_stated != -1):
-        part = f" and {n_left} bytes" if n_left else ""
-        raise ReadError(
-            f"{path}: the header promises {n_stated} records of {record_s:g} s, and the file holds {n_found}{part}. "
-            "Was it cut off, or is it still being copied? Copy it again from its source."
+        part = Message(" and {n} bytes", n=n_left) if n_left else ""
+        problem = (
+            "the header promises {n_stated} records of {record_s:g} s, and the file holds {n_found}{part}. Was it cut "
+            "off, or is it still being copied? Copy it again from its source."
         )
+        raise ReadError(path, problem, n_stated=n_stated, record_s=record_s, n_found=n_found, part=part)
     if not n_found:
-        raise ReadError(f"{path}: has no data records. Was the recording interrupted before it began?")
+        raise ReadError(path, "has no data records. Was the recording interrupted before it began?")
     return n_found
 
 
@@ -197,24 +187,24 @@ def _decoded(header: bytes, records: bytes, n_records: int) -> tuple[edfio.EdfSi
 def _check_channel(path: Path, column: Column, signal: edfio.EdfSignal, fs_hz: float | None) -> None:
     rate = signal.sampling_frequency
     if not 0 < rate <= _MAX_RATE_HZ:
-        raise ReadError(f"{path}: damaged header: channel {column!r} has {rate:g} samples a second. Copy it again.")
+        problem = "damaged header: channel {column!r} has {rate:g} samples a second. Copy it again."
+        raise ReadError(path, problem, column=column, rate=rate)
     if fs_hz is not None and not math.isclose(rate, fs_hz, rel_tol=1e-6):
-        raise ReadError(
-            f"{path}: channel {column!r} has {rate:g} samples a second, and `signals.fs_hz` is {fs_hz:g}. Leave "
-            "`fs_hz` out: EDF files state it."
+        problem = (
+            "channel {column!r} has {rate:g} samples a second, and `signals.fs_hz` is {fs_hz:g}. Leave `fs_hz` out: "
+            "EDF files state it."
         )
-    with guarded(path, "an EDF file"):
+        raise ReadError(path, problem, column=column, rate=rate, fs_hz=fs_hz)
+    with guarded(path, _AN_EDF):
         (low, high), (first, last) = signal.physical_range, signal.digital_range
     # Every 16-bit number must stand for a finite one within 32-bit floats, in which samples are kept.
     gain = (high - low) / (last - first) if last > first else math.nan
     if low == high or not all(abs(low + gain * (number - first)) < _LARGEST for number in (-32768, 32767)):
-        raise ReadError(
-            f"{path}: channel {column!r} cannot be converted to its unit: digital {first} to {last} stands for {low:g} "
-            f"to {high:g}. Was it connected? Have the header repaired."
+        problem = (
+            "channel {column!r} cannot be converted to its unit: digital {first} to {last} stands for {low:g} to "
+            "{high:g}. Was it connected? Have the header repaired."
         )
-
-
-# --- time ------------------------------------------------------------------------------------------------------
+        raise ReadError(path, problem, column=column, first=first, last=last, low=low, high=high)
 
 
 def _runs(path: Path, header: _Header) -> tuple[IntArray, FloatArray]:
@@ -225,15 +215,14 @@ def _runs(path: Path, header: _Header) -> tuple[IntArray, FloatArray]:
     extra_s = np.diff(onsets) - header.record_s
     tolerance_s = header.record_s / max(header.lengths[place] for place in header.places)
     if extra_s.size and extra_s.min() < -tolerance_s:
-        raise ReadError(
-            f"{path}: record {int(np.argmin(extra_s)) + 1}, counted from 0, begins before the one before it ends. "
-            "The file is damaged, or its records are not in order."
+        problem = (
+            "record {record}, counted from 0, begins before the one before it ends. The file is damaged, or its "
+            "records are not in order."
         )
+        raise ReadError(path, problem, record=int(np.argmin(extra_s)) + 1)
     if extra_s.sum() > _MAX_GAPS_S:
-        raise ReadError(
-            f"{path}: has gaps of {extra_s.sum() / 86_400:.1f} days, and up to {_MAX_GAPS_S / 86_400:g} can be read. "
-            "Split the recording into several files."
-        )
+        problem = "has gaps of {days:.1f} days, and up to {most:g} can be read. Split the recording into several files."
+        raise ReadError(path, problem, days=extra_s.sum() / 86400, most=_MAX_GAPS_S / 86400)
     firsts = np.concatenate([[0], np.flatnonzero(extra_s > tolerance_s) + 1])
     return np.append(firsts, header.n_records), onsets[firsts] - onsets[0]
 
@@ -241,10 +230,11 @@ def _runs(path: Path, header: _Header) -> tuple[IntArray, FloatArray]:
 def _onsets(path: Path, header: _Header) -> FloatArray:
     """When each record of an EDF+D file begins, in s."""
     if _ANNOTATIONS not in header.labels or header.n_records > _MAX_RECORDS_WITH_ONSET:
-        raise ReadError(
-            f"{path}: an EDF+D file must say when each of its records begins, in a channel {_ANNOTATIONS!r}, and "
-            f"can have up to {_MAX_RECORDS_WITH_ONSET} records; this one has {header.n_records}. Export it as EDF+C."
+        problem = (
+            "an EDF+D file must state when each of its records begins, in a channel {label!r}, and can have up to "
+            "{most} records; this one has {n}. Export it as EDF+C."
         )
+        raise ReadError(path, problem, label=_ANNOTATIONS, most=_MAX_RECORDS_WITH_ONSET, n=header.n_records)
     place = header.labels.index(_ANNOTATIONS)
     start = len(header.content) + 2 * sum(header.lengths[:place])
     onsets = np.empty(header.n_records)
@@ -253,10 +243,10 @@ def _onsets(path: Path, header: _Header) -> FloatArray:
             file.seek(start + record * header.record_bytes)
             found = _ONSET.match(file.read(min(2 * header.lengths[place], 64)))
             if found is None:
-                raise ReadError(
-                    f"{path}: record {record}, counted from 0, does not say when it begins, as EDF+D must. Copy the "
-                    "file again from its source."
+                problem = (
+                    "record {record}, counted from 0, does not state when it begins, as EDF+D must. Copy it again."
                 )
+                raise ReadError(path, problem, record=record)
             onsets[record] = float(found[1])
     return onsets
 
@@ -271,9 +261,6 @@ def _channel(header: _Header, number: int, run_records: IntArray, onsets: FloatA
     return _Channel(number, rate, length, starts, int(starts[-1] + run_samples[-1]))
 
 
-# --- the samples -----------------------------------------------------------------------------------------------
-
-
 def _read(file: _Edf, start_s: float, stop_s: float) -> dict[Column, Signal]:
     spans = {
         column: span(channel.fs_hz, channel.n_samples, start_s, stop_s) for column, channel in file.channels.items()
@@ -282,7 +269,7 @@ def _read(file: _Edf, start_s: float, stop_s: float) -> dict[Column, Signal]:
     for run, first, n_records in _blocks(file, spans):
         start = len(file.header.content) + first * file.header.record_bytes
         block = read_range(file.path, start, n_records * file.header.record_bytes)
-        with guarded(file.path, "an EDF file"):
+        with guarded(file.path, _AN_EDF):
             signals = _decoded(file.header.content, block, n_records)
         for column, channel in file.channels.items():
             values = np.array(signals[channel.number].data)

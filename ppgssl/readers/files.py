@@ -26,8 +26,6 @@ class SourceFile:
 
     Attributes
     ----------
-    path : Path
-        Where it lies.
     relative : str
         Its path under the cohort's root, with forward slashes.
     patient_id, visit, recording : str
@@ -96,12 +94,12 @@ def find_files(cohort: Cohort, root: Path) -> tuple[list[SourceFile], list[Rejec
     parsed = {files: _parse(files, key) for files, key in {main: "signals.files", **companions}.items()}
     for files, key in companions.items():
         _check_companion(files, key, main)
-    matched = _matched(root, parsed)
-    sources = _with_unique_ids(sorted(matched.sources[main], key=_natural))
+    matches, rejects = _match_all(root, parsed)
+    sources = _with_unique_ids(sorted(matches[main], key=_natural))
     for files in companions:
-        sources, lonely = _with_companions(sources, files, matched.sources[files])
-        matched.rejects.extend(lonely)
-    return sources, sorted(dict.fromkeys(matched.rejects), key=lambda reject: reject.subject)
+        sources, lonely = _with_companions(sources, files, matches[files])
+        rejects += lonely
+    return sources, sorted(dict.fromkeys(rejects), key=lambda reject: reject.subject)
 
 
 def companion_patterns(cohort: Cohort) -> dict[str, str]:
@@ -116,36 +114,26 @@ def fill_pattern(files: str, fields: Mapping[str, str]) -> str:
     return _FIELD.sub(lambda match: fields[match[1]], files)
 
 
-@dataclass(frozen=True)
-class _Matched:
+def _match_all(root: Path, patterns: Mapping[str, _Pattern]) -> tuple[dict[str, list[SourceFile]], list[Reject]]:
     """Files that match each pattern, and what is wrong with others."""
-
-    sources: dict[str, list[SourceFile]]
-    rejects: list[Reject]
-
-
-def _matched(root: Path, patterns: Mapping[str, _Pattern]) -> _Matched:
-    matched = _Matched({files: [] for files in patterns}, [])
+    sources: dict[str, list[SourceFile]] = {files: [] for files in patterns}
+    rejects: list[Reject] = []
     for folder in dict.fromkeys(pattern.folder for pattern in patterns.values()):
         of_folder = {files: pattern for files, pattern in patterns.items() if pattern.folder == folder}
-        for found in _walk(root, root / folder):
-            if isinstance(found, Reject):
-                matched.rejects.append(found)
-            else:
-                _sort_in(root, found, of_folder, matched)
-    return matched
-
-
-def _sort_in(root: Path, path: Path, patterns: Mapping[str, _Pattern], matched: _Matched) -> None:
-    relative = str(path)[len(str(root)) :].replace(os.sep, "/").lstrip("/")
-    found = {files: item for files, pattern in patterns.items() if (item := _match(root, path, relative, pattern))}
-    for files, item in found.items():
-        if isinstance(item, SourceFile):
-            matched.sources[files].append(item)
-        else:
-            matched.rejects.append(item)
-    if not found:
-        matched.rejects.extend(near for pattern in patterns.values() if (near := _near_match(relative, pattern)))
+        for path in _walk(root, root / folder):
+            if isinstance(path, Reject):
+                rejects.append(path)
+                continue
+            relative = str(path)[len(str(root)) :].replace(os.sep, "/").lstrip("/")
+            matches = {files: item for files, one in of_folder.items() if (item := _match(root, path, relative, one))}
+            for files, item in matches.items():
+                if isinstance(item, SourceFile):
+                    sources[files].append(item)
+                else:
+                    rejects.append(item)
+            if not matches:
+                rejects += [near for pattern in of_folder.values() if (near := _near_match(relative, pattern))]
+    return sources, rejects
 
 
 def _field_names(files: str) -> list[str]:
@@ -157,7 +145,7 @@ def _check_companion(files: str, key: str, main: str) -> None:
     if unknown:
         raise ConfigError(
             f"`{key}` is {files!r}: the field {{{unknown[0]}}} is not one of `signals.files` ({main!r}), so nothing "
-            "says which recording the file belongs to"
+            "shows which recording the file belongs to"
         )
 
 
@@ -174,15 +162,11 @@ def _with_companions(
         else source
         for source in sources
     ]
-    detail = Message(
+    why = Message(
         "no file of `signals.files` has the same patient, visit and recording: was one not copied, or renamed?"
     )
-    lonely = [
-        Reject(Reason.FILE_WITHOUT_RECORDING, file.relative, detail)
-        for file in found
-        if file.fields(names) not in known
-    ]
-    return joined, lonely
+    lonely = [file.relative for file in found if file.fields(names) not in known]
+    return joined, [Reject(Reason.FILE_WITHOUT_RECORDING, name, why) for name in lonely]
 
 
 # --- the pattern -----------------------------------------------------------------------------------------------
@@ -215,19 +199,14 @@ def _check(files: str, key: str) -> None:
 
 
 def _compiled(files: str, key: str, anything: str) -> re.Pattern[str]:
-    parts: list[str] = []
-    end = 0
-    seen: set[str] = set()
-    for found in _FIELD.finditer(files):
-        name, expression = found[1], found[2] or anything
-        parts += [
-            re.escape(files[end : found.start()]),
-            f"(?P={name})" if name in seen else f"(?P<{name}>{expression})",
-        ]
-        seen.add(name)
-        end = found.end()
+    expression, end = "", 0
+    for field_ in _FIELD.finditer(files):
+        name = field_[1]
+        group = f"(?P={name})" if f"(?P<{name}>" in expression else f"(?P<{name}>{field_[2] or anything})"
+        expression += re.escape(files[end : field_.start()]) + group
+        end = field_.end()
     try:
-        return re.compile("".join([*parts, re.escape(files[end:])]))
+        return re.compile(expression + re.escape(files[end:]))
     except re.error as error:
         raise ConfigError(f"`{key}` is {files!r}: a field's regular expression is wrong: {error}") from None
 
@@ -240,26 +219,12 @@ def _match(root: Path, path: Path, relative: str, pattern: _Pattern) -> SourceFi
         return _ambiguous(relative, short, long)
     if path.is_symlink() and not _real(path).is_relative_to(root):
         return _outside(relative)
-    if not _is_text(relative):
+    if re.search("[\ud800-\udfff]", relative):
         shown = relative.encode("ascii", "backslashreplace").decode()
         return Reject(Reason.NAME_NOT_TEXT, shown, Message("rename the file: its name is not UTF-8"))
-    fields = {name: short.groupdict().get(name) or "" for name in FIELDS}
-    return SourceFile(
-        path=path,
-        relative=relative,
-        patient_id=fields["patient"],
-        recording_id="_".join(text for text in fields.values() if text),
-        recording=fields["recording"],
-        visit=fields["visit"],
-    )
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    patient, visit, recording = (short.groupdict().get(name) or "" for name in FIELDS)
+    recording_id = "_".join(text for text in (patient, visit, recording) if text)
+    return SourceFile(path, relative, patient, recording_id, recording, visit)
 
 
 def _near_match(relative: str, pattern: _Pattern) -> Reject | None:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ppgssl.core.errors import ReadError
+from ppgssl.core.text import Message
 from ppgssl.readers import isolated_child
 from ppgssl.readers.raw_files import file_size, in_words
 
@@ -39,11 +40,15 @@ _ENVIRONMENT = {
 
 
 class LibraryError(Exception):
-    """A library cannot read a file: its own words, or how it ended."""
+    """A library cannot read a file; ``reason`` is its own text, or a Message of how it ended."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 @contextmanager
-def guarded(path: Path, kind: str) -> Iterator[None]:
+def guarded(path: Path, kind: Message) -> Iterator[None]:
     """Turn all that a damaged file can make a library raise into a ReadError; ``kind`` is for example "an EDF file"."""
     try:
         with warnings.catch_warnings():
@@ -55,8 +60,10 @@ def guarded(path: Path, kind: str) -> Iterator[None]:
         with in_words(path):
             raise
     except Exception as error:
-        reason = str(error) if isinstance(error, LibraryError) else f"{type(error).__name__}: {str(error)[:200]}"
-        raise ReadError(f"{path}: damaged, or not {kind} ({reason}). Copy it again from its source.") from None
+        own = Message("{error}: {text}", error=type(error), text=str(error)[:200])
+        reason = error.reason if isinstance(error, LibraryError) else own
+        problem = "damaged, or not {kind} ({reason}). Copy it again from its source."
+        raise ReadError(path, problem, kind=kind, reason=reason) from None
 
 
 class _Process:
@@ -87,8 +94,9 @@ class _Process:
         except (BrokenPipeError, EOFError):
             code = self.popen.wait()
             if time.monotonic() >= latest:
-                raise LibraryError("reading it takes too long") from None
-            raise LibraryError(f"it crashes the reader, signal {-code}" if code < 0 else "the reader failed") from None
+                raise LibraryError(Message("reading it takes too long")) from None
+            how = Message("it crashes the reader, signal {n}", n=-code) if code < 0 else Message("the reader failed")
+            raise LibraryError(how) from None
         finally:
             timer.cancel()
 
@@ -124,12 +132,8 @@ _process: _Process | None = None
 def call(function: str, path: Path, *arguments: Any) -> Any:
     """Result of a function of ``isolated_child``: plain values or an array.
 
-    Raises
-    ------
-    LibraryError
-        If the library fails, crashes, or takes too much memory or time.
-    ReadError
-        If the file is absent, empty, or no plain file.
+    LibraryError if the library fails, crashes, or takes too much memory or time; ReadError as
+    :func:`~ppgssl.readers.raw_files.file_size`.
     """
     global _process
     n_bytes = file_size(path)

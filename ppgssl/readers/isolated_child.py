@@ -18,20 +18,18 @@ from typing import IO, Any
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HDF5_BYTES = 512 + len(_HDF5)
+Problem = tuple[str, str] | None
 # The classes of MATLAB that are real numbers, and NumPy's names for them.
 _REAL = {"double": "float64", "single": "float32"} | {
     name: name for name in (f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 }
 
 
-# --- arrays ----------------------------------------------------------------------------------------------------
-
-
 def array_variables(path: str) -> list[dict[str, Any]]:
     """Name, shape and type of each array in a file of NumPy (.npy, .npz) or MATLAB.
 
-    ``problem`` is the reason why one is no array of real numbers; of one that ``is_divisible``, a part can be read
-    without the rest.
+    ``problem`` is the reason why one is no array of real numbers, a code and a detail; of one that ``is_divisible``, a
+    part can be read without the rest.
     """
     if path.lower().endswith((".npy", ".npz")):
         return _numpy_variables(path)
@@ -40,7 +38,7 @@ def array_variables(path: str) -> list[dict[str, Any]]:
     import scipy.io
 
     return [
-        _variable(name, shape, _REAL.get(class_), None if class_ in _REAL else f"has the class {class_}")
+        _variable(name, shape, _REAL.get(class_), None if class_ in _REAL else ("class", class_))
         for name, shape, class_ in scipy.io.whosmat(path, appendmat=False)
         if not name.startswith("__")
     ]
@@ -64,9 +62,7 @@ def array_samples(path: str, name: str, index: list[Any]) -> Any:
     return scipy.io.loadmat(path, appendmat=False, variable_names=[name])[name]
 
 
-def _variable(
-    name: str, shape: Sequence[int], dtype: str | None, problem: str | None, is_divisible: bool = False
-) -> dict[str, Any]:
+def _variable(name: str, shape: Sequence[int], dtype: str | None, problem: Problem, is_divisible: bool = False) -> Any:
     return {"name": name, "shape": shape, "dtype": dtype, "problem": problem, "is_divisible": is_divisible}
 
 
@@ -82,7 +78,7 @@ def _numpy_variables(path: str) -> list[dict[str, Any]]:
                 with archive.open(info) as member:
                     variables.append(_npy_variable(name, member))
             except Exception as error:  # Another may be sound.
-                variables.append(_variable(name, (), None, f"is no array or damaged ({type(error).__name__})"))
+                variables.append(_variable(name, (), None, ("damaged", type(error).__name__)))
     return variables
 
 
@@ -92,9 +88,9 @@ def _npy_variable(name: str, file: IO[bytes], *, is_divisible: bool = False) -> 
     version = npy.read_magic(file)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read_header(file)
-    problem = None if dtype.kind in "iuf" else f"has the type {dtype.name}"
+    problem: Problem = None if dtype.kind in "iuf" else ("type", dtype.name)
     if dtype.hasobject:
-        problem = "holds Python objects (a pickle), which could run a program when loaded and are never read"
+        problem = "objects", ""
     return _variable(name, shape or (1,), dtype.str, problem, is_divisible)
 
 
@@ -127,20 +123,20 @@ def _hdf5_variables(path: str) -> list[dict[str, Any]]:
     return sorted(variables, key=lambda variable: variable["name"])
 
 
-def _hdf5_problem(dataset: Any) -> str | None:
+def _hdf5_problem(dataset: Any) -> Problem:
     label = dataset.attrs.get("MATLAB_class", b"")
     class_ = label.decode("latin-1") if isinstance(label, bytes) else str(label)
     if dataset.is_virtual or dataset.id.get_create_plist().get_external_count():
-        return "lies in another file"
+        return "elsewhere", ""
     if class_ and class_ not in _REAL:
-        return f"has the class {class_[:40]}"
+        return "class", class_[:40]
     if dataset.dtype.names:
-        return "has the class complex"
+        return "class", "complex"
     if dataset.dtype.kind not in "iuf":
-        return f"has the type {dataset.dtype}"
+        return "type", str(dataset.dtype)
     if "MATLAB_empty" in dataset.attrs or not dataset.size:
-        return "has no samples"
-    return None if _is_whole(dataset) else f"is not wholly there: shape {dataset.shape[::-1]}"
+        return "empty", ""
+    return None if _is_whole(dataset) else ("partial", str(dataset.shape[::-1]))
 
 
 def _is_whole(dataset: Any) -> bool:
@@ -149,9 +145,6 @@ def _is_whole(dataset: Any) -> bool:
         n_chunks = math.prod(-(-n // size) for n, size in zip(dataset.shape, dataset.chunks, strict=True))
         return dataset.id.get_num_chunks() == n_chunks
     return dataset.id.get_storage_size() >= dataset.nbytes
-
-
-# --- SAS, Stata, SPSS ------------------------------------------------------------------------------------------
 
 
 def statistical_table(path: str, reader: str) -> dict[str, Any]:
@@ -190,8 +183,6 @@ def _is_missing(reader: str, code: Any, ranges: list[dict[str, Any]]) -> bool:
         return isinstance(code, str)
     return any(type(code) is type(one["lo"]) and one["lo"] <= code <= one["hi"] for one in ranges)
 
-
-# --- questions and answers -------------------------------------------------------------------------------------
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function for function in (array_variables, array_samples, statistical_table)

@@ -14,14 +14,9 @@ _CHUNK_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class LineIndex:
-    """Some lines of a text file, and where they begin.
+    """First byte, and 0-based number, of a line about every megabyte of a text file.
 
-    Attributes
-    ----------
-    path : Path
-    offsets, numbers : list of int
-        First byte, and 0-based number, of a line about every megabyte; the last entry is the end of the text, without
-        empty lines after it.
+    The last entry is the end of the text, without empty lines after it.
     """
 
     path: Path
@@ -33,13 +28,7 @@ class LineIndex:
         return self.numbers[-1]
 
     def read(self, first: int, stop: int) -> bytes:
-        """Lines ``first`` to ``stop - 1``, without the line end of the last.
-
-        Raises
-        ------
-        ReadError
-            If the file has changed meanwhile.
-        """
+        """Lines ``first`` to ``stop - 1``, without the line end of the last."""
         before = bisect_right(self.numbers, first) - 1
         after = bisect_left(self.numbers, stop)
         content = read_range(self.path, self.offsets[before], self.offsets[after] - self.offsets[before])
@@ -48,13 +37,7 @@ class LineIndex:
 
 
 def index_lines(path: Path) -> LineIndex:
-    """Find the lines of a text file, in one pass over it.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read, holds binary data, or has a line of more than a megabyte.
-    """
+    """Find the lines of a text file, in one pass; ReadError if it is binary, or has a line of more than a megabyte."""
     size = file_size(path)
     offsets, numbers = [0], [0]
     position = n_lines = 0
@@ -72,13 +55,13 @@ def index_lines(path: Path) -> LineIndex:
 
 def _check_chunk(path: Path, chunk: bytes, *, is_last: bool) -> None:
     if b"\0" in chunk:
-        raise ReadError(f"{path}: binary data, where text is expected. Choose the reader of this format.")
+        raise ReadError(path, "binary data, where text is expected. Choose the reader of this format.")
     if b"\n" not in chunk and not is_last:
-        raise ReadError(
-            f"{path}: a line of more than {_CHUNK_BYTES / 1e6:.0f} MB, in a text with a line for each sample. If the "
-            "samples of a channel stand side by side, set `layout: line`; if lines end in carriage returns alone, "
-            "convert the file."
+        problem = (
+            "a line of more than {size_mb:.0f} MB, in a text with a line for each sample. If the samples of a channel "
+            "stand side by side, set `layout: line`; if lines end in carriage returns alone, convert the file."
         )
+        raise ReadError(path, problem, size_mb=_CHUNK_BYTES / 1000000.0)
 
 
 def _with_end(index: LineIndex, size: int, n_newlines: int) -> LineIndex:

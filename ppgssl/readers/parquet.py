@@ -11,10 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.schema import Schema
+from ppgssl.core.text import Message
 from ppgssl.readers.isolated import guarded
 from ppgssl.readers.raw_files import as_samples, check_rate, check_size, file_size, position
 from ppgssl.readers.raw_recordings import Column, RawRecording, at_one_rate
@@ -29,14 +31,10 @@ _SHORT_ROWS = 1_000_000
 _MAX_ROWS = 2_000_000_000
 
 
-class ParquetOptions(BaseModel):
+class ParquetOptions(Schema):
     """Options of the reader ``parquet``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    missing: list[float] = Field(
-        default_factory=list, description="Values that mark a missing sample, as null and NaN do."
-    )
+    missing: list[float] = Field([], description="Marks of a missing sample, as null and NaN are.")
 
 
 @dataclass(frozen=True)
@@ -60,31 +58,10 @@ class _Table:
 def open_parquet(
     path: Path, columns: Sequence[Column], fs_hz: float | None, options: ParquetOptions
 ) -> list[RawRecording]:
-    """Read channels that are columns of a Parquet file.
+    """Read channels that are columns of a Parquet file; see :class:`ppgssl.readers.Reader`.
 
-    Columns of numbers hold a sample in each row, and the file is one recording. Columns of lists of numbers hold a
-    whole recording in each row.
-
-    Parameters
-    ----------
-    path : Path
-    columns : sequence of str or int
-        Names of columns, or their 0-based numbers.
-    fs_hz : float
-        Sampling rate.
-    options : ParquetOptions
-
-    Returns
-    -------
-    list of RawRecording
-        float64 samples, NaN where missing. A long table of samples is never held whole; lists are.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read or is damaged, or a column holds anything else than real numbers.
-    ConfigError
-        If ``fs_hz`` is missing.
+    Columns of numbers hold a sample in each row, and the file is one recording, which is never held whole if it is
+    long. Columns of lists of numbers hold a whole recording in each row.
     """
     rate = check_rate(fs_hz)
     file_size(path)
@@ -96,14 +73,11 @@ def open_parquet(
     return [at_one_rate(table.names, rate, table.n_rows, lambda rows: _samples(table, rows), is_short=is_short)]
 
 
-# --- the file --------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     # Read in small parts rather than mapped into memory: see raw_files.py.
     with (
-        guarded(path, "a Parquet file"),
+        guarded(path, Message("a Parquet file")),
         pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False, memory_map=False) as file,
     ):
         yield file
@@ -112,15 +86,17 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 def _table(path: Path, file: pq.ParquetFile, columns: Sequence[Column], options: ParquetOptions) -> tuple[_Table, bool]:
     """What is wanted of the file, and whether its columns are lists."""
     schema = file.schema_arrow
-    wanted = {column: position(path, column, schema.names, "column") for column in columns}
+    wanted = {column: position(path, column, schema.names, Message("column")) for column in columns}
     kinds = {column: _is_list(path, schema.field(place)) for column, place in wanted.items()}
     if len(set(kinds.values())) > 1:
-        listed = ", ".join(f"{column!r} {'lists' if is_list else 'numbers'}" for column, is_list in kinds.items())
-        raise ReadError(f"{path}: all channels must be columns of numbers, or all of lists of numbers: {listed}.")
+        lists, numbers = Message("lists"), Message("numbers")
+        listed = [Message("{c!r} {kind}", c=c, kind=lists if is_list else numbers) for c, is_list in kinds.items()]
+        problem = "all channels must be columns of numbers, or all of lists of numbers: {listed}."
+        raise ReadError(path, problem, listed=listed)
     names = {column: schema.names[place] for column, place in wanted.items()}
     for name in names.values():
         if schema.names.count(name) > 1:
-            raise ReadError(f"{path}: {schema.names.count(name)} columns are named {name!r}. Rename them.")
+            raise ReadError(path, "{n} columns are named {name!r}. Rename them.", n=schema.names.count(name), name=name)
     return _Table(path, names, _group_rows(path, file), options.missing), next(iter(kinds.values()))
 
 
@@ -129,10 +105,11 @@ def _is_list(path: Path, field: pa.Field) -> bool:
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     number = kind.value_type if is_list else kind
     if not (pa.types.is_integer(number) or pa.types.is_floating(number)):
-        raise ReadError(
-            f"{path}: column {field.name!r} has the type {str(kind)[:60]}; expected real numbers, or lists of them. "
-            "Correct `column` in `signals.channels`, or save the samples as numbers."
+        problem = (
+            "column {name!r} has the type {type}; expected real numbers, or lists of them. Correct `column` in "
+            "`signals.channels`, or save the samples as numbers."
         )
+        raise ReadError(path, problem, name=field.name, type=str(kind)[:60])
     return is_list
 
 
@@ -140,23 +117,18 @@ def _group_rows(path: Path, file: pq.ParquetFile) -> IntArray:
     metadata = file.metadata
     counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
     if min(counts, default=0) < 0 or sum(counts) != metadata.num_rows:
-        raise ReadError(f"{path}: damaged: it states two different numbers of rows. Copy it again from its source.")
+        raise ReadError(path, "damaged: it states two different numbers of rows. Copy it again from its source.")
     if not 0 < metadata.num_rows <= _MAX_ROWS:
-        raise ReadError(
-            f"{path}: has {metadata.num_rows} rows, and 1 to {_MAX_ROWS} can be read. Split a longer recording into "
-            "several files."
-        )
+        problem = "has {n} rows, and 1 to {most} can be read. Split a longer recording into several files."
+        raise ReadError(path, problem, n=metadata.num_rows, most=_MAX_ROWS)
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
-# --- a row is a sample -----------------------------------------------------------------------------------------
 
 
 def _samples(table: _Table, rows: slice) -> dict[Column, FloatArray]:
     with _opened(table.path) as file:
         batches = list(_batches(table, file, rows))
     if sum(batch.num_rows for batch in batches) != rows.stop - rows.start:
-        raise ReadError(f"{table.path}: damaged: it holds fewer rows than it states. Copy it again from its source.")
+        raise ReadError(table.path, "damaged: it holds fewer rows than it states. Copy it again from its source.")
     samples = {}
     for column, name in table.names.items():
         # A null becomes NaN.
@@ -182,24 +154,21 @@ def _batches(table: _Table, file: pq.ParquetFile, rows: slice) -> Iterator[pa.Re
             return
 
 
-# --- a row is a recording --------------------------------------------------------------------------------------
-
-
 def _rows(table: _Table, file: pq.ParquetFile, rate: float) -> list[RawRecording]:
     recordings: list[RawRecording] = []
     n_bytes = 0
-    # What the metadata say of sizes is not asked for: they may lie, and in pyarrow 26 a damaged entry ends the
+    # Sizes that the metadata state are not used: they may lie, and in pyarrow 26 a damaged entry ends the
     # process.
     for batch in file.iter_batches(batch_size=_BATCH_LISTS, columns=table.wanted, use_threads=False):
         n_bytes += batch.nbytes
-        check_size(table.path, n_bytes, "the content of the wanted columns")
+        check_size(table.path, n_bytes, Message("the content of the wanted columns"))
         # The columns of a batch come in any order.
         cells = {column: _cells(batch.column(name)) for column, name in table.names.items()}
         for row in range(batch.num_rows):
             numbers = {column: cells[column][row] for column in cells}
             recordings.append(_row(table, len(recordings), numbers, rate))
     if len(recordings) != table.n_rows:
-        raise ReadError(f"{table.path}: damaged: it holds fewer rows than it states. Copy it again from its source.")
+        raise ReadError(table.path, "damaged: it holds fewer rows than it states. Copy it again from its source.")
     return recordings
 
 
@@ -212,15 +181,22 @@ def _cells(column: pa.Array) -> list[np.ndarray]:
 def _row(table: _Table, row: int, numbers: Mapping[Column, np.ndarray], rate: float) -> RawRecording:
     sizes = {column: len(cell) for column, cell in numbers.items()}
     if len(set(sizes.values())) > 1 or not min(sizes.values()):
-        listed = ", ".join(f"{column!r} {size}" for column, size in sizes.items())
-        raise ReadError(
-            f"{table.path}: row {row}, counted from 0, does not hold as many samples of each channel, at least one: "
-            f"{listed}. Correct the row, or leave it out."
+        listed = [Message("{column!r} {size}", column=column, size=size) for column, size in sizes.items()]
+        problem = (
+            "row {row}, counted from 0, does not hold as many samples of each channel, at least one: {listed}. Correct "
+            "the row, or leave it out."
         )
+        raise ReadError(table.path, problem, row=row, listed=listed)
 
     def read(place: slice) -> dict[Column, FloatArray]:
         return {
-            column: as_samples(table.path, f"{column}, row {row}", cell[place], table.missing, first=place.start)
+            column: as_samples(
+                table.path,
+                Message("{column}, row {row}", column=column, row=row),
+                cell[place],
+                table.missing,
+                first=place.start,
+            )
             for column, cell in numbers.items()
         }
 

@@ -24,24 +24,10 @@ MAX_BYTES = 300_000_000
 _LARGEST = float(np.finfo(np.float32).max)
 _MAX_NAMES = 20
 _THE_FILE = Message("the file")
-# What a column is called in the formats: words of messages.
-_NOUNS = {
-    "column": Message("column"),
-    "line": Message("line"),
-    "channel": Message("channel"),
-    "signal": Message("signal"),
-    "array": Message("array"),
-}
 
 
 def read_bytes(path: Path) -> bytes:
-    """Content of a plain file that holds at least one byte.
-
-    Raises
-    ------
-    ReadError
-        If the file is absent, no plain file, not allowed to be read, empty, or longer than ``MAX_BYTES``.
-    """
+    """Content of a file; ReadError as :func:`file_size`, and if it has more than ``MAX_BYTES``."""
     n_bytes = file_size(path)
     check_size(path, n_bytes)
     return read_range(path, 0, n_bytes)
@@ -54,124 +40,91 @@ def in_words(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         problem = "there is no such file (any more). Was it moved or renamed meanwhile?"
-        raise ReadError(problem, path=path) from None
+        raise ReadError(path, problem) from None
     except PermissionError:
-        raise ReadError("no permission to read this file. Ask its owner, or copy it.", path=path) from None
+        raise ReadError(path, "no permission to read this file. Ask its owner, or copy it.") from None
     except (OSError, ValueError) as error:
         problem = "the file cannot be read ({error}). Check the disk or the network drive."
-        raise ReadError(problem, path=path, error=str(error)) from None
+        raise ReadError(path, problem, error=str(error)) from None
 
 
 def file_size(path: Path) -> int:
-    """Bytes of a plain file that holds at least one.
-
-    Raises
-    ------
-    ReadError
-        If the file is absent, no plain file, or empty.
-    """
+    """Bytes of a plain file; ReadError if it is absent, no plain file, not allowed to be read, or empty."""
     with in_words(path):
         status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         problem = "expected a file and found a folder. Correct `signals.files` or `clinical.file`."
-        raise ReadError(problem, path=path)
+        raise ReadError(path, problem)
     if not stat.S_ISREG(status.st_mode):
-        raise ReadError("not a plain file (a pipe, socket or device). Copy its content into a file.", path=path)
+        raise ReadError(path, "not a plain file (a pipe, socket or device). Copy its content into a file.")
     if not status.st_size:
-        raise ReadError("the file is empty. Copy it again from its source, or remove it.", path=path)
+        raise ReadError(path, "the file is empty. Copy it again from its source, or remove it.")
     return status.st_size
 
 
 def read_range(path: Path, start: int, n_bytes: int) -> bytes:
-    """Bytes ``start`` to ``start + n_bytes`` of a plain file.
-
-    Raises
-    ------
-    ReadError
-        If they cannot be read, or the file ends before.
-    """
+    """Bytes ``start`` to ``start + n_bytes`` of a plain file; ReadError if it ends before."""
     with in_words(path), path.open("rb") as file:
         file.seek(start)
         content = file.read(n_bytes)
     if len(content) < n_bytes:
         problem = "became shorter while it was read. Is it still being copied? Try again when it is done."
-        raise ReadError(problem, path=path)
+        raise ReadError(path, problem)
     return content
 
 
-def check_size(path: Path, n_bytes: int, what: str = _THE_FILE) -> None:
+def check_size(path: Path, n_bytes: int, what: Message = _THE_FILE) -> None:
     """ReadError if ``what`` has more than ``MAX_BYTES``."""
     if n_bytes > MAX_BYTES:
-        raise ReadError(
+        problem = (
             "{what} has {size_gb:.1f} GB; of this format, up to {most_gb:.1g} GB can be read. Split the recording into "
-            "several files.",
-            path=path,
-            what=what,
-            size_gb=n_bytes / 1e9,
-            most_gb=MAX_BYTES / 1e9,
+            "several files."
         )
+        raise ReadError(path, problem, what=what, size_gb=n_bytes / 1e9, most_gb=MAX_BYTES / 1e9)
 
 
 def check_rate(fs_hz: float | None) -> float:
     """The sampling rate of files that do not state it; ConfigError if the description does not state it either."""
     if fs_hz is None:
-        raise ConfigError("files of this format do not say their sampling rate: give it as `signals.fs_hz`, in Hz")
+        raise ConfigError("files of this format do not state their sampling rate: give it as `signals.fs_hz`, in Hz")
     return fs_hz
 
 
 def check_samples(path: Path, name: str | int, samples: FloatArray) -> FloatArray:
-    """Samples that are finite 32-bit floats or NaN.
-
-    Raises
-    ------
-    ReadError
-        If there are no samples, or one is infinite or too large; the message names the first.
-    """
+    """The samples; ReadError if there are none, or some are infinite or too large for a 32-bit float."""
     if not samples.size:
         problem = "channel {name!r} has no samples. Was the recording interrupted before it began?"
-        raise ReadError(problem, path=path, name=name)
+        raise ReadError(path, problem, name=name)
     is_infinite = np.abs(samples) > _LARGEST
     if is_infinite.any():
-        raise ReadError(
+        problem = (
             "channel {name!r} has {n} infinite or too large values (beyond 32-bit floats), the first at sample "
-            "{first}, counted from 0. If they mark missing samples, list them in the reader's option `missing`.",
-            path=path,
-            name=name,
-            n=int(is_infinite.sum()),
-            first=int(np.argmax(is_infinite.ravel())),
+            "{first}, counted from 0. If they mark missing samples, list them in the reader's option `missing`."
         )
+        raise ReadError(path, problem, name=name, n=int(is_infinite.sum()), first=int(np.argmax(is_infinite.ravel())))
     return samples
 
 
-def position(path: Path, column: str | int, names: Sequence[str], what: str) -> int:
-    """Where ``column``, a name or a 0-based number, stands in ``names``.
-
-    Raises
-    ------
-    ReadError
-        If it is absent, or its name occurs twice; the message lists what there is, and the nearest spelling.
-    """
-    noun = _NOUNS[what]
+def position(path: Path, column: str | int, names: Sequence[str], noun: Message) -> int:
+    """Where ``column``, a name or a 0-based number, stands in ``names``; ReadError if it is absent, or occurs twice."""
     if isinstance(column, int):
         if not 0 <= column < len(names):
-            raise ReadError(
+            problem = (
                 "there is no {noun} number {column}, counted from 0: {found}. Correct `column` in `signals.channels`; "
-                "a name made of digits needs quotes: column: '{column}'.",
-                path=path,
-                noun=noun,
-                column=column,
-                found=_found_names(names, noun),
+                "a name made of digits needs quotes: column: '{column}'."
             )
+            raise ReadError(path, problem, noun=noun, column=column, found=_found_names(names, noun))
         return column
     places = [place for place, name in enumerate(names) if name == column]
     if len(places) == 1:
         return places[0]
     if places:
         problem = "{n} {noun}s are named {column!r}. Give the {noun}'s 0-based number instead."
-        raise ReadError(problem, path=path, n=len(places), noun=noun, column=column)
-    problem = "no {noun} is named {column!r}{near}: {found}."
-    near = suggest(column, names)
-    raise ReadError(problem, path=path, noun=noun, column=column, near=near, found=_found_names(names, noun))
+        raise ReadError(path, problem, n=len(places), noun=noun, column=column)
+    near, found = suggest(column, names), _found_names(names, noun)
+    raise ReadError(
+        path, "no {noun} is named {column!r}{near}: {found}.", noun=noun, column=column, near=near, found=found
+    )
 
 
 def _found_names(names: Sequence[str], noun: Message) -> Message:
@@ -187,12 +140,7 @@ def as_samples(
     """An interval of numbers as they stand in a file -> float64, NaN where one is a mark of a missing sample.
 
     A mark is compared as a number of the file's type: -999.9 marks the 32-bit float next to it. ``first`` is the
-    place of the interval in its recording, which messages name.
-
-    Raises
-    ------
-    ReadError
-        If a number is infinite or too large.
+    place of the interval in its recording, which messages name. ReadError as :func:`check_samples`.
     """
     # Casts warn of NaN of the signalling kind, and of numbers too large for a float, which are refused below.
     with np.errstate(over="ignore", invalid="ignore"):

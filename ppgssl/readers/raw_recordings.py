@@ -13,15 +13,10 @@ Signals = dict[Column, Signal]
 
 @dataclass(frozen=True)
 class RawRecording:
-    """One recording, not necessarily read yet.
+    """Sampling rate and length of each channel of one recording, and how to read it.
 
-    Attributes
-    ----------
-    fs_hz, n_samples : mapping of column to number
-        Sampling rate and length of each channel.
-    read : callable
-        ``read(start_s, stop_s)`` -> the samples of each channel in that interval, those of :func:`span`. Raises
-        ReadError where they cannot be had.
+    ``read(start_s, stop_s)`` returns the samples of each channel in that interval, those of :func:`span`; ReadError
+    where they cannot be read.
     """
 
     fs_hz: Mapping[Column, float]

@@ -72,9 +72,7 @@ def read_recording(
 
     Examples
     --------
-    >>> from ppgssl import read_recording
-    >>> recording = read_recording("p001.csv", {"ppg": "PLETH"}, fs_hz=125)  # doctest: +SKIP
-    >>> recording.signals["ppg"].samples.shape  # doctest: +SKIP
+    >>> read_recording("p001.csv", {"ppg": "PLETH"}, fs_hz=125).signals["ppg"].samples.shape  # doctest: +SKIP
     (7500,)
     """
     path = Path(path).expanduser()
@@ -87,9 +85,11 @@ def read_recording(
     found = get_reader(name)
     recordings = found.open(path, list(chosen.values()), fs_hz, found.parse_options(options or {}))
     if number is None and len(recordings) != 1:
-        raise ReadError(f"{path}: holds {len(recordings)} recordings. Give `number`, 0 to {len(recordings) - 1}.")
+        problem = "holds {n} recordings. Give `number`, 0 to {last}."
+        raise ReadError(path, problem, n=len(recordings), last=len(recordings) - 1)
     if number is not None and not 0 <= number < len(recordings):
-        raise ReadError(f"{path}: has no recording of number {number}; there are {len(recordings)}, counted from 0.")
+        problem = "has no recording of number {number}; there are {n}, counted from 0."
+        raise ReadError(path, problem, number=number, n=len(recordings))
     raw = recordings[number or 0]
     samples = raw.read(start_s, raw.duration_s if stop_s is None else stop_s)
     return Recording(

@@ -12,7 +12,7 @@ import numpy as np
 from ppgssl.core.config.cohort import Cohort, TrendName
 from ppgssl.core.errors import ReadError
 from ppgssl.core.provenance import file_sha256
-from ppgssl.core.records import FloatArray, Recording, Signal
+from ppgssl.core.records import FloatArray, Recording
 from ppgssl.core.text import Message
 from ppgssl.readers import get_reader
 from ppgssl.readers.files import SourceFile
@@ -24,14 +24,8 @@ from ppgssl.readers.trends import read_trends
 class OpenRecording:
     """One recording of a source, of which any interval can be read.
 
-    Attributes
-    ----------
-    recording_id : str
-    channels : mapping of channel to (RawRecording, column)
-    ambient : mapping of channel to column
-        Of those channels from which ambient light is subtracted; in the same file.
-    trends : mapping of trend to float array, shape (n_intervals,)
-        What the device displayed, every ``interval_s``.
+    ``channels`` are where each lies; ``trends``, arrays of shape (n_intervals,), what the device displayed every
+    ``interval_s``; ``ambient``, the columns of what is subtracted from some channels, each in its channel's file.
     """
 
     source: SourceFile
@@ -59,41 +53,31 @@ class OpenRecording:
         """The interval from ``start_s`` up to ``stop_s``, or to the end, of all channels."""
         stop_s = self.duration_s if stop_s is None else stop_s
         read = {id(raw): raw.read(start_s, stop_s) for raw, _ in self.channels.values()}
-        signals: dict[str, Signal] = {name: read[id(raw)][column] for name, (raw, column) in self.channels.items()}
+        signals = {name: read[id(raw)][column] for name, (raw, column) in self.channels.items()}
         for name, column in self.ambient.items():
             dark = read[id(self.channels[name][0])][column]
             signals[name] = replace(signals[name], samples=signals[name].samples - dark.samples)
-        return Recording(
-            recording_id=self.recording_id,
-            patient_id=self.source.patient_id,
-            signals=signals,
-            source=self.source.relative,
-            visit=self.source.visit,
-        )
+        source = self.source
+        return Recording(self.recording_id, source.patient_id, signals, source.relative, source.visit)
 
 
 def open_source(source: SourceFile, cohort: Cohort) -> list[OpenRecording]:
-    """Open all recordings of a source.
-
-    Raises
-    ------
-    ReadError
-        If a file cannot be read or is absent, or if files of one recording hold different numbers of recordings.
-    """
-    by_file = {pattern: _open_file(source, cohort, pattern) for pattern in _patterns(cohort)}
+    """Open all recordings; ReadError if a file is absent or unreadable, or its channels' files do not go together."""
+    patterns = dict.fromkeys(channel.file or "" for channel in cohort.signals.channels.values())
+    by_file = {pattern: _open_file(source, cohort, pattern) for pattern in patterns}
     counts = {pattern: len(found) for pattern, found in by_file.items()}
     if len(set(counts.values())) > 1:
-        listed = [
-            Message("{n} in {file}", n=count, file=pattern or Message("the main file"))
-            for pattern, count in counts.items()
-        ]
+        main = Message("the main file")
+        listed = [Message("{n} in {file}", n=count, file=pattern or main) for pattern, count in counts.items()]
         problem = "the files of its channels hold different numbers of recordings: {listed}."
-        raise ReadError(problem, path=source.path, listed=listed)
+        raise ReadError(source.path, problem, listed=listed)
     n_recordings = counts[next(iter(counts))]
-    trends = _trends(source, cohort)
+    described = cohort.signals.trends
+    path = source.companions.get(described.file) if described else None
+    trends = read_trends(path, described) if described and path else {}
     if trends and n_recordings > 1:
         problem = "holds {n} recordings, and one file of trends cannot describe all."
-        raise ReadError(problem, path=source.path, n=n_recordings)
+        raise ReadError(source.path, problem, n=n_recordings)
     return [
         OpenRecording(
             source=source,
@@ -104,7 +88,7 @@ def open_source(source: SourceFile, cohort: Cohort) -> list[OpenRecording]:
             },
             ambient=_ambient(source, cohort, by_file, number),
             trends=trends,
-            interval_s=cohort.signals.trends.interval_s if cohort.signals.trends else 1.0,
+            interval_s=described.interval_s if described else 1.0,
         )
         for number in range(n_recordings)
     ]
@@ -128,8 +112,8 @@ def _ambient(
             )
             (n, fs_hz), (n_ambient, fs_ambient_hz) = lengths
             raise ReadError(
+                source.path,
                 problem,
-                path=source.path,
                 channel=name,
                 n=n,
                 fs_hz=fs_hz,
@@ -175,33 +159,21 @@ def _n_bytes(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
-        return 0  # The reader will say so.
-
-
-def _patterns(cohort: Cohort) -> list[str]:
-    """Of the files that hold channels; "" is the source's own."""
-    return list(dict.fromkeys(channel.file or "" for channel in cohort.signals.channels.values()))
+        return 0  # The reader reports it.
 
 
 def _open_file(source: SourceFile, cohort: Cohort, pattern: str) -> list[RawRecording]:
+    """Recordings in the file of that pattern; "" is the source's own."""
     files = cohort.signals
     channels = {name: channel for name, channel in files.channels.items() if (channel.file or "") == pattern}
     path = source.companions.get(pattern) if pattern else source.path
     if path is None:
-        raise ReadError(
-            "there is no file for {channels}: expected {pattern} with the same patient, visit and recording. "
-            "Copy it, or move what cannot be completed out of the folder.",
-            path=source.path,
-            channels=list(channels),
-            pattern=pattern,
+        problem = (
+            "there is no file for {channels}: expected {pattern} with the same patient, visit and recording. Copy it, "
+            "or move what cannot be completed out of the folder."
         )
+        raise ReadError(source.path, problem, channels=list(channels), pattern=pattern)
     reader = get_reader(files.reader)
     named = [column for channel in channels.values() for column in (channel.column, channel.ambient)]
     columns = list(dict.fromkeys(column for column in named if column is not None))
     return reader.open(path, columns, files.fs_hz, reader.parse_options(files.options))
-
-
-def _trends(source: SourceFile, cohort: Cohort) -> Mapping[TrendName, FloatArray]:
-    trends = cohort.signals.trends
-    path = source.companions.get(trends.file) if trends else None
-    return read_trends(path, trends) if trends is not None and path is not None else {}

@@ -11,18 +11,12 @@ import numpy as np
 from ppgssl.core.config.cohort import DeviceTrends, TrendName
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray
+from ppgssl.core.text import Message
 from ppgssl.readers.raw_files import position, read_bytes
 
 
 def read_trends(path: Path, trends: DeviceTrends) -> dict[TrendName, FloatArray]:
-    """Read a table of trends.
-
-    Parameters
-    ----------
-    path : Path
-        Delimited text with a header line, after ``trends.skip_rows`` lines that are passed over.
-    trends : DeviceTrends
-        Its description.
+    """Read delimited text with a header line, which ``trends`` describes.
 
     Returns
     -------
@@ -32,38 +26,36 @@ def read_trends(path: Path, trends: DeviceTrends) -> dict[TrendName, FloatArray]
     Raises
     ------
     ReadError
-        If the file cannot be read, a column is absent, or a cell is neither a number nor a mark of missing; the message
-        names the line.
+        If the file cannot be read, a column is absent, or a cell is neither a number nor a mark of missing.
     """
     lines = read_bytes(path).decode("utf-8-sig", errors="replace").rstrip().splitlines()[trends.skip_rows :]
     if not lines:
         problem = "no header line after the {n} lines of `signals.trends.skip_rows`."
-        raise ReadError(problem, path=path, n=trends.skip_rows)
+        raise ReadError(path, problem, n=trends.skip_rows)
     header = [name.strip() for name in lines[0].split(trends.delimiter)]
-    places = {name: position(path, column.strip(), header, "column") for name, column in trends.columns.items()}
+    places = {
+        name: position(path, column.strip(), header, Message("column")) for name, column in trends.columns.items()
+    }
     rows = [line.split(trends.delimiter) for line in lines[1:]]
     try:
         return {name: np.array([float(row[place]) for row in rows]) for name, place in places.items()}
     except (ValueError, IndexError):
         # Something is missing or wrong, and is looked at cell by cell: most files have nothing of the kind.
-        return _carefully(path, rows, places, trends)
+        return _read_cells(path, rows, places, trends)
 
 
-def _carefully(
+def _read_cells(
     path: Path, rows: Sequence[Sequence[str]], places: Mapping[TrendName, int], trends: DeviceTrends
 ) -> dict[TrendName, FloatArray]:
     values: dict[TrendName, FloatArray] = {name: np.full(len(rows), np.nan) for name in places}
     for number, row in enumerate(rows):
         line = trends.skip_rows + 2 + number
         if len(row) <= max(places.values()):
-            raise ReadError(
+            problem = (
                 "line {line} has {n} cells and {n_needed} are needed. The file may be cut off there; if not, correct "
-                "`signals.trends`.",
-                path=path,
-                line=line,
-                n=len(row),
-                n_needed=max(places.values()) + 1,
+                "`signals.trends`."
             )
+            raise ReadError(path, problem, line=line, n=len(row), n_needed=max(places.values()) + 1)
         for name, place in places.items():
             cell = row[place].strip()
             values[name][number] = math.nan if cell in trends.missing else _number(path, line, name, cell)
@@ -74,11 +66,8 @@ def _number(path: Path, line: int, name: str, cell: str) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise ReadError(
+        problem = (
             "line {line}, {name}: expected a number and found {cell!r}. If that marks a missing value, list it in "
-            "`signals.trends.missing`.",
-            path=path,
-            line=line,
-            name=name,
-            cell=cell[:40],
-        ) from None
+            "`signals.trends.missing`."
+        )
+        raise ReadError(path, problem, line=line, name=name, cell=cell[:40]) from None

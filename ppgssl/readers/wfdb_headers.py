@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ppgssl.core.errors import ReadError
+from ppgssl.core.text import Message
 from ppgssl.readers.raw_files import read_bytes
 
 SUFFIX = ".hea"
@@ -25,18 +26,8 @@ SUFFIX = ".hea"
 NOTHING = "~"
 MAX_FRAME_SAMPLES = 1_000_000
 # Storage formats. Of each, so many samples stand in so many bytes; or bits that a compressed sample has.
-PACKING = {
-    "8": (1, 1),
-    "16": (1, 2),
-    "24": (1, 3),
-    "32": (1, 4),
-    "61": (1, 2),
-    "80": (1, 1),
-    "160": (1, 2),
-    "212": (2, 3),
-    "310": (3, 4),
-    "311": (3, 4),
-}
+PACKING = {"8": (1, 1), "16": (1, 2), "24": (1, 3), "32": (1, 4), "61": (1, 2), "80": (1, 1), "160": (1, 2)}
+PACKING |= {"212": (2, 3), "310": (3, 4), "311": (3, 4)}
 FLAC_BITS = {"508": 8, "516": 16, "524": 24}
 
 # A header of a thousand segments has 30 KB.
@@ -113,29 +104,26 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Parse a header.
+    """Parse a header; ReadError if it cannot be read, or a line is not as WFDB writes it.
 
-    Raises
-    ------
-    ReadError
-        If it cannot be read, or a line is not as WFDB writes it. Messages number lines and never quote them: comments,
-        also those that lost their ``#``, are about patients.
+    Messages number lines and never quote them: comments, also those that lost their ``#``, are about patients.
     """
     lines = _lines(path)
     if not lines:
-        raise ReadError(f"{path}: the header holds no record line. Copy it again from its source.")
-    match = _matched(path, lines[0], _RECORD, "a record line (name, number of signals, rate, length)")
+        raise ReadError(path, "the header holds no record line. Copy it again from its source.")
+    match = _matched(path, lines[0], _RECORD, Message("a record line (name, number of signals, rate, length)"))
     frame_hz = float(match["frame_hz"]) if match["frame_hz"] else None
     if frame_hz is not None and not _FS_HZ[0] <= frame_hz <= _FS_HZ[1]:
-        raise ReadError(f"{path}: the header states a rate of {frame_hz:g} Hz, which cannot be. Correct it.")
+        problem = "the header states a rate of {frame_hz:g} Hz, which cannot be. Correct it."
+        raise ReadError(path, problem, frame_hz=frame_hz)
     # By the standard, a length of 0 means that none is stated.
     header = Header(path, frame_hz, int(match["n_frames"] or 0) or None)
     if match["n_segments"] is None:
-        _check_count(path, "signals", int(match["n_signals"]), len(lines) - 1, _MAX_SIGNALS)
+        _check_count(path, Message("signals"), int(match["n_signals"]), len(lines) - 1, _MAX_SIGNALS)
         signals = tuple(_signal(path, line) for line in lines[1:])
         return replace(header, signals=signals, groups=_by_file(path, signals))
-    _check_count(path, "segments", max(int(match["n_segments"]), 1), len(lines) - 1, _MAX_SEGMENTS)
-    segments = [_matched(path, line, _SEGMENT, "a segment (name, length)") for line in lines[1:]]
+    _check_count(path, Message("segments"), max(int(match["n_segments"]), 1), len(lines) - 1, _MAX_SEGMENTS)
+    segments = [_matched(path, line, _SEGMENT, Message("a segment (name, length)")) for line in lines[1:]]
     return replace(header, segments=tuple((found["name"], int(found["n_frames"])) for found in segments))
 
 
@@ -143,7 +131,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     """Lines that are neither empty nor comments, with their numbers counted from 1."""
     n_bytes = size_of(path, path)
     if n_bytes is not None and n_bytes > _MAX_HEADER_BYTES:
-        raise ReadError(f"{path}: {n_bytes} bytes are no WFDB header, which is a short text. Correct `signals.files`.")
+        problem = "{n_bytes} bytes are no WFDB header, which is a short text. Correct `signals.files`."
+        raise ReadError(path, problem, n_bytes=n_bytes)
     content = read_bytes(path)
     try:
         text = content.decode("utf-8-sig")
@@ -154,80 +143,69 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return [(number, line) for number, line in stripped if line and not line.startswith("#")]
 
 
-def _matched(path: Path, line: tuple[int, str], pattern: re.Pattern[str], what: str) -> re.Match[str]:
+def _matched(path: Path, line: tuple[int, str], pattern: re.Pattern[str], what: Message) -> re.Match[str]:
     number, text = line
     match = pattern.fullmatch(text) if len(text) <= _MAX_LINE else None
     if not match:
-        raise ReadError(
-            f"{path}: line {number} of the header is not {what} as WFDB writes it. Is it a WFDB header, and whole? "
-            "Copy it again from its source, or correct the line; comments begin with #."
+        problem = (
+            "line {number} of the header is not {what} as WFDB writes it. Is it a WFDB header, and whole? Copy it "
+            "again from its source, or correct the line; comments begin with #."
         )
+        raise ReadError(path, problem, number=number, what=what)
     return match
 
 
-def _check_count(path: Path, what: str, promised: int, found: int, most: int) -> None:
+def _check_count(path: Path, what: Message, promised: int, found: int, most: int) -> None:
     if promised != found:
-        raise ReadError(
-            f"{path}: the header promises {promised} {what}, and {found} lines follow. Was it cut off? Copy it again."
-        )
+        problem = "the header promises {promised} {what}, and {found} lines follow. Was it cut off? Copy it again."
+        raise ReadError(path, problem, promised=promised, what=what, found=found)
     if promised > most:
-        raise ReadError(f"{path}: the header promises {promised} {what}, and up to {most} are read. Split the record.")
+        problem = "the header promises {promised} {what}, and up to {most} are read. Split the record."
+        raise ReadError(path, problem, promised=promised, what=what, most=most)
 
 
 def _signal(path: Path, line: tuple[int, str]) -> SignalLine:
-    match = _matched(path, line, _SIGNAL, "a signal (file, format, gain, ..., name)")
+    match = _matched(path, line, _SIGNAL, Message("a signal (file, format, gain, ..., name)"))
     gain = float(match["gain"] or 0) or _DEFAULT_GAIN
     per_frame = int(match["per_frame"] or 1)
     if not math.isfinite(gain) or not 0 < per_frame <= MAX_FRAME_SAMPLES:
-        raise ReadError(
-            f"{path}: line {line[0]} of the header states a gain of {gain:g} and {per_frame} samples per frame, which "
-            "cannot be. Correct it."
+        problem = (
+            "line {line} of the header states a gain of {gain:g} and {per_frame} samples per frame, which cannot be. "
+            "Correct it."
         )
-    return SignalLine(
-        file=match["file"],
-        format=match["format"],
-        per_frame=per_frame,
-        skew=int(match["skew"] or 0),
-        offset=int(match["offset"] or 0),
-        gain=gain,
-        baseline=int(match["baseline"] or match["zero"] or 0),
-        initial=int(match["initial"] or 0),
-        name=match["name"] or "",
-    )
+        raise ReadError(path, problem, line=line[0], gain=gain, per_frame=per_frame)
+    skew, offset, initial = (int(match[key] or 0) for key in ("skew", "offset", "initial"))
+    baseline = int(match["baseline"] or match["zero"] or 0)
+    file, name = match["file"], match["name"] or ""
+    return SignalLine(file, match["format"], per_frame, skew, offset, gain, baseline, initial, name)
 
 
 def _by_file(path: Path, signals: Sequence[SignalLine]) -> tuple[SignalGroup, ...]:
-    groups = []
-    for name, items in groupby(enumerate(signals), key=lambda item: item[1].file):
-        numbered = list(items)
-        groups.append(SignalGroup(name, numbered[0][0], tuple(signal for _, signal in numbered)))
+    groups: list[SignalGroup] = []
+    for name, items in groupby(signals, key=lambda signal: signal.file):
+        groups.append(SignalGroup(name, sum(len(group.signals) for group in groups), tuple(items)))
     names = Counter(group.file for group in groups)
     for group in groups:
         if group.file != NOTHING and (names[group.file] > 1 or not group.is_uniform):
             raise ReadError(
-                f"{path}: the signals of file {group.file[:60]!r} must stand together, with one offset and one of the "
-                f"storage formats {', '.join([*PACKING, *FLAC_BITS])}. Correct the header."
+                path,
+                "the signals of file {file!r} must stand together, with one offset and one of the storage formats "
+                "{formats}. Correct the header.",
+                file=group.file[:60],
+                formats=[int(name) for name in (*PACKING, *FLAC_BITS)],
             )
     return tuple(groups)
 
 
-# --- files -----------------------------------------------------------------------------------------------------
-
-
 def named_file(path: Path, name: str) -> Path:
-    """Where a file lies, or would lie, that the header ``path`` names: in the header's folder.
-
-    Raises
-    ------
-    ReadError
-        If that is another folder, or there is something that is no plain file.
-    """
+    """Where a file lies, or would lie, that the header ``path`` names; ReadError if not as a plain file next to it."""
     file = path.parent / name
     if not _FILE_NAME.fullmatch(name) or os.path.dirname(os.path.realpath(file)) != os.path.realpath(path.parent):
-        raise ReadError(
-            f"{path}: the header names a file outside its folder, or one with a name that no file should have "
-            f"({name[:60]!r}), which is never opened. Copy the record's files into one folder."
+        problem = (
+            "the header names a file outside its folder, or one with a name that no file should have ({name!r}), which "
+            "is never opened. Copy the record's files into one folder."
         )
+        raise ReadError(path, problem, name=name[:60])
     size_of(path, file)
     return file
 
@@ -239,15 +217,19 @@ def size_of(path: Path, file: Path) -> int | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ReadError(f"{path}: {file.name[:60]!r} cannot be read ({error}). Check names and permissions.") from None
+        problem = "{file!r} cannot be read ({error}). Check names and permissions."
+        raise ReadError(path, problem, file=file.name[:60], error=str(error)) from None
     if not stat.S_ISREG(status.st_mode):
-        raise ReadError(f"{path}: {file.name[:60]!r} is a folder, a pipe or a device. Copy its content into a file.")
+        problem = "{file!r} is a folder, a pipe or a device. Copy its content into a file."
+        raise ReadError(path, problem, file=file.name[:60])
     return status.st_size
 
 
 def absent_file(path: Path, file: Path) -> ReadError:
     """What to raise where a file is needed that the header ``path`` names."""
     return ReadError(
-        f"{path}: the record needs {file.name!r}, which is not there. Copy it into the folder; segments that are "
-        "missing for good are read as gaps with the option `missing_segments: gap`."
+        path,
+        "the record needs {file!r}, which is not there. Copy it into the folder; segments that are missing for good "
+        "are read as gaps with the option `missing_segments: gap`.",
+        file=file.name,
     )

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import soundfile  # type: ignore[import-untyped]
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 # Not public. The public functions cannot read a part of a record whose header states no length, stop at dates that do
 # not exist, and fail on differing skews, on skewed FLAC and on digital samples of format 61. They all call this one.
@@ -25,6 +25,8 @@ from wfdb.io._signal import _rd_segment  # type: ignore[import-untyped]
 
 from ppgssl.core.errors import ReadError
 from ppgssl.core.records import FloatArray, Signal
+from ppgssl.core.schema import Schema
+from ppgssl.core.text import Message
 from ppgssl.readers.isolated import guarded
 from ppgssl.readers.raw_files import check_samples, position, read_range
 from ppgssl.readers.raw_recordings import Column, RawRecording, Signals, copy_overlap, span
@@ -56,14 +58,11 @@ _DIFFERENCES = "8"
 _BITS = {"16": 16, "24": 24, "32": 32, "61": 16, "80": 8, "160": 16, "212": 12, "310": 10, "311": 10, **FLAC_BITS}
 
 
-class WfdbOptions(BaseModel):
+class WfdbOptions(Schema):
     """Options of the reader ``wfdb``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     missing_segments: Literal["error", "gap"] = Field(
-        "error",
-        description="A segment of which a file is absent: refuse the record, or take its samples as missing.",
+        "error", description="A segment of which a file is absent: refuse the record, or take its samples as missing."
     )
 
 
@@ -110,32 +109,27 @@ def open_wfdb(path: Path, columns: Sequence[Column], fs_hz: float | None, option
 
     Parameters
     ----------
-    path : Path
+    path
         The header (``.hea``). Signal files, and headers of segments, must lie in its folder.
-    columns : sequence of str or int
+    columns
         Names of signals, or their 0-based numbers; where segments have different signals (variable layout), those of
         the layout header. Signals of one name are distinguished by number.
-    fs_hz : float or None
+    fs_hz
         Not needed where the header states the rate: if given, it must be the rate of every signal that is read. A
         header without a rate takes it as the rate of its frames.
-    options : WfdbOptions
+    options
+        See :class:`ppgssl.readers.Reader`.
 
     Returns
     -------
     list of one RawRecording
-        float64 samples in the header's units, (number - baseline) / gain, each signal at its own rate, a skewed signal
-        moved to its true time. NaN where a sample is marked as missing, in gaps, in segments that lack the signal, and
-        after the end of a skewed signal.
-
-    Raises
-    ------
-    ReadError
-        If a header is damaged, a file is absent, outside the folder or shorter than promised, a signal is not there, or
-        the rate is another one. What is damaged inside a signal file shows when its samples are read.
+        Samples in the header's units, (number - baseline) / gain, each signal at its own rate, a skewed signal moved to
+        its true time. NaN where a sample is marked as missing, in gaps, in segments that lack the signal, and after the
+        end of a skewed signal. What is damaged inside a signal file shows when its samples are read.
     """
     record = _lay_out(path, options)
     names = [signal.name for signal in record.reference.signals]
-    places = {column: position(path, column, names, "signal") for column in columns}
+    places = {column: position(path, column, names, Message("signal")) for column in columns}
     per_frame = {column: record.reference.signals[place].per_frame for column, place in places.items()}
     rates = _rates(record, per_frame, fs_hz)
     n_samples = {column: record.n_frames * count for column, count in per_frame.items()}
@@ -177,35 +171,27 @@ def _unless_refused(function: Callable[..., Result], *arguments: object) -> Resu
 
 def _lay_out(path: Path, options: WfdbOptions) -> _Record:
     if path.suffix != SUFFIX:
-        raise ReadError(
-            f"{path}: the reader `wfdb` opens headers, files that end in {SUFFIX}, and finds the files they name. "
-            "Correct `signals.files`."
-        )
+        problem = "the reader `wfdb` opens headers (.hea), and finds the files that they name. Correct `signals.files`."
+        raise ReadError(path, problem)
     if "::" in str(path.absolute()):
         # fsspec, through which wfdb opens files, would open another one.
-        raise ReadError(f"{path}: WFDB records cannot be read from a folder with :: in its name. Rename it.")
+        raise ReadError(path, "WFDB records cannot be read from a folder with :: in its name. Rename it.")
     header = read_header(path)
     if header.segments:
         return _divided(header, options)
-    n_frames = header.n_frames or _n_frames_held(header)
+    n_frames = header.n_frames or 0
+    first = next((group for group in header.groups if not group.is_null), None)
+    if not n_frames and first:
+        n_frames = _n_frames_of(path, named_file(path, first.file), first.signals)
     return _Record(path, header.frame_hz, n_frames, header, (_Interval(0, n_frames, header),))
-
-
-def _n_frames_held(header: Header) -> int:
-    """Length of a record whose header states none: that of its first signal file."""
-    for group in header.groups:
-        if not group.is_null:
-            return _held(header.path, named_file(header.path, group.file), group.signals)
-    return 0
 
 
 def _divided(master: Header, options: WfdbOptions) -> _Record:
     path, segments = master.path, master.segments
     lengths = [n_frames for _, n_frames in segments]
     if master.n_frames not in (None, sum(lengths)):
-        raise ReadError(
-            f"{path}: the header promises {master.n_frames} frames, and its segments {sum(lengths)}. Copy it again."
-        )
+        problem = "the header promises {n} frames, and its segments {n_segments}. Copy it again."
+        raise ReadError(path, problem, n=master.n_frames, n_segments=sum(lengths))
     # Of a variable layout, the first segment has no samples, and lists the signals.
     layout: Literal["fixed", "variable"] = "fixed" if lengths[0] else "variable"
     needed = dict.fromkeys([segments[0][0], *(name for name, n_frames in segments if n_frames)])
@@ -218,7 +204,7 @@ def _divided(master: Header, options: WfdbOptions) -> _Record:
     present = (interval.header for interval in intervals if interval.header)
     reference = headers[segments[0][0]] if layout == "variable" else next(present, None)
     if reference is None:
-        raise ReadError(f"{path}: no header of a segment lists the signals. Copy the files that it names.")
+        raise ReadError(path, "no header of a segment lists the signals. Copy the files that it names.")
     frame_hz = master.frame_hz or reference.frame_hz
     for interval in intervals:
         _check_segment(path, frame_hz, interval)
@@ -236,7 +222,8 @@ def _segment(master: Header, name: str, options: WfdbOptions) -> Header | None:
         raise absent_file(master.path, file)
     header = read_header(file)
     if header.segments:
-        raise ReadError(f"{file}: a segment of {master.path.name}, and divided into segments itself. Copy both again.")
+        problem = "a segment of {record}, and divided into segments itself. Copy both again."
+        raise ReadError(file, problem, record=master.path.name)
     return header
 
 
@@ -245,38 +232,43 @@ def _check_segment(path: Path, frame_hz: float | None, interval: _Interval) -> N
     if header is None:
         return
     if header.n_frames not in (None, interval.n_frames):
-        raise ReadError(
-            f"{header.path}: a segment of {header.n_frames} frames, and {path.name} promises {interval.n_frames}. Copy "
-            "both again."
-        )
+        problem = "a segment of {n} frames, and {record} promises {n_promised}. Copy both again."
+        raise ReadError(header.path, problem, n=header.n_frames, record=path.name, n_promised=interval.n_frames)
     if header.frame_hz and frame_hz and not math.isclose(header.frame_hz, frame_hz, rel_tol=_SAME_RATE):
-        raise ReadError(
-            f"{header.path}: a segment at {header.frame_hz:g} Hz of a record at {frame_hz:g} Hz. Correct the headers."
-        )
+        problem = "a segment at {segment_hz:g} Hz of a record at {frame_hz:g} Hz. Correct the headers."
+        raise ReadError(header.path, problem, segment_hz=header.frame_hz, frame_hz=frame_hz)
 
 
 def _rates(record: _Record, per_frame: Mapping[Column, int], fs_hz: float | None) -> dict[Column, float]:
     frame_hz = record.frame_hz or fs_hz
     if frame_hz is None:
-        raise ReadError(f"{record.path}: the header states no sampling rate. Give it as `signals.fs_hz`, in Hz.")
+        raise ReadError(record.path, "the header states no sampling rate. Give it as `signals.fs_hz`, in Hz.")
     rates = {column: frame_hz * count for column, count in per_frame.items()}
     for column, rate in rates.items():
         if record.frame_hz and fs_hz and not math.isclose(rate, fs_hz, rel_tol=_SAME_RATE):
-            raise ReadError(
-                f"{record.path}: by its header, signal {column!r} has {rate:g} Hz, and `signals.fs_hz` is {fs_hz:g}. "
-                "Remove `signals.fs_hz`, which is for files that do not state their rate, or correct the header."
+            problem = (
+                "by its header, signal {column!r} has {rate:g} Hz, and `signals.fs_hz` is {fs_hz:g}. Remove "
+                "`signals.fs_hz`, which is for files that do not state their rate, or correct the header."
             )
+            raise ReadError(record.path, problem, column=column, rate=rate, fs_hz=fs_hz)
     return rates
 
 
 def _check_length(path: Path, n_samples: Mapping[Column, int], rates: Mapping[Column, float]) -> None:
     for column, count in n_samples.items():
         if not count:
-            raise ReadError(f"{path}: signal {column!r} has no samples. Was the recording interrupted before it began?")
+            problem = "signal {column!r} has no samples. Was the recording interrupted before it began?"
+            raise ReadError(path, problem, column=column)
         if count > _MAX_SAMPLES or count / rates[column] > _MAX_S:
             raise ReadError(
-                f"{path}: the header promises {count} samples of signal {column!r} at {rates[column]:g} Hz; up to "
-                f"{_MAX_SAMPLES} are read, and {_MAX_S / 86_400:.0f} days. Correct the header, or split the record."
+                path,
+                "the header promises {count} samples of signal {column!r} at {rate:g} Hz; up to {most} are read, and "
+                "{most_days:.0f} days. Correct the header, or split the record.",
+                count=count,
+                column=column,
+                rate=rates[column],
+                most=_MAX_SAMPLES,
+                most_days=_MAX_S / 86400,
             )
 
 
@@ -309,12 +301,13 @@ def _signal_files(
         file = named_file(header.path, group.file)
         if may_be_absent and size_of(header.path, file) is None:
             continue
-        held = _held(header.path, file, group.signals)
+        held = _n_frames_of(header.path, file, group.signals)
         if held < n_frames:
-            raise ReadError(
-                f"{header.path}: the header promises {n_frames} frames, and {file.name!r} holds {held}. It was cut "
-                "off, or belongs to another record: copy both again."
+            problem = (
+                "the header promises {n_frames} frames, and {file!r} holds {held}. It was cut off, or belongs to "
+                "another record: copy both again."
             )
+            raise ReadError(header.path, problem, n_frames=n_frames, file=file.name, held=held)
         files.append(_SignalFile(file, held, group.signals, columns))
     return files
 
@@ -327,17 +320,22 @@ def _own_places(record: _Record, header: Header, places: Mapping[Column, int]) -
         keys = _numbered(record.reference.signals)
         own = {column: known[keys[place]] for column, place in places.items() if keys[place] in known}
     elif len(header.signals) != len(record.reference.signals):
-        raise ReadError(
-            f"{header.path}: a segment of {len(header.signals)} signals, next to one of "
-            f"{len(record.reference.signals)}. Only after a layout header, a first segment of length 0, may segments "
-            "have different signals."
+        problem = (
+            "a segment of {n} signals, next to one of {n_reference}. Only after a layout header, a first segment of "
+            "length 0, may segments have different signals."
         )
+        raise ReadError(header.path, problem, n=len(header.signals), n_reference=len(record.reference.signals))
     for column, place in own.items():
         expected, found = record.reference.signals[places[column]].per_frame, header.signals[place].per_frame
         if expected != found:
             raise ReadError(
-                f"{header.path}: signal {column!r} has {found} samples per frame, and {expected} in "
-                f"{record.reference.path.name}. One record cannot have both: split it."
+                header.path,
+                "signal {column!r} has {found} samples per frame, and {expected} in {reference}. One record cannot "
+                "have both: split it.",
+                column=column,
+                found=found,
+                expected=expected,
+                reference=record.reference.path.name,
             )
     return own
 
@@ -348,14 +346,15 @@ def _numbered(signals: Sequence[SignalLine]) -> list[tuple[str, int]]:
     return [(name, names[:place].count(name)) for place, name in enumerate(names)]
 
 
-def _held(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
+def _n_frames_of(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
     """Number of whole frames in a signal file."""
     n_bytes = size_of(path, file)
     if n_bytes is None:
         raise absent_file(path, file)
     per_frame = sum(signal.per_frame for signal in signals)
     if per_frame > MAX_FRAME_SAMPLES:
-        raise ReadError(f"{path}: {per_frame} samples per frame of {file.name!r} cannot be. Correct the header.")
+        problem = "{per_frame} samples per frame of {file!r} cannot be. Correct the header."
+        raise ReadError(path, problem, per_frame=per_frame, file=file.name)
     offset = max(signal.offset for signal in signals)
     if signals[0].format in FLAC_BITS:
         return max(0, _flac_length(path, file, signals) - offset) // signals[0].per_frame
@@ -367,15 +366,16 @@ def _held(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
 
 
 def _flac_length(path: Path, file: Path, signals: Sequence[SignalLine]) -> int:
-    with guarded(file, "a FLAC file"):
+    with guarded(file, Message("a FLAC file")):
         if read_range(file, 0, 4) != b"fLaC":  # The library would recognise many other formats.
             raise ValueError("it does not begin as a FLAC file does")
         sound = soundfile.info(str(file))
     if sound.channels != len(signals) or len({signal.per_frame for signal in signals}) > 1:
-        raise ReadError(
-            f"{path}: the header promises {len(signals)} signals in {file.name!r}, which has {sound.channels}, all of "
-            "one rate. It is another record's, or the header is wrong: copy both again."
+        problem = (
+            "the header promises {n} signals in {file!r}, which has {n_channels}, all of one rate. It is another "
+            "record's, or the header is wrong: copy both again."
         )
+        raise ReadError(path, problem, n=len(signals), file=file.name, n_channels=sound.channels)
     return int(sound.frames)
 
 
@@ -388,7 +388,8 @@ def _read(
     lengths = {column: wanted.stop - wanted.start for column, wanted in spans.items()}
     n_bytes = 8 * sum(lengths.values())
     if n_bytes > _MAX_READ_BYTES:
-        raise ReadError(f"{path}: {n_bytes / 1e9:.1f} GB of samples are asked for at once. Read shorter intervals.")
+        problem = "{size_gb:.1f} GB of samples are asked for at once. Read shorter intervals."
+        raise ReadError(path, problem, size_gb=n_bytes / 1000000000.0)
     samples: dict[Column, FloatArray] = {column: np.full(length, np.nan) for column, length in lengths.items()}
     first = min((wanted.start // per_frame[column] for column, wanted in spans.items()), default=0)
     last = max((-(-wanted.stop // per_frame[column]) for column, wanted in spans.items()), default=0)
@@ -430,7 +431,7 @@ def _blocks(file: _SignalFile, first: int, last: int) -> Iterator[tuple[int, dic
 def _decoded(file: _SignalFile, start: int, stop: int, initial: list[int]) -> dict[int, np.ndarray]:
     n_signals = len(file.signals)
     places = sorted(set(file.columns.values()))
-    with guarded(file.path, "of the format that its header states"):
+    with guarded(file.path, Message("of the format that its header states")):
         decoded = _rd_segment(
             file_name=[file.path.name] * n_signals,
             dir_name=str(file.path.parent.absolute()),

@@ -22,24 +22,11 @@ _LETTERS_SHOWN = 12
 
 @dataclass(frozen=True)
 class Composition:
-    """Everything that is said and drawn, numbered, and not yet laid out.
+    """The whole report, numbered, and not yet laid out.
 
-    Attributes
-    ----------
-    results : Results
-        All that it was made from.
-    sections : list of Section
-        The blocks.
-    content : list of dict
-        The same for templates: one dictionary a section, see :class:`ppgssl.report.document.Encoder`.
-    names : dict
-        ``Table 3`` or ``Figure 2`` for each label.
-    figures : dict
-        SVG of each figure, by its label.
-    letters : str
-        Letters that the fonts at hand do not hold.
-    created : datetime
-        When the results were made: reports have no time of their own.
+    ``content`` is ``sections`` for templates, one dictionary a section, see :class:`ppgssl.report.document.Encoder`.
+    ``names`` gives ``Table 3`` or ``Figure 2`` for each label, ``figures`` the SVG of each figure, ``letters`` those
+    that the fonts at hand do not hold. ``created`` is when the results were made: reports have no time of their own.
     """
 
     results: Results
@@ -61,12 +48,9 @@ class Composition:
 
 
 def compose(results: Results) -> Composition:
-    """Say and draw all that the results hold; computes no statistic, and reads nothing else.
+    """Write and draw all that the results hold; computes no statistic, and reads nothing else.
 
-    Raises
-    ------
-    ReportError
-        If the results hold no valid configuration, or no valid time.
+    A ``ReportError`` is raised if the results hold no valid configuration, or no valid time.
     """
     letters = missing_letters(results.model_dump_json())
     shown = ", ".join(f"U+{ord(letter):04X}" for letter in letters[:_LETTERS_SHOWN])

@@ -1,4 +1,4 @@
-"""The whole report as a set of files: PDF, page for the browser, and tables, figures and data beside them."""
+"""The whole report as a set of files: PDF, page for the browser, and tables, figures and data."""
 
 from __future__ import annotations
 
@@ -14,16 +14,10 @@ from ppgssl.report.pdf import PaperName, write_pdf
 
 @dataclass(frozen=True)
 class Delivery:
-    """Where the report is, and what its reader should know about its making.
+    """The report in its two forms, and the folder of tables, figures and data, with a README.
 
-    Attributes
-    ----------
-    pdf, html : Path
-        The report in its two forms.
-    exports : Path
-        Folder of tables, figures and data, with a README.
-    warnings : tuple of str
-        Such as a PDF that is no PDF/A because of a letter that no font holds.
+    ``warnings`` are what its reader should know of its making, such as a PDF that is no PDF/A because of a letter that
+    no font holds.
     """
 
     pdf: Path
@@ -35,17 +29,8 @@ class Delivery:
 def deliver_report(results: Results, folder: Path, *, paper: PaperName = "a4") -> Delivery:
     """Write ``report.pdf``, ``report.html`` and the folder ``report`` into ``folder``, which is made if need be.
 
-    Parameters
-    ----------
-    results : Results
-        All that the report is made from: no other file is read.
-    paper : {"a4", "us-letter"}
-        Of the PDF.
-
-    Raises
-    ------
-    ReportError
-        If the results hold no valid configuration, the typesetting fails, or a file cannot be written.
+    No file but the results is read. A ``ReportError`` is raised if the results hold no valid configuration, the
+    typesetting fails, or a file cannot be written.
     """
     report = compose(results)
     pdf, complaint = write_pdf(report, folder, paper=paper)

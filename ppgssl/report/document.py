@@ -1,4 +1,4 @@
-"""Building blocks of the report: what is said, without how it looks. Two templates draw each kind: Typst and HTML.
+"""Building blocks of the report: its content, without how it looks. Two templates draw each kind: Typst and HTML.
 
 Texts travel to the templates as strings of data, so a ``#``, ``$`` or ``<`` in somebody's label prints as itself.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -71,7 +71,7 @@ def plain(text: Text) -> str:
 
 
 def words(text: Text, names: dict[str, str]) -> str:
-    """What a text says on its own, with ``Table 3`` where a link stands, and no citations."""
+    """The words of a text, with ``Table 3`` where a link stands, and no citations."""
     return "".join(_words(run, names) for run in runs(text))
 
 
@@ -128,7 +128,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table. ``width`` 0 fits its content, otherwise it is a share of the free width."""
+    """One column of a table. ``width`` 0 fits its content, otherwise it is a proportion of the free width."""
 
     header: str
     align: Literal["left", "right"] = "left"
@@ -260,25 +260,24 @@ def breakable(text: str) -> str:
 
 def _break_token(token: str) -> str:
     parts = re.split(r"(?<=[-_/.+:@=,;#])", token)
-    pieces = [part[i : i + _LONG_TOKEN] for part in parts for i in range(0, len(part), _LONG_TOKEN)]
-    return BREAK.join(pieces)
+    return BREAK.join(part[i : i + _LONG_TOKEN] for part in parts for i in range(0, len(part), _LONG_TOKEN))
 
 
 _DOI = re.compile(r"10\.\d{4,9}/\S*[^\s.,;)]")
 
 
 def _with_links(reference: str) -> list[dict[str, str]]:
-    """Pieces of a reference: words, of which the identifier of the paper has an address."""
-    pieces, end = [], 0
+    """Parts of a reference: words, of which the identifier of the paper has an address."""
+    parts, end = [], 0
     for match in _DOI.finditer(reference):
         address = "https://doi.org/" + quote(match[0], safe="/:;().-_")
-        pieces += [{"text": reference[end : match.start()], "url": ""}, {"text": match[0], "url": address}]
+        parts += [{"text": reference[end : match.start()], "url": ""}, {"text": match[0], "url": address}]
         end = match.end()
-    return [piece for piece in [*pieces, {"text": reference[end:], "url": ""}] if piece["text"]]
+    return [part for part in [*parts, {"text": reference[end:], "url": ""}] if part["text"]]
 
 
 class Encoder:
-    """Blocks to the dictionaries that the template reads.
+    """Blocks to the dictionaries that the templates read.
 
     Parameters
     ----------
@@ -298,15 +297,14 @@ class Encoder:
         self._save_figure = save_figure
 
     def section(self, section: Section) -> dict[str, Any]:
-        return {
-            "title": section.title,
-            "label": section.label,
-            "new_page": section.new_page,
-            "blocks": [self.block(block) for block in section.blocks],
-        }
+        blocks = [self.block(block) for block in section.blocks]
+        return {"title": section.title, "label": section.label, "new_page": section.new_page, "blocks": blocks}
 
     def text(self, text: Text) -> list[dict[str, Any]]:
         return [self._run(run) for run in runs(text)]
+
+    def _texts(self, texts: Iterable[Text]) -> list[list[dict[str, Any]]]:
+        return [self.text(text) for text in texts]
 
     def _run(self, run: Run) -> dict[str, Any]:
         match run:
@@ -327,56 +325,51 @@ class Encoder:
         return self._names[label]
 
     def block(self, block: Block) -> dict[str, Any]:
+        return {"kind": type(block).__name__.lower()} | self._content(block)
+
+    def _content(self, block: Block) -> dict[str, Any]:
         match block:
-            case Table() | Picture() | Flow():
-                name = {"label": block.label, "name": self._names[block.label]}
-                return {"kind": type(block).__name__.lower()} | name | self._numbered(block)
             case Paragraph():
-                return {"kind": "paragraph", "text": self.text(block.text), "style": block.style}
+                return {"text": self.text(block.text), "style": block.style}
             case Heading():
-                return {"kind": "heading", "text": block.text}
+                return {"text": block.text}
             case Bullets():
-                return {"kind": "bullets", "items": [self.text(item) for item in block.items]}
+                return {"items": self._texts(block.items)}
             case Callout():
-                content = {"title": block.title, "text": self.text(block.text), "severity": block.severity}
-                return {"kind": "callout"} | content
+                return {"title": block.title, "text": self.text(block.text), "severity": block.severity}
             case Tiles():
-                return {"kind": "tiles", "items": [{"value": value, "label": label} for value, label in block.items]}
+                return {"items": [{"value": value, "label": label} for value, label in block.items]}
             case Mono():
-                parts = [{"title": title, "lines": list(map(breakable, lines))} for title, lines in block.parts]
-                return {"kind": "mono", "parts": parts}
+                return {
+                    "parts": [{"title": title, "lines": list(map(breakable, lines))} for title, lines in block.parts]
+                }
             case References():
-                return {"kind": "references", "items": [_with_links(item) for item in block.items]}
+                return {"items": [_with_links(item) for item in block.items]}
+            case Table() | Picture() | Flow():
+                return self._numbered(block)
 
     def _numbered(self, block: Table | Picture | Flow) -> dict[str, Any]:
-        caption = {"caption": self.text(block.caption)}
+        first = {"label": block.label, "name": self._names[block.label], "caption": self.text(block.caption)}
         match block:
             case Table():
-                return caption | self._table(block)
+                rows = [{"kind": row.kind, "cells": self._texts(row.cells)} for row in block.rows]
+                columns = [asdict(column) for column in block.columns]
+                return first | {"columns": columns, "rows": rows, "notes": self._texts(block.notes)}
             case Picture():
                 file = self._save_figure(block.label, block.figure)
-                notes = [self.text(note) for note in block.notes]
-                return caption | {"file": file, "alt": block.alt, "notes": notes, "floats": block.floats}
+                return first | {
+                    "file": file,
+                    "alt": block.alt,
+                    "notes": self._texts(block.notes),
+                    "floats": block.floats,
+                }
             case Flow():
-                return caption | {"cohorts": [self._flow(title, steps) for title, steps in block.cohorts]}
+                return first | {"cohorts": [_flow(title, steps) for title, steps in block.cohorts]}
 
-    def _table(self, table: Table) -> dict[str, Any]:
-        return {
-            "columns": [
-                {"header": column.header, "align": column.align, "width": column.width} for column in table.columns
-            ],
-            "rows": [{"kind": row.kind, "cells": [self.text(cell) for cell in row.cells]} for row in table.rows],
-            "notes": [self.text(note) for note in table.notes],
-        }
 
-    @staticmethod
-    def _flow(title: str, steps: tuple[FlowStep, ...]) -> dict[str, Any]:
-        boxes = [
-            {
-                "text": breakable(step.text),
-                "detail": breakable(step.detail),
-                "excluded": [breakable(line) for line in step.excluded],
-            }
-            for step in steps
-        ]
-        return {"title": breakable(title), "steps": boxes}
+def _flow(title: str, steps: tuple[FlowStep, ...]) -> dict[str, Any]:
+    boxes = [
+        {"text": breakable(one.text), "detail": breakable(one.detail), "excluded": list(map(breakable, one.excluded))}
+        for one in steps
+    ]
+    return {"title": breakable(title), "steps": boxes}

@@ -1,13 +1,13 @@
-"""Files beside the report: its tables as CSV and Excel, its figures as SVG and PNG, and the numbers to compute with."""
+"""Files that come with the report: its tables as CSV and Excel, its figures as SVG and PNG, and plain numbers."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from openpyxl import Workbook
@@ -38,8 +38,7 @@ _NUMBER = re.compile(r"[−+]?\d{1,3}(,\d{3})*(\.\d+)?|[−+]?\d+(\.\d+)?")
 _WIDEST = 60
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A file, and what it is in a line."""
 
     path: str
@@ -47,14 +46,9 @@ class _File:
 
 
 def write_exports(report: Composition, folder: Path) -> Path:
-    """Write ``folder/report/`` with tables, figures, data and a README that says which is which.
+    """Write ``folder/report/`` with tables, figures, data and a README of what is what; returns that folder.
 
     Files that an earlier report left there are replaced, and removed where the new one has none of their name.
-
-    Returns
-    -------
-    Path
-        The folder.
     """
     target = folder / FOLDER
     for name, patterns in _OURS.items():
@@ -62,11 +56,7 @@ def write_exports(report: Composition, folder: Path) -> Path:
         for old in (file for pattern in patterns for file in (target / name).glob(pattern)):
             old.unlink()
     tidy = tidy_tables(report.results)
-    written = [
-        *_write_tables(report, target),
-        *_write_figures(report, target),
-        *_write_data(tidy, target),
-    ]
+    written = [*_write_tables(report, target), *_write_figures(report, target), *_write_data(tidy, target)]
     write_workbook(report, tidy, target / WORKBOOK_FILE)
     (target / README_FILE).write_text(_readme(report, written), encoding="utf-8")
     return target
@@ -78,19 +68,16 @@ def _numbered(report: Composition, label: str, start: str) -> str:
     return f"{start}-{number:02d}-{label.removeprefix(f'{start}-')}"
 
 
-# --- tables ----------------------------------------------------------------------------------------------------
-
-
 def _tables(sections: Iterable[Section]) -> list[Table]:
     return [block for section in sections for block in section.blocks if isinstance(block, Table)]
 
 
 def _rows(report: Composition, table: Table) -> Iterator[list[str]]:
     """Cells as they are printed; the row of a group has one."""
-    return ([_said(report, cell) for cell in row.cells] for row in table.rows)
+    return ([_words(report, cell) for cell in row.cells] for row in table.rows)
 
 
-def _said(report: Composition, text: Text) -> str:
+def _words(report: Composition, text: Text) -> str:
     return words(text, report.names)
 
 
@@ -103,10 +90,7 @@ def _write_tables(report: Composition, folder: Path) -> Iterator[_File]:
             writer = csv.writer(file)
             writer.writerow([column.header for column in table.columns])
             writer.writerows(_rows(report, table))
-        yield _File(name, f"{report.names[table.label]}. {_said(report, table.caption)}")
-
-
-# --- figures ---------------------------------------------------------------------------------------------------
+        yield _File(name, f"{report.names[table.label]}. {_words(report, table.caption)}")
 
 
 def _write_figures(report: Composition, folder: Path) -> Iterator[_File]:
@@ -118,28 +102,23 @@ def _write_figures(report: Composition, folder: Path) -> Iterator[_File]:
         svg = page.svg if drawn is None else set_fonts(drawn, SCREEN_FONTS)
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
         (folder / f"{name}.png").write_bytes(page.png)
-        yield _File(f"{name}.svg, .png", f"{report.names[block.label]}. {_said(report, block.caption)}")
-
-
-# --- data ------------------------------------------------------------------------------------------------------
+        yield _File(f"{name}.svg, .png", f"{report.names[block.label]}. {_words(report, block.caption)}")
 
 
 def _write_data(tidy: dict[str, pd.DataFrame], folder: Path) -> Iterator[_File]:
+    contents_of = load("tables/codebook.yaml")["files"]
     for name, frame in tidy.items():
         frame.to_csv(folder / "data" / f"{name}.csv", index=False, encoding="utf-8")
-        yield _File(f"data/{name}.csv", f"{TIDY[name][0]} ({len(frame)} rows)")
+        yield _File(f"data/{name}.csv", f"{contents_of[name]} ({len(frame)} rows)")
     codebook(tidy).to_csv(folder / "data" / CODEBOOK_FILE, index=False, encoding="utf-8")
     yield _File(f"data/{CODEBOOK_FILE}", "What each column of these files means")
 
 
 def codebook(tidy: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Every column of every table with its meaning."""
-    meanings = load("tables/codebook.yaml")
+    meanings = load("tables/codebook.yaml")["columns"]
     rows = [(name, column, meanings[column]) for name, frame in tidy.items() for column in frame.columns]
     return pd.DataFrame(rows, columns=["file", "column", "meaning"])
-
-
-# --- workbook --------------------------------------------------------------------------------------------------
 
 
 def write_workbook(report: Composition, tidy: dict[str, pd.DataFrame], path: Path) -> None:
@@ -148,14 +127,15 @@ def write_workbook(report: Composition, tidy: dict[str, pd.DataFrame], path: Pat
     contents = book.active
     assert isinstance(contents, Worksheet)
     contents.title = "Contents"
-    listed = [(report.names[table.label], _said(report, table.caption)) for table in _tables(report.sections)]
+    listed = [(report.names[table.label], _words(report, table.caption)) for table in _tables(report.sections)]
     for table in _tables(report.sections):
         _printed_sheet(book.create_sheet(report.names[table.label]), report, table)
+    contents_of = load("tables/codebook.yaml")["files"]
     for name, frame in tidy.items():
         if len(frame) > _MOST_SHEET_ROWS:
-            listed.append((f"data/{name}.csv", f"{TIDY[name][0]}: {len(frame)} rows, in the file alone"))
+            listed.append((f"data/{name}.csv", f"{contents_of[name]}: {len(frame)} rows, in the file alone"))
             continue
-        listed.append((name, TIDY[name][0]))
+        listed.append((name, contents_of[name]))
         _data_sheet(book.create_sheet(name), frame)
     _data_sheet(book.create_sheet("codebook"), codebook(tidy))
     _data_sheet(contents, pd.DataFrame(listed, columns=["sheet", "content"]))
@@ -181,7 +161,7 @@ def _put(sheet: Worksheet, row: int, column: int, value: Any) -> Cell:
 
 
 def _printed_sheet(sheet: Worksheet, report: Composition, table: Table) -> None:
-    _put(sheet, 1, 1, f"{report.names[table.label]}. {_said(report, table.caption)}").font = Font(bold=True)
+    _put(sheet, 1, 1, f"{report.names[table.label]}. {_words(report, table.caption)}").font = Font(bold=True)
     for column, description in enumerate(table.columns, start=1):
         cell = _put(sheet, 3, column, description.header)
         cell.font, cell.alignment = Font(bold=True), Alignment(horizontal=description.align, wrap_text=True)
@@ -195,7 +175,7 @@ def _printed_sheet(sheet: Worksheet, report: Composition, table: Table) -> None:
                 horizontal=align, indent=1 if row.kind in ("indent", "muted") and column == 1 else 0
             )
     for number, note in enumerate(table.notes, start=5 + len(rows)):
-        _put(sheet, number, 1, _said(report, note))
+        _put(sheet, number, 1, _words(report, note))
     _set_widths(sheet, [[column.header for column in table.columns], *(cells for cells in rows if len(cells) > 1)])
     sheet.freeze_panes = "A4"
 
@@ -234,27 +214,10 @@ def _link_sheets(contents: Worksheet, sheets: set[str]) -> None:
             cell.style = "Hyperlink"
 
 
-# --- README ----------------------------------------------------------------------------------------------------
-
-
 def _readme(report: Composition, written: Sequence[_File]) -> str:
+    template = files("ppgssl.report").joinpath("exports.txt").read_text(encoding="utf-8")
     version = report.results.provenance.versions.get("ppgssl", "")
-    parts = [
-        report.title,
-        "=" * min(len(report.title), 100),
-        "",
-        f"Study {report.results.name}, {report.date}, made by ppgssl {version} from results.json alone.",
-        "",
-        "tables.xlsx   every table of the report, then the data below, a sheet each",
-        "tables/       the tables as printed: rounded, for a manuscript (UTF-8 with a byte order mark)",
-        "figures/      the figures: SVG with text that can be edited, and PNG at 300 dots an inch",
-        "data/         the numbers behind them, not rounded, one row an observation: for R, Stata, SAS or Python",
-        "              (UTF-8, decimal point, empty where not defined, truth as 1 and 0)",
-        "",
-        'R:       read.csv("data/performance.csv", fileEncoding = "UTF-8")',
-        'Stata:   import delimited "data/performance.csv", encoding("utf-8") clear',
-        'Python:  pandas.read_csv("data/performance.csv")',
-        "",
-    ]
+    line = "=" * min(len(report.title), 100)
+    first = template.format(title=report.title, line=line, name=report.results.name, date=report.date, version=version)
     width = max(len(file.path) for file in written) + 2
-    return "\n".join([*parts, *(f"{file.path:<{width}}{file.text}" for file in written), ""])
+    return first + "".join(f"{file.path:<{width}}{file.text}\n" for file in written)

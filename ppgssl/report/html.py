@@ -6,20 +6,18 @@ import colorsys
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
 
-from ppgssl.core.errors import ReportError
-from ppgssl.core.provenance import write_atomically
 from ppgssl.report.composition import Composition
 from ppgssl.report.document import BREAK
 from ppgssl.report.figures.style import SCREEN_FONTS, set_fonts
+from ppgssl.report.pdf import save
 
 PAGE_FILE = "report.html"
-_TEMPLATE = "report.html"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}\b")
+_STYLE = re.compile(r'style="[^"]*"')
 # Lightness of black and white on a dark screen, as white and black on a bright one.
 _DARK_INK, _DARK_PAPER = 0.92, 0.09
 
@@ -28,52 +26,30 @@ def write_html(report: Composition, folder: Path) -> Path:
     """Write ``folder/report.html``: sections, numbers and links are those of the PDF; equal results, equal file.
 
     Whatever a name in the results holds, it reaches the reader as text.
-
-    Raises
-    ------
-    ReportError
-        If the file cannot be written.
     """
-    figures = {label: inline_svg(svg, label) for label, svg in report.figures.items()}
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_load),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    figures = {label: Markup(inline_svg(svg, label)) for label, svg in report.figures.items()}
+    styles = "".join(style for svg in report.figures.values() for style in _STYLE.findall(svg))
+    colours = {colour.lower() for colour in _COLOUR.findall(styles)}
+    environment = page_environment()
+    environment.lstrip_blocks = True
     environment.filters["soft"] = _soft
-    html = environment.get_template(_TEMPLATE).render(
+    html = environment.get_template("report.html").render(
         title=report.title,
         results=report.results,
         date=report.date,
         version=report.results.provenance.versions.get("ppgssl", ""),
         sections=report.content,
-        numbered=_numbered(report.content),
-        figures={label: Markup(svg) for label, svg in figures.items()},
-        colours={colour: on_dark(colour) for colour in sorted(_colours(report.figures.values()))},
+        numbered=[block for section in report.content for block in section["blocks"] if "name" in block],
+        figures=figures,
+        colours={colour: on_dark(colour) for colour in sorted(colours)},
     )
-    target = folder / PAGE_FILE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, html)
-    except OSError as error:
-        raise ReportError(
-            f"cannot write {target}: {error.strerror}. Is the folder writable, and the disk not full?"
-        ) from error
-    return target
+    return save(folder / PAGE_FILE, html)
 
 
-def _numbered(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All figures and tables, in the order of the text."""
-    return [block for section in content for block in section["blocks"] if "name" in block]
-
-
-def _load(name: str) -> str:
-    return files("ppgssl.reports").joinpath(name).read_text(encoding="utf-8")
-
-
-# --- texts -----------------------------------------------------------------------------------------------------
+def page_environment() -> jinja2.Environment:
+    """For pages of ``reports/``: a name that holds markup reaches the reader as text."""
+    loader = jinja2.FunctionLoader(lambda name: files("ppgssl.reports").joinpath(name).read_text(encoding="utf-8"))
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
 
 
 def _soft(text: str) -> Markup:
@@ -81,18 +57,10 @@ def _soft(text: str) -> Markup:
     return Markup(str(escape(text)).replace(BREAK, "<wbr>"))
 
 
-# --- figures ---------------------------------------------------------------------------------------------------
-
-
 def inline_svg(svg: str, label: str) -> str:
-    """A figure for the middle of a page: names of its own, as wide as it may be, and in the colours of the screen.
+    """A figure for the middle of a page: as wide as it may be, and in the colours of the screen.
 
-    Parameters
-    ----------
-    svg : str
-        A file as matplotlib writes it.
-    label : str
-        Goes before every identifier, so that figures of one page do not share any.
+    ``svg`` is a file as matplotlib writes it; ``label`` goes before every identifier, so that figures share none.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -101,26 +69,13 @@ def inline_svg(svg: str, label: str) -> str:
     used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg))
     svg = re.sub(r' id="([^"]+)"', lambda match: f' id="{label}-{match[1]}"' if match[1] in used else "", svg)
     svg = re.sub(r'(url\(#|href="#)', rf"\g<1>{label}-", svg)
-    svg = re.sub(r'style="[^"]*"', lambda match: _COLOUR.sub(_variable, match[0]), svg)
+    svg = _STYLE.sub(lambda style: _COLOUR.sub(lambda colour: f"var(--c{colour[0][1:].lower()})", style[0]), svg)
     return set_fonts(svg, SCREEN_FONTS)
-
-
-def _variable(match: re.Match[str]) -> str:
-    return f"var(--c{match[0][1:].lower()})"
-
-
-def _colours(figures: Any) -> set[str]:
-    return {
-        colour.lower()
-        for svg in figures
-        for style in re.findall(r'style="[^"]*"', svg)
-        for colour in _COLOUR.findall(style)
-    }
 
 
 def on_dark(colour: str) -> str:
     """The colour that stands for ``#rrggbb`` on a dark screen: of the same hue, as light as the other was dark."""
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
     hue, lightness, saturation = colorsys.rgb_to_hls(red, green, blue)
-    turned = _DARK_INK + (_DARK_PAPER - _DARK_INK) * lightness
-    return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(hue, turned, saturation))
+    inverted = _DARK_INK + (_DARK_PAPER - _DARK_INK) * lightness
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(hue, inverted, saturation))

@@ -7,18 +7,16 @@ import shutil
 import struct
 import tempfile
 import zlib
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import typst
 
 from ppgssl.core.errors import ReportError
 from ppgssl.core.provenance import write_atomically
-from ppgssl.core.results.study import Results
-from ppgssl.report.composition import Composition, compose
+from ppgssl.report.composition import Composition
 from ppgssl.report.document import breakable
 from ppgssl.report.figures.style import PRINT_FONTS, set_fonts
 from ppgssl.report.fonts import fallback_fonts
@@ -34,55 +32,21 @@ _RUNNING_TITLE = 95
 _PNG_HEADER = 33  # bytes of the signature and the first chunk
 
 
-def write_report(results: Results, folder: Path, *, paper: PaperName = "a4") -> Path:
-    """Write ``folder/report.pdf``: equal results give an equal file.
-
-    Parameters
-    ----------
-    results : Results
-        All that the report shows; nothing is computed and nothing else is read.
-    folder : Path
-        Made if it is not there. An earlier report is replaced when the new one is complete.
-    paper : {"a4", "us-letter"}
-        Size of the pages.
-
-    Returns
-    -------
-    Path
-        The PDF.
-
-    Raises
-    ------
-    ReportError
-        If the results hold no valid configuration, the typesetting fails, or the file cannot be written.
-    """
-    return write_pdf(compose(results), folder, paper=paper)[0]
-
-
 def write_pdf(report: Composition, folder: Path, *, paper: PaperName = "a4") -> tuple[Path, str]:
-    """Write a composition as ``folder/report.pdf``.
+    """Write a composition as ``folder/report.pdf``: equal results give an equal file.
 
-    Returns
-    -------
-    Path
-        The PDF.
-    str
-        Why it could not be made to :data:`STANDARDS`, such as a letter that no font holds; empty if it was.
-
-    Raises
-    ------
-    ReportError
-        If the typesetting fails even without the standards, or the file cannot be written.
+    Returned are the PDF, and why it could not be made to :data:`STANDARDS`, such as a letter that no font holds; empty
+    if it was. A ``ReportError`` is raised if the typesetting fails even without the standards, or the file cannot be
+    written.
     """
     with tempfile.TemporaryDirectory(prefix="ppgssl-report-") as name:
         root = Path(name)
         write_inputs(report, root, paper)
         pdf, complaint = _typeset(root, report)
-    return _save(pdf, folder), complaint
+    return save(folder / REPORT_FILE, pdf), complaint
 
 
-@dataclass(frozen=True)
-class FigurePage:
+class FigurePage(NamedTuple):
     """One figure on its own, without caption."""
 
     png: bytes
@@ -90,30 +54,21 @@ class FigurePage:
 
 
 def figure_pages(report: Composition) -> list[FigurePage]:
-    """Every figure of the report, in its order, as it looks in the PDF; letters are outlines in the SVG.
-
-    Raises
-    ------
-    ReportError
-        If the typesetting fails.
-    """
+    """Every figure of the report, in its order, as it looks in the PDF; letters are outlines in the SVG."""
     with tempfile.TemporaryDirectory(prefix="ppgssl-figures-") as name:
         root = Path(name)
         write_inputs(report, root, "a4")
+        options = {"ppi": FIGURE_DPI, "sys_inputs": {"only": "figures"}}
         try:
-            pngs, svgs = (_compile_figures(root, report, kind) for kind in ("png", "svg"))
+            found = [_compile(root, report, format=kind, **options) for kind in ("png", "svg")]
         except (RuntimeError, ValueError) as error:
             raise ReportError(f"the figures could not be drawn: {error}") from error
+    pngs, svgs = (pages if isinstance(pages, list) else [pages] for pages in found)
     return [FigurePage(_with_resolution(png), svg.decode()) for png, svg in zip(pngs, svgs, strict=True)]
 
 
-def _compile_figures(root: Path, report: Composition, kind: Literal["png", "svg"]) -> list[bytes]:
-    pages = _compile(root, report, format=kind, ppi=FIGURE_DPI, sys_inputs={"only": "figures"})
-    return pages if isinstance(pages, list) else [pages]
-
-
 def _with_resolution(png: bytes) -> bytes:
-    """Say in a PNG how many dots an inch it has (chunk `pHYs`), which programs that lay out pages ask for."""
+    """Record in a PNG how many dots an inch it has (chunk `pHYs`), which programs that lay out pages ask for."""
     per_metre = round(FIGURE_DPI / 0.0254)
     chunk = b"pHYs" + struct.pack(">IIB", per_metre, per_metre, 1)
     return png[:_PNG_HEADER] + struct.pack(">I", 9) + chunk + struct.pack(">I", zlib.crc32(chunk)) + png[_PNG_HEADER:]
@@ -123,17 +78,8 @@ def write_inputs(report: Composition, root: Path, paper: PaperName) -> None:
     """Write all that Typst reads into the folder ``root``: template, data, figures and fonts."""
     for label, svg in report.figures.items():
         (root / f"{label}.svg").write_text(set_fonts(svg, PRINT_FONTS), encoding="utf-8")
-    content = _front_matter(report) | {"paper": paper, "sections": report.content}
-    (root / "data.json").write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
-    (root / _TEMPLATE).write_bytes(files("ppgssl.reports").joinpath(_TEMPLATE).read_bytes())
-    (root / _FONT_FOLDER).mkdir()
-    for font in fallback_fonts():  # Typst reads folders of fonts, not files, and skips what it cannot read
-        shutil.copy(font, root / _FONT_FOLDER)
-
-
-def _front_matter(report: Composition) -> dict[str, Any]:
     results, created = report.results, report.created
-    return {
+    content = {
         "title": breakable(report.title),
         "running_title": breakable(shorten(report.title, _RUNNING_TITLE, placeholder=" …")),
         "name": results.name,
@@ -142,7 +88,14 @@ def _front_matter(report: Composition) -> dict[str, Any]:
         "date": report.date,
         "day": [created.year, created.month, created.day],
         "version": results.provenance.versions.get("ppgssl", ""),
+        "paper": paper,
+        "sections": report.content,
     }
+    (root / "data.json").write_text(json.dumps(content, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+    (root / _TEMPLATE).write_bytes(files("ppgssl.reports").joinpath(_TEMPLATE).read_bytes())
+    (root / _FONT_FOLDER).mkdir()
+    for font in fallback_fonts():  # Typst reads folders of fonts, not files, and skips what it cannot read
+        shutil.copy(font, root / _FONT_FOLDER)
 
 
 def _typeset(root: Path, report: Composition) -> tuple[bytes, str]:
@@ -173,13 +126,12 @@ def _compile(root: Path, report: Composition, **options: Any) -> Any:
     )
 
 
-def _save(pdf: bytes, folder: Path) -> Path:
-    target = folder / REPORT_FILE
+def save(file: Path, content: bytes | str) -> Path:
+    """Write a file of the report into a folder that is made if need be; a ``ReportError`` if it cannot be written."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, pdf)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, content)
     except OSError as error:
-        raise ReportError(
-            f"cannot write {target}: {error.strerror}. Is the folder writable, and the disk not full?"
-        ) from error
-    return target
+        why = f"cannot write {file}: {error.strerror}. Is the folder writable, and the disk not full?"
+        raise ReportError(why) from error
+    return file

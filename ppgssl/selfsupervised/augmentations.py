@@ -1,4 +1,4 @@
-"""Changes to segments that keep what they say, or that a network has to recognise.
+"""Changes to segments that keep their meaning, or that a network has to recognise.
 
 Each has two parts: the randomness of a batch, drawn beforehand, and the change itself, which is the same for the same
 draws and works on all segments of a batch at once. A channel that a cohort lacks is all zeros, and stays so.
@@ -34,15 +34,10 @@ Draws = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The two parts of an augmentation.
+    """Two functions, of which only the first draws random numbers.
 
-    Attributes
-    ----------
-    draw : callable
-        ``draw(n, n_channels, length, options, generator)`` gives tensors with n as first dimension, on the generator's
-        device, which is the only source of randomness.
-    apply : callable
-        ``apply(x, draws)`` changes all segments of ``x``, shape (n, n_channels, length).
+    ``draw(n, n_channels, length, options, generator)`` gives tensors with n as first dimension, on the generator's
+    device; ``apply(x, draws)`` changes all segments of ``x``, shape (n, n_channels, length).
     """
 
     draw: Callable[[int, int, int, Any, torch.Generator], Draws]
@@ -54,11 +49,8 @@ def draw_augmentations(
 ) -> Draws:
     """All randomness that a list of augmentations needs for n segments of shape (n_channels, length).
 
-    Returns
-    -------
-    dict of tensor
-        Each with n as first dimension, on the generator's device. ``<place in the list>.applied``, bool, shape (n,),
-        names the segments that an augmentation is applied to.
+    Tensors have n as first dimension and are on the generator's device. ``<place in the list>.applied``, bool, shape
+    (n,), names the segments that an augmentation is applied to.
     """
     draws: Draws = {}
     for place, options in enumerate(augmentations):
@@ -84,9 +76,6 @@ def _draw_nothing(n: int, n_channels: int, length: int, options: Any, generator:
     return {}
 
 
-# --- noise -----------------------------------------------------------------------------------------------------
-
-
 def _draw_noise(n: int, n_channels: int, length: int, options: NoiseOptions, generator: torch.Generator) -> Draws:
     noise = torch.randn(n, n_channels, length, generator=generator, device=generator.device)
     return {"noise": options.sd * noise}
@@ -94,9 +83,6 @@ def _draw_noise(n: int, n_channels: int, length: int, options: NoiseOptions, gen
 
 def _add_noise(x: Tensor, draws: Draws) -> Tensor:
     return x + draws["noise"] * x.std(dim=-1, unbiased=False, keepdim=True)
-
-
-# --- scaling, negation, reversal -------------------------------------------------------------------------------
 
 
 def _draw_factors(n: int, n_channels: int, length: int, options: ScalingOptions, generator: torch.Generator) -> Draws:
@@ -117,9 +103,6 @@ def _negate(x: Tensor, draws: Draws) -> Tensor:
 def _reverse(x: Tensor, draws: Draws) -> Tensor:
     del draws
     return x.flip(-1)
-
-
-# --- permutation -----------------------------------------------------------------------------------------------
 
 
 def _draw_chunks(
@@ -152,9 +135,6 @@ def _permute(x: Tensor, draws: Draws) -> Tensor:
     place = torch.searchsorted(end, time, right=True)  # of the chunk that each sample of the outcome comes from
     index = time + (begin + size - end).gather(1, place)
     return x.gather(-1, index.unsqueeze(1).expand_as(x))
-
-
-# --- time warping ----------------------------------------------------------------------------------------------
 
 
 def _draw_speeds(

@@ -17,19 +17,10 @@ from ppgssl.store.samples import SamplesFile
 class SegmentBank:
     """Samples of all recordings, and where each segment lies in them.
 
-    Parameters
-    ----------
-    samples : array, shape (n_channels, n_samples), or SamplesFile
-        Recordings one after another. Samples that no segment touches may be NaN. Never written to, nor copied if they
-        are float32. Of a file, segments are read when they are asked for; on a GPU, they are normalised there.
-    starts : int array, shape (n_segments,)
-        First sample of each segment.
-    length : int
-        Samples of a segment.
-    offset, scale : arrays, shape (n_segments, n_channels)
-        Normalisation: a segment is delivered as ``(samples - offset) * scale``.
-    samples_sha256 : str or None
-        Hash of the samples, where it is known already.
+    ``samples``, shape (n_channels, n_samples), are recordings one after another; those that no segment touches may be
+    NaN. They are never written to, nor copied if they are float32. Of a file, segments are read when they are asked
+    for; on a GPU, they are normalised there. ``starts``, shape (n_segments,), are the first samples of segments of
+    ``length`` samples; each is delivered as ``(samples - offset) * scale``, both of shape (n_segments, n_channels).
 
     Raises
     ------
@@ -85,18 +76,7 @@ class SegmentBank:
         return self.offset.device
 
     def gather(self, index: ArrayLike | Tensor) -> Tensor:
-        """Normalised segments.
-
-        Parameters
-        ----------
-        index : int64 array or tensor of any shape
-            Segment numbers.
-
-        Returns
-        -------
-        float32 tensor, shape (*index.shape, n_channels, length)
-            Contiguous, on the bank's device.
-        """
+        """Normalised segments of these numbers: float32, contiguous, shape (*index.shape, n_channels, length)."""
         chosen = torch.as_tensor(index, dtype=torch.int64)
         numbers = chosen.reshape(-1).to(self.device)
         segments = self._raw(numbers)

@@ -36,10 +36,7 @@ def run_fingerprint(data: Mapping[str, str], settings: Pretraining, *, fs_hz: fl
 def save_checkpoint(folder: Path, made_of: str, state: dict[str, Any]) -> None:
     """Replace the folder's checkpoint; a kill at any moment leaves the old one or the new one.
 
-    Raises
-    ------
-    TrainingError
-        If it cannot be written, for example because the disk is full; the old one then stays.
+    A ``TrainingError`` is raised if it cannot be written, for example because the disk is full; the old one then stays.
     """
     path = folder / CHECKPOINT_FILE
     content = io.BytesIO()  # torch hides what goes wrong while it writes to a file

@@ -13,13 +13,7 @@ from ppgssl.selfsupervised.objectives.base import Draws, Objective
 
 
 class TrainingLoss(nn.Module):
-    """What a step calls, and what processes and the compiler take hold of: an objective's loss.
-
-    Parameters
-    ----------
-    objective : Objective
-        Shared, not copied; its other methods stay as they are.
-    """
+    """What a step calls, and what processes and the compiler take hold of: the loss of an objective, not copied."""
 
     def __init__(self, objective: Objective) -> None:
         super().__init__()
@@ -29,17 +23,12 @@ class TrainingLoss(nn.Module):
     def forward(self, batch: Tensor, draws: Draws) -> Tensor:
         return self._loss(batch, draws)
 
-    def compile_or_say_why(self, batch: Tensor, draws: Draws) -> str:
+    def compile_or_explain(self, batch: Tensor, draws: Draws) -> str:
         """Compile the loss, trying it forwards and backwards on a batch; if that fails, all stays as it was.
 
         The compiler needs a C++ compiler on a CPU and Triton on a GPU, and does not know every operation; which of its
         many parts then fails, and how, differs by version. Whatever is wrong with the loss itself comes up again in the
-        first step.
-
-        Returns
-        -------
-        str
-            Why it is not compiled; empty if it is.
+        first step. Returned is why the loss is not compiled; an empty string if it is.
         """
         before = copy.deepcopy(self.objective.state_dict())
         try:

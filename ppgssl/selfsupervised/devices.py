@@ -22,15 +22,10 @@ Precision = Literal["bf16-mixed", "32-true"]
 
 
 def choose_precision(wanted: str = "auto", *, is_cuda: bool, pays_on_cpu: bool = False) -> Precision:
-    """As wanted, or: bfloat16 where it is much faster, elsewhere float32.
+    """As wanted (``auto``, ``bf16-mixed`` or ``32-true``), or: bfloat16 where it is much faster, elsewhere float32.
 
-    Parameters
-    ----------
-    wanted : {"auto", "bf16-mixed", "32-true"}
-    is_cuda : bool
-        GPUs multiply bfloat16 many times faster.
-    pays_on_cpu : bool
-        Whether the network gains on a processor that multiplies bfloat16: of the networks here, only one does.
+    GPUs multiply bfloat16 many times faster; on a processor that multiplies it, only a network for which
+    ``pays_on_cpu`` is true gains.
     """
     if wanted == "auto":
         return "bf16-mixed" if is_cuda or (pays_on_cpu and cpu_multiplies_bf16()) else "32-true"
@@ -80,7 +75,7 @@ def describe_hardware(device: torch.device, precision: Precision, team: Team = A
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name where the system tells it, or its architecture."""
+    """The processor's name where the system reports it, or its architecture."""
     with suppress(OSError):
         found = re.search(r"^model name\s*:\s*(\S.*)$", cpuinfo.read_text(), re.MULTILINE)
         if found:
@@ -97,9 +92,9 @@ def _gpu_memory(device: torch.device) -> dict[str, float | None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Fabric's advice on clusters, data loaders and tensor cores concerns none of our users."""
-    loggers = [logging.getLogger(name) for name in ("lightning.fabric", "lightning_fabric")]
+def quiet(*names: str) -> Iterator[None]:
+    """Without warnings; Fabric's advice on clusters, data loaders and tensor cores concerns none of our users."""
+    loggers = [logging.getLogger(name) for name in names or ("lightning.fabric", "lightning_fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

@@ -25,16 +25,10 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class Team:
-    """The processes that train one network.
+    """The processes that train one network: on each of ``nodes`` machines so many as ``devices``.
 
-    Attributes
-    ----------
-    devices : int
-        Processes on each machine: each has a GPU of its own or, where there are no GPUs, works on the CPU.
-    nodes : int
-        Machines.
-    is_stopped : callable
-        Whether somebody has asked the team to save and stop.
+    Each has a GPU of its own or, where there are no GPUs, works on the CPU. ``is_stopped`` returns whether somebody has
+    asked the team to save and stop.
     """
 
     devices: int = 1
@@ -46,12 +40,7 @@ class Team:
         return self.devices * self.nodes
 
     def check(self, batch_size: int, accumulate: int) -> None:
-        """Refuse a team that cannot be, or that cannot share the batch equally.
-
-        Raises
-        ------
-        ConfigError
-        """
+        """Raise a ``ConfigError`` if the team cannot be, or cannot share the batch equally."""
         if self.devices < 1 or self.nodes < 1:
             raise ConfigError(
                 f"--devices {self.devices} --nodes {self.nodes}: there must be at least one device on at least one node"
@@ -107,14 +96,10 @@ def is_first_process(environ: Mapping[str, str] | None = None) -> bool:
 
 
 def cluster_environment(environ: Mapping[str, str] | None = None) -> ClusterEnvironment:
-    """Where Fabric finds the other processes.
+    """Where Fabric finds the other processes; left to itself it would take any process within a SLURM job for one of a
+    team.
 
-    Left to itself it would take any process within a SLURM job for a member of a team.
-
-    Raises
-    ------
-    ConfigError
-        If SLURM was asked for processes in a way that does not determine how many each node has.
+    A ``ConfigError`` is raised if SLURM was asked for processes in a way that leaves open how many each node has.
     """
     environ = os.environ if environ is None else environ
     if "LOCAL_RANK" in environ or not _is_of_srun(environ):
@@ -127,9 +112,6 @@ def cluster_environment(environ: Mapping[str, str] | None = None) -> ClusterEnvi
 
 def _is_of_srun(environ: Mapping[str, str]) -> bool:
     return int(environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1 and "SLURM_PROCID" in environ
-
-
-# --- sharing ---------------------------------------------------------------------------------------------------
 
 
 def part_of(values: Tensor, number: int, n_parts: int) -> Tensor:
@@ -181,9 +163,6 @@ class _GatherSamples(torch.autograd.Function):
         total = gradient.contiguous().clone()
         torch.distributed.all_reduce(total)
         return total.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]
-
-
-# --- agreeing --------------------------------------------------------------------------------------------------
 
 
 def any_of(fabric: Fabric, is_so: bool) -> bool:

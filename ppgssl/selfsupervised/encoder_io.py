@@ -23,15 +23,9 @@ _VERSION = 2
 
 
 def save_encoder(folder: Path, encoder: EncoderNetwork, card: Mapping[str, Any]) -> None:
-    """Write an encoder; ``model.json`` comes last, so a folder that has it is whole.
+    """Write an encoder in place of one that is there; ``model.json`` comes last, so a folder that has it is whole.
 
-    Parameters
-    ----------
-    folder : Path
-        Made if need be; an encoder in it is replaced.
-    encoder : EncoderNetwork
-    card : mapping
-        What people should know of it: training data, settings, losses. JSON values.
+    ``card`` holds what people should know of it as JSON values: training data, settings, losses.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / WEIGHTS_FILE
@@ -70,13 +64,7 @@ def load_encoder(folder: Path) -> EncoderNetwork:
 
 
 def read_model(folder: Path) -> dict[str, Any]:
-    """What ``model.json`` holds, its own checksum verified; ``card`` holds what :func:`save_encoder` was given.
-
-    Raises
-    ------
-    StoreError
-        As :func:`load_encoder`.
-    """
+    """What ``model.json`` holds, its own checksum verified; raises as :func:`load_encoder`."""
     path = folder / MODEL_FILE
     try:
         model = json.loads(path.read_text(encoding="utf-8"))

@@ -24,17 +24,10 @@ _MANY_DEAD = 0.5
 class Health:
     """State of a set of embeddings.
 
-    Attributes
-    ----------
-    effective_rank : float
-        See :func:`effective_rank`, of the dimensions that are not dead, each divided by its SD; 0 where all are dead.
-    dead_fraction : float
-        Proportion of dimensions whose SD is under a thousandth of their root mean square, or of next to nothing in the
-        size of the others.
-    is_collapsed : bool
-        True where all dimensions are dead, the effective rank is under 2, or a value is not finite.
-    warning : str
-        What is wrong, a sentence; empty where nothing is.
+    ``effective_rank`` is that of the dimensions that are not dead, each divided by its SD; 0 where all are dead. A
+    dimension is dead if its SD is under a thousandth of its root mean square, or of next to nothing in the size of the
+    others. ``is_collapsed``: all dimensions are dead, the effective rank is under 2, or a value is not finite.
+    ``warning`` is a sentence, empty where nothing is wrong.
     """
 
     effective_rank: float
@@ -44,20 +37,16 @@ class Health:
 
 
 def check_health(embeddings: FloatArray, depth_dims: Sequence[int] = ()) -> Health:
-    """Health of embeddings of shape (n_segments, n_dimensions).
+    """Health of embeddings of shape (n_segments, n_dimensions); of fewer than ten, only whether they are all equal is
+    checked.
 
     Dimensions are brought to one variance before the effective rank is taken. A representation pooled over depths mixes
     means and SDs of feature maps of different sizes, and those of the largest would decide the rank alone; the
     classifiers that follow standardise, too. Dead dimensions are left out: divided by its SD, noise of rounding would
     look like full rank.
 
-    Parameters
-    ----------
-    embeddings : array, shape (n_segments, n_dimensions)
-        Of fewer than ten segments, only whether they are all equal is checked.
-    depth_dims : sequence of int
-        How many of the dimensions, in order, belong to each depth. First layers separate segments even untrained, so
-        a collapse of later ones does not show in the whole; the warning names a depth that has collapsed by itself.
+    ``depth_dims`` gives how many of the dimensions, in order, belong to each depth. First layers separate segments even
+    untrained, so a collapse of later ones does not show in the whole; the warning names a depth that has collapsed.
 
     References
     ----------

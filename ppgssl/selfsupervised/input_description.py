@@ -45,22 +45,11 @@ class CohortConstants(Schema):
 
 
 class InputDescription(Schema):
-    """Segments as an encoder was trained on them.
+    """Segments as an encoder was trained on them, with channels in the order of its input.
 
-    Attributes
-    ----------
-    channels : list of ChannelDescription
-        In the order of the encoder's input.
-    fs_hz, segment_s, step_s : float
-        Sampling rate, length of a segment and distance between starts.
-    find_defects : bool
-        Whether ingest looked for defects other than missing samples.
-    normalisation : {"segment", "cohort", "ac_dc", "fixed"}
-        See :func:`ppgssl.signals.normalisation.normalise`.
-    fixed : mapping of channel to (mean, SD)
-        For ``fixed``.
-    cohorts : mapping of cohort to CohortConstants
-        For ``cohort``; the labelled cohort first.
+    ``find_defects`` holds whether ingest looked for defects other than missing samples. ``fixed`` is for normalisation
+    ``fixed``: mean and SD of each channel; ``cohorts`` for ``cohort``, the labelled cohort first. See
+    :func:`ppgssl.signals.normalisation.normalise`.
     """
 
     channels: list[ChannelDescription]
@@ -82,18 +71,10 @@ class InputDescription(Schema):
 
 
 def describe_study_input(data: StudyData, is_training: BoolArray) -> InputDescription:
-    """What a study's encoders are given; the labelled cohort speaks for how raw samples are processed.
+    """What a study's encoders are given; the labelled cohort decides how raw samples are processed.
 
-    Parameters
-    ----------
-    data : StudyData
-    is_training : bool array, shape (n_segments,)
-        Segments that decide the constants of normalisation ``cohort``; the other methods have nothing to fit.
-
-    Raises
-    ------
-    SignalError
-        If a cohort has no training segment to fit its constants to.
+    ``is_training``, bool, shape (n_segments,), chooses segments that decide the constants of normalisation ``cohort``;
+    the other methods have nothing to fit. A ``SignalError`` is raised if a cohort has no such segment.
     """
     inputs = data.study.inputs
     may_drop = data.study.pretraining.channel_dropout > 0
@@ -210,13 +191,13 @@ def load_input_description(folder: Path) -> InputDescription:
     Raises
     ------
     StoreError
-        If there is no encoder, or it does not say.
+        If there is no encoder, or its ``model.json`` does not describe the input.
     """
     section = read_model(folder).get(_SECTION)
     if section is None:
         raise StoreError(
-            f"{folder / MODEL_FILE} does not say what the encoder's input is (rate, channels, normalisation). Encoders "
-            "that `ppgssl pretrain` makes say it: pretrain it again, or add it with `save_input_description`."
+            f"{folder / MODEL_FILE} does not describe the encoder's input (rate, channels, normalisation). Encoders "
+            "that `ppgssl pretrain` makes describe it: pretrain it again, or add it with `save_input_description`."
         )
     try:
         return InputDescription.model_validate(section)

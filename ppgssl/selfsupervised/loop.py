@@ -68,19 +68,15 @@ def pretrain(
 
     On a CPU with the same number of threads, an interrupted and resumed run ends with the same bits as an uninterrupted
     one. The first weights are those of ``make_encoder(n_channels, settings.encoder, seed=seed)``. A folder whose run is
-    finished is read, not trained again; one that belongs to other settings, another seed or other data is replaced,
-    and ``restart_reason`` says so.
+    finished is read, not trained again; one that belongs to other settings, another seed or other data is replaced, and
+    ``restart_reason`` gives the reason.
 
     Parameters
     ----------
-    bank : SegmentBank
-    train_index, validation_index : int arrays
-        Numbers of segments in the bank. Validation segments should be of other patients than training segments.
-    settings : config.Pretraining
-    fs_hz : float
-        Sampling rate of the segments.
-    seed : int
-        Decides first weights, order of segments and masks.
+    bank, train_index, validation_index, settings
+        Numbers of segments in the bank; validation segments should be of other patients than training segments.
+    fs_hz, seed
+        Sampling rate of the segments; what decides first weights, order of segments and masks.
     folder : Path
         Where checkpoint, encoder (:mod:`~ppgssl.selfsupervised.encoder_io`), history and examples are kept.
     patients, recordings : int arrays, shape (len(bank),), or None
@@ -97,12 +93,10 @@ def pretrain(
     TrainingError
         If segments cannot be trained on (too few, shared, not finite), a loss is not finite, or the checkpoint cannot
         be written: the checkpoint of the last good weights then stays in the folder.
-    ConfigError
-        If the processes cannot share a batch equally.
+    ConfigError, StoreError
+        If the processes cannot share a batch equally; if the folder's finished run was damaged.
     KeyboardInterrupt
         At Ctrl-C, once the step in progress is done and the state is saved.
-    StoreError
-        If the folder's finished run was damaged.
     """
     team.check(settings.batch_size, settings.accumulate)
     data = checked_data(bank, train_index, validation_index, patients, recordings)
@@ -189,7 +183,7 @@ class _Run:
         index = self.held_out[torch.arange(n) % len(self.held_out)]
         draws = self.objective.draw(n, self.bank.length, torch.Generator(self.bank.device).manual_seed(0))
         with self.fabric.autocast():
-            return loss.compile_or_say_why(self.bank.gather(index), draws)
+            return loss.compile_or_explain(self.bank.gather(index), draws)
 
     # --- the loop ----------------------------------------------------------------------------------------------
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ from torch import Tensor, nn
 
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.provenance import replaced
+from ppgssl.selfsupervised.devices import quiet
 from ppgssl.selfsupervised.encoder_io import load_encoder, read_model
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.input_description import InputDescription, load_input_description
@@ -28,19 +25,12 @@ _BATCHES = (1, 5)
 
 
 def export_onnx(folder: Path, out: Path) -> float:
-    """Write an encoder as ONNX: normalised segments in, embeddings out.
+    """Write an encoder made by ``ppgssl pretrain`` as the ONNX file ``out``: normalised segments in, embeddings out.
 
     The file's input ``segments`` has the shape (batch, n_channels, length), its output ``embeddings`` (batch,
     embedding_dim), both float32; batch and length are free, lengths under a second or so excepted. Filter, resampling
-    and normalisation are not in it: the file's metadata say what they are (``fs_hz``, ``channels``,
-    ``segment_samples``, and in ``input`` the whole description as JSON).
-
-    Parameters
-    ----------
-    folder : Path
-        An encoder made by ``ppgssl pretrain``.
-    out : Path
-        File to write; one that is there is replaced.
+    and normalisation are not in it: the file's metadata describe them (``fs_hz``, ``channels``, ``segment_samples``,
+    and in ``input`` the whole description as JSON).
 
     Returns
     -------
@@ -98,7 +88,7 @@ class _Embedding(nn.Module):
 
 
 def _write(encoder: EncoderNetwork, length: int, file: Path) -> None:
-    with _quiet():
+    with quiet("torch.onnx"):  # on its own parts, and on packages that it does without
         torch.onnx.export(
             _Embedding(encoder).eval(),
             (torch.zeros(2, encoder.n_channels, length),),
@@ -140,17 +130,3 @@ def _packages() -> tuple[Any, Any]:
             "them with: pip install 'ppgssl[onnx]'"
         ) from None
     return onnx, onnxruntime
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Warnings of the exporter are about its own parts and of packages that it does without."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

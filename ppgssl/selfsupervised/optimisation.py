@@ -29,10 +29,7 @@ def make_optimizer(module: nn.Module, settings: Pretraining) -> torch.optim.Adam
     of_layers = {id(layer.weight) for layer in layers}
     weights = [parameter for parameter in module.parameters() if id(parameter) in of_layers]
     others = [parameter for parameter in module.parameters() if id(parameter) not in of_layers]
-    groups = [
-        {"params": weights, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    groups = [{"params": weights, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=_BETAS, fused=True)
 
 

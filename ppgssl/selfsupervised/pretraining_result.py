@@ -37,17 +37,11 @@ _UNLEARNT = (
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One evaluation.
+    """One evaluation, after ``step`` optimizer steps.
 
-    Attributes
-    ----------
-    step : int
-        Optimizer steps done.
-    train_loss : float or None
-        Mean over the steps since the last evaluation; None before the first step.
-    validation_loss, score, effective_rank, dead_fraction, is_collapsed, warning
-        On held-out patients; see :class:`~ppgssl.selfsupervised.validation.Evaluation` and
-        :class:`~ppgssl.selfsupervised.health.Health`.
+    ``train_loss`` is the mean over the steps since the last evaluation, None before the first step. The other values
+    are of held-out patients: see :class:`~ppgssl.selfsupervised.validation.Evaluation` and
+    :class:`~ppgssl.selfsupervised.health.Health`.
     """
 
     step: int
@@ -68,13 +62,8 @@ class HistoryRow:
 class Examples:
     """Held-out segments, what was hidden of them, and what the network made of the rest.
 
-    Attributes
-    ----------
-    index : int array, shape (n,)
-        Numbers of the segments in the bank.
-    original, reconstruction : float32 arrays, shape (n, n_channels, length)
-        Normalised samples.
-    is_masked : bool array, shape (n, n_channels, length)
+    ``index`` holds their numbers in the bank, shape (n,); the other arrays have the shape (n, n_channels, length), with
+    samples normalised.
     """
 
     index: IntArray
@@ -85,30 +74,13 @@ class Examples:
 
 @dataclass(frozen=True)
 class PretrainingResult:
-    """A finished run.
+    """A finished run: its encoder has the weights of the lowest validation loss, on the CPU, in evaluation mode.
 
-    Attributes
-    ----------
-    encoder : EncoderNetwork
-        With the weights of the lowest validation loss, on the CPU, in evaluation mode.
-    history : tuple of HistoryRow
-    examples : Examples or None
-        None where the objective reconstructs nothing.
-    score_name : str
-        What the score of an evaluation is; empty where there is none.
-    seconds : float
-        Training time, all sessions together.
-    energy : Energy
-        Likewise.
-    device : str
-    hardware : mapping
-        See :func:`~ppgssl.selfsupervised.devices.describe_hardware`.
-    n_parameters : int
-        Of the encoder.
-    restart_reason : str or None
-        Why an earlier, unfinished or differing run in the folder was not used.
-    note : str
-        What else should be known of the training, such as that it could not be compiled.
+    ``examples`` are None where the objective reconstructs nothing, ``score_name`` is empty where evaluations have no
+    score. ``seconds`` and ``energy`` are of all sessions together; for ``hardware`` see
+    :func:`~ppgssl.selfsupervised.devices.describe_hardware`. ``restart_reason`` is why an earlier, unfinished or
+    differing run in the folder was not used; ``note`` what else should be known, such as that the training could not be
+    compiled.
     """
 
     encoder: EncoderNetwork = field(repr=False)
@@ -164,23 +136,10 @@ def make_examples(objective: Objective, bank: SegmentBank, index: torch.Tensor, 
 
 
 def save_result(folder: Path, made_of: str, result: PretrainingResult, record: Mapping[str, Any] | None = None) -> None:
-    """Write a finished run in place of its checkpoint.
+    """Write a finished run in place of its checkpoint; ``record`` holds what else the model's card should hold.
 
-    The folder counts as finished once ``model.json`` is there, which is written last.
-
-    Parameters
-    ----------
-    folder : Path
-    made_of : str
-        Fingerprint of the run.
-    result : PretrainingResult
-    record : mapping, optional
-        What else the model's card should hold: JSON values.
-
-    Raises
-    ------
-    TrainingError
-        If it cannot be written, for example because the disk is full; the checkpoint of the last step then stays.
+    The folder counts as finished once ``model.json`` is there, which is written last. A ``TrainingError`` is raised if
+    it cannot be written, for example because the disk is full; the checkpoint of the last step then stays.
     """
     try:
         _save(folder, made_of, result, record or {})
@@ -209,13 +168,7 @@ def _save(folder: Path, made_of: str, result: PretrainingResult, record: Mapping
 
 
 def load_result(folder: Path) -> PretrainingResult:
-    """The finished run of a folder.
-
-    Raises
-    ------
-    StoreError
-        If there is none, or one of its files is not what was written.
-    """
+    """The finished run of a folder; raises a ``StoreError`` if there is none, or a file is not what was written."""
     card = read_model(folder)["card"]
     try:
         history = tuple(HistoryRow(**row) for row in card["history"])

@@ -52,10 +52,8 @@ def work_together(work: Work, arguments: Sequence[Any], *, n: int, report: Calla
 
     Raises
     ------
-    TrainingError
-        If a process is killed.
-    KeyboardInterrupt
-        At Ctrl-C, once all have ended.
+    TrainingError, KeyboardInterrupt
+        If a process is killed; at Ctrl-C, once all have ended.
     """
     with postponed_interrupt() as is_interrupted:
         group = _ProcessGroup(work, arguments, n)
@@ -150,9 +148,6 @@ class _ProcessGroup:
                 member.process.kill()
             member.process.join()
             member.receiver.close()
-
-
-# --- in the processes ------------------------------------------------------------------------------------------
 
 
 def _environment(rank: int, n: int, port: int) -> dict[str, str]:

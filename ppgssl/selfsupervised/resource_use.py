@@ -1,6 +1,6 @@
 """Time and energy that a run takes, over all its sessions, and how far it is.
 
-Energy is what counters of the machine say, or unknown. Packages that do the same (codecarbon, zeus) bring ten further
+Energy is what counters of the machine show, or unknown. Packages that do the same (codecarbon, zeus) bring ten further
 packages, clients of web services among them, and estimate from tables of processors where no counter can be read.
 """
 
@@ -20,16 +20,10 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass(frozen=True)
 class Energy:
-    """Joules by counter.
+    """Joules by counter, None where nothing counts.
 
-    Attributes
-    ----------
-    cpu_joules : float or None
-        Of all processors of the machine and their memory, whatever else they did meanwhile; None if nobody counts.
-    gpu_joules : float or None
-        Of the GPUs in use.
-    note : str
-        What was counted, and why the rest was not.
+    Of the CPU they are those of all processors of the machine and their memory, whatever else they did meanwhile; of
+    the GPU, of those in use. ``note`` holds what was counted, and why the rest was not.
     """
 
     cpu_joules: float | None
@@ -56,14 +50,8 @@ class ResourceUse:
 class Session:
     """A part of a run without interruption, which begins when this is made.
 
-    Parameters
-    ----------
-    before : ResourceUse
-        Of the sessions before.
-    step : int
-        Steps that are done already.
-    gpus : sequence of torch.device
-        Whose energy is counted in addition to that of the processor.
+    ``before`` is the use of the sessions before, ``step`` the number of steps that are done already, and ``gpus`` are
+    those whose energy is counted in addition to that of the processor.
     """
 
     def __init__(self, before: ResourceUse, step: int, gpus: Sequence[torch.device]) -> None:
@@ -86,19 +74,10 @@ class Session:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far a run is.
+    """How far a run is: ``step`` of ``n_steps`` are done.
 
-    Attributes
-    ----------
-    step, n_steps : int
-        Steps done, and to do in all.
-    train_loss : float
-        Mean since the last evaluation.
-    validation_loss : float
-        At the last evaluation.
-    seconds_left : float
-    warning : str
-        What the last evaluation found wrong with the representation; mostly empty.
+    ``train_loss`` is the mean since the last evaluation, ``validation_loss`` that of the last evaluation, and
+    ``warning`` what it found wrong with the representation; mostly empty.
     """
 
     step: int
@@ -107,9 +86,6 @@ class StepProgress:
     validation_loss: float
     seconds_left: float
     warning: str
-
-
-# --- counters --------------------------------------------------------------------------------------------------
 
 
 class Uncounted(Exception):
@@ -138,13 +114,8 @@ class Counter:
 class EnergyMeter:
     """Counts from the moment when it is made.
 
-    Parameters
-    ----------
-    gpus : sequence of torch.device
-        Those whose energy counts.
-    powercap : Path
-        Where Linux shows the counters of Intel and AMD processors (RAPL), which start again after some minutes of
-        hard work: :meth:`update` must be called more often.
+    ``powercap`` is where Linux shows the counters of Intel and AMD processors (RAPL), which start again after some
+    minutes of hard work: :meth:`update` must be called more often.
     """
 
     def __init__(self, gpus: Sequence[torch.device] = (), *, powercap: Path = POWERCAP) -> None:
@@ -201,12 +172,7 @@ def _powercap_counter(folder: Path) -> Counter:
 
 
 def gpu_counters(gpus: Sequence[torch.device], library: Any = None) -> list[Counter]:
-    """Counters of NVIDIA GPUs, by way of the package nvidia-ml-py.
-
-    Parameters
-    ----------
-    library : module, optional
-        ``pynvml``.
+    """Counters of NVIDIA GPUs, by way of the package nvidia-ml-py (``library``, by default ``pynvml``).
 
     Raises
     ------

@@ -43,18 +43,7 @@ class _Sampler(ABC):
 
 
 class EpochSampler(_Sampler):
-    """Batches of segment numbers; every segment comes once an epoch, in an order that the seed decides.
-
-    ``draw()`` gives the numbers of the next batch, shape (batch_size,). A batch may span the end of an epoch, so all
-    batches are of one size even where there are fewer segments than that.
-
-    Parameters
-    ----------
-    index : int64 tensor, shape (n,)
-        Segment numbers.
-    batch_size : int
-    seed : int
-    """
+    """Batches of segment numbers, shape (batch_size,); each comes once an epoch, in an order that the seed decides."""
 
     def __init__(self, index: Tensor, batch_size: int, *, seed: int) -> None:
         super().__init__(batch_size, torch.empty(0, dtype=torch.int64), seed=seed)
@@ -80,14 +69,12 @@ class PairSampler(_Sampler):
     ----------
     index : int64 tensor, shape (n,)
         Segment numbers to draw from.
-    batch_size : int
     patient, recording, start : int arrays, shape (n_segments,)
         Of all segments of the bank: codes of patient and of recording, and first sample.
     length : int
         Samples of a segment.
     min_segments : int
         Patients with fewer segments in ``index`` are left out; published: 16 [1]_.
-    seed : int
 
     Raises
     ------
@@ -150,12 +137,8 @@ class PairSampler(_Sampler):
 class _Pairs:
     """Segments sorted by group, recording and start: what overlaps a segment then lies in one interval around it.
 
-    Attributes
-    ----------
-    index, group : int64 arrays, shape (n,)
-        Segment numbers, and who may be paired with whom, in the order given.
-    n_partners : int64 array, shape (n,)
-        Segments of the same group that do not overlap this one.
+    ``index`` and ``group`` are segment numbers and who may be paired with whom, ``n_partners`` the segments of the same
+    group that do not overlap this one; all int64, shape (n,), in the order given.
     """
 
     def __init__(self, index: IntArray, group: IntArray, recording: IntArray, start: IntArray, length: int) -> None:

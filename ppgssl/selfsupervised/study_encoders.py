@@ -29,18 +29,11 @@ SSL_ENCODERS = ("ssl-labelled", "ssl-all")
 
 @dataclass(frozen=True)
 class EncoderJob:
-    """One encoder to pretrain.
+    """One encoder to pretrain, and the folder where it is kept.
 
-    Attributes
-    ----------
-    encoder : str
-        ``ssl-labelled`` sees the labelled cohort alone; ``ssl-all``, and any other name, all cohorts.
-    fold : Fold or None
-        The fold whose test patients it must not see; None if it serves all folds.
-    folder : Path
-        Where it is kept.
-    is_transductive : bool
-        True where it may see test patients, at the user's wish.
+    ``ssl-labelled`` sees the labelled cohort alone; ``ssl-all``, and any other name, all cohorts. ``fold`` is the fold
+    whose test patients it must not see, None if it serves all folds; ``is_transductive`` is true where it may see test
+    patients, at the user's wish.
     """
 
     encoder: str
@@ -106,7 +99,7 @@ def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str
 
 
 def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
-    """Hash of all that decides an encoder's weights: signals, not what the clinical table says of their patients."""
+    """Hash of all that decides an encoder's weights: signals, not what the clinical table holds on their patients."""
     seen = data.segments.table.assign(start=data.segments.start)
     seen = seen.loc[seen_segments(job, data), ["patient", "recording_id", "start"]]
     return fingerprint(
@@ -123,13 +116,7 @@ def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
 
 
 def patients_seen(job: EncoderJob) -> list[str]:
-    """Hashed patients that an encoder was pretrained on.
-
-    Raises
-    ------
-    StaleInputError
-        If the encoder does not record whom it has seen: then nobody can be tested on it.
-    """
+    """Hashed patients that an encoder was pretrained on; without such a record nobody can be tested on it."""
     patients = (read_run(job.folder) or {}).get("patients_sha256")
     if not patients:
         raise StaleInputError(

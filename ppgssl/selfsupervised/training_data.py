@@ -26,13 +26,9 @@ _HELD_OUT_SEED = 0
 class TrainingData:
     """Segments of a bank to train on and to evaluate by, checked, and whose they are.
 
-    Attributes
-    ----------
-    bank : SegmentBank
-    train, validation : int64 arrays
-        Numbers of segments in the bank.
-    patients, recordings : int64 arrays, shape (len(bank),), or None
-        Codes of the patient and the recording of each segment: objectives that learn from pairs need them.
+    ``train`` and ``validation`` are numbers of segments in the bank. ``patients`` and ``recordings``, shape
+    (len(bank),), are codes of the patient and the recording of each segment: objectives that learn from pairs need
+    them.
     """
 
     bank: SegmentBank
@@ -51,10 +47,7 @@ class TrainingData:
     def held_out(self, settings: Pretraining) -> Tensor:
         """What every evaluation uses: numbers of segments, shape (n,), or of pairs, shape (n, 2).
 
-        Raises
-        ------
-        TrainingError
-            If the objective needs pairs, and no held-out patient has one.
+        A ``TrainingError`` is raised if the objective needs pairs, and no held-out patient has one.
         """
         validation, options = torch.from_numpy(self.validation), pair_options(settings)
         if options is None:
@@ -84,8 +77,8 @@ class TrainingData:
     def _whose(self, objective: str) -> tuple[IntArray, IntArray]:
         if self.patients is None or self.recordings is None:
             raise TrainingError(
-                f"`pretraining.objective: {objective}` learns from pairs of segments of one patient: say of which "
-                "patient and recording each segment is (`patients`, `recordings`)"
+                f"`pretraining.objective: {objective}` learns from pairs of segments of one patient: give the "
+                "patient and recording of each segment (`patients`, `recordings`)"
             )
         return self.patients, self.recordings
 
@@ -122,11 +115,8 @@ def checked_data(
 ) -> TrainingData:
     """Training data, unless they cannot be trained on.
 
-    Raises
-    ------
-    TrainingError
-        If there are too few segments, some are both to train on and to evaluate by, or one is not in the bank or not
-        finite; or patients or recordings are not given for each segment of the bank.
+    A ``TrainingError`` is raised if there are too few segments, some are both to train on and to evaluate by, or one is
+    not in the bank or not finite; or patients or recordings are not given for each segment of the bank.
     """
     train, validation = (np.array(index, dtype=np.int64).ravel() for index in (train_index, validation_index))
     if len(train) < 2 or len(validation) < 2:

@@ -22,16 +22,9 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Validation of one set of weights.
+    """Validation of one set of weights: the objective's mean loss, and what its ``score_name`` names, where it has one.
 
-    Attributes
-    ----------
-    loss : float
-        The objective's mean loss.
-    score : float or None
-        What the objective's ``score_name`` names, where it has one.
-    health : Health
-        Of the embeddings of the whole segments.
+    ``health`` is that of the embeddings of the whole segments.
     """
 
     loss: float
@@ -59,12 +52,8 @@ def validation_batches(
 def evaluate(objective: Objective, bank: SegmentBank, index: Tensor, *, batch_size: int) -> Evaluation:
     """Evaluate an objective on held-out segments; the weights and all generators stay as they were.
 
-    Parameters
-    ----------
-    objective : Objective
-        On the device of the bank.
-    index : int tensor, shape (n,) or (n, 2)
-        Held-out segments, or pairs; at most ``MAX_SEGMENTS`` of them, evenly spaced, are used.
+    The objective is on the device of the bank. Of the segments, shape (n,), or pairs, shape (n, 2), at most
+    ``MAX_SEGMENTS``, evenly spaced, are used.
     """
     was_training = objective.training
     objective.eval()

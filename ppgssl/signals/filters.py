@@ -77,8 +77,9 @@ def bandpass(x: FloatArray, *, fs_hz: float, low_hz: float, high_hz: float, orde
     if not np.isfinite(x).all():
         n_bad = int((~np.isfinite(x)).sum())
         raise SignalError(
-            f"cannot band-pass a signal with {n_bad} samples that are not finite: filter the stretches between the "
-            "gaps, as `preprocess` does."
+            "cannot band-pass a signal with {n_bad} samples that are not finite: filter the stretches between the "
+            "gaps, as `preprocess` does.",
+            n_bad=n_bad,
         )
     if x.shape[-1] < 2 or not x.size:
         return np.zeros_like(x)
@@ -124,7 +125,8 @@ def _design(order: int, low_hz: float, high_hz: float, fs_hz: float) -> tuple[ND
 def check_band(*, fs_hz: float, low_hz: float, high_hz: float) -> None:
     """Raise SignalError unless ``0 < low_hz < high_hz < fs_hz / 2``."""
     if not 0 < low_hz < high_hz < fs_hz / 2:
-        raise SignalError(
-            f"cannot band-pass {low_hz:g}-{high_hz:g} Hz at fs = {fs_hz:g} Hz: the edges must satisfy 0 < low < high < "
-            f"fs / 2 = {fs_hz / 2:g} Hz. Change `signal.band_hz`, or the sampling rate `signal.fs_hz`."
+        problem = (
+            "cannot band-pass {low_hz:g}-{high_hz:g} Hz at fs = {fs_hz:g} Hz: the edges must satisfy 0 < low < high < "
+            "fs / 2 = {half_hz:g} Hz. Change `signal.band_hz`, or the sampling rate `signal.fs_hz`."
         )
+        raise SignalError(problem, low_hz=low_hz, high_hz=high_hz, fs_hz=fs_hz, half_hz=fs_hz / 2)

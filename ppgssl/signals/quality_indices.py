@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len, rfft
 from scipy.signal.windows import hann
 
-from ppgssl.core.config.fixed import TOLERATED_SHARE
+from ppgssl.core.config.fixed import TOLERATED_PROPORTION
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.artefacts import Defect, FlagArray
 from ppgssl.signals.segment_beats import Beats, beat_similarity, find_beats
@@ -245,7 +245,7 @@ def segment_defects(flags: FlagArray, starts: IntArray, length: int) -> NDArray[
     defects = (Defect.GAP, Defect.FLAT, Defect.CLIPPED, Defect.JUMP)
     counts = np.stack([_counts((flags & defect) > 0, starts, ends) for defect in defects])
     is_lost = _counts((flags > 0) & (flags & Defect.BRIDGED == 0), starts, ends) > 0
-    is_bad = is_lost | (_counts(flags > 0, starts, ends) > TOLERATED_SHARE * length)
+    is_bad = is_lost | (_counts(flags > 0, starts, ends) > TOLERATED_PROPORTION * length)
     names = np.array([str(defect.name).lower() for defect in defects], dtype=object)
     return np.where(is_bad, names[counts.argmax(axis=0)], "")
 

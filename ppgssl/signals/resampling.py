@@ -60,7 +60,8 @@ def check_rates(fs_in_hz: float, fs_out_hz: float) -> None:
     """Raise SignalError unless both sampling rates are positive and finite."""
     for rate in (fs_in_hz, fs_out_hz):
         if not 0 < rate < np.inf:
-            raise SignalError(f"a sampling rate must be over 0 Hz, not {rate!r}: correct `fs_hz` in the cohort file.")
+            problem = "a sampling rate must be over 0 Hz, not {rate!r}: correct `fs_hz` in the cohort file."
+            raise SignalError(problem, rate=rate)
 
 
 def _ratio(fs_in_hz: float, fs_out_hz: float) -> Fraction:

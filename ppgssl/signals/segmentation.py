@@ -37,10 +37,11 @@ def segment_starts(n_samples: int, *, fs_hz: float, segment_s: float, step_s: fl
     """
     length, step = round(segment_s * fs_hz), step_s * fs_hz
     if length < 1 or step < 1:
-        raise SignalError(
-            f"segments of {segment_s:g} s every {step_s:g} s at {fs_hz:g} Hz: both must hold at least one sample. "
+        problem = (
+            "segments of {segment_s:g} s every {step_s:g} s at {fs_hz:g} Hz: both must hold at least one sample. "
             "Change `segments.segment_s` or `segments.step_s`."
         )
+        raise SignalError(problem, segment_s=segment_s, step_s=step_s, fs_hz=fs_hz)
     n_segments = max(0, int((n_samples - length) // step) + 2)  # One to spare, since starts are rounded.
     starts = np.round(np.arange(n_segments) * step).astype(np.int64)
     return starts[starts + length <= n_samples]

@@ -1,4 +1,4 @@
-"""A simulated study on disk: raw files, clinical table, descriptions, and the truth beside them."""
+"""A simulated study on disk: raw files, clinical table, descriptions, and the truth about them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ppgssl.core.parallel import Progress, silent
 from ppgssl.core.text import suggest
-from ppgssl.simulate.descriptions import cohort_yaml, readme, study_yaml
+from ppgssl.simulate.descriptions import cohort_yaml, filled, truth_text
 from ppgssl.simulate.findings import PREVALENCE
 from ppgssl.simulate.layouts import LAYOUTS
 from ppgssl.simulate.physiology import simulate_clinical_table
@@ -57,8 +57,8 @@ def simulate_cohort(
     duration_s : float
         Length of a recording, 10 s (one segment) to one hour.
     prevalence : float
-        Expected share of hospitalized children among the labelled if ``labelled_shift`` is 0. Outcomes are drawn, so
-        that the share scatters: among few children, too few for an evaluation may have the event.
+        Expected proportion of hospitalized children among the labelled if ``labelled_shift`` is 0. Outcomes are drawn,
+        so that the proportion scatters: among few children, too few for an evaluation may have the event.
     seed : int
         Equal seeds and parameters write equal bytes, on one platform with one version of NumPy.
     progress : Progress
@@ -67,8 +67,7 @@ def simulate_cohort(
     Returns
     -------
     list of Path
-        ``labelled.yaml``, ``unlabelled.yaml``, ``study.yaml``, ``truth.csv``, ``README.md``; the raw files lie in the
-        folders ``labelled`` and ``unlabelled``.
+        Descriptions, truth and README; the raw files lie in the folders ``labelled`` and ``unlabelled``.
 
     Raises
     ------
@@ -94,16 +93,17 @@ def simulate_cohort(
     texts = {
         "labelled.yaml": cohort_yaml(layout, seed=seed, n=n_labelled, is_labelled=True, hospital=hospital),
         "unlabelled.yaml": cohort_yaml(layout, seed=seed, n=n_unlabelled, is_labelled=False, hospital=hospital),
-        "study.yaml": study_yaml(seed=seed),
-        "README.md": readme(
-            layout,
+        "study.yaml": filled("study.yaml", seed=seed),
+        "README.md": filled(
+            "README.md",
+            layout=layout,
             seed=seed,
             n_labelled=n_labelled,
             n_events=int(labelled["is_event"].sum()),
             n_unlabelled=n_unlabelled,
-            duration_s=duration_s,
-            missing_fraction=MISSING_FRACTION,
-            shifts=(labelled_shift, shift),
+            duration_s=f"{duration_s:g}",
+            missing_pct=f"{100 * MISSING_FRACTION:g}",
+            truth=truth_text((labelled_shift, shift)),
         ),
     }
     for name, text in texts.items():

@@ -21,18 +21,18 @@ class Device:
     Attributes
     ----------
     red_level, infrared_level : pair of float
-        Mean and SD over recordings of the baseline, as a share of full scale: gain and LED current of the device, and
-        how much light fingers let through. By default, the constants that the published system was normalised by
+        Mean and SD over recordings of the baseline, as a proportion of full scale: gain and LED current of the device,
+        and how much light fingers let through. By default, the constants that the published system was normalised by
         (Mwaniki et al., Wellcome Open Res 6:248, 2023, 10.12688/wellcomeopenres.17148.2).
     noise_counts : float
         Median over recordings of the sensor noise's SD, some counts.
     ambient : float
-        Light that is not the device's own and was not subtracted, as a share of full scale, 0..0.02. It drifts, and a
-        fiftieth of it flickers with the mains. It makes pulses look smaller than they are, most of all in red.
+        Light that is not the device's own and was not subtracted, as a proportion of full scale, 0..0.02. It drifts,
+        and a fiftieth of it flickers with the mains. It makes pulses look smaller than they are, most of all in red.
     bits : int
         Resolution of the converter, 12..16.
     motion_per_min, lost_contact_per_min : float
-        Expected number of stretches a minute. Children differ: some lie still, some never do.
+        Expected number of intervals a minute. Children differ: some lie still, some never do.
     """
 
     red_level: tuple[float, float] = (0.30, 0.09)
@@ -75,14 +75,14 @@ def simulate_devices(n: int, rng: np.random.Generator) -> list[Device]:
 def acquire(light: Light, device: Device, *, fs_hz: float, rng: np.random.Generator) -> Acquired:
     """Record light with a device.
 
-    Movement shifts venous and arterial blood alike, at both wavelengths by the same share of the baseline (a ratio of
-    ratios near 1), several times the pulse, and leaves the sensor on a slightly other place. Without a finger the
+    Movement shifts venous and arterial blood alike, at both wavelengths by the same proportion of the baseline (a ratio
+    of ratios near 1), several times the pulse, and leaves the sensor on a slightly other place. Without a finger the
     clip's detector sees its own diodes and saturates.
     """
     n = len(light.red)
     restlessness = rng.gamma(2, 0.5)
-    is_motion = _stretches(n, fs_hz, device.motion_per_min * restlessness, median_s=3.0, rng=rng)
-    is_lost = _stretches(n, fs_hz, device.lost_contact_per_min * restlessness, median_s=5.0, rng=rng)
+    is_motion = _intervals(n, fs_hz, device.motion_per_min * restlessness, median_s=3.0, rng=rng)
+    is_lost = _intervals(n, fs_hz, device.lost_contact_per_min * restlessness, median_s=5.0, rng=rng)
     motion = _motion(is_motion, fs_hz, rng) if is_motion.any() else np.zeros(n)
     # A finger leaves and returns within about a tenth of a second.
     absence = _lag(is_lost, fs_hz, time_constant_s=0.05) if is_lost.any() else np.zeros(n)
@@ -104,8 +104,8 @@ def acquire(light: Light, device: Device, *, fs_hz: float, rng: np.random.Genera
     )
 
 
-def _stretches(n: int, fs_hz: float, per_min: float, *, median_s: float, rng: np.random.Generator) -> BoolArray:
-    """Poisson many stretches of log-normal length, anywhere in the recording."""
+def _intervals(n: int, fs_hz: float, per_min: float, *, median_s: float, rng: np.random.Generator) -> BoolArray:
+    """Poisson many intervals of log-normal length, anywhere in the recording."""
     is_inside = np.zeros(n, dtype=bool)
     for _ in range(rng.poisson(per_min * n / fs_hz / 60)):
         start = int(rng.integers(n))
@@ -116,14 +116,14 @@ def _stretches(n: int, fs_hz: float, per_min: float, *, median_s: float, rng: np
 def _motion(is_motion: BoolArray, fs_hz: float, rng: np.random.Generator) -> FloatArray:
     """Irregular and rhythmic movement of up to some Hz, about 1 to 6 % of the baseline, that starts and ends smoothly.
 
-    After each stretch the sensor sits elsewhere: the baseline has changed by some per cent.
+    After each interval the sensor sits elsewhere: the baseline has changed by some per cent.
     """
     n = len(is_motion)
     # Twice through the lag: a limb has inertia and does not jump.
     shaken = _lag(_lag(rng.standard_normal(n), fs_hz, time_constant_s=0.08), fs_hz, time_constant_s=0.08)
     kicks = np.sin(2 * np.pi * rng.uniform(1, 4) * np.arange(n) / fs_hz)
-    rhythmic_share = rng.beta(1, 3)
-    movement = (1 - rhythmic_share) ** 0.5 * shaken / shaken.std() + (2 * rhythmic_share) ** 0.5 * kicks
+    rhythmic_proportion = rng.beta(1, 3)
+    movement = (1 - rhythmic_proportion) ** 0.5 * shaken / shaken.std() + (2 * rhythmic_proportion) ** 0.5 * kicks
     strength = rng.lognormal(np.log(0.025), 0.5)
     starts = np.flatnonzero(np.diff(is_motion.astype(np.int8), prepend=0) == 1)
     steps = np.zeros(n)
@@ -132,12 +132,12 @@ def _motion(is_motion: BoolArray, fs_hz: float, rng: np.random.Generator) -> Flo
     return np.asarray(strength * movement * _lag(is_motion, fs_hz, time_constant_s=0.15) + moved)
 
 
-def _ambient(share: float, n: int, fs_hz: float, rng: np.random.Generator) -> FloatArray:
+def _ambient(proportion: float, n: int, fs_hz: float, rng: np.random.Generator) -> FloatArray:
     """Light of the room, of full scale: lamps flicker at twice the mains frequency, 100 Hz, and someone walks by."""
     time_s = np.arange(n) / fs_hz
     drift = 0.3 * np.sin(2 * np.pi * (time_s / rng.uniform(20, 90) + rng.uniform()))
     flicker = 0.02 * np.sin(2 * np.pi * (100 + rng.normal(0, 0.05)) * time_s)
-    return np.asarray(share * rng.uniform(0, 2) * (1 + drift + flicker))
+    return np.asarray(proportion * rng.uniform(0, 2) * (1 + drift + flicker))
 
 
 def _lag(x: FloatArray | BoolArray, fs_hz: float, *, time_constant_s: float) -> FloatArray:

@@ -18,7 +18,7 @@ from ppgssl.core.errors import ConfigError
 from ppgssl.core.records import FloatArray
 
 PREVALENCE = 0.126
-"""Share of hospitalized children in the published test set: 26 of 207 (Mwaniki et al. 2023)."""
+"""Proportion of hospitalized children in the published test set: 26 of 207 (Mwaniki et al. 2023)."""
 
 PARTS = ("severity", "respiratory", "circulatory", "febrile")
 """Hidden parts of illness, independent, SD 1: what all findings share, and what concerns one system alone."""
@@ -29,20 +29,12 @@ OUTCOME_LOG_ODDS = (2.7, 1.0, 1.2, 0.4)
 
 @dataclass(frozen=True)
 class Finding:
-    """One measured quantity, on the scale on which it is linear.
+    """One measured quantity, on the scale on which it is linear; that of natural logarithms if ``is_log``.
 
-    Attributes
-    ----------
-    ages_months, medians : tuple of float
-        Value of children in whom all parts are 0, at these ages and, straight, between them; one value: at all ages.
-    loads : tuple of four float
-        Change per unit of each of ``PARTS``.
-    own_sd : float
-        Scatter of children with the same age and parts.
-    reading_sd : float
-        Further scatter where it is read off at triage and not from the recording, minutes later, by another device.
-    is_log : bool
-        Whether the scale is that of natural logarithms.
+    ``medians`` are those of children in whom all parts are 0, at ``ages_months`` and, straight, between them; one
+    value: at all ages. ``loads`` is the change per unit of each of ``PARTS``, ``own_sd`` the scatter of children with
+    the same age and parts, and ``reading_sd`` the further scatter where it is read off at triage, minutes later, by
+    another device.
     """
 
     medians: tuple[float, ...]
@@ -98,7 +90,7 @@ RECORDED: dict[str, Finding] = {
     "resp_modulation": Finding((0.15,), (0.10, 0.25, 0.0, 0.0), 0.33),
     # Modulation of the pulse height by breathing, over that of the baseline, 0.1..3: more in hypovolaemia [8].
     "resp_amplitude": Finding((0.5,), (0.05, 0.0, 0.30, 0.0), 0.35),
-    # Share of heart-rate variability that goes with breathing, as log-odds; less under stress.
+    # Proportion of heart-rate variability that goes with breathing, as log-odds; less under stress.
     "sinus_arrhythmia": Finding((0.0,), (-0.20, 0.0, -0.10, 0.0), 0.6, is_log=False),
 }
 """What a recording shows. Where no source is named, a number is a plausible choice and no estimate.
@@ -166,13 +158,7 @@ def outcome_probability(parts: FloatArray, prevalence: float = PREVALENCE) -> Fl
 
 
 def outcome_intercept(prevalence: float) -> float:
-    """Log-odds of hospitalization where all parts are 0, that make ``prevalence`` the share of events.
-
-    Raises
-    ------
-    ConfigError
-        If ``prevalence`` does not lie between 0 and 1.
-    """
+    """Log-odds of hospitalization where all parts are 0, that make ``prevalence``, in (0, 1), that of the event."""
     if not 0 < prevalence < 1:
         raise ConfigError(f"prevalence is {prevalence:g}: it must lie between 0 and 1, for example {PREVALENCE:g}")
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)
@@ -180,12 +166,12 @@ def outcome_intercept(prevalence: float) -> float:
     return float(brentq(lambda intercept: weights @ expit(intercept + scores) - prevalence, -100, 100))
 
 
-def age_shares(months: tuple[int, int] = (1, 59)) -> tuple[FloatArray, FloatArray]:
-    """Ages in months and the share of children of each: most under five are infants and toddlers (median 17 months)."""
+def age_proportions(months: tuple[int, int] = (1, 59)) -> tuple[FloatArray, FloatArray]:
+    """Ages in months, and the proportion of children of each: most are infants and toddlers (median 17 months)."""
     ages = np.arange(months[0], months[1] + 1)
     # A log-normal of SD 0.8, cut off at five years.
-    shares = np.exp(-0.5 * (np.log(ages / 18) / 0.8) ** 2) / ages
-    return ages.astype(float), shares / shares.sum()
+    weights = np.exp(-0.5 * (np.log(ages / 18) / 0.8) ** 2) / ages
+    return ages.astype(float), weights / weights.sum()
 
 
 def loads_of(findings: Sequence[Finding | Sign]) -> FloatArray:

@@ -17,7 +17,7 @@ from ppgssl.simulate.findings import (
     RECORDED,
     SIGNS,
     Finding,
-    age_shares,
+    age_proportions,
     loads_of,
     outcome_probability,
     part_means,
@@ -37,7 +37,7 @@ class InformationSet:
 
     @property
     def findings(self) -> list[tuple[str, Finding, float]]:
-        """Name, finding, and SD of the value that is known, about what age and parts say."""
+        """Name, finding, and SD of the value that is known, about what age and parts explain."""
         all_findings = RECORDED | MEASURED
         known = [(name, RECORDED[name], RECORDED[name].own_sd) for name in self.recorded]
         return known + [
@@ -49,17 +49,10 @@ class InformationSet:
 
 INFORMATION_SETS: dict[str, InformationSet] = {
     "vitals": InformationSet(recorded=("heart_rate_bpm", "desaturation_pct")),
-    "covariates": InformationSet(
-        read_off=("heart_rate_bpm", "desaturation_pct", *MEASURED),
-        signs=_PUBLISHED_SIGNS,
-    ),
+    "covariates": InformationSet(read_off=("heart_rate_bpm", "desaturation_pct", *MEASURED), signs=_PUBLISHED_SIGNS),
     "waveform": InformationSet(recorded=tuple(RECORDED)),
-    # The recording tells heart rate and SpO2 better than triage does, and triage adds nothing to it there.
-    "covariates+waveform": InformationSet(
-        recorded=tuple(RECORDED),
-        read_off=tuple(MEASURED),
-        signs=_PUBLISHED_SIGNS,
-    ),
+    # The recording shows heart rate and SpO2 better than triage does, and triage adds nothing to it there.
+    "covariates+waveform": InformationSet(recorded=tuple(RECORDED), read_off=tuple(MEASURED), signs=_PUBLISHED_SIGNS),
 }
 """Information sets, by the words of the arms that use them (``waveform``: SSL features, networks)."""
 
@@ -72,32 +65,18 @@ def oracle_risks(
     sets: Mapping[str, InformationSet] = INFORMATION_SETS,
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
-    """Exact probability of the outcome given each information set, of ``n`` children.
+    """Exact probability of the outcome given each information set, of ``n`` children, each of shape (n,).
 
     For each child, the probability given what is known of it follows from the stated model by Bayes' rule: normal in
-    the parts for each age, then weighted by the signs, on quasi-random nodes.
+    the parts for each age, then weighted by the signs, on quasi-random nodes. ``prevalence`` is the proportion of
+    events where ``shift`` is 0; the prediction knows the shift, which is that of
+    :func:`ppgssl.simulate.physiology.simulate_patients`.
 
-    Parameters
-    ----------
-    n : int
-        Children.
-    prevalence : float
-        Share of events where ``shift`` is 0.
-    shift : float
-        As of :func:`ppgssl.simulate.physiology.simulate_patients`. The prediction knows the shift.
-    sets : mapping of str to InformationSet
-        What is known.
-    rng : Generator
-        The only source of randomness.
-
-    Returns
-    -------
-    dict of information set to float array, shape (n,)
-        Keys of ``sets``, and ``parts``: of who knows the hidden parts themselves. An outcome that is drawn
-        with the probability in ``parts`` agrees with all of them.
+    The keys are those of ``sets``, and ``parts``: of who knows the hidden parts themselves. An outcome that is drawn
+    with the probability in ``parts`` agrees with all of them.
     """
-    ages, shares = age_shares()
-    age = rng.choice(ages, size=n, p=shares)
+    ages, weights = age_proportions()
+    age = rng.choice(ages, size=n, p=weights)
     parts = rng.standard_normal((n, len(PARTS))) + part_means(shift)
     own = {name: rng.standard_normal(n) for name in RECORDED | MEASURED}
     read = {name: rng.standard_normal(n) for name in RECORDED | MEASURED}
@@ -127,20 +106,12 @@ def oracle_aucs(
     sets: Mapping[str, InformationSet] = INFORMATION_SETS,
     rng: np.random.Generator,
 ) -> dict[str, float]:
-    """AUROC of the exact probability of the outcome given each information set.
+    """AUROC of the exact probability of the outcome given each information set, and of ``parts``; see
+    :func:`oracle_risks`.
 
-    Each child is counted as an event by its probability, which leaves out the chance of drawing events. A recording
-    tells its findings with an error, and a table rounds: what a study reaches lies below, by that too.
-
-    Parameters
-    ----------
-    n, prevalence, shift, sets, rng
-        As of :func:`oracle_risks`; the standard error is about 0.2 / sqrt(n).
-
-    Returns
-    -------
-    dict of information set to AUROC
-        Keys of ``sets``, and ``parts``.
+    Each child is counted as an event by its probability, which leaves out the chance of drawing events; the standard
+    error is about 0.2 / sqrt(n). A recording shows its findings with an error, and a table rounds: what a study reaches
+    lies below, by that too.
     """
     risks = oracle_risks(n=n, prevalence=prevalence, shift=shift, sets=sets, rng=rng)
     return {name: expected_auc(risk) for name, risk in risks.items()}
@@ -149,23 +120,14 @@ def oracle_aucs(
 def posterior_risk(
     known: InformationSet, values: FloatArray, is_yes: BoolArray, *, prevalence: float = PREVALENCE, shift: float = 0.0
 ) -> FloatArray:
-    """Probability of the outcome given an information set, age unknown.
+    """Probability of the outcome given an information set, age unknown, shape (n,).
 
-    Parameters
-    ----------
-    known : InformationSet
-    values : float array, shape (n, n_findings)
-        In the order of ``known.findings``, on their scales.
-    is_yes : bool array, shape (n, n_signs)
-        In the order of ``known.signs``.
-
-    Returns
-    -------
-    float array, shape (n,)
+    ``values``, shape (n, n_findings), are in the order of ``known.findings``, on their scales; ``is_yes``, bool, shape
+    (n, n_signs), in that of ``known.signs``.
     """
     means, log_weights, root = _posterior_by_age(known, values, part_means(shift))
-    share = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
-    cumulated = np.cumsum(share / share.sum(axis=1, keepdims=True), axis=1)
+    weight_of_age = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+    cumulated = np.cumsum(weight_of_age / weight_of_age.sum(axis=1, keepdims=True), axis=1)
     nodes = qmc.Sobol(len(PARTS) + 1, seed=0).random(_N_NODES)
     normal = ndtri(np.clip(nodes[:, 1:], 1e-9, 1 - 1e-9)) @ root.T
     events, total = np.zeros(len(values)), np.zeros(len(values))
@@ -190,13 +152,13 @@ def _posterior_by_age(
     precision = 1 / np.array([sd for _, _, sd in known.findings]) ** 2
     loads = loads_of(findings)
     covariance = np.linalg.inv(np.eye(len(PARTS)) + (loads.T * precision) @ loads)
-    ages, shares = age_shares()
+    ages, weights = age_proportions()
     expected = np.stack([finding.median(ages) for finding in findings], axis=-1) + loads @ prior_mean
     residual = values[:, None] - expected
     pull = (residual * precision) @ loads
     # Log density of the findings, the parts integrated out (matrix inversion lemma), but for a constant.
     fit = ((residual**2) @ precision) - np.einsum("nai,ij,naj->na", pull, covariance, pull)
-    return prior_mean + pull @ covariance, np.log(shares) - 0.5 * fit, np.linalg.cholesky(covariance)
+    return prior_mean + pull @ covariance, np.log(weights) - 0.5 * fit, np.linalg.cholesky(covariance)
 
 
 def expected_auc(risk: FloatArray) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import expit
 
 from ppgssl.core.records import FloatArray
-from ppgssl.simulate.findings import MEASURED, PARTS, RECORDED, SIGNS, age_shares, outcome_probability, part_means
+from ppgssl.simulate.findings import MEASURED, PARTS, RECORDED, SIGNS, age_proportions, outcome_probability, part_means
 
 # What is possible: values beyond are those at the limits.
 _RANGES = {
@@ -29,7 +29,7 @@ _RANGES = {
 }
 # Between two readings of one visit, and from admission to discharge, a child stays what it is by so much.
 _SAME_VISIT, _OTHER_VISIT = 0.97, 0.7
-_RECOVERED_SHARE = 0.5
+_RECOVERED_PROPORTION = 0.5
 _DECIMALS = {"weight_kg": 1, "muac_cm": 1, "temperature_c": 1}
 
 
@@ -40,25 +40,21 @@ def simulate_patients(
 
     Parameters
     ----------
-    n : int
-        Number of children.
     prevalence : float
-        Expected share of events, in (0, 1), where ``shift`` is 0. Each child's outcome is drawn, so that the share in
-        a sample scatters about it.
+        Expected proportion of events, in (0, 1), where ``shift`` is 0. Each child's outcome is drawn, so that the
+        proportion in a sample scatters about it.
     shift : float
         How much sicker than children seen as outpatients, in SDs of severity; the other parts shift by half of it.
     months : pair of int
         Youngest and oldest, 1..59.
-    rng : Generator
-        The only source of randomness.
 
     Returns
     -------
     DataFrame, one row a child
-        ``age_months``, ``is_female``, the hidden ``severity``, ``respiratory``, ``circulatory`` and ``febrile``
-        (SD 1), ``event_probability`` and ``is_event`` drawn from it, columns ``own_*`` (what is the child's own, SD 1),
-        and the findings: those of the recording, which :mod:`ppgssl.simulate.findings` describes, with ``spo2_pct`` in
-        place of its difference to 100 and ``sinus_arrhythmia`` as a share, and ``weight_kg``, ``muac_cm``,
+        ``age_months``, ``is_female``, the hidden ``severity``, ``respiratory``, ``circulatory`` and ``febrile`` (SD 1),
+        ``event_probability`` and ``is_event`` drawn from it, columns ``own_*`` (what is the child's own, SD 1), and the
+        findings: those of the recording, which :mod:`ppgssl.simulate.findings` describes, with ``spo2_pct`` in place of
+        its difference from 100 and ``sinus_arrhythmia`` as a proportion, and ``weight_kg``, ``muac_cm``,
         ``temperature_c``.
 
     Raises
@@ -66,11 +62,11 @@ def simulate_patients(
     ConfigError
         If ``prevalence`` does not lie between 0 and 1.
     """
-    ages, shares = age_shares(months)
+    ages, weights = age_proportions(months)
     parts = rng.standard_normal((n, len(PARTS))) + part_means(shift)
     probability = outcome_probability(parts, prevalence)
     hidden = {
-        "age_months": rng.choice(ages, size=n, p=shares).astype(int),
+        "age_months": rng.choice(ages, size=n, p=weights).astype(int),
         "is_female": rng.random(n) < 0.5,
         **dict(zip(PARTS, parts.T, strict=True)),
         "event_probability": probability,
@@ -81,24 +77,11 @@ def simulate_patients(
 
 
 def simulate_reading(patients: pd.DataFrame, *, is_discharge: bool, rng: np.random.Generator) -> pd.DataFrame:
-    """The same children in another recording: minutes later, or days later when half of the illness is over.
-
-    Parameters
-    ----------
-    patients : DataFrame
-        From :func:`simulate_patients`.
-    is_discharge : bool
-        Whether days lie between.
-    rng : Generator
-
-    Returns
-    -------
-    DataFrame, as ``patients``
-    """
+    """The same children in another recording: minutes later, or days later when half of the illness is over."""
     kept = _OTHER_VISIT if is_discharge else _SAME_VISIT
     later = patients.copy()
     if is_discharge:
-        later[list(PARTS)] *= _RECOVERED_SHARE
+        later[list(PARTS)] *= _RECOVERED_PROPORTION
     for name in RECORDED:
         fresh = rng.standard_normal(len(later))
         later[f"own_{name}"] = kept * later[f"own_{name}"] + (1 - kept**2) ** 0.5 * fresh
@@ -110,18 +93,9 @@ def simulate_clinical_table(
 ) -> pd.DataFrame:
     """What a nurse writes down: measured values and signs, some of them missing, and the outcome.
 
-    Parameters
-    ----------
-    patients : DataFrame
-        From :func:`simulate_patients`.
-    missing_fraction : float
-        Chance that a covariate's cell is empty, whatever its value; arm circumference is missing twice as often, age
-        and sex never, nor the outcome.
-
-    Returns
-    -------
-    DataFrame, index as ``patients``
-        Numbers as text with the precision that the ward writes, signs as ``yes`` and ``no``, empty where missing.
+    ``missing_fraction`` is the chance that a covariate's cell is empty, whatever its value; arm circumference is
+    missing twice as often, age and sex never, nor the outcome. Numbers are text with the precision that the ward
+    writes, signs ``yes`` and ``no``, empty where missing.
     """
     parts = patients[list(PARTS)].to_numpy()
     covariates = pd.DataFrame(

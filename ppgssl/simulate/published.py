@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.core.parallel import Progress, silent
-from ppgssl.simulate.descriptions import truth_text
+from ppgssl.simulate.descriptions import filled, truth_text
 from ppgssl.simulate.findings import PREVALENCE
 from ppgssl.simulate.physiology import simulate_clinical_table
 from ppgssl.simulate.sources import (
@@ -26,7 +26,7 @@ N_LABELLED, N_UNLABELLED = 1031, 6547
 
 LAYOUT = "mwaniki2023"
 # How the unlabelled recordings divide between children of six months and more, and younger ones: a guess.
-_OLDER_SHARE = 0.6
+_OLDER_PROPORTION = 0.6
 # Covariate -> heading in the table of the first data set, as the authors' public analysis code has it
 # (github.com/pmwaniki/ppg-analysis), blanks at the end and all.
 HEADINGS = {
@@ -46,22 +46,6 @@ HEADINGS = {
 }
 _LEVELS = {"yes": "Yes", "no": "No", "F": "Female", "M": "Male"}
 
-_README = """\
-# The data sets of Mwaniki et al. 2023, simulated
-
-Nothing here comes from a real child. `ppgssl simulate --layout mwaniki2023` made it with seed {seed}; the same version
-of the program and of NumPy makes the same bytes again. Files and headings are what the recipe
-`data_schemas/examples/mwaniki2023/` expects of the real data sets, so far as they are known.
-
-| folder | stands for | content |
-|---|---|---|
-| `triage/` | 10.7910/DVN/KQ4DNK | {n_labelled} children, {n_events} of them hospitalized: `documents/`, `data.csv` |
-| `sepsis_6_60_months/` | 10.5683/SP2/PHX4C5 | {n_older} recordings of inpatients, up to four a child |
-| `sepsis_0_6_months/` | 10.5683/SP2/ZDDFZL | {n_younger} recordings of inpatients, up to four a child |
-| `truth.csv` | | what the simulator knows and an analysis must not |
-
-{truth}"""
-
 
 def simulate_published(
     out: Path,
@@ -75,57 +59,32 @@ def simulate_published(
     seed: int = 1,
     progress: Progress = silent,
 ) -> list[Path]:
-    """Write files as in the three published data sets; parameters as of :func:`simulate_cohort`.
+    """Write files as in the three published data sets; parameters and errors as of :func:`simulate_cohort`.
 
-    Outpatients with float32 files and trends; inpatients of six months and more, and younger ones, with text and
-    trends.
-
-    Returns
-    -------
-    list of Path
-        ``truth.csv`` and ``README.md``. The descriptions are those of the recipe.
-
-    Raises
-    ------
-    ConfigError
-        As :func:`simulate_cohort`; and if there are fewer than two unlabelled recordings.
+    Outpatients with float32 files and trends; inpatients of six months and more, and younger ones, at least one of
+    each, with text and trends. Returned are ``truth.csv`` and ``README.md``: the descriptions are those of the recipe.
     """
     shifts = {"shift": shift, "labelled_shift": labelled_shift}
     rules = common_rules(n_labelled, n_unlabelled, duration_s, prevalence, shifts, seed)
     two = (n_unlabelled >= 2, f"n_unlabelled is {n_unlabelled}: two unlabelled cohorts need at least 2 recordings")
     check_parameters([*rules, two], out)
-    n_older = min(max(round(_OLDER_SHARE * n_unlabelled), 1), n_unlabelled - 1)
+    n_older = min(max(round(_OLDER_PROPORTION * n_unlabelled), 1), n_unlabelled - 1)
     n_younger = n_unlabelled - n_older
     labelled = make_patients("M", n_labelled, prevalence=prevalence, shift=labelled_shift, seed=(seed, 0))
-    sources = [
-        Source("triage", out / "triage" / "documents", "ts", labelled, n_labelled, (seed, 3)),
-        *(
-            Source(
-                name,
-                out / name,
-                "text",
-                make_patients(
-                    prefix,
-                    -(-n // len(READINGS)),
-                    prevalence=prevalence,
-                    shift=shift,
-                    months=months,
-                    seed=(seed, stream),
-                ),
-                n,
-                (seed, 3 + stream),
-            )
-            for name, prefix, n, months, stream in (
-                ("sepsis_6_60_months", "S", n_older, (6, 59), 1),
-                ("sepsis_0_6_months", "N", n_younger, (1, 5), 2),
-            )
-        ),
-    ]
+    sources = [Source("triage", out / "triage" / "documents", "ts", labelled, n_labelled, (seed, 3))]
+    for name, prefix, n, months, stream in (
+        ("sepsis_6_60_months", "S", n_older, (6, 59), 1),
+        ("sepsis_0_6_months", "N", n_younger, (1, 5), 2),
+    ):
+        patients = make_patients(
+            prefix, -(-n // len(READINGS)), prevalence=prevalence, shift=shift, months=months, seed=(seed, stream)
+        )
+        sources.append(Source(name, out / name, "text", patients, n, (seed, 3 + stream)))
     write_sources(sources, out, duration_s=duration_s, progress=progress)
-    _published_table(labelled, np.random.default_rng([seed, 6])).to_csv(
-        out / "triage" / "data.csv", index=False, lineterminator="\n"
-    )
-    readme = _README.format(
+    table = _published_table(labelled, np.random.default_rng([seed, 6]))
+    table.to_csv(out / "triage" / "data.csv", index=False, lineterminator="\n")
+    readme = filled(
+        "README_published.md",
         seed=seed,
         n_labelled=n_labelled,
         n_events=int(labelled["is_event"].sum()),

@@ -28,21 +28,10 @@ _VITALS = [field.name for field in fields(Vitals)]
 
 @dataclass(frozen=True)
 class Source:
-    """One cohort to be written.
+    """One cohort to be written, called ``name`` in the truth table, its raw files in ``folder``, which is made.
 
-    Attributes
-    ----------
-    name : str
-        As the truth table calls it.
-    folder : Path
-        Of the raw files; made.
-    layout : {"ts", "text", "wfdb"}
-    patients : DataFrame
-        From :func:`simulate_patients`, ids as index.
-    n_recordings : int
-        Each child has one; where there are more, up to four, as ``READINGS`` has them.
-    seed : tuple of int
-        Of its random streams.
+    ``patients`` are from :func:`simulate_patients`, ids as index. Each has one recording; where there are more, up to
+    four, as ``READINGS`` has them. ``seed`` is that of its random streams.
     """
 
     name: str
@@ -87,12 +76,7 @@ def record(
 
 
 def check_parameters(rules: list[tuple[bool, str]], out: Path) -> None:
-    """Refuse parameters, all at once, and a folder that would be overwritten.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Raise a ``ConfigError`` for parameters, all at once, or for a folder that would be overwritten."""
     problems = tuple(text for is_fine, text in rules if not is_fine)
     if problems:
         raise ConfigError("cannot simulate a study:", problems)
@@ -119,14 +103,7 @@ def common_rules(
 
 
 def _write_source(source: Source, *, duration_s: float, on_written: Callable[[], None]) -> pd.DataFrame:
-    """Write the recordings of a cohort, one after the other.
-
-    Returns
-    -------
-    DataFrame, one row a recording
-        Cohort, patient, reading, visit and device, all that is true of the child then, and seconds of motion and of
-        lost contact.
-    """
+    """Write the recordings of a cohort, one after the other; a row of truth for each."""
     source.folder.mkdir(parents=True)
     devices = simulate_devices(N_DEVICES, np.random.default_rng([*source.seed, 0]))
     recordings = _recordings(source)

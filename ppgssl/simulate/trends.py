@@ -20,16 +20,13 @@ def device_trends(
 ) -> dict[str, FloatArray]:
     """Trends of one recording, shape (n_seconds,) each, NaN where the display shows nothing.
 
-    Returns
-    -------
-    dict
-        ``Time`` (s), ``SQI`` (0..100: low while the child moves or perfusion is poor, 0 without a finger),
-        ``HeartRate`` (1/min), ``Saturation`` (%) and ``Perfusion`` (%), as devices do show them: averaged over 8 s,
-        whole numbers but for perfusion, off by a little, and missing where most of the last seconds were lost.
+    ``Time`` (s), ``SQI`` (0..100: low while the child moves or perfusion is poor, 0 without a finger), ``HeartRate``
+    (1/min), ``Saturation`` (%) and ``Perfusion`` (%), as devices do show them: averaged over 8 s, whole numbers but for
+    perfusion, off by a little, and missing where most of the last seconds were lost.
     """
     n = int(len(light.red) // fs_hz)
     second = np.arange(n)
-    moving, lost = (_share(mask, n, fs_hz) for mask in (acquired.is_motion, acquired.is_lost))
+    moving, lost = (_proportion(mask, n, fs_hz) for mask in (acquired.is_motion, acquired.is_lost))
     weak = 15 * np.exp(-vitals.perfusion_index_pct / 0.4)
     sqi = _BEST_SQI - weak - (_BEST_SQI - _MOVING_SQI) * moving + rng.normal(0, 3, n)
     rate = np.interp(second + 1, light.beat_times_s[1:], 60 / np.diff(light.beat_times_s))
@@ -56,8 +53,8 @@ def trends_text(trends: dict[str, FloatArray]) -> str:
     return "\n".join(["Simulated pulse oximeter", ", ".join(trends), *rows]) + "\n"
 
 
-def _share(mask: BoolArray, n_seconds: int, fs_hz: float) -> FloatArray:
-    """Of each second, the share in which ``mask`` is true."""
+def _proportion(mask: BoolArray, n_seconds: int, fs_hz: float) -> FloatArray:
+    """Of each second, the proportion in which ``mask`` is true."""
     edges = np.round(np.arange(n_seconds) * fs_hz).astype(int)
     return np.asarray(np.add.reduceat(mask.astype(float), edges)[:n_seconds] / fs_hz).clip(0, 1)
 

@@ -31,7 +31,7 @@ class Vitals:
     resp_amplitude : float
         Modulation of the pulse height by breathing, over ``resp_modulation``.
     sinus_arrhythmia : float
-        Share of the variance of the heart rate that goes with breathing, 0..1.
+        Proportion of the variance of the heart rate that goes with breathing, 0..1.
     """
 
     heart_rate_bpm: float
@@ -48,16 +48,10 @@ class Vitals:
 
 @dataclass(frozen=True)
 class Light:
-    """Transmitted light over its baseline, and the truth behind it.
+    """Transmitted light over its baseline, about 1, and the truth behind it.
 
-    Attributes
-    ----------
-    red, infrared : float arrays, shape (n_samples,)
-        About 1. More blood absorbs more light: the systolic upstroke points down.
-    beat_times_s : float array, shape (n_beats,)
-        Pulse onsets.
-    resp_phase : float array, shape (n_samples,)
-        Phase of breathing in radians, rising.
+    More blood absorbs more light: the systolic upstroke points down. ``beat_times_s`` are pulse onsets, shape
+    (n_beats,); ``resp_phase`` is the phase of breathing in radians, rising; the others have the shape (n_samples,).
     """
 
     red: FloatArray
@@ -121,8 +115,8 @@ def pulse_shape(
 
     A systolic wave and a reflected (dicrotic) wave, after the two Gaussians of [1]_; each rises faster than it falls.
     Constricted vessels reflect more and earlier and widen the systolic wave, which lifts the dicrotic notch and fills
-    it; in dilated ones the reflected wave is late and low, and the notch deep [2]_. Systole lasts a larger share of a
-    fast beat than of a slow one [3]_.
+    it; in dilated ones the reflected wave is late and low, and the notch deep [2]_. Systole lasts a larger
+    proportion of a fast beat than of a slow one [3]_.
 
     Parameters
     ----------
@@ -133,7 +127,7 @@ def pulse_shape(
     heart_rate_bpm : float
         Rate of the beats, 30..240.
     systole : float
-        Length of systole, as a multiple of what is usual at that rate, 0.75..1.3.
+        Length of systole, as a multiple of what is typical at that rate, 0.75..1.3.
 
     References
     ----------
@@ -145,13 +139,13 @@ def pulse_shape(
        10.1161/01.CIR.37.2.149.
     """
     constriction, reflected_more = np.tanh(vascular_tone / 2), np.tanh(reflection / 3)
-    stretch = np.clip(systole * (heart_rate_bpm / 110) ** 0.35, 0.7, 1.2)
+    scale = np.clip(systole * (heart_rate_bpm / 110) ** 0.35, 0.7, 1.2)
     # Of children of average tone, and how tone and reflection change it: after the mean beats of young adults in
     # `mw_ppg` (docs/simulator.md).
-    systolic = _wave(centre=0.17 * stretch, rise=0.072 * stretch, fall=(0.165 + 0.02 * constriction) * stretch)
+    systolic = _wave(centre=0.17 * scale, rise=0.072 * scale, fall=(0.165 + 0.02 * constriction) * scale)
     reflected = _wave(
-        centre=(0.52 - 0.06 * constriction - 0.03 * reflected_more) * stretch**0.5,
-        rise=(0.165 + 0.03 * constriction) * stretch,
+        centre=(0.52 - 0.06 * constriction - 0.03 * reflected_more) * scale**0.5,
+        rise=(0.165 + 0.03 * constriction) * scale,
         fall=0.26,
     )
     shape = systolic + (0.74 + 0.20 * constriction + 0.20 * reflected_more) * reflected
@@ -162,12 +156,12 @@ def pulse_shape(
 def _pulses(vitals: Vitals, beat_phase: FloatArray, fs_hz: float, rng: np.random.Generator) -> FloatArray:
     """Pulses of a child whose systole is its own, and whose tone wavers from beat to beat."""
     systole = float(np.clip(rng.lognormal(0, 0.12), 0.75, 1.3))
-    usual, tenser = (
+    typical, tenser = (
         pulse_shape(vitals.vascular_tone + change, vitals.reflection, vitals.heart_rate_bpm, systole)
         for change in (0.0, _TONE_WAVERS)
     )
     wavering = _slow(len(beat_phase), fs_hz, 0.5, rng)
-    return _at_phase(usual, beat_phase) + wavering * _at_phase(tenser - usual, beat_phase)
+    return _at_phase(typical, beat_phase) + wavering * _at_phase(tenser - typical, beat_phase)
 
 
 def _at_phase(shape: FloatArray, beat_phase: FloatArray) -> FloatArray:
@@ -193,8 +187,8 @@ def _beat_phase(vitals: Vitals, resp_phase: FloatArray, fs_hz: float, rng: np.ra
     """Beats since some beat before the start; whole numbers are pulse onsets."""
     with_breathing = np.sqrt(2) * np.sin(resp_phase)
     slowly = _slow(len(resp_phase), fs_hz, 0.15, rng)
-    share = vitals.sinus_arrhythmia
-    variation = np.sqrt(share) * with_breathing + np.sqrt(1 - share) * slowly
+    proportion = vitals.sinus_arrhythmia
+    variation = np.sqrt(proportion) * with_breathing + np.sqrt(1 - proportion) * slowly
     variation = vitals.heart_rate_variability * (variation - variation.mean())
     return np.asarray(rng.uniform() + np.cumsum(vitals.heart_rate_bpm / 60 * (1 + variation)) / fs_hz)
 

@@ -90,17 +90,7 @@ signals:
 
 @dataclass(frozen=True)
 class CohortDraft:
-    """What :func:`draft_cohort` wrote.
-
-    Attributes
-    ----------
-    file : Path
-    patient_column : str
-    variables : list of str
-        Columns that are described.
-    left_out : dict of str to str
-        Column -> why it is not.
-    """
+    """What :func:`draft_cohort` wrote: columns that are described, and why others are not."""
 
     file: Path
     patient_column: str
@@ -110,7 +100,7 @@ class CohortDraft:
 
 @dataclass(frozen=True)
 class _Sources:
-    """The table, as far as there is one, and the fields of the dictionary, as far as there is one."""
+    """The table and the fields of the dictionary, as far as there are any."""
 
     table: TextTable | None
     path: Path | None
@@ -121,7 +111,7 @@ class _Sources:
 
     @cached_property
     def columns(self) -> dict[str, int]:
-        """Names of columns that occur once, and where they stand; those of a dictionary where there is no table."""
+        """Positions of columns whose name occurs once; those of a dictionary where there is no table."""
         names = self.table.columns if self.table else [name for one in self.fields for name in export_columns(one)]
         counts = Counter(names)
         return {name: place for place, name in enumerate(names) if name and counts[name] == 1}
@@ -165,7 +155,10 @@ def draft_cohort(
     """
     if out.exists():
         raise ConfigError(f"{out} exists already, and is not overwritten. Give another name with --out.")
-    sources = _read(source, table, sheet)
+    try:
+        sources = _read(source, table, sheet)
+    except ReadError as error:
+        raise ConfigError(str(error)) from None
     patient = _patient_column(sources, patient_column)
     missing = [*_COMMON_MISSING, *_marks(sources)]
     drafts = _drafts(sources, patient, missing)
@@ -187,7 +180,7 @@ def draft_cohort(
 def _read(source: Path, table: Path | None, sheet: str | None) -> _Sources:
     first, delimiter = _read_table(source, sheet if table is None else None)
     if is_dictionary(first):
-        fields = _fields(source, first)
+        fields = dictionary_fields(source, first)
         if table is None:
             return _Sources(None, None, fields=fields)
         second, delimiter = _read_table(table, sheet)
@@ -202,23 +195,12 @@ def _read(source: Path, table: Path | None, sheet: str | None) -> _Sources:
     return _Sources(first, source, sheet, delimiter, _decimal(first))
 
 
-def _fields(source: Path, table: TextTable) -> list[Field]:
-    try:
-        return dictionary_fields(source, table)
-    except ReadError as error:
-        raise ConfigError(str(error)) from None
-
-
 def _read_table(path: Path, sheet: str | None) -> tuple[TextTable, str]:
-    try:
-        table = read_text_table(path, sheet=sheet)
-        delimiter = ","
-        others = [mark for mark in (";", "\t", "|") if len(table.columns) == 1 and mark in table.columns[0]]
-        if others and not table.is_typed:
-            delimiter = others[0]
-            table = read_text_table(path, delimiter=delimiter)
-    except ReadError as error:
-        raise ConfigError(str(error)) from None
+    table, delimiter = read_text_table(path, sheet=sheet), ","
+    others = [mark for mark in (";", "\t", "|") if len(table.columns) == 1 and mark in table.columns[0]]
+    if others and not table.is_typed:
+        delimiter = others[0]
+        table = read_text_table(path, delimiter=delimiter)
     if not table.is_typed and any(plain_number(column, ".") is not None for column in table.columns):
         raise ConfigError(
             f"{path}: row 1 holds numbers where the names of the columns are expected. Add a line with their names."
@@ -246,10 +228,10 @@ def _patient_column(sources: _Sources, wanted: str | None) -> str:
     first = [name for one in sources.fields[:1] for name in (one.name, one.label) if name in columns]
     by_name = {re.sub(r"[\s.\-]+", "_", column.lower()): column for column in reversed(list(columns))}
     named = [by_name[name] for name in _PATIENT_NAMES.split() if name in by_name]
-    found = first or named or [column for column in columns if _is_key(sources, column)]
-    if not found:
+    candidates = first or named or [column for column in columns if _is_key(sources, column)]
+    if not candidates:
         raise ConfigError("no column seems to hold the patients' ids: name it with --patient COLUMN")
-    return found[0]
+    return candidates[0]
 
 
 def _is_key(sources: _Sources, column: str) -> bool:
@@ -282,10 +264,12 @@ def _drafts(sources: _Sources, patient: str, missing: Sequence[str]) -> list[Var
             drafts[column] = draft_of_column(column, cells, label, levels)
     drafts.pop(patient, None)
     if _repeated(sources, patient):
-        drafts |= {
-            name: LeftOut(name, "distinguishes rows of a patient") for name in _event_columns(sources) if name in drafts
-        }
-    return [_with_events(sources, draft) for draft in drafts.values()] + _nameless(sources)
+        events = [name for name in _event_columns(sources) if name in drafts]
+        drafts |= {name: LeftOut(name, "distinguishes rows of a patient") for name in events}
+    counts = Counter(sources.table.columns if sources.table else [])
+    nameless = [LeftOut("", "a column has no name")] if "" in counts else []
+    repeated = [LeftOut(name, "several columns have this name") for name, n in counts.items() if name and n > 1]
+    return [*(_with_events(sources, draft) for draft in drafts.values()), *nameless, *repeated]
 
 
 def _draft_field(sources: _Sources, one: Field, missing: Sequence[str]) -> dict[str, VariableDraft | LeftOut]:
@@ -324,20 +308,13 @@ def _suggested(column: str, values: Sequence[str]) -> str:
     return "" if is_repeat and "" in values else values[0]
 
 
-def _nameless(sources: _Sources) -> list[VariableDraft | LeftOut]:
-    names = sources.table.columns if sources.table else []
-    found: list[VariableDraft | LeftOut] = [LeftOut("", "a column has no name")] if "" in names else []
-    repeated = [name for name, count in Counter(names).items() if name and count > 1]
-    return found + [LeftOut(name, "several columns have this name") for name in repeated]
-
-
 def _event_columns(sources: _Sources) -> list[str]:
     """Columns that distinguish the rows of a patient: events, repeats, visits."""
     raw = {column: (added_column(column) or column).lower() for column in sources.columns}
-    found = [column for column, name in raw.items() if name in _VISIT_NAMES and _names_visits(sources, column)]
-    if "redcap_repeat_instrument" in raw.values():  # Says enough: the first of its instances is a repeat too.
-        found = [column for column in found if raw[column] != "redcap_repeat_instance"]
-    return sorted(found, key=lambda column: _VISIT_NAMES.index(raw[column]))
+    events = [column for column, name in raw.items() if name in _VISIT_NAMES and _names_visits(sources, column)]
+    if "redcap_repeat_instrument" in raw.values():  # It suffices: the first of its instances is a repeat too.
+        events = [column for column in events if raw[column] != "redcap_repeat_instance"]
+    return sorted(events, key=lambda column: _VISIT_NAMES.index(raw[column]))
 
 
 def _names_visits(sources: _Sources, column: str) -> bool:
@@ -411,23 +388,18 @@ def _where_lines(sources: _Sources, patient: str) -> list[str]:
 
 
 def _variable_lines(name: str, draft: VariableDraft) -> list[str]:
-    parts: dict[str, str] = {}
-    if draft.column != name:
-        parts["column"] = _scalar(draft.column)
-    parts["kind"] = draft.kind
-    if draft.label and draft.label.lower() != name:
-        parts["label"] = _scalar(_plain(draft.label))
-    if draft.unit:
-        parts["unit"] = _scalar(draft.unit)
-    if draft.range:
-        parts["range"] = f"[{draft.range[0]:.10g}, {draft.range[1]:.10g}]"
-    if draft.dates:
-        parts["dates"] = f"[{draft.dates[0]}, {draft.dates[1]}]"
-    if draft.kind == "date" and draft.date_format != "%Y-%m-%d":
-        parts["date_format"] = _quoted(draft.date_format)
+    parts = {
+        "column": _scalar(draft.column) if draft.column != name else "",
+        "kind": draft.kind,
+        "label": _scalar(_plain(draft.label)) if draft.label and draft.label.lower() != name else "",
+        "unit": _scalar(draft.unit) if draft.unit else "",
+        "range": f"[{draft.range[0]:.10g}, {draft.range[1]:.10g}]" if draft.range else "",
+        "dates": f"[{draft.dates[0]}, {draft.dates[1]}]" if draft.dates else "",
+        "date_format": _quoted(draft.date_format) if draft.kind == "date" and draft.date_format != "%Y-%m-%d" else "",
+    }
     levels = [f"{_quoted(code)}: {_scalar(level)}" for code, level in draft.levels.items()]
     notes = [f"    # {line}" for line in textwrap.wrap(_plain("? " + "; ".join(draft.notes)), _LINE - 6) if draft.notes]
-    inner = [f"{part}: {value}" for part, value in parts.items()]
+    inner = [f"{part}: {value}" for part, value in parts.items() if value]
     key = _scalar(name)
     whole = ", ".join([*inner, f"levels: {{{', '.join(levels)}}}"] if levels else inner)
     if len(f"    {key}: {{{whole}}}") <= _LINE:

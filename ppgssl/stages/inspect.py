@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,17 +45,7 @@ Summary = dict[str, Any]
 
 @dataclass(frozen=True)
 class Inspection:
-    """What :func:`inspect_store` found.
-
-    Attributes
-    ----------
-    summary : dict
-        Ready for JSON; a value that is not defined is None.
-    page : Path
-        The page written.
-    n_drawn : int
-        Recordings whose samples are on the page.
-    """
+    """Summary (ready for JSON; undefined values are None), page written, and recordings whose samples are on it."""
 
     summary: Summary
     page: Path
@@ -64,20 +54,18 @@ class Inspection:
 
 @dataclass(frozen=True)
 class _Segments:
-    """Segments of the cohort's own grid, sorted by recording and start, with what was made of them.
+    """Segments of the cohort's own grid, sorted by recording and start.
 
     Attributes
     ----------
-    frame : DataFrame
-        As stored.
+    frame : DataFrame, index 0..n_segments - 1
+        As stored; ``vitals`` are columns of it.
     reasons : DataFrame
-        Of each channel: why a segment is of no use; empty where it is, None where the recording lacks the channel.
+        Of each channel: why a segment was rejected; empty if it was not, None where the recording lacks the channel.
     quality : float array, shape (n_segments,)
         SQI of the best channel, 0 for a defective one; NaN in a store without quality.
     by_channel : mapping of channel to float array, shape (n_segments,)
         The same of each channel; NaN where the recording lacks it.
-    vitals : list of str
-        Columns of ``frame``.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -94,15 +82,11 @@ def inspect_store(
 
     Parameters
     ----------
-    folder
-        The store.
     page
         HTML file to write; ``inspect.html`` in the store by default.
     n_recordings
-        Most recordings whose samples go onto the page, evenly over all ranks of quality. Fewer do where the page would
+        Most recordings whose samples go onto the page, evenly over all ranks of quality; fewer where the page would
         outgrow about 20 MB.
-    progress
-        Called with the number of recordings looked at and the number there are.
 
     Raises
     ------
@@ -138,16 +122,10 @@ def _segments(store: CohortStore) -> _Segments:
     if not has_sqi:
         quality = np.full(len(frame), np.nan)
         by_channel = dict.fromkeys(by_channel, quality)
-    return _Segments(frame, _reasons(frame, store), quality, by_channel, _vitals(frame))
-
-
-def _vitals(frame: pd.DataFrame) -> list[str]:
-    """Every number of a segment that is neither its place nor its quality: columns come with the cohort."""
-    return [
-        name
-        for name in frame.columns
-        if pd.api.types.is_float_dtype(frame[name]) and name not in _NOT_VITALS and not name.startswith("sqi_")
-    ]
+    # Every number that is neither position nor quality: columns come with the cohort.
+    numbers = [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name])]
+    vitals = [name for name in numbers if name not in _NOT_VITALS and not name.startswith("sqi_")]
+    return _Segments(frame, _reasons(frame, store), quality, by_channel, vitals)
 
 
 def _reasons(frame: pd.DataFrame, store: CohortStore) -> pd.DataFrame:
@@ -277,22 +255,18 @@ def _settings(store: CohortStore, n_recordings: int) -> dict[str, Any]:
 
 def _table(recordings: pd.DataFrame, segments: _Segments, store: CohortStore) -> dict[str, Any]:
     """A value of each recording in each list, in the order of ``recordings``."""
-    names = recordings["recording_id"]
-    owner = segments.frame["recording_id"].to_numpy()
-    accepted = segments.frame["accepted"].to_numpy(dtype=bool)
-
-    def of_recording(values: FloatArray, how: str) -> pd.Series:
-        return pd.Series(values, dtype=np.float64).groupby(owner).agg(how).reindex(names)
-
-    scopes = {"": _scope(segments.quality, accepted, np.ones(len(owner), dtype=bool), of_recording)}
-    scopes[""]["reasons"] = _overall_reasons(segments, names, owner, accepted)
+    names, owner = recordings["recording_id"], segments.frame["recording_id"]
+    accepted = segments.frame["accepted"].astype(bool)
+    # A segment counts once for each reason that any channel has.
+    rejected = segments.reasons[~accepted].melt(ignore_index=False)["value"].dropna().reset_index().drop_duplicates()
+    overall = rejected.set_index("index")["value"]
+    scopes = {"": _scope(names, owner, segments.quality, accepted.astype(float), overall)}
     for name in store.channels:
         reasons = segments.reasons[name]
-        is_held = reasons.notna().to_numpy()
-        scopes[name] = _scope(segments.by_channel[name], (reasons == "").to_numpy(), is_held, of_recording)
-        scopes[name]["reasons"] = _reason_counts(reasons[is_held], names, owner[is_held])
-    turned = store.recordings([f"inverted_{name}" for name in store.channels])
-    medians = segments.frame.loc[accepted, segments.vitals].groupby(owner[accepted]).median().reindex(names)
+        is_good = (reasons == "").astype(float).where(reasons.notna())
+        scopes[name] = _scope(names, owner, segments.by_channel[name], is_good, reasons.dropna())
+    inverted = store.recordings([f"inverted_{name}" for name in store.channels])
+    medians = segments.frame[accepted].groupby("recording_id")[segments.vitals].median().reindex(names)
     return {
         "recording": names.tolist(),
         "patient": recordings["patient_id"].tolist(),
@@ -300,7 +274,7 @@ def _table(recordings: pd.DataFrame, segments: _Segments, store: CohortStore) ->
         "start_s": rounded(recordings["start_s"], 2),
         "duration_s": rounded(recordings["duration_s"], 2),
         "fs_hz": rounded(recordings["source_fs_hz"], 3),
-        "inverted": {name: turned[f"inverted_{name}"].astype(bool).tolist() for name in store.channels},
+        "inverted": {name: inverted[f"inverted_{name}"].astype(bool).tolist() for name in store.channels},
         "note": _notes(names, store.rejects()),
         "scopes": scopes,
         "vitals": {name: rounded(medians[name], 4) for name in segments.vitals if medians[name].notna().any()},
@@ -308,33 +282,20 @@ def _table(recordings: pd.DataFrame, segments: _Segments, store: CohortStore) ->
 
 
 def _scope(
-    quality: FloatArray, is_good: np.ndarray, is_held: np.ndarray, of_recording: Callable[..., pd.Series]
+    names: pd.Series, owner: pd.Series, quality: FloatArray, is_good: pd.Series, reasons: pd.Series
 ) -> dict[str, Any]:
-    """Mean quality and counts of segments of each recording."""
+    """Of each recording: mean quality, counts of segments (NaN of ``is_good`` do not count), and counts of reasons."""
+    counts = is_good.groupby(owner).agg(["count", "sum"]).reindex(names, fill_value=0).astype(int)
+    by_recording: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for name, reason in zip(owner.loc[reasons.index], reasons, strict=True):
+        if reason:
+            by_recording[name][reason] += 1
     return {
-        "quality": rounded(of_recording(quality, "mean"), 3),
-        "n": [int(n) for n in of_recording(is_held.astype(float), "sum").fillna(0)],
-        "accepted": [int(n) for n in of_recording((is_good & is_held).astype(float), "sum").fillna(0)],
+        "quality": rounded(pd.Series(quality, dtype=np.float64).groupby(owner).mean().reindex(names), 3),
+        "n": counts["count"].tolist(),
+        "accepted": counts["sum"].tolist(),
+        "reasons": [dict(by_recording[name]) for name in names],
     }
-
-
-def _reason_counts(reasons: pd.Series, names: pd.Series, owner: np.ndarray) -> list[dict[str, int]]:
-    """Reason -> number of segments, of each recording."""
-    is_bad = (reasons != "").to_numpy()
-    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for name, reason in zip(owner[is_bad], reasons.to_numpy()[is_bad], strict=True):
-        found[name][reason] += 1
-    return [dict(found[name]) for name in names]
-
-
-def _overall_reasons(
-    segments: _Segments, names: pd.Series, owner: np.ndarray, accepted: np.ndarray
-) -> list[dict[str, int]]:
-    """Of rejected segments, reason -> number of segments with it in any channel."""
-    long = pd.concat([segments.reasons.loc[~accepted, name].dropna() for name in segments.reasons.columns])
-    long = long[long != ""]
-    pairs = pd.DataFrame({"segment": long.index, "reason": long.to_numpy()}).drop_duplicates()
-    return _reason_counts(pairs["reason"], names, owner[pairs["segment"].to_numpy(dtype=np.int64)])
 
 
 def _notes(names: pd.Series, rejects: pd.DataFrame) -> list[str]:
@@ -366,13 +327,10 @@ def _choose(
 
 
 def _ranked(table: Mapping[str, Any]) -> IntArray:
-    """Rows from the worst to the best: by mean SQI or, without any, by the share of accepted segments; unknown last."""
-    overall = table["scopes"][""]
-    n = np.maximum(np.array(overall["n"], dtype=np.float64), 1)
-    share = np.array(overall["accepted"], dtype=np.float64) / n
-    share[np.array(overall["n"]) == 0] = np.nan
-    quality = np.array(overall["quality"], dtype=np.float64)
-    return np.lexsort([np.arange(len(n)), share, quality]) if len(n) else np.zeros(0, dtype=np.int64)
+    """Rows from the worst to the best: by mean SQI or, without any, by the proportion accepted; unknown last."""
+    n, accepted, quality = (np.array(table["scopes"][""][key], dtype=float) for key in ("n", "accepted", "quality"))
+    proportion = np.divide(accepted, n, out=np.full(len(n), np.nan), where=n > 0)
+    return np.lexsort([np.arange(len(n)), proportion, quality])
 
 
 def _cost(duration_s: FloatArray, n_segments: IntArray, n_vitals: int, cohort: Cohort) -> FloatArray:
@@ -389,7 +347,7 @@ def _excerpt_s(cohort: Cohort) -> float:
 
 
 def _every(channel: str, cohort: Cohort) -> int:
-    """Each how-manieth sample is kept. Nothing folds back: stored samples hold no frequency above their pass band."""
+    """Decimation factor of a channel. There is no aliasing: stored samples hold no frequency above their pass band."""
     fastest_hz = band_hz(channel, cohort)[1]
     return max(1, int(cohort.signal.fs_hz / max(_PAGE_HZ, _SAMPLES_PER_PERIOD * fastest_hz)))
 
@@ -399,30 +357,21 @@ def _drawn(
 ) -> dict[str, Any]:
     """Samples and segments of the chosen recordings, in the order chosen."""
     names = recordings["recording_id"].iloc[chosen].tolist()
-    rows = {
-        name: segments.frame.index[first:last]
-        for name, first, last in _intervals(segments.frame["recording_id"].to_numpy(), names)
-    }
+    of_recording = segments.frame.groupby("recording_id").indices
+    rows = {name: np.array(of_recording.get(name, []), dtype=np.int64) for name in names}
     waves: dict[str, Any] = {}
     if names:
         for number, recording in enumerate(store.iterate(store.channels), start=1):
             if recording.recording_id in rows:
                 waves[recording.recording_id] = _waveforms(recording, segments, rows[recording.recording_id], store)
             progress(number, len(recordings))
-    order = np.concatenate([rows[name].to_numpy() for name in names]) if names else np.zeros(0, dtype=np.int64)
+    order = np.concatenate([np.zeros(0, dtype=np.int64), *rows.values()])
     return {
         "rows": [int(row) for row in chosen],
         "waveforms": [waves[name] for name in names],
         "n_segments": [len(rows[name]) for name in names],
         "segments": _encoded_segments(segments, order, store.channels),
     }
-
-
-def _intervals(owner: np.ndarray, names: Sequence[str]) -> list[tuple[str, int, int]]:
-    """Name, first row and row after the last, in the sorted ``owner``."""
-    first = np.searchsorted(owner, names, side="left")
-    last = np.searchsorted(owner, names, side="right")
-    return [(name, int(begin), int(end)) for name, begin, end in zip(names, first, last, strict=True)]
 
 
 def _encoded_segments(segments: _Segments, order: IntArray, channels: Sequence[str]) -> dict[str, Any]:
@@ -444,7 +393,7 @@ def _encoded_segments(segments: _Segments, order: IntArray, channels: Sequence[s
     }
 
 
-def _waveforms(recording: StoredRecording, segments: _Segments, rows: pd.Index, store: CohortStore) -> dict[str, Any]:
+def _waveforms(recording: StoredRecording, segments: _Segments, rows: IntArray, store: CohortStore) -> dict[str, Any]:
     """The excerpts of one recording, and of each channel its samples and defects in each excerpt."""
     starts = segments.frame.loc[rows, "start_s"].to_numpy(dtype=np.float64)
     quality = segments.quality[rows]

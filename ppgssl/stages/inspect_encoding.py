@@ -22,18 +22,9 @@ def excerpts(
 ) -> list[tuple[float, float]]:
     """Intervals of a recording to show: all of it or, past twice ``excerpt_s``, the worst and then the best interval.
 
-    Parameters
-    ----------
-    starts_s, quality : float arrays, shape (n_segments,)
-        Sorted starts of segments, and how good each is.
-    duration_s, segment_s, excerpt_s : float
-        Length of the recording, of its segments and of a interval, which is no shorter than a segment.
-
-    Returns
-    -------
-    list of (start, end)
-        In s. Intervals begin where a segment does, are ranked by the mean of the segments that lie in them, and do not
-        overlap.
+    ``starts_s`` (sorted) and ``quality`` have shape (n_segments,); an excerpt is no shorter than a segment. Intervals
+    (start and end in s) begin where a segment does, are ranked by the mean quality of the segments in them, and do not
+    overlap.
     """
     if duration_s <= 2 * excerpt_s or not len(starts_s):
         return [(0.0, min(duration_s, 2 * excerpt_s))]

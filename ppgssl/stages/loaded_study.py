@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class LoadedStudy:
-    """A study whose cohorts were ingested; :func:`load_study` makes it.
+    """A study whose cohorts were ingested, from :func:`load_study`.
 
     Attributes
     ----------
     description : Study
         ``study.yaml``, with every default.
     folder : Path
-        Where its outputs lie.
+        Of its outputs.
     """
 
     def __init__(self, description: Study, study_file: Path, folder: Path) -> None:
@@ -105,7 +105,13 @@ class LoadedStudy:
             raise ConfigError(str(error)) from None
         if parsed.is_network:
             raise ConfigError(f"{arm!r} is a network, which has segments as input and no table of patients")
-        return self._table(parsed, self._fold(parsed, fold))
+        from ppgssl.features.fold_features import FoldFeatures  # brings torch, which takes seconds
+
+        chosen = self._fold(parsed, fold)
+        parts = FittedParts(chosen.name, shared_signals=self.data.shared_signals)
+        table = FoldFeatures(chosen, self.data, self.folder, parts).arm_table(parsed).transform(self.data)
+        assert isinstance(table, pd.DataFrame)  # networks were refused
+        return table
 
     def _fold(self, arm: Arm, name: str | None) -> Fold:
         folds = {fold.name: fold for fold in self.data.folds}
@@ -131,14 +137,6 @@ class LoadedStudy:
         from ppgssl.selfsupervised.study_encoders import exposure_of
 
         return exposure_of(str(arm.features), self.description) == "per-fold"
-
-    def _table(self, arm: Arm, fold: Fold) -> pd.DataFrame:
-        from ppgssl.features.fold_features import FoldFeatures  # brings torch, which takes seconds
-
-        parts = FittedParts(fold.name, shared_signals=self.data.shared_signals)
-        table = FoldFeatures(fold, self.data, self.folder, parts).arm_table(arm).transform(self.data)
-        assert isinstance(table, pd.DataFrame)  # networks were refused
-        return table
 
 
 def load_study(study_file: str | Path, out: str | Path | None = None) -> LoadedStudy:

@@ -9,14 +9,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError
 from ppgssl.core.locks import locked
-from ppgssl.core.parallel import Progress, silent, threads_of, workers
+from ppgssl.core.parallel import Progress, silent, threads_of
 from ppgssl.core.provenance import Stopwatch, fingerprint, made_of
-from ppgssl.core.records import BoolArray, IntArray
+from ppgssl.core.records import BoolArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.core.tasks import limit_threads
 from ppgssl.selfsupervised.distributed import ALONE, n_processes_started
@@ -36,6 +35,7 @@ from ppgssl.selfsupervised.study_encoders import (
     seen_segments,
 )
 from ppgssl.selfsupervised.study_encoders import encoder_warnings as encoder_warnings
+from ppgssl.stages.study import study_workers
 from ppgssl.store.leakage import hashed_patient
 from ppgssl.store.study_data import StudyData
 
@@ -61,11 +61,8 @@ def pretrain(
     data : StudyData
     out : Path
         Folder of the study's outputs.
-    n_jobs : int
-        Encoders that are pretrained side by side, where there is no GPU; -1 is one a core.
-    scheduler : str, optional
-        Address of a Dask scheduler (``tcp://host:port``) whose workers pretrain an encoder each. They must see ``out``
-        and the stores under the same path.
+    n_jobs, scheduler
+        See :func:`ppgssl.stages.study.study_workers`; a task is one encoder.
     team : Team
         Processes that pretrain each encoder together, one encoder after the other.
     progress : Progress
@@ -80,7 +77,7 @@ def pretrain(
     TrainingError
         If training cannot start, a loss is not finite, or a checkpoint cannot be written.
     ConfigError
-        If the team cannot be, or cannot share a batch equally.
+        If the team cannot be formed, or cannot divide a batch equally.
     BusyError
         If another command is pretraining encoders of this study.
     """
@@ -89,19 +86,12 @@ def pretrain(
     if not to_do:
         return jobs
     watch = Stopwatch()
-    train_encoders(
-        [(job, data.study) for job in to_do],
-        data,
-        out / "encoders",
-        n_jobs=n_jobs,
-        scheduler=scheduler,
-        team=team,
-        progress=progress,
-    )
+    tasks, folder = [(job, data.study) for job in to_do], out / "encoders"
+    train_encoders(tasks, data, folder, n_jobs=n_jobs, scheduler=scheduler, team=team, progress=progress)
     if not is_first_process():
         return jobs
     watch.write(
-        out / "encoders",
+        folder,
         "pretrain",
         made_of=fingerprint([encoder_fingerprint(job, data) for job in jobs]),
         n_encoders=len(jobs),
@@ -123,23 +113,7 @@ def train_encoders(
     team: Team = ALONE,
     progress: Progress = silent,
 ) -> None:
-    """Pretrain encoders, each by its own study's settings, in a folder where one command at a time may do so.
-
-    See :func:`pretrain`.
-    """
-    _check_team(to_do, team, scheduler)
-    n_steps = sum(study.pretraining.n_steps for _, study in to_do)
-    with locked(folder, f"the encoders in {folder}") if is_first_process() else nullcontext():
-        if team.size > 1:
-            _train_in_team(to_do, data, team, n_steps, progress)
-            return
-        n_processes = 1 if torch.cuda.is_available() else n_jobs
-        reads = [store.folder for store in data.stores]
-        with workers(n_processes, scheduler=scheduler, folder=folder, reads=reads) as pool:
-            pool.run_in_steps(_train, to_do, data, team, n_steps=n_steps, progress=progress)
-
-
-def _check_team(to_do: Sequence[Task], team: Team, scheduler: str | None) -> None:
+    """Pretrain encoders, each by its own study's settings, in a folder where one command at a time may do so."""
     if team.size > 1 and scheduler is not None:
         raise ConfigError(
             f"--scheduler pretrains an encoder on each worker, --devices {team.devices} --nodes {team.nodes} one on "
@@ -147,13 +121,15 @@ def _check_team(to_do: Sequence[Task], team: Team, scheduler: str | None) -> Non
         )
     for _, study in to_do:
         team.check(study.pretraining.batch_size, study.pretraining.accumulate)
-
-
-def _train_in_team(to_do: Sequence[Task], data: StudyData, team: Team, n_steps: int, progress: Progress) -> None:
-    if n_processes_started(os.environ) is None:
-        work_together(_train_in_turn, (to_do, data, team, n_steps), n=team.devices, report=progress)
-    else:
-        _train_in_turn(progress, team.is_stopped, to_do, data, team, n_steps)
+    n_steps = sum(study.pretraining.n_steps for _, study in to_do)
+    with locked(folder, f"the encoders in {folder}") if is_first_process() else nullcontext():
+        if team.size == 1:
+            with study_workers(data, folder, n_jobs, scheduler) as pool:
+                pool.run_in_steps(_train, to_do, data, team, n_steps=n_steps, progress=progress)
+        elif n_processes_started(os.environ) is None:
+            work_together(_train_in_turn, (to_do, data, team, n_steps), n=team.devices, report=progress)
+        else:
+            _train_in_turn(progress, team.is_stopped, to_do, data, team, n_steps)
 
 
 def _train_in_turn(
@@ -168,10 +144,10 @@ def _train_in_turn(
     n_before = 0
     for job, study in to_do:
 
-        def of_encoder(done: int, _total: int, text: str = "", n_before: int = n_before) -> None:
+        def report_encoder(done: int, _total: int, text: str = "", n_before: int = n_before) -> None:
             report(n_before + done, n_steps, text)
 
-        _train((job, study), data, replace(team, is_stopped=is_stopped), of_encoder)
+        _train((job, study), data, replace(team, is_stopped=is_stopped), report_encoder)
         n_before += study.pretraining.n_steps
 
 
@@ -182,7 +158,8 @@ def _train(task: Task, data: StudyData, team: Team, report: Progress) -> None:
     seen = seen_segments(job, data)
     seed = derive_seed(study.seed, "held-out patients", job.fold.name if job.fold else "all")
     is_held_out = data.of_patients(sorted(held_out_patients(data, seen, seed=seed)))
-    description = describe_study_input(data, seen & ~is_held_out)
+    is_training = seen & ~is_held_out
+    description = describe_study_input(data, is_training)
     job.folder.mkdir(parents=True, exist_ok=True)
 
     def report_step(at: StepProgress) -> None:
@@ -191,8 +168,8 @@ def _train(task: Task, data: StudyData, team: Team, report: Progress) -> None:
 
     result = train_encoder(
         study_bank(data, description),
-        _index(seen & ~is_held_out),
-        _index(seen & is_held_out),
+        np.flatnonzero(is_training),
+        np.flatnonzero(seen & is_held_out),
         study.pretraining,
         fs_hz=study.inputs.fs_hz,
         seed=initial_seed(data, job.fold),
@@ -205,10 +182,6 @@ def _train(task: Task, data: StudyData, team: Team, report: Progress) -> None:
     if is_first_process():
         save_input_description(job.folder, description)
         _record(job, data, seen, result, watch)
-
-
-def _index(mask: BoolArray) -> IntArray:
-    return np.flatnonzero(mask)
 
 
 def _record(job: EncoderJob, data: StudyData, seen: BoolArray, result: PretrainingResult, watch: Stopwatch) -> None:

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 def report_results(source: Path, out: Path | None = None, *, paper: PaperName = "a4") -> tuple[Results, Delivery]:
     """Write the report of ``results.json``, or of the folder that holds it; nothing else is read.
 
-    Raises
-    ------
-    ReportError
-        If the results cannot be read, or the report cannot be written.
+    Raises ReportError if the results cannot be read, or the report cannot be written.
     """
     file = source / RESULTS_FILE if source.is_dir() else source
     results = load_results(file)

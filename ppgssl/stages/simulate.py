@@ -26,16 +26,9 @@ def simulate(
 ) -> tuple[int, int]:
     """Write the raw files and descriptions of two cohorts; numbers of labelled and of unlabelled recordings.
 
-    Parameters
-    ----------
-    out : Path
-        New folder.
-    layout : str
-        Of a recording's files, see :mod:`ppgssl.simulate.layouts`; or ``mwaniki2023``, the published data sets.
-    n_labelled, n_unlabelled : int, optional
-        By default 120 each, or the published numbers.
-    **options
-        Of :func:`ppgssl.simulate.cohort.simulate_cohort`.
+    ``layout`` is of a recording's files, see :mod:`ppgssl.simulate.layouts`, or ``mwaniki2023``, the published data
+    sets; numbers are 120 each by default, or the published ones. Other options are those of
+    :func:`ppgssl.simulate.cohort.simulate_cohort`.
     """
     is_published = layout == LAYOUT
     write = simulate_published if is_published else partial(simulate_cohort, layout=layout, hospital=hospital)

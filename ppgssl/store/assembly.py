@@ -33,11 +33,10 @@ class StudySegments(Segments):
     table : DataFrame, one row a segment
         ``cohort``, ``patient`` (``cohort/patient_id``), ``recording_id``, ``heart_rate_bpm``.
     decisions : DataFrame, one row a segment of either kind
-        ``cohort``, ``recording_id``, ``patient``, ``start_s``, ``accepted``, ``defect``, ``sqi``: for the flow and the
-        figures.
+        ``cohort``, ``recording_id``, ``patient``, ``start_s``, ``accepted``, ``defect``, ``sqi``.
     acquisition : DataFrame, one row a recording and channel
-        ``cohort``, ``patient``, ``channel``, ``amplitude``, ``level``: of the raw signal, to see whether patients were
-        recorded differently.
+        ``cohort``, ``patient``, ``channel``, ``amplitude``, ``level`` of the raw signal: were patients recorded
+        differently?
     channel_of : mapping of cohort to the cohort's channels that fill the inputs, in order
         None where the cohort has no channel for an optional input.
     """
@@ -143,14 +142,10 @@ def _located(parts: Sequence[_Part]) -> Iterator[tuple[int, FloatArray]]:
 
 
 def choose_channels(store: CohortStore, wanted: Sequence[InputChannel]) -> tuple[str | None, ...]:
-    """The cohort's channel for each input: the first of ``any_of`` that the cohort has.
+    """The cohort's channel for each input: the first of ``any_of`` that it has, None where there is none for an
+    optional input.
 
-    None for an optional input that it has no channel for.
-
-    Raises
-    ------
-    ConfigError
-        If it has none for an input that is not optional, or for no input at all.
+    A ``ConfigError`` is raised if it has none for an input that is not optional, or for no input at all.
     """
     chosen = [next((name for name in channel.any_of if name in store.channels), None) for channel in wanted]
     has = f"it has {', '.join(store.channels)}"

@@ -1,6 +1,6 @@
 """No patient is tested whom an encoder or another fitted part has seen.
 
-Whatever is fitted for a fold is told to the fold's :class:`FittedParts`, which is asked once before anybody is tested:
+Whatever is fitted for a fold is recorded in its :class:`FittedParts`, which is asked once before anybody is tested:
 
     parts = FittedParts(fold.name, shared_signals=data.shared_signals)
     parts.fit("imputer and scaler of the covariates", columns, X_train)  # fits, and remembers whose rows it was given
@@ -35,25 +35,16 @@ _N_NAMED = 5
 
 
 def check_no_leakage(test_patients: Iterable[str], seen_patients: Iterable[str], what: str) -> None:
-    """Refuse to test on patients who took part in training.
+    """Raise a ``LeakageError`` if patients to be tested took part in training; up to five of them are named.
 
-    Parameters
-    ----------
-    test_patients, seen_patients : iterable of str
-        Patient keys; ``seen_patients`` are those whose signals or outcomes reached the fitted part.
-    what : str
-        The fitted part, in words that a user knows, for example ``encoder 'ssl-all' of repeat 0, fold 1``.
-
-    Raises
-    ------
-    LeakageError
-        If the two share a patient; up to five of them are named.
+    ``seen_patients`` are those whose signals or outcomes reached the fitted part, which ``what`` names in words that a
+    user knows, for example ``encoder 'ssl-all' of repeat 0, fold 1``.
     """
     shared = sorted(set(test_patients) & set(seen_patients))
     if shared:
         raise LeakageError(
             f"{what} has seen {len(shared)} of the patients to be tested ({_named(shared)}), so their predictions "
-            "would not be honest. Train it without them, or test on other patients."
+            "would be too good. Train it without them, or test on other patients."
         )
 
 
@@ -66,12 +57,8 @@ def hashed_patient(patient: str) -> str:
 class FittedParts:
     """Whom each part that was fitted for a fold has seen; see the head of this module.
 
-    Parameters
-    ----------
-    fold : str
-        The fold, as errors should name it.
-    shared_signals : mapping of patient key to collection of str
-        Hashes of signals that more than one patient holds; patients without such a signal may be absent.
+    ``fold`` is the name for errors. ``shared_signals`` maps patient keys to hashes of signals that more than one
+    patient holds; patients without such a signal may be absent.
     """
 
     fold: str
@@ -80,63 +67,33 @@ class FittedParts:
     _transductive: set[str] = field(default_factory=set, init=False, repr=False)
 
     def record(self, what: str, patients: Iterable[str]) -> None:
-        """Remember that a part was fitted to these patients.
+        """Remember that a part was fitted to these patients, in any order, repeats allowed.
 
-        Parameters
-        ----------
-        what : str
-            The part, in words for errors and report. Of a part that is fitted several times, all patients count.
-        patients : iterable of str
-            Patient key of each row or segment that the fit was given, in any order, repeats allowed.
+        ``what`` names the part in words for errors and report; of a part that is fitted several times, all patients
+        count.
         """
         self.record_hashed(what, map(hashed_patient, dict.fromkeys(patients)))
 
     def record_hashed(self, what: str, hashes: Iterable[str], *, is_transductive: bool = False) -> None:
         """As :meth:`record`, of a part that remembers patients by :func:`hashed_patient`, such as an encoder.
 
-        Where the study asks for a transductive encoder, :meth:`check` tells of test patients it has seen, and goes on.
+        Where the study asks for a transductive encoder, :meth:`check` reports test patients it has seen, and goes on.
         """
         self._seen.setdefault(what, set()).update(hashes)
         if is_transductive:
             self._transductive.add(what)
 
     def fit(self, what: str, estimator: Estimator, X: pd.DataFrame, *more: Any) -> Estimator:
-        """Fit an estimator, and remember the patients whose rows it was given.
-
-        Parameters
-        ----------
-        what : str
-        estimator
-            With a method ``fit`` as scikit-learn has it.
-        X : DataFrame, index patient key
-        *more
-            Further arguments of ``fit``, such as the outcomes.
-
-        Returns
-        -------
-        The estimator, fitted.
-        """
+        """Fit an estimator to ``X``, indexed by patient key, and ``more``; remember the patients, and return it."""
         self.record(what, X.index)
         return estimator.fit(X, *more)
 
     def check(self, test_patients: Collection[str]) -> list[LeakageCheck]:
         """Compare everybody seen with those to be tested; call it before anybody is.
 
-        Parameters
-        ----------
-        test_patients : collection of str
-            Patient keys.
-
-        Returns
-        -------
-        list of LeakageCheck
-            One for each part, and one for recordings that are held under two ids; :func:`merge_checks` joins folds.
-
-        Raises
-        ------
-        LeakageError
-            If a part has seen a patient to be tested, or the same recording under another id. It names the part, the
-            fold, the number of patients and up to five of them.
+        Returned is one check for each part, and one for recordings that are held under two ids; :func:`merge_checks`
+        joins folds. A ``LeakageError`` is raised if a part has seen a patient to be tested, or the same recording under
+        another id. It names the part, the fold, the number of patients and up to five of them.
         """
         checks = [self._check_part(what, seen, test_patients) for what, seen in self._seen.items()]
         return [*checks, self._check_signals(test_patients)]

@@ -25,20 +25,10 @@ _BATCH_SAMPLES = 1_000_000
 class Chunk:
     """A recording to be stored, or a part of one.
 
-    Attributes
-    ----------
-    recording : Recording
-        With ``padding_s`` more signal at its start than is stored, and maybe at its end, so that the filter meets no
-        edge where a part begins or ends.
-    source_sha256 : str
-    trends : mapping of trend to float array
-        From the start of what is stored on.
-    padding_s : float
-        Whole seconds.
-    duration_s : float or None
-        Of what is stored; all that there is by default.
-    start_s, n_of_source
-        See :class:`~ppgssl.store.rows.StoredRecording`.
+    ``recording`` has ``padding_s``, whole seconds, more signal at its start than is stored, and maybe at its end, so
+    that the filter meets no edge where a part begins or ends. ``trends`` begin with what is stored, of which
+    ``duration_s`` is the length: all that there is by default. For the rest see
+    :class:`~ppgssl.store.rows.StoredRecording`.
     """
 
     recording: Recording
@@ -55,13 +45,7 @@ class Chunk:
 
 
 def process(chunks: Sequence[Chunk], cohort: Cohort) -> list[StoredRecording]:
-    """Filter, resample and correct the polarity.
-
-    Raises
-    ------
-    SignalError
-        If a channel's rate is too low for its pass band.
-    """
+    """Filter, resample and correct the polarity; a ``SignalError`` if a channel's rate is too low for its pass band."""
     groups = batches(chunks, lambda chunk: chunk.n_samples, _BATCH_SAMPLES)
     return [stored for batch in groups for stored in _process_batch(batch, cohort)]
 
@@ -166,6 +150,6 @@ def _amplitude(samples: np.ndarray) -> float:
     finite = samples[np.isfinite(samples)]
     if not len(finite):
         return float("nan")
-    at = [round(share * (len(finite) - 1)) for share in (0.05, 0.95)]
+    at = [round(proportion * (len(finite) - 1)) for proportion in (0.05, 0.95)]
     low, high = np.partition(finite, at)[at]
     return float(high - low)

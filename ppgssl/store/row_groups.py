@@ -22,11 +22,7 @@ from ppgssl.store.tables import CohortStore
 class Described:
     """What a row group holds of its recordings in addition to their samples; rows in the order of the samples.
 
-    Attributes
-    ----------
-    recording_id, patient_id : lists of str
-    baseline : mapping of channel to a list of arrays, one value a second
-    amplitude : mapping of channel to a list of numbers
+    ``baseline`` holds, for each channel, arrays of one value a second.
     """
 
     recording_id: list[str]
@@ -37,19 +33,9 @@ class Described:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Some recordings of one row group of a store.
+    """Some recordings (``rows``) of row group ``number`` of a file of a store.
 
-    Attributes
-    ----------
-    file : Path
-    number : int
-        Of the row group in its file.
-    rows : int64 array
-        Which of its rows are meant.
-    channels : tuple of str or None
-        The cohort's channel for each input; None delivers zeros.
-    fs_hz : float
-        Sampling rate that samples are delivered at.
+    ``channels`` are the cohort's for each input, where None delivers zeros; samples are delivered at ``fs_hz``.
     """
 
     file: Path
@@ -61,12 +47,7 @@ class RowGroup:
     def samples(self) -> tuple[FloatArray, IntArray]:
         """Samples of the recordings one after another, float32, shape (n_inputs, n_samples), and of each how many.
 
-        Unusable samples are 0.
-
-        Raises
-        ------
-        StoreError
-            If the file is gone or damaged.
+        Unusable samples are 0. A ``StoreError`` is raised if the file is gone or damaged.
         """
         return self._samples(self._read(self._sample_columns()))
 
@@ -122,13 +103,7 @@ class RowGroup:
 
 
 def row_groups(store: CohortStore, wanted: set[str], channels: tuple[str | None, ...], fs_hz: float) -> list[RowGroup]:
-    """Row groups that hold any of the wanted recordings, in an order that the ids of these decide.
-
-    Raises
-    ------
-    StoreError
-        If a file of the store is damaged.
-    """
+    """Row groups that hold any of the wanted recordings, in an order that the ids of these decide."""
     if not wanted:
         return []
     with store.reading("recordings") as held:

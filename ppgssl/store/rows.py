@@ -25,20 +25,11 @@ _ROW_GROUP_BYTES = 4_000_000
 class StoredChannel:
     """One channel of a stored recording, at the store's sampling rate; see :mod:`ppgssl.signals.preprocessing`.
 
-    Attributes
-    ----------
-    samples : float32 array, shape (n_samples,)
-        Band-passed and resampled; NaN where unusable.
-    flags : uint8 array, shape (n_samples,)
-        Defects of the raw signal.
-    baseline : float32 array, shape (ceil(duration in s),)
-        Raw level, one value a second.
-    amplitude : float
-        Range between the 5th and the 95th percentile of the usable samples, in the raw unit.
-    polarity : float
-        Score of :func:`ppgssl.signals.polarity.polarity` before any inversion; NaN where it was not asked for.
-    inverted : bool
-        Whether the samples were inverted.
+    ``samples``, float32, are band-passed, NaN where unusable; ``flags``, uint8, the defects of the raw signal;
+    ``baseline``, float32, its level, one value a second; ``amplitude`` the range between the 5th and the 95th
+    percentile of the usable samples, in the raw unit. ``polarity`` is the score of
+    :func:`ppgssl.signals.polarity.polarity` before any inversion, NaN where it was not asked for; ``inverted`` holds
+    whether the samples were inverted.
     """
 
     samples: FloatArray

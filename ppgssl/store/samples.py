@@ -21,16 +21,11 @@ _PART_VALUES = 500_000
 
 
 class SamplesFile:
-    """Samples on disk, float32, of which a segment is read when it is asked for.
+    """Samples on disk, float32, of which a segment is read when it is asked for; :func:`write_samples` makes it.
 
     Nothing but the segments asked for takes memory of the process; the system keeps what it has read in the memory that
-    nobody else needs. The file holds all channels of one moment side by side, so a segment is one read.
-
-    Parameters
-    ----------
-    path : Path
-        Of :func:`write_samples`.
-    shape : (n_channels, n_samples)
+    nobody else needs. The file holds all channels of one moment side by side, so a segment is one read. ``shape`` is
+    (n_channels, n_samples).
     """
 
     def __init__(self, path: Path, shape: tuple[int, int]) -> None:
@@ -41,13 +36,7 @@ class SamplesFile:
         return 4 * self.shape[0] * self.shape[1]
 
     def segments(self, starts: IntArray, length: int) -> FloatArray:
-        """Segments, float32, shape (len(starts), n_channels, length).
-
-        Raises
-        ------
-        StoreError
-            If the file is gone or damaged.
-        """
+        """Segments, float32, shape (len(starts), n_channels, length); ``StoreError`` if the file is gone or damaged."""
         n_channels = self.shape[0]
         segments = np.empty((len(starts), n_channels, length), dtype=np.float32)
         held = np.empty((length, n_channels), dtype="<f4")
@@ -68,18 +57,8 @@ class SamplesFile:
 def write_samples(path: Path, shape: tuple[int, int], parts: Iterable[tuple[int, FloatArray]]) -> SamplesFile:
     """Write samples into a file, whole or not at all; a whole one that is there is used, and others there go.
 
-    Parameters
-    ----------
-    path : Path
-        Its name tells what it holds.
-    shape : (n_channels, n_samples)
-    parts
-        First sample of each part, and its samples, shape (n_channels, n).
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written, for example because the disk is full.
+    The file is named after its content. ``parts`` gives the first sample of each part, and its samples, shape
+    (n_channels, n). A ``StoreError`` is raised if it cannot be written, for example because the disk is full.
     """
     samples = SamplesFile(path, shape)
     if path.is_file() and path.stat().st_size == samples.nbytes:
@@ -110,20 +89,10 @@ def write_samples(path: Path, shape: tuple[int, int], parts: Iterable[tuple[int,
 class Segments:
     """Segments as places in samples: those that overlap share theirs.
 
-    Attributes
-    ----------
-    samples : float32 array, shape (n_channels, n_samples), or SamplesFile
-        Band-passed; 0 where unusable, and for a channel that is not there.
-    start : int64 array, shape (n_segments,)
-        First sample of each segment.
-    length : int
-        Samples of a segment.
-    is_present : bool array, shape (n_segments, n_channels)
-        Whether the segment was recorded with that channel.
-    baseline : float32 array, shape (n_segments, n_channels)
-        Raw level of each segment.
-    samples_sha256 : str or None
-        Hash of the samples, where it is known.
+    ``samples``, float32, shape (n_channels, n_samples), are band-passed; 0 where unusable, and for a channel that is
+    not there. ``start``, shape (n_segments,), is the first sample of each segment of ``length`` samples;
+    ``is_present``, shape (n_segments, n_channels), whether it was recorded with that channel, and ``baseline`` its raw
+    level. ``samples_sha256`` is None where the hash is not known.
     """
 
     samples: FloatArray | SamplesFile = field(repr=False)
@@ -154,20 +123,20 @@ class Segments:
 def segment_levels(seconds: FloatArray, starts_s: FloatArray, segment_s: float) -> FloatArray:
     """Raw level of segments: the median of the known levels of the seconds that each touches; NaN where none is known.
 
-    Parameters
-    ----------
-    seconds : array, shape (n_seconds,)
-        Level of each second of a recording; NaN where unknown.
-    starts_s : array, shape (n_segments,)
-    segment_s : float
+    ``seconds`` holds the level of each second of a recording, NaN where unknown; ``starts_s`` those of the segments.
     """
     first = starts_s.astype(np.int64)
     n_seconds = np.maximum(np.ceil(starts_s + segment_s).astype(np.int64) - first, 1)
     at = first[:, None] + np.arange(n_seconds.max(initial=1))
     is_known = (at < first[:, None] + n_seconds[:, None]) & (at < len(seconds))
     known = np.append(np.where(np.isfinite(seconds), seconds, np.nan), np.float32(np.nan))
-    values = np.sort(known[np.where(is_known, at, -1)], axis=1)  # NaN goes last.
-    n_known = np.isfinite(values).sum(axis=1)
-    rows = np.arange(len(values))
-    low, high = (values[rows, (np.maximum(n_known - 1, 0) + shift) // 2] for shift in (0, 1))
+    return row_median(known[np.where(is_known, at, -1)])
+
+
+def row_median(windows: FloatArray) -> FloatArray:
+    """Median of what is known in each row; NaN where nothing is."""
+    ordered = np.sort(windows, axis=1)  # NaN goes last.
+    n_known = np.isfinite(windows).sum(axis=1)
+    rows = np.arange(len(windows))
+    low, high = (ordered[rows, (np.maximum(n_known - 1, 0) + shift) // 2] for shift in (0, 1))
     return np.asarray((low + high) / 2)

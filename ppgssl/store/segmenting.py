@@ -14,6 +14,7 @@ from ppgssl.signals.quality_indices import segment_defects, sqi
 from ppgssl.signals.segmentation import cut, segment_starts
 from ppgssl.signals.vitals import VITALS, VitalChannel, segment_vitals
 from ppgssl.store.rows import StoredChannel, StoredRecording, batches
+from ppgssl.store.samples import row_median
 from ppgssl.store.tables import CohortStore
 
 # Samples of recordings that are assessed at once: enough that thousands of short recordings cost no call each.
@@ -134,15 +135,6 @@ def _device(
         if name == "sqi":
             found["device_sqi_max"] = np.fmax.reduce(windows, axis=1).astype(np.float32)
     return found
-
-
-def row_median(windows: FloatArray) -> FloatArray:
-    """Median of what is known in each row; NaN where nothing is."""
-    ordered = np.sort(windows, axis=1)  # NaN goes last.
-    n_known = np.isfinite(windows).sum(axis=1)
-    rows = np.arange(len(windows))
-    low, high = (ordered[rows, (np.maximum(n_known - 1, 0) + shift) // 2] for shift in (0, 1))
-    return np.asarray((low + high) / 2)
 
 
 def is_accepted(segments: pd.DataFrame, channels: Sequence[str], rule: Segmentation) -> pd.DataFrame:

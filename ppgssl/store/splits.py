@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,19 +19,11 @@ _MIN_TRAINING = 2
 
 @dataclass(frozen=True)
 class Fold:
-    """One split of the labelled patients.
+    """One split of the labelled patients, at a position in the repeated cross-validation that counts from 0.
 
-    Attributes
-    ----------
-    repeat, fold : int
-        Position in the repeated cross-validation, from 0.
-    train, test : tuple of str
-        Patient keys, disjoint, sorted.
-    linked : tuple of str
-        Patients of any cohort who are not tested, but hold a recording that a tested patient holds, too: nothing that
-        is fitted for this fold may see them, encoders included.
-    site : str
-        The site tested, of leave-one-site-out.
+    ``train`` and ``test`` are patient keys, disjoint and sorted. ``linked`` are patients of any cohort who are not
+    tested, but hold a recording that a tested patient holds, too: nothing that is fitted for this fold may see them,
+    encoders included. ``site`` is the one tested, of leave-one-site-out.
     """
 
     repeat: int
@@ -69,7 +61,7 @@ def make_folds(
     linked: Mapping[str, str] | None = None,
     sites: pd.Series | None = None,
 ) -> list[Fold]:
-    """Split patients: each outcome class in equal shares, or site by site.
+    """Split patients: each outcome class in equal proportions, or site by site.
 
     Patients who are linked, because they share a recording, are never on both sides of a split. Random splits keep them
     in one part; where two sites share a recording, the linked patients of the other sites do not train.
@@ -81,8 +73,6 @@ def make_folds(
     validation
         ``repeated-kfold``; ``single-split``, one 80/20 split (the published protocol); or ``leave-one-site-out``, which
         tests each site once, on models of all others.
-    seed : int
-        Of the random splits.
     linked : mapping of patient key to group, optional
         Of patients of all cohorts who share a recording; see :mod:`ppgssl.store.linked_patients`.
     sites : Series of str, index patient key, optional
@@ -169,9 +159,6 @@ def _check_training(fold: Fold, y: pd.Series) -> None:
     )
 
 
-# --- what a reader must know -----------------------------------------------------------------------------------
-
-
 def site_counts(folds: Sequence[Fold]) -> dict[str, int]:
     """Patients tested of each site; empty unless sites were left out one by one."""
     return {fold.site: len(fold.test) for fold in folds if fold.site}
@@ -185,7 +172,7 @@ def split_notes(folds: Sequence[Fold], y: pd.Series, linked: Mapping[str, str]) 
         if lacking:
             notes.append(
                 f"{_these(lacking, len(folds))} {words}: "
-                "there is no AUC of its own, and it says nothing of how well patients are told apart."
+                "there is no AUC of its own, and it does not contribute to how well patients are separated."
             )
     groups = defaultdict(set)
     for name in y.index.intersection(pd.Index(list(linked))):
@@ -202,7 +189,7 @@ def split_notes(folds: Sequence[Fold], y: pd.Series, linked: Mapping[str, str]) 
 
 def _these(folds: Sequence[Fold], n_folds: int) -> str:
     if folds[0].site:
-        return f"The test part of {_listed(repr(fold.site) for fold in folds)} holds no patient"
+        return f"The test part of {', '.join(repr(fold.site) for fold in folds)} holds no patient"
     return f"The test part of {len(folds)} of {n_folds} folds holds no patient"
 
 
@@ -221,7 +208,3 @@ def _linked_notes(folds: Sequence[Fold], analysed: set[str]) -> list[str]:
             "encoder was pretrained on them."
         )
     return notes
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)

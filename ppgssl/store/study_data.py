@@ -35,19 +35,14 @@ class StudyData:
     y : Series of 0.0 and 1.0, index patient key
         Outcome of the patients analysed: those with an outcome, at least one accepted segment and, where sites are left
         out one by one, a site.
-    folds : list of Fold
-        Who trains and who is tested.
-    content : str
-        Hash of all of the above and of what decided it.
-    signals_content : str
-        The same of the signals alone, without clinical values, outcome and folds: what encoders are made of.
+    content, signals_content : str
+        Hash of all that an analysis reads and of what decided it; and of the signals alone, without clinical values,
+        outcome and folds: what encoders are made of.
     shared_signals : mapping of patient key to hashes
         Of patients of all cohorts who hold a signal that another patient holds, too; see
         :mod:`ppgssl.store.linked_patients`.
-    without_site : tuple of str
-        Patient keys left out because their site is not known.
-    notes : tuple of str
-        What a reader must know of the splits.
+    without_site, notes : tuples of str
+        Patient keys left out because their site is not known; what a reader must know of the splits.
     """
 
     study: Study
@@ -107,10 +102,9 @@ def load_study_data(study: Study, study_file: Path, out: Path) -> StudyData:
     ------
     StoreError
         If a store is missing; the message names the command that makes it.
-    ConfigError
-        If outcome, covariates or channels do not fit the cohorts.
-    EvaluationError
-        If the outcome is too rare for the folds, or no patient can be analysed.
+    ConfigError, EvaluationError
+        If outcome, covariates or channels do not fit the cohorts; if the outcome is too rare for the folds, or no
+        patient can be analysed.
     """
     entries = sorted(study.cohorts, key=lambda entry: entry.role != "labelled")
     stores = [_open_store(entry, study_file, out) for entry in entries]
@@ -164,13 +158,7 @@ def _open_store(entry: StudyCohort, study_file: Path, out: Path) -> CohortStore:
 
 
 def check_variables(study: Study, store: CohortStore) -> None:
-    """Refuse a study whose outcome or covariates do not fit the labelled cohort's clinical table.
-
-    Raises
-    ------
-    ConfigError
-        Listing every problem.
-    """
+    """Raise a ``ConfigError`` that lists all by which outcome or covariates do not fit the clinical table."""
     table = store.cohort.clinical
     if table is None:
         raise ConfigError(
@@ -232,10 +220,10 @@ def _site_problems(study: Study, table: ClinicalTable) -> Iterator[str]:
     if kind not in ("categorical", "binary"):
         yield f"`validation.site` must be a categorical or binary variable, and {site!r} is {kind}"
     if site == study.outcome:
-        yield f"the outcome {site!r} cannot tell the site"
+        yield f"the outcome {site!r} cannot be the site"
     if site in study.covariates:
         yield (
-            f"{site!r} tells the site, and no model can learn what a site means that it has not seen: leave it out of "
+            f"{site!r} is the site, and no model can learn what a site means that it has not seen: leave it out of "
             "`covariates`"
         )
 

@@ -57,17 +57,8 @@ _SYSTEM_ERROR = re.compile(r"[^:]+ \(os error \d+\)")
 
 
 class CohortStore:
-    """The tables of one cohort: ``recordings``, ``segments``, ``patients``, ``rejects``.
-
-    Parameters
-    ----------
-    folder
-        Must hold a store; :meth:`create` makes one.
-
-    Raises
-    ------
-    StoreError
-        If the folder holds no store.
+    """The tables of one cohort, ``recordings``, ``segments``, ``patients`` and ``rejects``, in a folder that holds a
+    store.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -109,7 +100,7 @@ class CohortStore:
 
     @property
     def key_fingerprint(self) -> str:
-        """Tells the key of the pseudonyms that patients have here; empty where they have none."""
+        """Identifies the key of the pseudonyms that patients have here; empty where they have none."""
         return str(json.loads((self.folder / FORMAT_FILE).read_text(encoding="utf-8")).get("pseudonym_key", ""))
 
     def _check_same_names(self, key_fingerprint: str) -> None:
@@ -266,13 +257,7 @@ class CohortStore:
 
     @contextmanager
     def reading(self, table: str) -> Iterator[Dataset]:
-        """One of the tables, which must be there.
-
-        Raises
-        ------
-        StoreError
-            If it is damaged or cannot be read, now or while it is used.
-        """
+        """One of the tables, which must be there; ``StoreError`` if it cannot be read, now or while it is used."""
         place = str(self.folder / table)
         # With files opened through Python, as Delta Lake would, a process that ends soon after reading may abort:
         # Arrow's threads still let go of them when Python is gone.
@@ -387,12 +372,8 @@ def open_store(folder: str | Path) -> CohortStore:
 def only_writer(folder: Path) -> Iterator[None]:
     """Be the only process that writes into the store in ``folder``, which is made if absent.
 
-    Raises
-    ------
-    BusyError
-        If another process is writing there.
-    StoreError
-        If the folder holds other files and no store.
+    A ``BusyError`` is raised if another process is writing there, a ``StoreError`` if it holds other files and no
+    store.
     """
     _check_usable(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,26 +1,14 @@
-"""Two-block ridge: covariates are not drowned, and features that tell something are let in."""
-
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
-from threadpoolctl import threadpool_limits
 
 from ppgssl.classifiers.block_ridge import COSTS, SCALES, fit_ridge, learn_block_ridge
 from tests.support.patient_tables import inner_of, make_split
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    with threadpool_limits(1):  # as the arms are fitted
-        yield
 
 
 @settings(max_examples=15)
@@ -86,15 +74,6 @@ def test_a_hundred_columns_of_noise_do_not_drown_one_covariate():
     assert np.mean(both) > np.mean(drowned) + 0.05
 
 
-def test_features_that_carry_the_outcome_are_let_in():
-    rng = np.random.default_rng(3)
-    X = rng.normal(size=(1300, 64))
-    y = (rng.random(1300) < expit(3 * X[:, 4:24].sum(axis=1) / np.sqrt(20) - 1)).astype(int)
-    base = make_split(rng, 300, 1000, n_first=4, n_last=60)
-    split = replace(base, X=X[:300], y=y[:300], X_out=X[300:], y_out=y[300:])
-    assert roc_auc_score(split.y_out, learn_block_ridge(inner_of(split), split, 0).model.risks(split.X_out)) > 0.8
-
-
 def test_features_that_add_nothing_are_left_out_altogether():
     rng = np.random.default_rng(6)
     for _ in range(20):
@@ -106,7 +85,7 @@ def test_features_that_add_nothing_are_left_out_altogether():
     raise AssertionError("noise was let in each of twenty times")
 
 
-def test_too_few_events_to_choose_penalties_are_said():
+def test_too_few_events_to_choose_penalties_give_a_note():
     split = make_split(np.random.default_rng(5), 20, 4, n_first=4, n_last=6)
     split = replace(split, y=(np.arange(20) % 10 == 0).astype(int))
     learned = learn_block_ridge(inner_of(split, 2), split, 0)

@@ -1,29 +1,16 @@
-"""Horseshoe: draws are those of the posterior, noise is shrunk away, and products of clinical columns are seen."""
-
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.special import expit, hyperu
 from sklearn.metrics import roc_auc_score
-from threadpoolctl import threadpool_limits
 
 from ppgssl.classifiers import horseshoe
 from ppgssl.classifiers.horseshoe import INTERCEPT_SD, learn_horseshoe
 from ppgssl.classifiers.posterior import Design, Posterior
 from ppgssl.classifiers.preparation import Scaling
-from ppgssl.classifiers.risk_model import RiskModel
 from ppgssl.core.config.fixed import MOST_FEATURES
-from ppgssl.features.columns import Columns
-from tests.support.patient_tables import inner_of, make_patients, make_split
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    with threadpool_limits(1):  # as the arms are fitted
-        yield
+from tests.support.patient_tables import inner_of, make_split
 
 
 @pytest.fixture
@@ -67,7 +54,7 @@ def test_draws_have_the_moments_of_the_posterior_by_quadrature(monkeypatch, slop
     monkeypatch.setattr(horseshoe, "SLAB_SD", slab)
     rng = np.random.default_rng(0)
     split, other = (make_split(rng, n, 4, n_first=2, n_last=0, slope=slope) for n in (40, 50))
-    fits = horseshoe._stacked([split.X, other.X], [split.y, other.y])
+    fits = horseshoe._stack([split.X, other.X], [split.y, other.y])
     draws = horseshoe._posterior(fits, rng)[:, :, 0]
     means, sds, risks = _quadrature(split, fits.guess[0, 0])
     np.testing.assert_allclose(draws.mean(axis=(0, 1)), means, atol=0.02)
@@ -78,13 +65,13 @@ def test_draws_have_the_moments_of_the_posterior_by_quadrature(monkeypatch, slop
 
 @pytest.mark.slow
 def test_posterior_means_are_those_of_no_u_turn_sampling():
-    """By numpyro, of the same model, beside products of clinical columns and components of features."""
+    """By numpyro, of the same model, with products of clinical columns and components of features."""
     pytest.importorskip("numpyro", reason="needs numpyro")
     split = make_split(np.random.default_rng(3), 120, 30, n_first=4, n_last=60)
     design = horseshoe._fit_design(split.X, split.n_last)
     seen = design(split.X)
     slopes, intercept = _no_u_turn(seen, split.y)
-    fits = horseshoe._stacked([seen], [split.y])
+    fits = horseshoe._stack([seen], [split.y])
     draws = np.concatenate([horseshoe._posterior(fits, np.random.default_rng(seed))[:, :, 0] for seed in range(5)])
     np.testing.assert_allclose(draws[..., 0].mean(), intercept.mean(), atol=0.03)
     np.testing.assert_allclose(draws[..., 1:].mean(axis=(0, 1)), slopes.mean(axis=0), atol=0.03)
@@ -131,7 +118,7 @@ def test_what_matters_is_found_among_noise_and_a_product_with_it():
     assert learned.notes == ()
 
 
-def test_equal_seeds_give_equal_risks_and_disagreeing_chains_are_said(monkeypatch):
+def test_equal_seeds_give_equal_risks_and_disagreeing_chains_give_a_note(monkeypatch):
     monkeypatch.setattr(horseshoe, "N_WARMUP", 5)
     monkeypatch.setattr(horseshoe, "N_DRAWS", 20)
     monkeypatch.setattr(horseshoe, "MOST_RHAT", 0.9)
@@ -202,22 +189,6 @@ def test_the_model_that_is_kept_has_a_seventh_of_the_draws_and_their_risks():
     assert difference.max() < 0.03
 
 
-def test_a_slope_without_a_rival_is_that_of_plain_logistic_regression():
-    """With 1,000 patients and one column the prior hardly counts."""
-    split = make_split(np.random.default_rng(2), 1024, 5, n_first=1, n_last=0, slope=1.0)
-    learned = learn_horseshoe([], split, 0)
-    np.testing.assert_allclose(learned.model.risks(split.X_out), expit(split.X_out[:, 0] - 1), atol=0.06)
-
-
 def test_the_global_scale_follows_the_columns_that_are_expected_to_matter():
     # 5 of 100 columns, 400 patients, half of them with the event: 5 / 95 * 2 / 20.
     assert horseshoe._global_scale(100, 400, 0.5) == pytest.approx(5 / 95 / 10)
-
-
-@pytest.mark.usefixtures("few_draws")
-def test_the_arm_gives_risks_of_training_and_test_patients():
-    X, y, _ = make_patients(np.random.default_rng(4), 90)
-    model = RiskModel("horseshoe", columns=Columns(("age", "weight"))).fit(X[:60], y[:60])
-    risks = model.predict_proba(X[60:])[:, 1]
-    assert np.isfinite([*risks, *model.oof_]).all()
-    assert roc_auc_score(y[60:], risks) > 0.6

@@ -1,13 +1,8 @@
-"""Missing covariates: what is filled in is plausible, differs between imputations, and never depends on the tested."""
-
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit
 from sklearn.impute import SimpleImputer
-from threadpoolctl import threadpool_limits
 
 from ppgssl.classifiers.imputation import Imputer, chained_equations, fit_imputers, missing_data
 from ppgssl.classifiers.preparation import Coded, code_table, levels_of
@@ -18,12 +13,6 @@ from ppgssl.features.columns import Columns
 from tests.support.patient_tables import make_patients
 
 MICE = Missing(method="mice", n_imputations=5)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    with threadpool_limits(1):  # as the arms are fitted
-        yield
 
 
 def code_patients(train, test, columns):
@@ -122,7 +111,7 @@ def test_the_spread_of_drawn_values_is_that_of_the_values_and_not_that_of_predic
     assert residual.std() == pytest.approx(1.0, abs=0.15)
 
 
-def test_three_levels_are_drawn_in_the_right_shares():
+def test_three_levels_are_drawn_in_the_right_proportions():
     rng = np.random.default_rng(6)
     base = rng.normal(size=3000)
     level = np.select([base < -0.5, base < 0.5], ["a", "b"], "c").astype(object)
@@ -134,8 +123,8 @@ def test_three_levels_are_drawn_in_the_right_shares():
     codes = pd.Categorical(level).codes[:2500][is_missing[:2500]]
     drawn = filled[is_missing[:2500], 1].astype(int)
     assert (drawn == codes).mean() > 0.8
-    shares = [np.bincount(one, minlength=3) / len(codes) for one in (drawn, codes)]
-    np.testing.assert_allclose(shares[0], shares[1], atol=0.08)
+    proportions = [np.bincount(one, minlength=3) / len(codes) for one in (drawn, codes)]
+    np.testing.assert_allclose(proportions[0], proportions[1], atol=0.08)
 
 
 @pytest.mark.parametrize("missing", [Missing(), MICE])

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,7 +23,7 @@ def test_inner_folds_hold_each_patient_out_once_with_both_outcomes_on_either_sid
         assert set(y[inside]) == {0, 1} == set(y[outside])
 
 
-def test_shares_of_outcomes_differ_by_a_patient_at_most():
+def test_proportions_of_outcomes_differ_by_a_patient_at_most():
     y = np.repeat([1, 0], [13, 34])
     folds = inner_folds(y, np.arange(47).astype(str), seed=1)
     assert {int(y[outside].sum()) for _, outside in folds} == {2, 3}

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 import torch
 
@@ -29,9 +27,9 @@ def test_attention_is_the_papers_formula():
             head.score.weight[0] @ (torch.tanh(head.content(h)) * torch.sigmoid(head.gate(h))) + head.score.bias[0]
             for h in bag
         ]
-        shares = torch.stack(raw).exp() / torch.stack(raw).exp().sum()
-        torch.testing.assert_close(weights, shares)
-        pooled = sum(share * h for share, h in zip(shares, bag, strict=True))
+        proportions = torch.stack(raw).exp() / torch.stack(raw).exp().sum()
+        torch.testing.assert_close(weights, proportions)
+        pooled = sum(proportion * h for proportion, h in zip(proportions, bag, strict=True))
         torch.testing.assert_close(logit, head.linear(pooled)[0])
 
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,7 +42,7 @@ def test_a_split_leaves_somebody_of_each_class_on_either_side(n_events, n_others
 
 
 @pytest.mark.parametrize("divide", [lambda p, rng: split(p, 0.5, rng), bootstrap])
-def test_one_patient_of_a_class_cannot_both_teach_and_judge(divide):
+def test_one_patient_of_a_class_cannot_both_teach_and_assess(divide):
     with pytest.raises(TrainingError, match=r"1 training patient\(s\) have outcome 1: the network needs two"):
         divide(patients_of(1, 5)[0], np.random.default_rng(0))
 

@@ -1,7 +1,3 @@
-"""Polya-Gamma variables: the law is that of the infinite sum."""
-
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

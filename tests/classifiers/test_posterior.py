@@ -1,7 +1,3 @@
-"""Draws of coefficients: risks are those that a loop over draws and patients gives."""
-
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -32,10 +28,7 @@ def test_a_risk_is_the_logistic_of_what_a_draw_adds_up(seed, n_features, n_pairs
     scaling = one.design.scaling
     for draw, row in zip(one.draws, one.drawn_risks(X), strict=True):
         for patient, risk in zip(X, row, strict=True):
-            columns = [
-                *patient[:3],
-                *(patient[first] * second for first, second in ((i, patient[j]) for i, j in pairs)),
-            ]
+            columns = [*patient[:3], *(patient[i] * patient[j] for i, j in pairs)]
             columns = [(value - m) / s for value, m, s in zip(columns, scaling.mean, scaling.scale, strict=True)]
             columns += [sum(patient[3:] * axis) for axis in one.design.axes.T]
             eta = draw[0] + sum(slope * value for slope, value in zip(draw[1:], columns, strict=True))

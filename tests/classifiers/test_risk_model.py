@@ -1,7 +1,3 @@
-"""RiskModel: everything is fitted to training patients, small or broken data do not break it, and it can be frozen."""
-
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -89,12 +85,7 @@ def test_risks_are_those_of_a_scikit_learn_pipeline(monkeypatch):
 
 @pytest.mark.parametrize(
     ("learner", "stacking", "missing"),
-    [
-        ("ridge", True, MICE),
-        ("ridge", False, Missing()),
-        ("elastic-net", False, MICE),
-        ("gradient-boosting", False, MICE),
-    ],
+    [("ridge", True, MICE), ("ridge", False, Missing()), ("elastic-net", False, MICE), (FAST[-1], False, MICE)],
 )
 def test_no_test_patient_changes_the_risk_of_another(learner, stacking, missing):
     X, y, columns = make_patients(np.random.default_rng(2), 120, n_features=20)
@@ -119,7 +110,7 @@ def test_no_outcome_enters_its_own_out_of_fold_prediction():
     assert np.mean(aurocs) < 0.55
 
 
-def test_patients_drawn_twice_share_an_inner_fold():
+def test_patients_drawn_twice_stay_in_one_inner_fold():
     X, y, columns = make_patients(np.random.default_rng(3), 60, n_features=5)
     rows = np.random.default_rng(0).integers(0, 60, 60)
     fit = fitted(X.iloc[rows], y.iloc[rows], columns)
@@ -128,7 +119,7 @@ def test_patients_drawn_twice_share_an_inner_fold():
     assert fit.fitted_on_ == tuple(dict.fromkeys(X.index[rows]))
 
 
-def test_rows_of_one_group_share_an_inner_fold():
+def test_rows_of_one_group_stay_in_one_inner_fold():
     X, y, columns = make_patients(np.random.default_rng(3), 60, n_features=5)
     siblings = np.repeat(np.arange(20), 3)
     outcome = pd.Series(np.repeat(y.to_numpy()[::3], 3), index=X.index)
@@ -137,13 +128,6 @@ def test_rows_of_one_group_share_an_inner_fold():
     same = RiskModel(columns=columns).fit(X.set_axis(siblings.astype(str)), outcome)
     np.testing.assert_array_equal(grouped.oof_, same.oof_)
     assert (grouped.oof_ != plain.oof_).any()
-
-
-def test_the_unit_of_a_covariate_changes_nothing():
-    X, y, columns = make_patients(np.random.default_rng(3), 200)
-    tables = (X, X.assign(age=X.age / 7))
-    risks = [risk(fitted(table[:150], y[:150], columns), table[150:]) for table in tables]
-    np.testing.assert_allclose(*risks, atol=1e-6)
 
 
 @settings(max_examples=8)
@@ -166,7 +150,7 @@ def test_levels_and_missing_values_that_training_never_saw_are_predicted_as_the_
 
 
 @pytest.mark.parametrize("learner", FAST)
-def test_a_column_without_a_value_in_training_is_left_out_and_said(learner):
+def test_a_column_without_a_value_in_training_is_left_out_with_a_note(learner):
     X, y, columns = make_patients(np.random.default_rng(4), 60)
     X.loc[X.index[:40], "weight"] = np.nan
     X.loc[X.index[:40], "ward"] = None
@@ -188,10 +172,8 @@ def test_constant_columns_are_harmless():
 
 def test_stacking_combines_the_out_of_fold_predictions_of_both_models():
     X, y, columns = make_patients(np.random.default_rng(6), 160, n_features=10)
-    parts = [
-        fitted(X[:120], y[:120], one)
-        for one in (Columns(columns.numeric, columns.categorical), Columns(features=columns.features))
-    ]
+    blocks = Columns(columns.numeric, columns.categorical), Columns(features=columns.features)
+    parts = [fitted(X[:120], y[:120], one) for one in blocks]
     stacked = fitted(X[:120], y[:120], columns, stacking=True)
     stack = fit_stack(logit(np.column_stack([one.oof_ for one in parts])), y[:120].to_numpy(int))
     expected = stack[0] + logit(np.column_stack([risk(one, X[120:]) for one in parts])) @ stack[1:]
@@ -219,20 +201,17 @@ def test_risks_of_several_imputations_are_averaged_and_repeat_themselves():
 def test_what_cannot_be_fitted_is_refused():
     X, y, columns = make_patients(np.random.default_rng(8), 30)
     age = Columns(("age",))
-    with pytest.raises(EvaluationError, match="of 30 training patients, 0 are with the event"):
-        fitted(X, y * 0, columns)
-    with pytest.raises(EvaluationError, match=r"training patients have no column 'agee' \(did you mean 'age'"):
-        fitted(X, y, Columns(("agee",)))
-    with pytest.raises(EvaluationError, match="the training patients have infinite values in age"):
-        fitted(X.assign(age=np.inf), y, age)
-    with pytest.raises(EvaluationError, match="no training patient has a value of age"):
-        fitted(X.assign(age=np.nan), y, age)
-    with pytest.raises(EvaluationError, match="30 training patients have 29 outcomes"):
-        fitted(X, y[1:], columns)
-    with pytest.raises(EvaluationError, match="must be 0 or 1"):
-        fitted(X, y.mask(y == 1), columns)
-    with pytest.raises(EvaluationError, match="takes a DataFrame"):
-        fitted(X.to_numpy(), y, columns)
+    for table, outcome, own, message in (
+        (X, y * 0, columns, "of 30 training patients, 0 are with the event"),
+        (X, y, Columns(("agee",)), r"training patients have no column 'agee' \(did you mean 'age'"),
+        (X.assign(age=np.inf), y, age, "the training patients have infinite values in age"),
+        (X.assign(age=np.nan), y, age, "no training patient has a value of age"),
+        (X, y[1:], columns, "30 training patients have 29 outcomes"),
+        (X, y.mask(y == 1), columns, "must be 0 or 1"),
+        (X.to_numpy(), y, columns, "takes a DataFrame"),
+    ):
+        with pytest.raises(EvaluationError, match=message):
+            fitted(table, outcome, own)
     with pytest.raises(ConfigError, match=r"unknown learner 'rige' \(did you mean 'ridge'"):
         fitted(X, y, columns, "rige")
     model = fitted(X, y, age)
@@ -242,8 +221,6 @@ def test_what_cannot_be_fitted_is_refused():
         model.predict_proba(X.drop(columns="age"))
 
 
-# --- as scikit-learn's own classifiers -------------------------------------------------------------------------
-
 # What check_estimator asks for and is not so, each with its reason.
 EXCEPTIONS = {
     "check_classifiers_one_label": "one outcome alone cannot be learnt: EvaluationError, as for too few patients",
@@ -252,8 +229,7 @@ EXCEPTIONS = {
 
 
 @parametrize_with_checks(
-    [RiskModel(), RiskModel("elastic-net"), RiskModel("gradient-boosting")],
-    expected_failed_checks=lambda _: EXCEPTIONS,
+    [RiskModel(), RiskModel("elastic-net"), RiskModel("gradient-boosting")], expected_failed_checks=lambda _: EXCEPTIONS
 )
 def test_it_is_an_estimator_of_scikit_learn(estimator, check):
     check(estimator)
@@ -269,9 +245,6 @@ def test_cloning_and_grid_search_see_columns_and_settings():
     assert search.fit(X, y).best_params_["learner"] in FAST
 
 
-# --- coefficients ----------------------------------------------------------------------------------------------
-
-
 def test_coefficients_are_log_odds_for_one_sd():
     X, y, columns = make_patients(np.random.default_rng(10), 120, n_features=3, missing=0)
     model = fitted(X, y, columns, "elastic-net")
@@ -282,9 +255,6 @@ def test_coefficients_are_log_odds_for_one_sd():
     stacked = fitted(X, y, columns, stacking=True)
     np.testing.assert_allclose(logit(risk(stacked, moved)) - logit(risk(stacked, X)), stacked.coef_[0, 0], atol=1e-6)
     assert not hasattr(fitted(X, y, columns, "gradient-boosting"), "coef_")
-
-
-# --- in numbers ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -311,8 +281,7 @@ def in_numbers(model):
 
 
 @pytest.mark.usefixtures("few_draws")
-@pytest.mark.parametrize("missing", [Missing(), MICE])
-@pytest.mark.parametrize("stacking", [False, True])
+@pytest.mark.parametrize(("stacking", "missing"), [(False, MICE), (True, Missing())])
 @pytest.mark.parametrize("learner", [*FAST, "horseshoe"])
 def test_a_model_in_numbers_is_the_same_model(learner, stacking, missing):
     X, y, columns = make_patients(np.random.default_rng(5), 90, n_features=4)
@@ -359,11 +328,12 @@ def test_numbers_that_do_not_fit_the_columns_are_refused():
     for name in ("part.0.model.0.slopes", "part.0.scaling.0.mean", "part.1.imputer.0.typical", "stack"):
         with pytest.raises(StoreError, match="not complete"):
             RiskModel.from_arrays({key: one for key, one in arrays.items() if key != name}, spec)
-    with pytest.raises(StoreError, match="not complete: 0 of 2 parts"):
-        RiskModel.from_arrays({"stack": stack}, spec)
-    with pytest.raises(StoreError, match="it lacks levels"):
-        RiskModel.from_arrays(arrays, {**spec, "levels": {"sex": [0.0, 1.0]}})
-    with pytest.raises(StoreError, match=r"is not complete \('columns'\)"):
-        RiskModel.from_arrays(arrays, {name: one for name, one in spec.items() if name != "columns"})
-    with pytest.raises(StoreError, match=r"of the learner 'forest'.*install the ppgssl that made it"):
-        RiskModel.from_arrays(arrays, {**spec, "learner": "forest"})
+    without_columns = {name: one for name, one in spec.items() if name != "columns"}
+    for numbers, description, message in (
+        ({"stack": stack}, spec, "not complete: 0 of 2 parts"),
+        (arrays, {**spec, "levels": {"sex": [0.0, 1.0]}}, "it lacks levels"),
+        (arrays, without_columns, r"is not complete \('columns'\)"),
+        (arrays, {**spec, "learner": "forest"}, r"of the learner 'forest'.*install the ppgssl that made it"),
+    ):
+        with pytest.raises(StoreError, match=message):
+            RiskModel.from_arrays(numbers, description)

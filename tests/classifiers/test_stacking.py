@@ -1,18 +1,8 @@
-from __future__ import annotations
-
 import numpy as np
-import pytest
 import statsmodels.api as sm
 from scipy.special import expit, logit
-from threadpoolctl import threadpool_limits
 
 from ppgssl.classifiers.stacking import clipped_logits, fit_stack, learn_stack, stacked_risks
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    with threadpool_limits(1):  # as the arms are fitted
-        yield
 
 
 def make_risks(rng, n, slopes):
@@ -34,7 +24,7 @@ def test_a_part_that_misleads_gets_no_weight_and_the_rest_is_fitted_without_it()
     np.testing.assert_allclose(stack[:2], alone, atol=1e-4)
 
 
-def test_risks_that_tell_outcomes_apart_give_finite_weights():
+def test_risks_that_separate_outcomes_give_finite_weights():
     logits = np.linspace(-5, 5, 40)[:, None] * [1.0, 1.0]
     assert np.isfinite(fit_stack(logits, (logits[:, 0] > 0).astype(int))).all()
 

@@ -17,13 +17,15 @@ from pypdf import PdfReader
 from ppgssl.core.results.study import save_results
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.tables import CohortStore
-from tests.stages.ingest.test_ingest import assert_same_store, describe_bad_ward, expected_of_bad_ward
 from tests.support.composed import LEAST
 from tests.support.fake_results import make_results
+from tests.support.same_stores import assert_same_store
 from tests.support.small_cohorts import (
     clinical_row,
     describe,
+    describe_bad_ward,
     describe_study,
+    expected_of_bad_ward,
     make_ward,
     signal,
     write_clinical,
@@ -32,20 +34,8 @@ from tests.support.small_cohorts import (
 
 CLI = [sys.executable, "-c", "from ppgssl.cli.app import main; main()"]
 COMMANDS = (
-    "init",
-    "check",
-    "ingest",
-    "inspect",
-    "pretrain",
-    "probe",
-    "evaluate",
-    "report",
-    "run",
-    "export",
-    "simulate",
-    "fit",
-    "predict",
-    "pseudonyms",
+    *("init", "check", "ingest", "inspect", "pretrain", "probe", "evaluate"),
+    *("report", "run", "export", "simulate", "fit", "predict", "pseudonyms"),
 )
 
 
@@ -62,8 +52,8 @@ def test_help_is_quick_because_it_imports_nothing_heavy():
 import sys
 from typer.testing import CliRunner
 from ppgssl.cli.commands import app
-for arguments in (["--help"], ["ingest", "--help"], ["run", "--help"]):
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+for name in ("", "ingest", "run", "fit", "predict", "evaluate"):
+    assert CliRunner().invoke(app, [name, "--help"] if name else ["--help"]).exit_code == 0
 heavy = {"torch", "pandas", "numpy", "scipy", "sklearn", "pyarrow", "deltalake", "matplotlib"}
 sys.exit(", ".join(sorted(heavy & set(sys.modules))) or 0)
 """
@@ -117,7 +107,7 @@ def bad_ward(tmp_path_factory) -> Path:
     return folder
 
 
-def assert_all_is_said(text: str) -> None:
+def assert_all_is_reported(text: str) -> None:
     text = re.sub(r"^.*: \d+/\d+, .*$", "", text, flags=re.MULTILINE)  # progress, whose rate could be any number
     for subject, reason in expected_of_bad_ward().items():
         assert subject in text
@@ -126,20 +116,20 @@ def assert_all_is_said(text: str) -> None:
         assert unwanted not in text
 
 
-def test_ingest_of_a_bad_cohort_says_what_is_wrong_and_takes_the_rest(ppgssl, bad_ward, tmp_path):
+def test_ingest_of_a_bad_cohort_reports_what_is_wrong_and_takes_the_rest(ppgssl, bad_ward, tmp_path):
     done = ppgssl("ingest", bad_ward / "cohort.yaml", "--out", tmp_path / "store", "--jobs", 1)
     assert done.returncode == 0
-    assert_all_is_said(done.stderr)
+    assert_all_is_reported(done.stderr)
     store = CohortStore(tmp_path / "store")
     assert set(store.rejects()["subject"]) == set(expected_of_bad_ward())
     assert len(store.recordings()) == 9
     assert "next: " in done.stdout
 
 
-def test_check_of_a_bad_cohort_says_the_same_and_fails(ppgssl, bad_ward):
+def test_check_of_a_bad_cohort_reports_the_same_and_fails(ppgssl, bad_ward):
     done = ppgssl("check", bad_ward / "cohort.yaml", "--jobs", 1)
     assert done.returncode == 2
-    assert_all_is_said(done.stderr)
+    assert_all_is_reported(done.stderr)
 
 
 def test_json_is_one_object_on_stdout(ppgssl, bad_ward, tmp_path):
@@ -201,7 +191,7 @@ def test_a_column_may_be_two_variables_and_another_transform_changes_the_table_a
     assert json.loads(done.stdout)["files_read_now"] == 0
     again = CohortStore(tmp_path / "store")
     np.testing.assert_allclose(again.patients()["spo2_transformed"], 68.864 * np.log10(103.711 - spo2) - 52.110)
-    assert again.fingerprint() != content  # so that studies of the store are made anew
+    assert again.fingerprint() != content  # so that studies of the store are made again
 
     (tmp_path / "cohort.yaml").write_text(TWO_OF_A_COLUMN.replace("[50, 100]", "[50, 110]"))
     refused = ppgssl(*ingest_it)
@@ -314,25 +304,25 @@ def stop_in_the_middle(arguments: list[str], stop: signals.Signals) -> tuple[int
     """Start a process and its workers, and send them a signal as soon as a fifth of the files is done."""
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
-    said = []
+    output = []
     for line in process.stderr:
-        said.append(line)
+        output.append(line)
         progress = re.search(r": (\d+)/(\d+), ", line)
         if progress and 5 * int(progress[1]) >= int(progress[2]):
             break
     os.killpg(process.pid, stop)
     rest = process.stderr.read()
     process.stderr.close()
-    return process.wait(timeout=60), "".join(said) + rest
+    return process.wait(timeout=60), "".join(output) + rest
 
 
 def test_ctrl_c_keeps_what_was_read_and_the_next_run_goes_on(ppgssl, large_ward, tmp_path):
     arguments = ["ingest", str(large_ward / "cohort.yaml"), "--out", str(tmp_path / "store"), "--jobs", "2"]
-    code, said = stop_in_the_middle([*CLI, *arguments], signals.SIGINT)
+    code, output = stop_in_the_middle([*CLI, *arguments], signals.SIGINT)
     assert code == 1
-    assert "run the same command again to go on" in said
-    assert "Traceback" not in said
-    assert "Warning" not in said
+    assert "run the same command again to go on" in output
+    assert "Traceback" not in output
+    assert "Warning" not in output
     n_kept = len(CohortStore(tmp_path / "store").recordings())
     assert 0 < n_kept < N_FILES
     resumed = ppgssl(*arguments, "--json")
@@ -345,7 +335,7 @@ def test_kill_loses_no_recording_and_repeats_none(large_ward, tmp_path):
     # Commits of a few files, so that there are some before and some after the kill.
     program = "from ppgssl.stages.ingest import ingest; ingest._COMMIT_BYTES = 100_000; " + CLI[-1]
     arguments = ["ingest", str(large_ward / "cohort.yaml"), "--out", str(tmp_path / "store"), "--jobs", "2"]
-    code, _said = stop_in_the_middle([sys.executable, "-c", program, *arguments], signals.SIGKILL)
+    code, _output = stop_in_the_middle([sys.executable, "-c", program, *arguments], signals.SIGKILL)
     assert code == -signals.SIGKILL
     assert 0 < len(CohortStore(tmp_path / "store").recordings()) < N_FILES
     ingest(large_ward / "cohort.yaml", tmp_path / "store", n_jobs=1)

@@ -55,26 +55,15 @@ def test_tasks_run_alone_are_apart_from_each_other():
         assert list(pool.run_alone(double_or_die, [2, 3, 4])) == [4, Died(), 8]
 
 
-def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
+def test_a_cluster_that_cannot_be_used_is_refused(monkeypatch, dask_cluster):
     monkeypatch.setattr("ppgssl.core.cluster._CONNECT_S", 1)
-    with (
-        pytest.raises(ConfigError, match=r"--scheduler tcp://127\.0\.0\.1:9: no Dask cluster"),
-        workers(-1, scheduler="tcp://127.0.0.1:9"),
-    ):
-        pass
-
-
-def test_a_scheduler_without_an_address_is_refused():
-    with pytest.raises(ConfigError, match="no Dask cluster"), workers(-1, scheduler="nonsense://x"):
-        pass
-
-
-def test_a_cluster_that_does_not_see_the_folder_is_refused(dask_cluster):
-    with (
-        pytest.raises(ConfigError, match="has no folder /nowhere"),
-        workers(-1, scheduler=dask_cluster, reads=[Path("/nowhere")]),
-    ):
-        pass
+    for scheduler, words in {
+        "tcp://127.0.0.1:9": r"--scheduler tcp://127\.0\.0\.1:9: no Dask cluster",
+        "nonsense://x": "no Dask cluster",
+        dask_cluster: "has no folder /nowhere",
+    }.items():
+        with pytest.raises(ConfigError, match=words), workers(-1, scheduler=scheduler, reads=[Path("/nowhere")]):
+            pass
 
 
 def test_the_workers_of_a_cluster_do_the_work(dask_cluster):
@@ -99,12 +88,12 @@ def test_the_dask_extra_is_asked_for_where_it_is_missing():
     assert "pip install 'ppgssl[dask]'" in run.stdout
 
 
-@pytest.mark.parametrize(("n_processes", "told", "n_threads"), [(2, "", 4), (2, "1", 1), (2, "6", 4), (16, "", 1)])
-def test_processes_times_threads_are_no_more_than_cores_or_than_the_system_was_told(
-    monkeypatch, n_processes, told, n_threads
+@pytest.mark.parametrize(("n_processes", "given", "n_threads"), [(2, "", 4), (2, "1", 1), (2, "6", 4), (16, "", 1)])
+def test_processes_times_threads_are_no_more_than_cores_or_than_the_system_allows(
+    monkeypatch, n_processes, given, n_threads
 ):
     monkeypatch.setattr("ppgssl.core.parallel.cpu_count", lambda: 8)
-    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert threads_of(n_processes) == n_threads
 
 
@@ -118,13 +107,13 @@ def test_libraries_in_the_processes_have_no_more_threads_than_that(monkeypatch):
         assert list(pool.run(threads, [1, 2])) == [str(threads_of(2))] * 2
 
 
-def test_torch_is_told_its_threads_where_it_is_in_use(monkeypatch):
-    told = []
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=told.append))
+def test_torch_is_given_its_threads_where_it_is_in_use(monkeypatch):
+    given = []
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=given.append))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     with workers(1) as pool:
         list(pool.run(double, [1]))
-    assert told == [1]
+    assert given == [1]
 
 
 def shared_sum(number, values, place):
@@ -196,10 +185,7 @@ def test_ctrl_c_lets_tasks_save_what_they_have(request, tmp_path, place):
             if len(started) == 2:
                 os.kill(os.getpid(), signal.SIGINT)
 
-    with (
-        pytest.raises(KeyboardInterrupt),
-        workers(2, scheduler=scheduler, folder=tmp_path) as pool,
-    ):
+    with pytest.raises(KeyboardInterrupt), workers(2, scheduler=scheduler, folder=tmp_path) as pool:
         pool.run_in_steps(saves_when_stopped, [1, 2], tmp_path, n_steps=1200, progress=press)
     assert {path.name for path in tmp_path.iterdir()} == {"saved1", "saved2"}
 

@@ -58,14 +58,14 @@ def test_peak_memory_never_falls():
     assert ballast.sum() == 4_000_000
 
 
-def test_a_replaced_file_leaves_nothing_beside_it(tmp_path):
+def test_a_replaced_file_leaves_nothing_else(tmp_path):
     write_atomically(tmp_path / "run.json", "old")
     write_atomically(tmp_path / "run.json", "Größe")
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
     assert (tmp_path / "run.json").read_text(encoding="utf-8") == "Größe"
 
 
-def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     write_atomically(tmp_path / "weights", b"old", sync=True)
     with pytest.raises(TypeError), replaced(tmp_path / "weights") as temporary:
         temporary.write_bytes(b"ne") and temporary.write_bytes(3)
@@ -73,7 +73,7 @@ def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     assert (tmp_path / "weights").read_bytes() == b"old"
 
 
-def test_a_run_says_what_it_was_made_of_how_long_it_took_and_with_what(tmp_path):
+def test_a_run_records_inputs_time_and_versions(tmp_path):
     watch = Stopwatch()
     watch.write(tmp_path, "ingest", made_of="abc", n_files=3)
     run = read_run(tmp_path)

@@ -17,8 +17,8 @@ from ppgssl.core.text import Message
 
 # All but those that pass templates on.
 SOURCES = sorted(set(Path(ppgssl.__file__).parent.rglob("*.py")) - {Path(errors.__file__), Path(text.__file__)})
-# Keywords that are no fields.
-OWN = {"Message": set(), "ReadError": {"path"}, "ConfigError": {"problems"}}
+# Of each, the place of its template among the arguments; a ReadError always has one.
+TYPED = {"Message": 0, "ReadError": 1, "ConfigError": 0, "SignalError": 0}
 
 
 def test_a_message_is_its_text_with_the_values_in_it():
@@ -31,7 +31,7 @@ def test_messages_and_errors_pass_between_processes():
     message = Message("{inner} at {n}", inner=Message("{cell!r}", cell="x"), n=3)
     again = pickle.loads(pickle.dumps(message))
     assert (again, again.template, again.values) == (message, message.template, message.values)
-    for error in (ReadError("row {row}", path=Path("a"), row=3), ConfigError("{n} problems", (message,), n=1)):
+    for error in (ReadError(Path("a"), "row {row}", row=3), ConfigError("{n} problems", (message,), n=1)):
         other = pickle.loads(pickle.dumps(error))
         assert str(other) == str(error)
         assert vars(other) == vars(error)
@@ -39,7 +39,7 @@ def test_messages_and_errors_pass_between_processes():
 
 def _templates(node: ast.Call, constants: dict[str, list[ast.expr]]) -> list[ast.expr]:
     """What the first argument may be: a literal, what a name was given last, or one of two literals."""
-    first = node.args[0]
+    first = node.args[TYPED[node.func.id]]
     if isinstance(first, ast.Name):
         first = max((one for one in constants[first.id] if one.lineno < node.lineno), key=lambda one: one.lineno)
     return [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]
@@ -54,7 +54,7 @@ def _typed_calls(tree: ast.AST) -> Iterator[tuple[ast.Call, list[ast.expr]]]:
                 constants.setdefault(node.targets[0].id, []).append(node.value)
         for node in ast.walk(function):
             name = getattr(getattr(node, "func", None), "id", "")
-            if name in OWN and id(node) not in seen and (node.keywords or name == "Message"):
+            if name in TYPED and id(node) not in seen and (node.keywords or name in ("Message", "ReadError")):
                 seen.add(id(node))  # of functions in functions, the inner ones come first
                 yield node, _templates(node, constants)
 
@@ -62,7 +62,7 @@ def _typed_calls(tree: ast.AST) -> Iterator[tuple[ast.Call, list[ast.expr]]]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_templates_are_literals_that_name_their_fields(path):
     for node, templates in _typed_calls(ast.parse(path.read_text(encoding="utf-8"))):
-        given = {keyword.arg for keyword in node.keywords} - OWN[node.func.id]
+        given = {keyword.arg for keyword in node.keywords} - {"problems"}
         for template in templates:
             place = f"{path}:{node.lineno}"
             assert isinstance(template, ast.Constant), f"{place}: a template must be a literal"

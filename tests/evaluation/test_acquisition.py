@@ -1,7 +1,3 @@
-"""Acquisition check: finds two devices in one cohort, and nothing in one device."""
-
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,7 +97,7 @@ def test_mw_ppg_is_one_group(test_data, channel, summary):
     assert find_two_groups(np.array(values)) is None
 
 
-def test_the_text_tells_of_groups_and_the_auroc_is_turned_to_be_at_least_one_half():
+def test_the_text_describes_groups_and_the_auroc_is_oriented_to_be_at_least_one_half():
     rng = np.random.default_rng(4)
     y = pd.Series(np.repeat([1.0, 0.0, 0.0], [15, 25, 12]))
     values = pd.Series(np.repeat([1.0, 1.0, 3.0], [15, 25, 12]) * rng.lognormal(0, 0.05, 52))

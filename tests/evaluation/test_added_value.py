@@ -1,11 +1,6 @@
-"""Added value: the likelihood-ratio test against statsmodels, and by simulation where there is nothing to add."""
-
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.optimize import minimize
 from scipy.special import expit, logit
 from scipy.stats import chi2
 from statsmodels.api import GLM, add_constant, families
@@ -13,6 +8,7 @@ from statsmodels.api import GLM, add_constant, families
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.results.base import Difference
 from ppgssl.evaluation.added_value import added_value, likelihood_ratio, likelihood_ratio_of_risks
+from tests.support.risk_tables import prediction_rows
 
 DIFFERENCE = Difference(estimate=0.03, ci_low=-0.01, ci_high=0.07, p_value=0.2, reference="covariates")
 
@@ -30,18 +26,7 @@ def make_predictions(rng, n_repeats=3, **options):
     for repeat in range(n_repeats):
         for arm, risk in (("covariates", reference), ("covariates+ssl-all", added)):
             noisy = expit(logit(risk) + 0.2 * rng.normal(size=len(y)))
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "arm": arm,
-                        "repeat": repeat,
-                        "fold": np.arange(len(y)) % 5,
-                        "patient_id": [f"p{number:03d}" for number in range(len(y))],
-                        "y_true": y,
-                        "y_score": noisy,
-                    }
-                )
-            )
+            frames.append(prediction_rows(arm, y, noisy, repeat=repeat, fold=np.arange(len(y)) % 5))
         of_repeats.append((y, frames[-2]["y_score"].to_numpy(), frames[-1]["y_score"].to_numpy()))
     return pd.concat(frames, ignore_index=True).sample(frac=1, random_state=1), of_repeats
 
@@ -54,18 +39,6 @@ def by_statsmodels(y, reference, added):
         for X in (smaller, np.column_stack([smaller, logit(added)]))
     ]
     return 2 * (fits[1].llf - fits[0].llf)
-
-
-def test_the_statistic_is_that_of_a_general_maximiser():
-    y, reference, added = make_risks(np.random.default_rng(3))
-    columns = np.column_stack([np.ones(len(y)), logit(reference), logit(added)])
-
-    def deviance(coefficients):
-        linear = columns[:, : len(coefficients)] @ coefficients
-        return 2 * (np.logaddexp(0, linear) - y * linear).sum()
-
-    fits = [minimize(deviance, np.zeros(n), options={"gtol": 1e-7}) for n in (2, 3)]
-    assert likelihood_ratio_of_risks(y, reference, added) == pytest.approx(fits[0].fun - fits[1].fun, abs=1e-6)
 
 
 def test_the_table_holds_the_median_over_repeats_and_its_p_value():
@@ -156,7 +129,7 @@ def test_useless_features_are_rarely_called_useful():
 def test_what_does_not_fit_together_is_refused():
     predictions, _ = make_predictions(np.random.default_rng(9), n_repeats=1)
     other = DIFFERENCE.model_copy(update={"reference": "vitals"})
-    with pytest.raises(EvaluationError, match="a difference is to vitals"):
+    with pytest.raises(EvaluationError, match="a difference is from vitals"):
         added_value(predictions, "covariates+ssl-all", "covariates", auroc=other)
     with pytest.raises(EvaluationError, match="as many net benefits"):
         added_value(predictions, "covariates+ssl-all", "covariates", auroc=DIFFERENCE, thresholds=[0.1])

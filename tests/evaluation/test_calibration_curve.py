@@ -1,7 +1,3 @@
-"""The flexible curve: equal to a natural cubic spline fitted by others, and straight where it must be."""
-
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -49,7 +45,7 @@ def test_outcomes_side_by_side_are_each_outcome_alone():
 
 
 @pytest.mark.parametrize("levels", [(0.1, 0.3), (0.1, 0.3, 0.6)])
-def test_with_few_values_the_curve_passes_through_the_share_of_events_at_each(levels):
+def test_with_few_values_the_curve_passes_through_the_proportion_of_events_at_each(levels):
     rng = np.random.default_rng(3)
     risk = rng.permutation(np.repeat(levels, 40))
     y = rng.random(len(risk)) < risk
@@ -67,7 +63,7 @@ def test_a_risk_that_does_not_vary_or_separates_the_classes_has_no_curve():
         assert np.isnan(curve.at(np.array([0.0]), curve.fit(y, np.ones((30, 2))))).all()
 
 
-def test_a_curve_at_its_limits_says_that_it_knows_nothing():
+def test_a_curve_at_its_limits_has_a_large_standard_error():
     logits = np.repeat([-3.0, -2.0, -1.0, 0.0, 1.0], 8)
     y = np.tile(np.arange(8) % 2 == 0, 5) & (logits == -1)
     curve = CalibrationCurve(logits)

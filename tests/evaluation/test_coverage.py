@@ -1,7 +1,3 @@
-"""Intervals of the AUROC hold the truth about as often as they say; docs/coverage.md has the figures of a long run."""
-
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

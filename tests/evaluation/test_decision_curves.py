@@ -1,7 +1,3 @@
-"""Net benefit: that of dcurves, of hand counts, and paired between arms."""
-
-from __future__ import annotations
-
 from pathlib import Path
 
 import dcurves
@@ -35,15 +31,15 @@ def test_the_curves_of_the_dcurves_tutorial_are_those_of_dcurves():
     table = pd.read_csv(Path(dcurves.data) / "df_binary.csv").rename(columns={"cancer": "y"})
     table["y"] = table["y"].astype(int)
     arms = {name: table[name].to_numpy(dtype=float) for name in ("famhistory", "cancerpredmarker")}
-    judged = assess_decisions(
+    assessed = assess_decisions(
         align_scores(table["y"].to_numpy(), arms), Decisions(curve=(0.01, 0.35)), n_resamples=10, seed=0
     )
-    thresholds = judged.curves["famhistory"].threshold
+    thresholds = assessed.curves["famhistory"].threshold
     expected = of_dcurves(table[["y", *arms]], arms, thresholds)
     for arm in arms:
-        np.testing.assert_allclose(judged.curves[arm].net_benefit, expected[arm], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(judged.references["treat all"].net_benefit, expected["all"], rtol=0, atol=1e-12)
-    np.testing.assert_allclose(judged.references["treat none"].net_benefit, expected["none"], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(assessed.curves[arm].net_benefit, expected[arm], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(assessed.references["treat all"].net_benefit, expected["all"], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(assessed.references["treat none"].net_benefit, expected["none"], rtol=0, atol=1e-12)
 
 
 @settings(max_examples=8)
@@ -51,8 +47,8 @@ def test_the_curves_of_the_dcurves_tutorial_are_those_of_dcurves():
 def test_curves_with_ties_at_the_thresholds_are_those_of_dcurves(seed, n, n_levels):
     rng = np.random.default_rng(seed)
     y, score = rng.permutation(np.arange(n) < n // 2), np.round(rng.random(n) * n_levels) / n_levels
-    judged = assess_decisions(align_scores(y, {"a": score}), Decisions(curve=(0.15, 0.7)), n_resamples=2, seed=0)
-    curve = judged.curves["a"]
+    assessed = assess_decisions(align_scores(y, {"a": score}), Decisions(curve=(0.15, 0.7)), n_resamples=2, seed=0)
+    curve = assessed.curves["a"]
     expected = of_dcurves(pd.DataFrame({"y": y.astype(int), "a": score}), ["a"], curve.threshold)
     np.testing.assert_allclose(curve.net_benefit, expected["a"], rtol=0, atol=1e-12)
 
@@ -61,9 +57,9 @@ def test_bands_are_those_of_a_loop_over_the_patients_drawn_and_repeats_are_avera
     _, y = make_risks(50, 0, mean_logit=-1)
     scores = np.random.default_rng(1).random((2, 50))
     aligned = align_scores(y, {"a": scores}, n_folds=5)
-    judged = assess_decisions(aligned, Decisions(curve=(0.1, 0.6)), n_resamples=60, seed=4)
+    assessed = assess_decisions(aligned, Decisions(curve=(0.1, 0.6)), n_resamples=60, seed=4)
     counts = draw_counts(50, 60, np.random.default_rng(4)).T
-    curve, always = judged.curves["a"], judged.references["treat all"]
+    curve, always = assessed.curves["a"], assessed.references["treat all"]
     for point in (0, 20, len(curve.threshold) - 1):
         threshold = curve.threshold[point]
         drawn = [np.mean([net_benefit(y, score, threshold, weights) for score in scores]) for weights in counts]
@@ -138,8 +134,8 @@ def test_thresholds_of_0_and_1_and_unknown_arms_are_refused():
 
 
 def test_one_class_has_a_curve_and_no_warning():
-    judged = assess_decisions(
+    assessed = assess_decisions(
         align_scores(np.zeros(20), {"a": np.linspace(0, 1, 20)}), Decisions(), n_resamples=10, seed=0
     )
-    assert max(judged.curves["a"].net_benefit) <= 0
-    assert len(judged.curves["a"].threshold) == 96
+    assert max(assessed.curves["a"].net_benefit) <= 0
+    assert len(assessed.curves["a"].threshold) == 96

@@ -1,6 +1,5 @@
-from __future__ import annotations
-
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,10 +45,10 @@ def literal_covariance(y_score, y_true):
 def test_the_published_example_comes_out():
     """Areas, standard errors, differences and p-values that SAS prints for the data, to all four digits."""
     columns = np.array(OVARIAN.split(), dtype=float).reshape(-1, 4).T
-    judged = delong(place(one_split(("albumin", "protein", "kg"), [*columns[:2], 10 - columns[2]], columns[3] == 1)))
-    assert judged.estimates == pytest.approx([0.7366, 0.6478, 0.7258], abs=5e-5)
-    assert np.sqrt(np.diag(judged.covariance)) == pytest.approx([0.0927, 0.1000, 0.1028], abs=5e-5)
-    albumin, protein = judged.difference("albumin", "kg"), judged.difference("protein", "kg")
+    assessed = delong(place(one_split(("albumin", "protein", "kg"), [*columns[:2], 10 - columns[2]], columns[3] == 1)))
+    assert assessed.estimates == pytest.approx([0.7366, 0.6478, 0.7258], abs=5e-5)
+    assert np.sqrt(np.diag(assessed.covariance)) == pytest.approx([0.0927, 0.1000, 0.1028], abs=5e-5)
+    albumin, protein = assessed.difference("albumin", "kg"), assessed.difference("protein", "kg")
     assert (albumin.estimate, albumin.ci_low, albumin.ci_high) == pytest.approx((0.0108, -0.1761, 0.1976), abs=5e-5)
     assert (protein.estimate, protein.ci_low, protein.ci_high) == pytest.approx((-0.0780, -0.2830, 0.1271), abs=5e-5)
     assert (albumin.p_value, protein.p_value) == pytest.approx((0.9102, 0.4561), abs=5e-5)
@@ -64,17 +63,8 @@ def test_the_covariance_equals_its_definition_pair_by_pair(seed, n, n_levels):
 
 def test_repeating_the_same_test_adds_no_information():
     once = make_aligned(1, 60, n_arms=2)
-    tiled = {name: np.tile(getattr(once, name), 4) for name in ("y_true", "fold", "patient")}
-    repeat = np.repeat(np.arange(4), 60)
-    four_times = AlignedPredictions(
-        once.arms,
-        np.tile(once.y_score, 4),
-        tiled["y_true"],
-        repeat,
-        tiled["fold"],
-        tiled["patient"],
-        once.patient_ids,
-    )
+    tiled = {name: np.tile(getattr(once, name), 4) for name in ("y_score", "y_true", "fold", "patient")}
+    four_times = replace(once, repeat=np.repeat(np.arange(4), 60), **tiled)
     np.testing.assert_allclose(delong(place(four_times)).covariance, delong(place(once)).covariance, rtol=1e-12)
 
 
@@ -90,29 +80,24 @@ def test_the_standard_error_agrees_with_that_of_the_bootstrap(n_folds, n_repeats
 
 
 def test_the_interval_is_symmetric_in_logits_and_stays_within_bounds():
-    judged = delong(place(make_aligned(2, 25, signal=2.5)))
-    interval = judged.interval("arm-0")
+    assessed = delong(place(make_aligned(2, 25, signal=2.5)))
+    interval = assessed.interval("arm-0")
     assert 0 < interval.ci_low < interval.estimate < interval.ci_high < 1
     middle = (logit(interval.ci_low) + logit(interval.ci_high)) / 2
     assert middle == pytest.approx(logit(interval.estimate), abs=1e-9)
 
 
 def test_perfect_scores_have_no_interval_and_a_difference_to_themselves_none_in_it():
-    judged = delong(place(one_split(("a", "b"), [[3, 2, 1, 0], [3, 2, 1, 0]], [1, 1, 0, 0])))
-    assert judged.interval("a").model_dump() == {"estimate": 1.0, "ci_low": None, "ci_high": None}
-    difference = judged.difference("a", "b")
+    assessed = delong(place(one_split(("a", "b"), [[3, 2, 1, 0], [3, 2, 1, 0]], [1, 1, 0, 0])))
+    assert assessed.interval("a").model_dump() == {"estimate": 1.0, "ci_low": None, "ci_high": None}
+    difference = assessed.difference("a", "b")
     assert (difference.estimate, difference.ci_low, difference.ci_high, difference.p_value) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_a_single_event_has_no_variance():
-    judged = delong(place(one_split(("a", "b"), [[3, 2, 4, 0], [3, 2, 1, 0]], [1, 0, 0, 0])))
-    assert judged.interval("a").model_dump() == {"estimate": pytest.approx(2 / 3), "ci_low": None, "ci_high": None}
-    assert judged.difference("a", "b").p_value is None
-
-
-def test_an_unknown_arm_is_refused():
-    with pytest.raises(EvaluationError, match="did you mean 'arm-0'"):
-        delong(place(make_aligned(0))).interval("arm0")
+    assessed = delong(place(one_split(("a", "b"), [[3, 2, 4, 0], [3, 2, 1, 0]], [1, 0, 0, 0])))
+    assert assessed.interval("a").model_dump() == {"estimate": pytest.approx(2 / 3), "ci_low": None, "ci_high": None}
+    assert assessed.difference("a", "b").p_value is None
 
 
 cases = st.tuples(
@@ -137,14 +122,9 @@ def test_rows_below_counted_by_hand():
 
 
 @given(cases)
-def test_the_pairs_won_add_up_to_the_auroc(case):
-    aligned = make_aligned(*case)
-    assert place(aligned).auroc[0] == pytest.approx(auroc_of(aligned, np.ones(aligned.n_patients)), abs=1e-12)
-
-
-@given(cases)
 def test_the_jackknife_is_the_auroc_without_each_patient(case):
     aligned = make_aligned(*case)
+    assert place(aligned).auroc[0] == pytest.approx(auroc_of(aligned, np.ones(aligned.n_patients)), abs=1e-12)
     jackknife = place(aligned).jackknife()[0]
     for left_out in range(aligned.n_patients):
         weights = np.ones(aligned.n_patients)
@@ -174,13 +154,8 @@ def test_the_influence_of_a_patient_is_the_slope_of_the_auroc_over_the_patients_
 def test_a_patient_whom_one_repeat_does_not_test_changes_the_others_only():
     aligned = make_aligned(3, 20, 1, 2, None)
     kept = ~((aligned.repeat == 1) & (aligned.patient == 0))
-    columns = ("y_true", "repeat", "fold", "patient")
-    less = aligned.__class__(
-        aligned.arms,
-        aligned.y_score[:, kept],
-        *(getattr(aligned, name)[kept] for name in columns),
-        aligned.patient_ids,
-    )
+    names = ("y_score", "y_true", "repeat", "fold", "patient")
+    less = replace(aligned, **{name: getattr(aligned, name)[..., kept] for name in names})
     weights = np.ones(20)
     weights[0] = 0
     assert place(less).jackknife()[0, 0] == pytest.approx(auroc_of(less, weights), abs=1e-12)

@@ -1,7 +1,3 @@
-"""All that is said about ranking, from one call."""
-
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,40 +10,28 @@ from ppgssl.evaluation.inference import holm
 from ppgssl.evaluation.predictions import align_predictions
 from ppgssl.evaluation.ranked_pairs import resample_auroc
 from tests.support.aligned_scores import make_aligned
+from tests.support.risk_tables import prediction_rows
 
 ARMS = ("arm-0", "arm-1", "arm-2")
-REFERENCES = {
-    "difference": {"arm-1": "arm-0", "arm-2": "arm-0"},
-    "difference_from_untrained": {"arm-2": "arm-1"},
-}
+REFERENCES = {"difference": {"arm-1": "arm-0", "arm-2": "arm-0"}, "difference_from_untrained": {"arm-2": "arm-1"}}
 
 
 def make_predictions(seed=0, n=80, **options):
     aligned = make_aligned(seed, n, n_arms=3, **options)
-    tables = [
-        pd.DataFrame(
-            {
-                "arm": arm,
-                "repeat": aligned.repeat,
-                "fold": aligned.fold,
-                "patient_id": np.array(aligned.patient_ids)[aligned.patient],
-                "y_true": aligned.y_true.astype(int),
-                "y_score": norm.cdf(y_score - 1),
-            }
-        )
-        for arm, y_score in zip(aligned.arms, aligned.y_score, strict=True)
-    ]
+    of_rows = {"repeat": aligned.repeat, "fold": aligned.fold, "ids": np.array(aligned.patient_ids)[aligned.patient]}
+    scores = zip(aligned.arms, norm.cdf(aligned.y_score - 1), strict=True)
+    tables = [prediction_rows(arm, aligned.y_true.astype(int), score, **of_rows) for arm, score in scores]
     return pd.concat(tables, ignore_index=True)
 
 
 @pytest.fixture(scope="module")
-def judged():
+def assessed():
     predictions = make_predictions(n_folds=4, n_repeats=2)
     return assess_discrimination(predictions, ARMS, references=REFERENCES, n_resamples=400, seed=3)
 
 
-def test_every_field_is_one_of_the_results_and_the_estimates_agree(judged):
-    for one in judged.arms.values():
+def test_every_field_is_one_of_the_results_and_the_estimates_agree(assessed):
+    for one in assessed.arms.values():
         assert set(vars(one)) <= set(ArmResult.model_fields)
         assert one.auroc.estimate == one.auroc_bca.estimate == pytest.approx(one.auroc_delong.estimate, abs=1e-12)
         area = np.trapezoid(one.roc.true_positive_rate, one.roc.false_positive_rate)
@@ -56,30 +40,30 @@ def test_every_field_is_one_of_the_results_and_the_estimates_agree(judged):
             assert interval.ci_low < interval.estimate < interval.ci_high
 
 
-def test_the_percentile_interval_is_that_of_the_same_draws(judged):
+def test_the_percentile_interval_is_that_of_the_same_draws(assessed):
     alone = align_predictions(make_predictions(n_folds=4, n_repeats=2), ["arm-1"])
-    assert judged.arms["arm-1"].auroc == resample_auroc(alone, n_resamples=400, seed=3).interval("arm-1")
-    assert (judged.n_patients, judged.n_events, judged.n_skipped) == (80, alone.n_events, 0)
+    assert assessed.arms["arm-1"].auroc == resample_auroc(alone, n_resamples=400, seed=3).interval("arm-1")
+    assert (assessed.n_patients, assessed.n_events, assessed.n_skipped) == (80, alone.n_events, 0)
 
 
-def test_p_values_are_adjusted_within_a_kind_of_reference(judged):
+def test_p_values_are_adjusted_within_a_kind_of_reference(assessed):
     for kind, pairs in REFERENCES.items():
-        differences = judged.differences[kind]
+        differences = assessed.differences[kind]
         assert {arm: one.reference for arm, one in differences.items()} == pairs
         assert [one.p_adjusted for one in differences.values()] == holm([one.p_value for one in differences.values()])
-    assert judged.differences["difference_from_untrained"]["arm-2"].p_adjusted == pytest.approx(
-        judged.differences["difference_from_untrained"]["arm-2"].p_value
+    assert assessed.differences["difference_from_untrained"]["arm-2"].p_adjusted == pytest.approx(
+        assessed.differences["difference_from_untrained"]["arm-2"].p_value
     )
 
 
 def test_two_ways_to_an_interval_of_a_difference_agree_where_there_are_enough_patients():
-    judged = assess_discrimination(make_predictions(1, 800), ARMS, n_resamples=2000, seed=0)
-    percentile, by_theory = (one.difference("arm-1", "arm-0") for one in (judged.auroc, judged.delong))
+    assessed = assess_discrimination(make_predictions(1, 800), ARMS, n_resamples=2000, seed=0)
+    percentile, by_theory = (one.difference("arm-1", "arm-0") for one in (assessed.auroc, assessed.delong))
     for limit in ("ci_low", "ci_high"):
         assert getattr(by_theory, limit) == pytest.approx(getattr(percentile, limit), abs=0.006)
 
 
-def test_a_subset_is_judged_as_if_the_others_had_not_been_tested():
+def test_a_subset_is_assessed_as_if_the_others_had_not_been_tested():
     predictions = make_predictions(2)
     subset = [*sorted(predictions["patient_id"].unique())[::2], "p001", "p079"]
     kept = predictions[predictions["patient_id"].isin(subset)]
@@ -94,8 +78,8 @@ def test_folds_without_one_of_the_outcomes_are_passed_over():
     predictions = predictions[~only_others | predictions["y_true"].eq(0)]
     only_events = predictions["fold"].eq(2)
     predictions = predictions[~only_events | predictions["y_true"].eq(1)]
-    judged = assess_discrimination(predictions, ARMS, n_resamples=100, seed=0)
-    assert all(one.auroc.estimate is not None and one.roc.ci_low for one in judged.arms.values())
+    assessed = assess_discrimination(predictions, ARMS, n_resamples=100, seed=0)
+    assert all(one.auroc.estimate is not None and one.roc.ci_low for one in assessed.arms.values())
 
 
 def test_what_cannot_be_compared_is_refused():

@@ -1,7 +1,3 @@
-"""Firth's logistic regression, against the R package logistf on the two data sets of its papers."""
-
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

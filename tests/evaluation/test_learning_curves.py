@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +9,7 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.evaluation.learning_curves import learning_curves, stratified_draw
 from ppgssl.evaluation.predictions import align_predictions
 from ppgssl.evaluation.ranked_pairs import resample_auroc
+from tests.support.risk_tables import prediction_rows
 
 LABELS = {"covariates": "Clinical covariates", "ssl-all": "SSL features"}
 
@@ -26,22 +25,10 @@ def made_up_tests(fractions: tuple[float, ...] = (0.5, 1.0), n_draws: int = 3) -
                 for fold in range(2):
                     tested = np.arange(40)[fold::2]
                     score = np.clip(0.3 + fraction * 0.3 * y[tested] + 0.15 * rng.standard_normal(20), 0, 1)
-                    rows.append(
-                        pd.DataFrame(
-                            {
-                                "arm": arm,
-                                "repeat": 0,
-                                "fold": fold,
-                                "patient_id": [f"p{number:02d}" for number in tested],
-                                "y_true": y[tested].astype(float),
-                                "y_score": score,
-                                "fraction": fraction,
-                                "draw": draw,
-                                "n_train": round(20 * fraction) + fold,
-                                "n_train_events": round(5 * fraction),
-                            }
-                        )
-                    )
+                    sizes = {"n_train": round(20 * fraction) + fold, "n_train_events": round(5 * fraction)}
+                    ids = [f"p{number:02d}" for number in tested]
+                    found = prediction_rows(arm, y[tested].astype(float), score, fold=fold, ids=ids)
+                    rows.append(found.assign(fraction=fraction, draw=draw, **sizes))
     return pd.concat(rows, ignore_index=True)
 
 
@@ -84,7 +71,7 @@ def test_absent_columns_are_named():
 
 
 @given(n_events=st.integers(2, 20), n_others=st.integers(2, 20), fraction=st.floats(0.1, 1), seed=st.integers(0, 99))
-def test_a_draw_has_the_same_share_of_either_outcome(n_events, n_others, fraction, seed):
+def test_a_draw_has_the_same_proportion_of_either_outcome(n_events, n_others, fraction, seed):
     y = pd.Series(np.arange(n_events + n_others) < n_events, dtype=float)
     y.index = [f"p{number:02d}" for number in range(len(y))]
     drawn = stratified_draw(y, fraction, seed=seed)

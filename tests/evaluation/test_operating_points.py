@@ -1,7 +1,3 @@
-"""Thresholds come from training patients alone, and shares of test patients are counted as a textbook counts them."""
-
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,9 +20,6 @@ def make_table(rows):
     """Columns of predictions from (repeat, fold, patient, outcome, score)."""
     table = pd.DataFrame(rows, columns=["repeat", "fold", "patient_id", "y_true", "y_score"])
     return table.assign(arm="a")
-
-
-# --- choosing --------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 2**31), st.integers(4, 60), st.sampled_from([3, 10, 10**6]))
@@ -58,9 +51,6 @@ def test_a_threshold_lies_between_the_scores_it_parts():
     assert sensitivity_threshold(y, score, 0.51) == pytest.approx(0.3)
     # Nothing lies below the lowest score: everybody is positive.
     assert sensitivity_threshold(~y, score, 1.0) == 0.0
-
-
-# --- judging ---------------------------------------------------------------------------------------------------
 
 
 def test_the_liver_scans_of_altman_and_bland():
@@ -117,7 +107,7 @@ def test_all_found_is_no_certainty():
     assert point.sensitivity.ci_low == pytest.approx(12 / (12 + 1.959964**2), abs=1e-6)
 
 
-def test_what_is_a_share_of_nobody_is_null():
+def test_what_is_a_proportion_of_nobody_is_null():
     y = np.arange(20) < 8
     aligned = align_scores(y, {"a": np.full(20, 0.3)})
     points = assess_operating_points(aligned, NO_TRAINING, Decisions(risks=[0.5, 0.2]))["a"]
@@ -135,7 +125,7 @@ def test_training_patients_of_one_class_choose_no_threshold():
     assert [point.rule for point in points] == ["given"]
 
 
-def test_a_model_without_training_scores_beside_others_that_have_them_is_refused():
+def test_a_model_without_training_scores_alongside_others_that_have_them_is_refused():
     test = make_table([(0, 0, "p1", 1, 0.3), (0, 1, "p2", 0, 0.1)])
     training = make_table([(0, 0, "p2", 0, 0.4), (0, 0, "p3", 1, 0.0)])
     with pytest.raises(EvaluationError, match=r"arm 'a' has no scores of training patients in repeat 0, fold 1"):

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -92,7 +90,7 @@ def test_of_several_repeats_the_mean_counts():
     assert scores.mae.interval("p").estimate == pytest.approx(np.mean([mean_absolute_error(y, one) for one in repeats]))
 
 
-def test_what_cannot_be_judged_is_refused():
+def test_what_cannot_be_assessed_is_refused():
     with pytest.raises(EvaluationError, match="1 different value"):
         assess_probes(np.ones(5), {"p": np.zeros(5)}, seed=0)
     with pytest.raises(EvaluationError, match=r"shape \(4,\)"):

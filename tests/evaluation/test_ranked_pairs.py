@@ -1,7 +1,3 @@
-"""AUROC: ties, weights, and pairs of one model only."""
-
-from __future__ import annotations
-
 import itertools
 
 import numpy as np
@@ -50,36 +46,6 @@ def test_auroc_equals_scikit_learn_with_ties_and_weights(case):
         assert auroc(y, score, weight) == pytest.approx(expected, abs=1e-12)
 
 
-@given(scored_patients(), st.randoms(use_true_random=False))
-def test_stratified_auroc_equals_its_definition_counted_pair_by_pair(case, random):
-    y, score, _ = case
-    n = len(y)
-    # Every repeat holds all patients; in each, fold 0 surely holds one of each class.
-    folds = np.array([[random.randrange(3) for _ in range(n)] for _ in range(2)])
-    folds[:, [np.argmax(y == 1), np.argmax(y == 0)]] = 0
-    y2, score2 = np.tile(y, 2), np.concatenate([score, score[::-1]])
-    repeat, fold = np.repeat([0, 1], n), folds.ravel()
-    shuffled = np.random.default_rng(n).permutation(2 * n)
-    columns = [column[shuffled] for column in (y2, score2, repeat, fold)]
-    value = stratified_auroc(columns[0], columns[1], repeat=columns[2], fold=columns[3])
-    assert value == pytest.approx(count_pairs(*columns), abs=1e-12)
-
-
-def test_an_offset_of_one_model_changes_nothing():
-    rng = np.random.default_rng(1)
-    y, score, fold = rng.integers(0, 2, 100), rng.normal(size=100), np.arange(100) % 5
-    repeat = np.zeros(100, dtype=int)
-    shifted = score + 10.0 * fold
-    assert stratified_auroc(y, shifted, repeat=repeat, fold=fold) == stratified_auroc(
-        y, score, repeat=repeat, fold=fold
-    )
-
-
-def test_a_fold_without_an_event_has_no_say():
-    y, score, fold = [1, 0, 0, 0], [0.9, 0.1, 0.99, 0.98], [0, 0, 1, 1]
-    assert stratified_auroc(y, score, repeat=[0] * 4, fold=fold) == 1.0
-
-
 def test_pooling_folds_puts_a_null_model_below_one_half_and_pairs_of_one_model_do_not():
     """9 events in 40 patients, 5 stratified folds, a ridge fit on pure noise: truth is 0.5."""
     rng = np.random.default_rng(2)
@@ -98,20 +64,6 @@ def test_pooling_folds_puts_a_null_model_below_one_half_and_pairs_of_one_model_d
     assert np.mean(pooled) < 0.5 - 5 * standard_error
 
 
-def test_many_weightings_at_once_equal_one_at_a_time_and_nan_marks_the_undefined():
-    rng = np.random.default_rng(3)
-    y, score, fold = rng.integers(0, 2, 30).astype(bool), rng.integers(0, 5, 30) / 4, np.arange(30) % 3
-    zero = np.zeros(30, dtype=int)
-    pairs = RankedPairs(y, score, repeat=zero, fold=fold, patient=np.arange(30), n_patients=30)
-    weights = rng.integers(0, 3, size=(30, 8)).astype(float)
-    weights[y, 3] = 0
-    values = pairs.auroc(weights)
-    assert np.flatnonzero(np.isnan(values)).tolist() == [3]
-    for column in (0, 1, 2, 4, 5, 6, 7):
-        expected = stratified_auroc(y, score, repeat=zero, fold=fold, weights=weights[:, column])
-        assert values[column] == pytest.approx(expected, abs=1e-14)
-
-
 @pytest.mark.parametrize(
     ("y", "score", "message"),
     [
@@ -125,9 +77,6 @@ def test_many_weightings_at_once_equal_one_at_a_time_and_nan_marks_the_undefined
 def test_what_has_no_auroc_is_refused(y, score, message):
     with pytest.raises(EvaluationError, match=message):
         auroc(y, score)
-
-
-def test_negative_weights_are_refused():
     with pytest.raises(EvaluationError, match="at least 0"):
         auroc([0, 1], [0.1, 0.2], weights=[1, -1])
 
@@ -139,17 +88,13 @@ def test_weights_of_any_fold_structure_equal_the_pairs_counted_out(seed, n, n_fo
     weight[[0, 1, -1]] = 1
     rows = np.repeat(np.arange(n * n_repeats), weight[aligned.patient])
     y, repeat, fold = aligned.y_true.astype(int), aligned.repeat, aligned.fold
-    expected = count_pairs(y[rows], aligned.y_score[0, rows], repeat[rows], fold[rows])
+    rows = np.random.default_rng(seed).permutation(rows)
+    columns = y[rows], aligned.y_score[0, rows], repeat[rows], fold[rows]
+    expected = count_pairs(*columns)
+    assert stratified_auroc(*columns[:2], repeat=columns[2], fold=columns[3]) == pytest.approx(expected, abs=1e-12)
     for dtype in (np.float32, np.float64):
-        pairs = RankedPairs(
-            aligned.y_true,
-            aligned.y_score[0],
-            repeat=repeat,
-            fold=fold,
-            patient=aligned.patient,
-            n_patients=n,
-            dtype=dtype,
-        )
+        order = {"repeat": repeat, "fold": fold, "patient": aligned.patient, "n_patients": n, "dtype": dtype}
+        pairs = RankedPairs(aligned.y_true, aligned.y_score[0], **order)
         assert pairs.auroc(weight[:, None].astype(dtype))[0] == pytest.approx(expected, abs=1e-12)
 
 

@@ -1,13 +1,8 @@
-"""ROC curve: its area is the AUROC reported."""
-
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
-from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
 from ppgssl.core.errors import EvaluationError
@@ -50,11 +45,8 @@ def test_a_single_split_gives_the_curve_of_scikit_learn():
     zero = np.zeros(80, dtype=int)
     curve = stratified_roc(y, score, repeat=zero, fold=zero)
     fpr, tpr, _ = roc_curve(y, score, drop_intermediate=False)
-    ours = {
-        (round(x, 12), round(z, 12)) for x, z in zip(curve.false_positive_rate, curve.true_positive_rate, strict=True)
-    }
-    theirs = {(round(x, 12), round(z, 12)) for x, z in zip(fpr, tpr, strict=True)}
-    assert ours <= theirs
+    ours = np.column_stack([curve.false_positive_rate, curve.true_positive_rate]).round(12)
+    assert set(map(tuple, ours)) <= set(map(tuple, np.column_stack([fpr, tpr]).round(12)))
     assert np.interp(fpr[1:-1] + 1e-9, curve.false_positive_rate, curve.true_positive_rate) == pytest.approx(
         np.interp(fpr[1:-1] + 1e-9, fpr, tpr), abs=1e-6
     )
@@ -79,7 +71,7 @@ def height(y, score, repeat, fold, weights, grid):
 
 @pytest.mark.parametrize(("n_folds", "n_repeats", "n_levels"), [(1, 1, None), (1, 1, 6), (3, 2, None), (3, 2, 5)])
 def test_the_band_is_that_of_the_curves_of_the_patients_drawn(n_folds, n_repeats, n_levels):
-    aligned = make_aligned(3, 40, n_folds, n_repeats, n_levels, n_arms=2, share=0.4)
+    aligned = make_aligned(3, 40, n_folds, n_repeats, n_levels, n_arms=2, prevalence=0.4)
     grid = np.linspace(0, 1, 101)
     counts = draw_counts(40, 30, np.random.default_rng(8)).astype(int)
     heights = [
@@ -90,24 +82,6 @@ def test_the_band_is_that_of_the_curves_of_the_patients_drawn(n_folds, n_repeats
     curve = roc_curves(aligned, n_resamples=30, seed=8)[1]
     assert curve.ci_low == pytest.approx(np.interp(curve.false_positive_rate, grid, low), abs=1e-9)
     assert curve.ci_high == pytest.approx(np.interp(curve.false_positive_rate, grid, high), abs=1e-9)
-
-
-def test_the_band_holds_the_true_sensitivity_about_as_often_as_it_says():
-    """100 samples of 150 patients, binormal truth, at a false positive rate of 0.3; 0.87 is 3.5 standard errors off."""
-    truth = norm.cdf(1.2 + norm.ppf(0.3))
-    covered = 0
-    for seed in range(100):
-        curve = roc_curves(make_aligned(seed, 150, signal=1.2, share=0.4), n_resamples=300, seed=seed)[0]
-        low, high = (np.interp(0.3, curve.false_positive_rate, limit) for limit in (curve.ci_low, curve.ci_high))
-        covered += low <= truth <= high
-    assert covered >= 87
-
-
-def test_a_band_has_a_point_for_each_point_of_the_curve_and_ends_at_one():
-    curve = roc_curves(make_aligned(0, 60, 2, 2), n_resamples=50, seed=0)[0]
-    assert len(curve.ci_low) == len(curve.ci_high) == len(curve.false_positive_rate)
-    assert curve.ci_low[-1] == curve.ci_high[-1] == 1.0
-    assert all(0 <= low <= high <= 1 for low, high in zip(curve.ci_low, curve.ci_high, strict=True))
 
 
 def test_a_curve_of_very_many_points_is_thinned_out_and_hardly_changes():

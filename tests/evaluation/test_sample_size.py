@@ -1,7 +1,3 @@
-"""Minimum sample size, against the figures of pmsampsize and of the papers."""
-
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,31 +22,27 @@ def required(n_parameters, prevalence, r2):
     return [criterion.n_required for criterion in minimum_sample_size(n_parameters, prevalence, r2)]
 
 
-# Test cases that come with pmsampsize (1.1.1 and later, where max R2 is not rounded; the R and the Python package).
-def test_the_example_of_pmsampsize_is_reproduced():
-    assert required(24, 0.174, 0.288) == [623, 662, 221]
-
-
-# Part II of the paper and the tests of pmsampsize; where criterion 2 does not depend on their rounding of max R2.
+# Test cases of pmsampsize (1.1.1 and later) and of part II of the paper, where criterion 2 does not depend on their
+# rounding of max R2; the last is the example of the BMJ: 5,249 patients, by the first criterion.
 @pytest.mark.parametrize(
     ("n_parameters", "prevalence", "r2", "expected"),
-    [(24, 0.174, 0.55, [255, 532, 221]), (36, 0.174, 0.288, [934, None, 221]), (24, 0.25, 0.288, [623, None, 289])],
+    [
+        (24, 0.174, 0.288, [623, 662, 221]),
+        (24, 0.174, 0.55, [255, 532, 221]),
+        (36, 0.174, 0.288, [934, None, 221]),
+        (24, 0.25, 0.288, [623, None, 289]),
+        (30, 0.05, 0.05, [5249, None, None]),
+    ],
 )
-def test_further_cases_of_pmsampsize_are_reproduced(n_parameters, prevalence, r2, expected):
+def test_published_cases_are_reproduced(n_parameters, prevalence, r2, expected):
     found = required(n_parameters, prevalence, r2)
     assert [n if known is not None else None for n, known in zip(found, expected, strict=True)] == expected
 
 
-def test_the_example_of_the_bmj_is_reproduced():
-    # 30 parameters, an overall risk of 5 %, R2 of 15 % of 0.33, rounded to 0.05: 5,249 patients and 263 events.
-    assert max(required(30, 0.05, 0.05)) == 5249
-    assert max_r2_cox_snell(0.05) == pytest.approx(0.33, abs=0.005)
-
-
 # The table of maxima in the BMJ paper, to two digits.
-@pytest.mark.parametrize(("prevalence", "highest"), [(0.5, 0.75), (0.4, 0.74), (0.3, 0.71), (0.2, 0.63), (0.1, 0.48)])
-def test_the_highest_r2_is_that_of_the_paper(prevalence, highest):
-    assert max_r2_cox_snell(prevalence) == pytest.approx(highest, abs=0.005)
+def test_the_highest_r2_is_that_of_the_paper():
+    for prevalence, highest in ((0.5, 0.75), (0.4, 0.74), (0.3, 0.71), (0.2, 0.63), (0.1, 0.48), (0.05, 0.33)):
+        assert max_r2_cox_snell(prevalence) == pytest.approx(highest, abs=0.005)
 
 
 def test_r2_from_an_auroc_is_that_of_the_paper_and_of_pmsampsize():
@@ -73,16 +65,16 @@ def test_r2_from_an_auroc_equals_that_of_a_logistic_model_of_two_normals():
 
 
 @given(st.integers(1, 100), prevalences, st.floats(0.02, 0.9))
-def test_the_shrinkage_expected_of_the_required_patients_is_reached(n_parameters, prevalence, share):
+def test_the_shrinkage_expected_of_the_required_patients_is_reached(n_parameters, prevalence, proportion):
     # Van Houwelingen's heuristic: 1 - P / LR, with LR = -n ln(1 - R2 apparent), and R2 = S R2 apparent.
-    r2 = share * max_r2_cox_snell(prevalence)
+    r2 = proportion * max_r2_cox_snell(prevalence)
     n = required(n_parameters, prevalence, r2)[0]
     apparent = r2 / 0.9
     assert 1 - n_parameters / (-n * np.log1p(-apparent)) >= 0.9 - 1e-9
     assert 1 - n_parameters / (-(n - 1) * np.log1p(-apparent)) <= 0.9 + 1e-9
 
 
-def test_a_cohort_is_judged_by_the_strictest_criterion():
+def test_a_cohort_is_assessed_by_the_strictest_criterion():
     small = sample_size("Clinical covariates", 8, 207, 26)
     assert not small.is_enough
     assert small.n_required == max(criterion.n_required for criterion in small.criteria)
@@ -122,16 +114,15 @@ def test_levels_count_as_parameters_and_constant_variables_do_not():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [((0, 0.2, 0.1), "at least one"), ((5, 0.0, 0.1), "proportion of events"), ((5, 0.05, 0.5), "between 0 and 0.328")],
+    ("call", "message"),
+    [
+        (lambda: minimum_sample_size(0, 0.2, 0.1), "at least one"),
+        (lambda: minimum_sample_size(5, 0.0, 0.1), "proportion of events"),
+        (lambda: minimum_sample_size(5, 0.05, 0.5), "between 0 and 0.328"),
+        (lambda: sample_size("Clinical covariates", 4, 100, 0), "with and without the event"),
+        (lambda: sample_size("Clinical covariates", 4, 100, 10, anticipated_auroc=0.4), r"above 0\.5 and below 1"),
+    ],
 )
-def test_numbers_outside_their_range_are_refused(arguments, message):
+def test_numbers_outside_their_range_are_refused(call, message):
     with pytest.raises(EvaluationError, match=message):
-        minimum_sample_size(*arguments)
-
-
-def test_a_cohort_without_events_and_an_impossible_auroc_are_refused():
-    with pytest.raises(EvaluationError, match="with and without the event"):
-        sample_size("Clinical covariates", 4, 100, 0)
-    with pytest.raises(EvaluationError, match=r"above 0\.5 and below 1"):
-        sample_size("Clinical covariates", 4, 100, 10, anticipated_auroc=0.4)
+        call()

@@ -1,7 +1,3 @@
-"""Logistic regression of many weightings: each equals that of statsmodels, and the undefined is known as such."""
-
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -55,7 +51,7 @@ def test_a_long_way_from_the_start_is_found_in_spite_of_newtons_overshooting():
     np.testing.assert_allclose(X.T @ (weights * (y[:, None] - expit(X @ found))), 0, atol=1e-5)
 
 
-def test_separation_is_told_from_overlap():
+def test_separation_is_distinguished_from_overlap():
     x = np.array([0.1, 0.2, 0.3, 0.4])
     y = np.array([False, True, False, True])
     weights = np.array([[1, 1, 1, 1], [1, 0, 0, 2], [0, 3, 1, 0], [1, 0, 1, 0], [1, 1, 1, 0]]).T

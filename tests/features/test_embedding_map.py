@@ -1,7 +1,3 @@
-"""The map of patients: neighbours stay neighbours, the outcome does not matter, and any number of patients works."""
-
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -34,6 +30,13 @@ def points(found):
     return np.column_stack([found.x, found.y])
 
 
+def nearest(found):
+    """The nearest other point of each point."""
+    distance = np.linalg.norm(points(found)[:, None] - points(found)[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    return distance.argmin(axis=1)
+
+
 def test_neighbours_in_the_features_are_neighbours_on_the_map():
     features, y, of_cohort, group = cohort()
     found = make(features, y, of_cohort)
@@ -41,9 +44,7 @@ def test_neighbours_in_the_features_are_neighbours_on_the_map():
     assert (found.features, found.label) == ("ssl-all", "SSL features")
     scaled = StandardScaler().fit_transform(features)
     assert trustworthiness(scaled, points(found), n_neighbors=10) > 0.9
-    distance = np.linalg.norm(points(found)[:, None] - points(found)[None], axis=2)
-    np.fill_diagonal(distance, np.inf)
-    assert (group[distance.argmin(axis=1)] == group).all()
+    assert (group[nearest(found)] == group).all()
 
 
 def test_the_same_seed_makes_the_same_map_and_the_outcome_is_not_in_it():
@@ -53,12 +54,6 @@ def test_the_same_seed_makes_the_same_map_and_the_outcome_is_not_in_it():
     other = make(features, 1 - y, of_cohort)
     assert (other.x, other.y) == (first.x, first.y)
     assert other.is_event == [not one for one in first.is_event]
-
-
-def test_units_of_features_do_not_matter():
-    features, y, of_cohort, _ = cohort(n=30)
-    found, scaled = (make(table, y, of_cohort) for table in (features, features * 1000 + 7))
-    np.testing.assert_allclose(points(found), points(scaled), atol=1e-6)
 
 
 def test_few_patients_are_shown_by_principal_components():
@@ -89,11 +84,7 @@ def test_missing_values_and_empty_columns_are_filled_or_left_out():
     features, y, of_cohort, group = cohort(n=90)
     holes = features.mask(np.random.default_rng(2).random(features.shape) < 0.1)
     holes[0], holes[1] = np.nan, 3.0
-    distance = np.linalg.norm(
-        points(make(holes, y, of_cohort))[:, None] - points(make(holes, y, of_cohort))[None], axis=2
-    )
-    np.fill_diagonal(distance, np.inf)
-    assert (group[distance.argmin(axis=1)] == group).mean() > 0.95
+    assert (group[nearest(make(holes, y, of_cohort))] == group).mean() > 0.95
 
 
 def test_patients_without_an_outcome_and_of_other_cohorts_are_on_the_map():

@@ -1,7 +1,3 @@
-"""Embeddings of a bank's segments."""
-
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,22 +49,22 @@ def test_widths_and_area_of_a_gaussian_pulse_are_those_of_the_bell_curve():
     sigma = 0.08
     distance = (phase - 0.4 + 0.5) % 1 - 0.5
     found = features(np.exp(-0.5 * (distance / sigma) ** 2)[None, None])
-    for share in (0.25, 0.5, 0.75):
-        assert found[f"a width_{share:g}"] == pytest.approx(2 * sigma * np.sqrt(-2 * np.log(share)), abs=0.025)
+    for ratio in (0.25, 0.5, 0.75):
+        assert found[f"a width_{ratio:g}"] == pytest.approx(2 * sigma * np.sqrt(-2 * np.log(ratio)), abs=0.025)
     assert found["a area_after_peak"] == pytest.approx(0.5, abs=0.06)
     # The steepest point lies one sigma before the peak, where the slope is exp(-1/2) / sigma per beat, 1.2 a second.
     assert found["a steepness_per_s"] == pytest.approx(1.2 * np.exp(-0.5) / sigma, rel=0.05)
     assert found["a log_height"] == pytest.approx(0, abs=0.03)
 
 
-@given(phase_1=st.floats(-3, 3), phase_2=st.floats(-3, 3), share=st.floats(0.1, 0.6))
+@given(phase_1=st.floats(-3, 3), phase_2=st.floats(-3, 3), ratio=st.floats(0.1, 0.6))
 @settings(max_examples=20)
-def test_harmonics_have_their_amplitude_and_a_phase_that_no_delay_changes(phase_1, phase_2, share):
+def test_harmonics_have_their_amplitude_and_a_phase_that_no_delay_changes(phase_1, phase_2, ratio):
     angle = 2 * np.pi * 1.25 * np.arange(1200) / FS_HZ
-    wave = np.cos(angle + phase_1) + share * np.cos(2 * angle + phase_2)
+    wave = np.cos(angle + phase_1) + ratio * np.cos(2 * angle + phase_2)
     found = features(wave[None, None])
     if found["a heart_rate_bpm"] == pytest.approx(75, rel=0.01):  # not where the overtone beats twice
-        assert found["a log_harmonic_2"] == pytest.approx(np.log(share), abs=0.05)
+        assert found["a log_harmonic_2"] == pytest.approx(np.log(ratio), abs=0.05)
         assert found["a harmonic_2_cosine"] == pytest.approx(np.cos(phase_2 - 2 * phase_1), abs=0.05)
         assert found["a harmonic_2_sine"] == pytest.approx(np.sin(phase_2 - 2 * phase_1), abs=0.05)
 

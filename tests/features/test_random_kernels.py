@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import sys
 
 import numpy as np
@@ -18,7 +16,7 @@ def segments(n=60, n_channels=2, length=120, seed=0):
     return np.random.default_rng(seed).normal(size=(n, n_channels, length)).astype(np.float32)
 
 
-def test_without_aeon_the_error_says_what_to_install(monkeypatch):
+def test_without_aeon_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "aeon", None)
     with pytest.raises(ConfigError, match=r"pip install 'ppgssl\[baselines\]'"):
         fit_random_kernels(segments(), seed=0)
@@ -26,7 +24,7 @@ def test_without_aeon_the_error_says_what_to_install(monkeypatch):
 
 @pytest.mark.usefixtures("_aeon")
 @pytest.mark.parametrize("n_channels", [1, 3])
-def test_features_are_shares_one_a_kernel_and_those_of_a_seed(n_channels):
+def test_features_are_proportions_one_a_kernel_and_those_of_a_seed(n_channels):
     x = segments(n_channels=n_channels)
     kernels = fit_random_kernels(x, n_kernels=200, seed=1)
     features = kernels(x)
@@ -43,7 +41,7 @@ def test_features_are_shares_one_a_kernel_and_those_of_a_seed(n_channels):
 
 
 @pytest.mark.usefixtures("_aeon")
-def test_rates_are_told_apart():
+def test_rates_are_distinguished():
     time = np.arange(200) / 50
     rng = np.random.default_rng(0)
     rate, phase = rng.uniform(0.8, 3, 80), rng.uniform(0, 6, 80)

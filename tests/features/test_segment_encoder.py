@@ -1,7 +1,3 @@
-"""Raw samples in, embeddings out: the same that a study's segments get, and errors that say what is expected."""
-
-from __future__ import annotations
-
 import subprocess
 import sys
 
@@ -47,18 +43,10 @@ def trained(folder, ward, **changes):
     return SegmentEncoder.from_folder(folder), data, study_bank(data, description)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"inputs__normalisation": "segment"},
-        {"inputs__normalisation": "cohort"},
-        {"inputs__normalisation": "ac_dc"},
-        {"inputs__normalisation": "fixed", "inputs__fixed": {"red": [30.0, 0.5], "infrared": [60.0, 1.0]}},
-    ],
-    ids=lambda changes: changes["inputs__normalisation"],
-)
-def test_raw_samples_get_the_embeddings_of_the_segments_that_ingest_made_of_them(tmp_path, ward, changes):
-    encoder, data, bank = trained(tmp_path, ward, **changes)
+@pytest.mark.parametrize("normalisation", ["segment", "cohort", "ac_dc", "fixed"])
+def test_raw_samples_get_the_embeddings_of_the_segments_that_ingest_made_of_them(tmp_path, ward, normalisation):
+    constants = {"inputs__fixed": {"red": [30.0, 0.5], "infrared": [60.0, 1.0]}} if normalisation == "fixed" else {}
+    encoder, data, bank = trained(tmp_path, ward, inputs__normalisation=normalisation, **constants)
     of_patient = np.flatnonzero(data.of_patients(["ward/p2"]))
     assert len(of_patient) == N_SEGMENTS
     raw = np.round(signal(2), 4)  # as the file holds them
@@ -126,7 +114,7 @@ def test_an_absent_channel_has_no_baseline_to_be_divided_by(tmp_path, ward):
     assert np.isfinite(encoder.embed(lacking, fs_hz=FS_HZ)).all()
 
 
-def test_pulses_that_point_down_are_turned_over(tmp_path):
+def test_inverted_pulses_are_polarity_corrected(tmp_path):
     encoder = two_channels(tmp_path)
     raw = signal(5)
     np.testing.assert_allclose(encoder.embed(raw, fs_hz=50), encoder.embed(100 - raw, fs_hz=50), atol=1e-4)
@@ -154,26 +142,20 @@ def test_a_wrong_shape_names_the_channels_that_are_expected(tmp_path):
         encoder.embed(np.zeros((500, 2)), fs_hz=50)
 
 
-def test_a_recording_shorter_than_a_segment_is_refused_with_both_lengths(tmp_path):
-    with pytest.raises(SignalError, match=r"lasts 3 s at the given rate, and the encoder takes segments of 4 s"):
-        two_channels(tmp_path).embed(signal(1, 3.0), fs_hz=50)
-
-
-def test_a_rate_too_low_for_the_pass_band_is_refused(tmp_path):
-    with pytest.raises(SignalError, match=r"`fs_hz` is 12.0: .* over 16 Hz"):
-        two_channels(tmp_path).embed(signal(1), fs_hz=12.0)
-
-
-@pytest.mark.parametrize("rate", [0, -50, float("nan"), float("inf"), "50", None])
-def test_a_rate_that_is_none_is_refused_in_the_callers_words(tmp_path, rate):
-    with pytest.raises(SignalError, match="`fs_hz` is"):
-        two_channels(tmp_path).embed(signal(1), fs_hz=rate)
-
-
-@pytest.mark.parametrize("samples", [[["a", "b"], ["c", "d"]], np.ones((2, 500), dtype=complex), [{}, {}]])
-def test_what_is_no_array_of_real_numbers_is_refused(tmp_path, samples):
-    with pytest.raises(SignalError, match="an array of real numbers"):
-        two_channels(tmp_path).embed(samples, fs_hz=50)
+@pytest.mark.parametrize(
+    ("samples", "fs_hz", "message"),
+    [
+        (signal(1, 3.0), 50, "lasts 3 s at the given rate, and the encoder takes segments of 4 s"),
+        (signal(1), 12.0, "`fs_hz` is 12.0: .* over 16 Hz"),
+        *((signal(1), rate, "`fs_hz` is") for rate in (0, -50, float("nan"), float("inf"), "50", None)),
+        ([["a", "b"], ["c", "d"]], 50, "an array of real numbers"),
+        (np.ones((2, 500), dtype=complex), 50, "an array of real numbers"),
+        ([{}, {}], 50, "an array of real numbers"),
+    ],
+)
+def test_a_recording_or_a_rate_that_cannot_be_used_is_refused(tmp_path, samples, fs_hz, message):
+    with pytest.raises(SignalError, match=message):
+        two_channels(tmp_path).embed(samples, fs_hz=fs_hz)
 
 
 def test_whole_numbers_and_lists_are_as_good_as_an_array(tmp_path):
@@ -222,9 +204,9 @@ def test_the_encoder_is_a_step_of_a_scikit_learn_pipeline(tmp_path):
     assert table.columns.tolist() == encoder.get_feature_names_out().tolist()
 
 
-def test_an_encoder_that_does_not_say_what_its_input_is_cannot_be_used_so(tmp_path):
+def test_an_encoder_that_does_not_describe_its_input_cannot_be_used_so(tmp_path):
     save_encoder(tmp_path, make_encoder(2, SHAPE, seed=1), {})
-    with pytest.raises(StoreError, match=r"does not say what the encoder's input is"):
+    with pytest.raises(StoreError, match=r"does not describe the encoder's input"):
         SegmentEncoder.from_folder(tmp_path)
 
 

@@ -1,12 +1,9 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.features import summaries
-from ppgssl.features.pooling import pool_to_patients
 from ppgssl.features.summaries import summarise
 from ppgssl.selfsupervised.bank import SegmentBank
 
@@ -50,18 +47,6 @@ def test_blocks_give_what_all_segments_at_once_give(seed, batch):
         np.testing.assert_allclose(found.centre[column], features[is_fitting, column].mean(), rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(found.scale[column], features[is_fitting, column].std(), rtol=1e-6)
     assert found.scale[3] == 1
-
-
-def test_means_are_those_of_the_mean_pooler():
-    bank, patient = make_bank()
-    index = np.arange(50)
-
-    def whole(segments):
-        return segments.mean(axis=-1)
-
-    found = summarise(whole, bank, index, patient, n_patients=7, keep=NONE, is_fitting=np.ones(50, dtype=bool))
-    pooled = pool_to_patients(whole(bank.gather(index).numpy()), [str(number) for number in patient])
-    np.testing.assert_allclose(found.means[[int(name) for name in pooled.index]], pooled.to_numpy(), rtol=1e-6)
 
 
 def test_scaled_features_have_mean_0_and_sd_1_and_missing_ones_are_0():

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +10,7 @@ from ppgssl.core.errors import EvaluationError
 from ppgssl.models.reference import bin_proportions, fit_domain, level_reference, numeric_reference
 
 
-def test_a_reference_tells_moments_and_the_middle_98_per_cent():
+def test_a_reference_holds_moments_and_the_middle_98_per_cent():
     values = np.append(np.random.default_rng(1).normal(10, 2, 5000), [np.nan] * 50)
     found = numeric_reference("age", "Age", "covariate", values, unit="years")
     assert (found.n, found.n_missing) == (5000, 50)
@@ -22,21 +20,18 @@ def test_a_reference_tells_moments_and_the_middle_98_per_cent():
     np.testing.assert_allclose(found.proportions, 0.1, atol=0.001)
 
 
-def test_nothing_known_is_told_as_nothing():
+def test_proportions_are_of_those_known():
     found = numeric_reference("age", "Age", "covariate", np.array([np.nan, np.nan]))
     assert (found.n, found.n_missing, found.mean, found.proportions) == (0, 2, None, [])
-
-
-def test_shares_of_levels_are_of_those_known():
     found = level_reference("sex", "Sex", {0.0: "male", 1.0: "female"}, pd.Series([0.0, 1.0, 1.0, None]))
     assert (found.levels, found.proportions, found.n_missing) == (["male", "female"], [1 / 3, 2 / 3], 1)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=50), st.lists(st.floats(-5, 5), max_size=5, unique=True))
-def test_shares_of_bins_add_up_to_one(values, edges):
-    shares = bin_proportions(np.array(values), np.sort(np.array(edges)))
-    assert shares.sum() == pytest.approx(1)
-    assert len(shares) == len(edges) + 1
+def test_proportions_of_bins_add_up_to_one(values, edges):
+    proportions = bin_proportions(np.array(values), np.sort(np.array(edges)))
+    assert proportions.sum() == pytest.approx(1)
+    assert len(proportions) == len(edges) + 1
 
 
 def test_the_distance_is_that_of_mahalanobis_over_the_root_of_the_number_of_features():
@@ -60,7 +55,7 @@ def test_of_patients_of_the_same_kind_about_one_in_a_hundred_is_beyond_the_thres
     assert (near.distances(rng.normal(2, 1, size=(100, 20)), precision) > near.threshold).all()
 
 
-def test_a_missing_feature_and_a_constant_one_say_nothing():
+def test_a_missing_feature_and_a_constant_one_do_not_count():
     rng = np.random.default_rng(4)
     X = np.column_stack([rng.normal(size=30), np.ones(30)])
     X[3, 0] = np.nan

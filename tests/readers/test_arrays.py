@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.errors import ReadError
 from ppgssl.readers import arrays
 from ppgssl.readers.arrays import ArrayOptions, open_arrays
 from tests.readers.test_isolated_child import saved
@@ -29,10 +29,10 @@ STACK = np.arange(12).reshape(3, 4)
 
 
 def read(path, *columns, **options):
-    pieces = [piece.whole() for piece in open_arrays(path, columns, 100.0, ArrayOptions(**options))]
-    assert all(piece[column].fs_hz == 100.0 for piece in pieces for column in columns)
-    assert all(piece[column].samples.dtype == np.float64 for piece in pieces for column in columns)
-    return [[piece[column].samples.tolist() for column in columns] for piece in pieces]
+    recordings = [recording.whole() for recording in open_arrays(path, columns, 100.0, ArrayOptions(**options))]
+    assert all(recording[column].fs_hz == 100.0 for recording in recordings for column in columns)
+    assert all(recording[column].samples.dtype == np.float64 for recording in recordings for column in columns)
+    return [[recording[column].samples.tolist() for column in columns] for recording in recordings]
 
 
 @pytest.mark.parametrize("dtype", ["<i2", ">i4", "u1", "<f2", "<f4", ">f8", np.longdouble])
@@ -43,10 +43,12 @@ def test_one_dimension_is_one_recording_whatever_the_kind_of_number(tmp_path, dt
     assert read(tmp_path / "a.npy", 0) == [[[1, 2, 3]]]
 
 
-def test_two_dimensions_are_a_stack_of_pieces(tmp_path):
+def test_two_dimensions_are_a_stack_of_recordings(tmp_path):
     np.savez_compressed(tmp_path / "a.npz", ppg=STACK, rhythm=np.zeros(3))
     assert read(tmp_path / "a.npz", "ppg") == [[row.tolist()] for row in STACK]
     assert read(tmp_path / "a.npz", "ppg", samples_axis=0) == [[column.tolist()] for column in STACK.T]
+    with pytest.raises(ReadError, match=r"no array is named 'pgp' \(did you mean 'ppg'\?\).* 2 arrays: ppg, rh"):
+        read(tmp_path / "a.npz", "pgp")
 
 
 @pytest.mark.parametrize("shape", [(4,), (1, 4), (4, 1)])
@@ -54,11 +56,6 @@ def test_two_dimensions_are_a_stack_of_pieces(tmp_path):
 def test_a_single_row_or_column_is_one_recording(tmp_path, shape, samples_axis):
     np.save(tmp_path / "a.npy", np.arange(4.0).reshape(shape))
     assert read(tmp_path / "a.npy", 0, samples_axis=samples_axis) == [[[0, 1, 2, 3]]]
-
-
-def test_marks_of_missing_samples_are_compared_as_numbers_of_the_file(tmp_path):
-    np.save(tmp_path / "a.npy", np.array([1, -999.9], dtype="f4"))  # -999.9 has no 32-bit float of its own.
-    np.testing.assert_array_equal(read(tmp_path / "a.npy", 0, missing=[-999.9])[0][0], [1, np.nan])
 
 
 @given(
@@ -79,9 +76,9 @@ def test_intervals_that_meet_are_the_whole(tmp_path, array, is_fortran, samples_
     expected = array.reshape(1, -1) if 1 in (array.ndim, *array.shape) else array.T if is_turned else array
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arrays, "_SHORT_BYTES", 0)
-        pieces = open_arrays(path, ["array"], 100.0, ArrayOptions(samples_axis=samples_axis))
+        recordings = open_arrays(path, ["array"], 100.0, ArrayOptions(samples_axis=samples_axis))
         steps = list(itertools.pairwise([0.0, *sorted(edges), 1.0]))
-        found = [np.concatenate([piece.read(*step)["array"].samples for step in steps]) for piece in pieces]
+        found = [np.concatenate([recording.read(*step)["array"].samples for step in steps]) for recording in recordings]
     np.testing.assert_array_equal(found, expected)
 
 
@@ -108,27 +105,18 @@ def test_channels_are_arrays_of_one_file(tmp_path):
         read(tmp_path / "b.npz", "red", "ir")
 
 
-def test_matlab_files_are_read(tmp_path):
-    scipy.io.savemat(tmp_path / "a.mat", {"ppg": np.arange(4), "stack": STACK})
-    assert read(tmp_path / "a.mat", "ppg") == [[[0, 1, 2, 3]]]
-    assert len(read(tmp_path / "a.mat", "stack")) == 3
-    scipy.io.savemat(tmp_path / "b.MAT", {"ppg": np.arange(4.0)}, format="4")
-    assert read(tmp_path / "b.MAT", "ppg") == [[[0, 1, 2, 3]]]
-
-
-def test_missing_samples_are_nan_or_the_values_named(tmp_path):
+def test_missing_samples_are_nan_of_every_kind_or_the_values_named(tmp_path):
+    signalling = np.array([0x7F800001, 0x7FC00000, 0x3F800000], dtype="u4").view("f4")
+    np.save(tmp_path / "a.npy", signalling)
+    np.testing.assert_array_equal(read(tmp_path / "a.npy", 0)[0][0], [np.nan, np.nan, 1.0])
+    np.save(tmp_path / "a.npy", np.array([1, -999.9], dtype="f4"))  # -999.9 has no 32-bit float of its own.
+    np.testing.assert_array_equal(read(tmp_path / "a.npy", 0, missing=[-999.9])[0][0], [1, np.nan])
     np.savez(tmp_path / "a.npz", ppg=np.array([1, np.nan, -32768, np.inf]))
     np.testing.assert_array_equal(
         read(tmp_path / "a.npz", "ppg", missing=[-32768, float("inf")])[0][0], [1, np.nan, np.nan, np.nan]
     )
     with pytest.raises(ReadError, match=r"1 infinite .* at sample 3"):
         read(tmp_path / "a.npz", "ppg")
-
-
-def test_every_kind_of_nan_is_a_missing_sample(tmp_path):
-    signalling = np.array([0x7F800001, 0x7FC00000, 0x3F800000], dtype="u4").view("f4")
-    np.save(tmp_path / "a.npy", signalling)
-    np.testing.assert_array_equal(read(tmp_path / "a.npy", 0)[0][0], [np.nan, np.nan, 1.0])
 
 
 @pytest.mark.parametrize(
@@ -171,15 +159,12 @@ def test_pickles_are_never_opened(tmp_path):
     assert not (tmp_path / "trap").exists()
 
 
-def test_a_missing_array_lists_those_there_are(tmp_path):
-    np.savez(tmp_path / "a.npz", ppg=STACK, rhythm=np.zeros(3))
-    with pytest.raises(
-        ReadError, match=r"no array is named 'pgp' \(did you mean 'ppg'\?\): the file has 2 arrays: ppg, rh"
-    ):
-        read(tmp_path / "a.npz", "pgp")
-
-
-def test_matlab_files_that_hold_no_plain_numbers_are_refused(tmp_path):
+def test_matlab_files_are_read_and_what_holds_no_plain_numbers_is_refused(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"ppg": np.arange(4), "stack": STACK})
+    assert read(tmp_path / "a.mat", "ppg") == [[[0, 1, 2, 3]]]
+    assert len(read(tmp_path / "a.mat", "stack")) == 3
+    scipy.io.savemat(tmp_path / "b.MAT", {"ppg": np.arange(4.0)}, format="4")
+    assert read(tmp_path / "b.MAT", "ppg") == [[[0, 1, 2, 3]]]
     scipy.io.savemat(tmp_path / "a.mat", {"s": {"ppg": [1, 2]}, "c": np.array([[1], "x"], dtype=object), "t": "text"})
     for name in ("s", "c", "t"):
         with pytest.raises(ReadError, match="expected real numbers"):
@@ -252,19 +237,14 @@ def test_an_array_that_promises_more_than_the_file_has_is_not_allocated(tmp_path
         ("a.npz", b"text", r"damaged, or not a \.npz file"),
         ("a.npy", b"\x93NUMPY", r"damaged, or not a \.npy file"),
         ("a.mat", b"text", r"damaged, or not a \.mat file"),
-        ("a.h5", b"x", r"reads \.npy, \.npz, \.mat, and not \.h5"),
-        ("a", b"x", "files without a suffix"),
+        ("a.h5", b"x", r"a\.h5: the reader `arrays` reads \.npy, \.npz and \.mat files"),
+        ("a", b"x", r"reads \.npy, \.npz and \.mat files"),
     ],
 )
-def test_files_that_are_no_array_files_say_what_was_expected(tmp_path, name, content, words):
+def test_files_that_are_no_array_files_are_refused_with_what_was_expected(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ReadError, match=words):
         read(tmp_path / name, "ppg")
-
-
-def test_a_missing_sampling_rate_is_asked_for(tmp_path):
-    with pytest.raises(ConfigError, match=r"signals\.fs_hz"):
-        open_arrays(tmp_path / "a.npz", ["ppg"], None, ArrayOptions())
 
 
 def test_a_zip_with_other_content_is_refused(tmp_path):
@@ -295,12 +275,14 @@ def test_nothing_but_a_read_error_escapes_from_damaged_files(tmp_path, data):
         read(path, 0)
 
 
-def test_all_pieces_of_the_arrhythmia_pool_are_read(test_data):
+def test_all_recordings_of_the_arrhythmia_pool_are_read(test_data):
     files = sorted((test_data / "arrhythmia_pool").glob("*.npz"))
-    pieces = [piece.whole() for path in files for piece in open_arrays(path, ["ppg"], 100.0, ArrayOptions())]
+    recordings = [
+        recording.whole() for path in files for recording in open_arrays(path, ["ppg"], 100.0, ArrayOptions())
+    ]
     assert len(files) == 26
-    assert len(pieces) == 9205
-    assert {piece["ppg"].duration_s for piece in pieces} == {10.0}
+    assert len(recordings) == 9205
+    assert {recording["ppg"].duration_s for recording in recordings} == {10.0}
 
 
 def test_a_matlab_4_file_of_physionet_is_read(test_data):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.errors import ReadError
 from ppgssl.readers.delimited import DelimitedOptions, open_delimited
 
 # tmp_path is shared by the examples of one test; each overwrites the file.
@@ -56,14 +56,18 @@ def test_the_same_samples_are_read_from_every_dialect(read, text):
     assert read(text, "red", "ir") == [[1, 2.5], [10, 20]]
 
 
-def test_columns_are_found_by_number_with_and_without_a_header(read):
+def test_columns_are_found_by_name_or_number_with_and_without_a_header(read):
     assert read("1,10\n2,20\n", 1) == [[10, 20]]
     assert read("red,ir\n1,10\n2,20\n", 1, 0) == [[10, 20], [1, 2]]
-
-
-def test_a_single_column_needs_no_delimiter(read):
     assert read("1\n2\n3\n", 0) == [[1, 2, 3]]
     assert read("ppg\n1\n", "ppg") == [[1]]
+    with pytest.raises(ReadError, match="line 1 mixes numbers with other text"):
+        read("time,660\n1,2\n", 1)
+    assert read("time,660\n1,2\n", "660") == [[2]]
+    # Another encoding does not matter where its names are not used.
+    assert read("Höhe,ppg\n1,2\n".encode("latin-1"), "ppg") == [[2]]
+    with pytest.raises(ReadError, match="no column is named 'Höhe'"):
+        read("Höhe,ppg\n1,2\n".encode("latin-1"), "Höhe")
 
 
 def test_decimal_commas_are_read_when_asked_for_and_hinted_at_when_not(read):
@@ -72,10 +76,7 @@ def test_decimal_commas_are_read_when_asked_for_and_hinted_at_when_not(read):
     assert read("1,5 10\n2,5 20\n", 0, decimal=",") == [[1.5, 2.5]]
     with pytest.raises(ReadError, match=r"line 2, column 0 .* found '1,5'.*decimal: ','"):
         read(text, "red")
-
-
-def test_a_point_is_no_thousands_mark(read):
-    with pytest.raises(ReadError, match=r"found '1\.000'"):
+    with pytest.raises(ReadError, match=r"found '1\.000'"):  # A point is no thousands mark.
         read("red;ir\n1.000;2\n", "red", decimal=",")
 
 
@@ -84,9 +85,6 @@ def test_marks_of_missing_samples_become_nan(read):
     red, ir = read(text, "red", "ir", missing=["", "NA", "nan", "-", -9999])
     np.testing.assert_array_equal(red, [1, NAN, NAN, NAN])
     np.testing.assert_array_equal(ir, [NAN, NAN, NAN, 4])
-
-
-def test_an_empty_cell_is_missing_only_if_the_marks_say_so(read):
     np.testing.assert_array_equal(read("a,b\n1,\n", "b")[0], [NAN])
     with pytest.raises(ReadError, match=r"line 2, column 1 .* lists ''"):
         read("a,b\n1,\n", "b", missing=["NA"])
@@ -145,28 +143,11 @@ def test_lines_that_are_no_channels_are_refused(read, text, words):
         ("x" * 3_000_000, "no column is named 'red'"),
     ],
 )
-def test_a_file_that_is_not_what_was_described_says_where_and_what_to_do(read, content, words):
+def test_a_file_that_is_not_what_was_described_is_refused_with_place_and_advice(read, content, words):
     with pytest.raises(ReadError, match=words) as caught:
         read(content, "red")
     assert str(caught.value).count("recording.csv") == 1
     assert len(str(caught.value)) < 700
-
-
-def test_a_first_line_of_numbers_and_text_is_not_guessed_at(read):
-    with pytest.raises(ReadError, match="line 1 mixes numbers with other text"):
-        read("time,660\n1,2\n", 1)
-    assert read("time,660\n1,2\n", "660") == [[2]]
-
-
-def test_a_header_in_another_encoding_does_not_matter_where_its_names_are_not_used(read):
-    assert read("Höhe,ppg\n1,2\n".encode("latin-1"), "ppg") == [[2]]
-    with pytest.raises(ReadError, match="no column is named 'Höhe'"):
-        read("Höhe,ppg\n1,2\n".encode("latin-1"), "Höhe")
-
-
-def test_a_missing_sampling_rate_is_asked_for(tmp_path):
-    with pytest.raises(ConfigError, match=r"signals\.fs_hz"):
-        open_delimited(tmp_path / "a.csv", [0], None, DelimitedOptions())
 
 
 def test_two_megabytes_are_read_in_a_fifth_of_a_second(read, tmp_path):
@@ -199,7 +180,7 @@ def test_written_numbers_come_back_exactly(read, rows, dialect):
 def test_the_quick_and_the_exact_way_agree(read, rows):
     lines = [",".join(map(repr, row)) for row in rows]
     plain = "\n".join(["a,b", *lines])
-    # A mark with a blank beside it is beyond the quick way.
+    # A mark with a blank next to it is beyond the quick way.
     exact = "\n".join(["a,b", *lines, " NA ,1"])
     assert read(plain, "a")[0] == read(exact, "a")[0][:-1]
 

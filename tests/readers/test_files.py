@@ -40,29 +40,27 @@ def test_fields_name_patient_visit_and_recording(folder):
     assert rejects == []
 
 
-def test_files_come_in_natural_order(folder):
-    sources, _ = find_files(cohort("{patient}_{recording}.txt"), folder("10_1.txt", "2_10.txt", "2_9.txt", "b_1.txt"))
-    assert [source.recording_id for source in sources] == ["2_9", "2_10", "10_1", "b_1"]
+@pytest.mark.parametrize(
+    ("files", "names", "ids"),
+    [
+        # In natural order; as they are written.
+        ("{patient}_{recording}.txt", ["10_1.txt", "2_10.txt", "2_9.txt", "b_1.txt"], ["2_9", "2_10", "10_1", "b_1"]),
+        ("{patient}.csv", ["007.csv", "7.csv", "Ä b.csv"], ["007", "7", "Ä b"]),
+        # An expression of its own; one text where a field occurs twice.
+        ("{patient:A[0-9]{3}}_{recording}.csv", ["A12_1.csv", "A123_1.csv", "B123_1.csv"], ["A123_1"]),
+        ("{patient}/{patient}_{recording}.csv", ["P1/P1_a.csv", "P2/P1_a.csv"], ["P1_a"]),
+        # Names that would be equal; hidden files.
+        ("{patient}/{recording}.csv", ["a_1/2.csv", "a/1_2.csv", "b/1.csv"], ["a/1_2.csv", "a_1/2.csv", "b_1"]),
+        ("{patient}.csv", ["1.csv", "._1.csv", ".DS_Store"], ["1"]),
+    ],
+)
+def test_which_files_match_and_what_they_are_called(folder, files, names, ids):
+    sources, rejects = find_files(cohort(files), folder(*names))
+    assert [source.recording_id for source in sources] == ids
+    assert rejects == []
 
 
-def test_ids_are_kept_as_they_are_written(folder):
-    sources, _ = find_files(cohort("{patient}.csv"), folder("007.csv", "7.csv", "Ä b.csv"))
-    assert {source.patient_id for source in sources} == {"007", "7", "Ä b"}
-
-
-def test_a_field_may_carry_its_own_expression(folder):
-    root = folder("A12_1.csv", "A123_1.csv", "B123_1.csv")
-    sources, _ = find_files(cohort("{patient:A[0-9]{3}}_{recording}.csv"), root)
-    assert [source.patient_id for source in sources] == ["A123"]
-
-
-def test_a_field_that_occurs_twice_has_one_text(folder):
-    root = folder("P1/P1_a.csv", "P2/P1_a.csv")
-    sources, _ = find_files(cohort("{patient}/{patient}_{recording}.csv"), root)
-    assert [source.relative for source in sources] == ["P1/P1_a.csv"]
-
-
-def test_a_pattern_filled_with_what_a_name_says_is_that_name():
+def test_a_pattern_filled_with_the_fields_of_a_name_is_that_name():
     fields = {"patient": "p1", "visit": "2", "recording": "x"}
     assert fill_pattern("a b/{patient:[a-z]{1}[0-9]+}_{visit}/{patient}.csv", fields) == "a b/p1_2/p1.csv"
 
@@ -78,12 +76,6 @@ def test_a_name_that_can_be_read_in_two_ways_is_rejected_rather_than_guessed(fol
     assert rejects == []
 
 
-def test_equal_recording_ids_of_different_files_are_told_apart(folder):
-    root = folder("a_1/2.csv", "a/1_2.csv", "b/1.csv")
-    sources, _ = find_files(cohort("{patient}/{recording}.csv"), root)
-    assert [source.recording_id for source in sources] == ["a/1_2.csv", "a_1/2.csv", "b_1"]
-
-
 @pytest.mark.parametrize("name", ["s/1_1.TXT", "S/1_1.txt", "s/1_1.txt ", "s/1_1 .txt"])
 def test_a_name_that_nearly_matches_is_reported(folder, name):
     sources, rejects = find_files(cohort("s/{patient:[0-9]+}_{recording:[0-9]+}.txt"), folder(name, "s/2_1.txt"))
@@ -92,12 +84,6 @@ def test_a_name_that_nearly_matches_is_reported(folder, name):
         assert rejects == []
     else:
         assert [(reject.subject, reject.reason) for reject in rejects] == [(name, Reason.NAME_NEARLY_MATCHES)]
-
-
-def test_hidden_files_and_folders_are_passed_over(folder):
-    sources, rejects = find_files(cohort("{patient}.csv"), folder("1.csv", "._1.csv", ".DS_Store"))
-    assert [source.patient_id for source in sources] == ["1"]
-    assert rejects == []
 
 
 def test_links_are_followed_inside_the_root_and_rejected_when_they_leave_it(folder, tmp_path):

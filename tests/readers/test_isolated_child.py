@@ -93,7 +93,7 @@ def test_other_classes_are_named_and_do_not_hide_the_numbers(tmp_path, value, cl
         return
     path = tmp_path / "a.mat"
     scipy.io.savemat(path, {"other": value, "ppg": [1.0]}, format=version)
-    assert problems(path) == {"other": f"has the class {class_}", "ppg": None}
+    assert problems(path) == {"other": ("class", class_), "ppg": None}
 
 
 def test_arrays_in_structures_are_named_with_a_dot(tmp_path):
@@ -123,15 +123,15 @@ def test_what_is_no_array_of_real_numbers_is_named(tmp_path):
         file.create_group("sparse").attrs["MATLAB_sparse"] = np.uint64(3)
         file["sparse/data"] = NUMBERS
     assert problems(path) == {
-        "bool": "has the type bool",
-        "cell": "has the type object",
-        "complex": "has the class complex",
-        "empty": "has no samples",
-        "labelled": "has the class function_handle",
-        "null": "has no samples",
+        "bool": ("type", "bool"),
+        "cell": ("type", "object"),
+        "complex": ("class", "complex"),
+        "empty": ("empty", ""),
+        "labelled": ("class", "function_handle"),
+        "null": ("empty", ""),
         "ppg": None,
-        "text": "has the type object",
-        "zero": "has no samples",
+        "text": ("type", "object"),
+        "zero": ("empty", ""),
     }
 
 
@@ -150,7 +150,7 @@ def test_nothing_outside_the_file_is_read(tmp_path):
         layout[:] = h5py.VirtualSource(str(secret), "ppg", (3, 4))
         file.create_virtual_dataset("virtual", layout)
         file.create_dataset("raw", (3, 4), "f8", external=[(str(tmp_path / "secret.bin"), 0, 96)])
-    elsewhere = "lies in another file"
+    elsewhere = ("elsewhere", "")
     assert problems(path) == {"own": None, "raw": elsewhere, "s.own": None, "virtual": elsewhere}
 
 
@@ -162,7 +162,7 @@ def test_an_array_of_more_samples_than_the_file_holds_is_not_filled_with_zeros(t
         file.create_dataset("never", (1000, 1), "f8")
     found = problems(path)
     assert found["whole"] is None
-    assert {found[name].split(":")[0] for name in ("long", "part", "never")} == {"is not wholly there"}
+    assert {found[name][0] for name in ("long", "part", "never")} == {"partial"}
 
 
 @given(st.data(), st.sampled_from(["4", "5", "5 compressed", "7.3"]))

@@ -48,8 +48,8 @@ def test_a_long_recording_reads_as_a_short_one(tmp_path, values, has_header, end
     assert recording.n_samples == {0: len(values), 1: len(values)}
     np.testing.assert_array_equal(recording.whole()[0].samples, expected)
     half = len(values) // 2
-    pieces = [recording.read(0, half / 10)[0].samples, recording.read(half / 10, len(values) / 10)[0].samples]
-    np.testing.assert_array_equal(np.concatenate(pieces), expected)
+    parts = [recording.read(0, half / 10)[0].samples, recording.read(half / 10, len(values) / 10)[0].samples]
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
 @pytest.mark.usefixtures("all_is_long")
@@ -72,7 +72,7 @@ def test_a_file_of_one_endless_line_and_binary_data_are_refused(tmp_path):
         index_lines(path)
 
 
-def test_memory_is_that_of_the_stretch_and_not_of_the_file(tmp_path):
+def test_memory_is_that_of_the_interval_and_not_of_the_file(tmp_path):
     path = tmp_path / "recording.csv"
     path.write_bytes(b"0.123,0.456\n" * 3_000_000)  # 36 MB
     tracemalloc.start()

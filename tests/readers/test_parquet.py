@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.errors import ReadError
 from ppgssl.readers import parquet
 from ppgssl.readers.parquet import ParquetOptions, open_parquet
 from tests.support.damage import damaged
@@ -26,9 +26,9 @@ def written(folder, columns, **options):
 
 
 def read(path, *columns, **options):
-    pieces = [piece.whole() for piece in open_parquet(path, columns, 50.0, ParquetOptions(**options))]
-    assert all(piece[column].samples.dtype == np.float64 for piece in pieces for column in columns)
-    return [[piece[column].samples.tolist() for column in columns] for piece in pieces]
+    recordings = [recording.whole() for recording in open_parquet(path, columns, 50.0, ParquetOptions(**options))]
+    assert all(recording[column].samples.dtype == np.float64 for recording in recordings for column in columns)
+    return [[recording[column].samples.tolist() for column in columns] for recording in recordings]
 
 
 @pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64(), pa.int8(), pa.uint16(), pa.int64()])
@@ -84,13 +84,9 @@ def test_columns_that_are_no_samples_are_refused(tmp_path, column, words):
         read(path, "ppg")
 
 
-def test_the_columns_of_one_file_are_of_one_kind(tmp_path):
-    path = written(tmp_path, {"ppg": [1.0], "ir": [[1.0]]})
+def test_columns_of_two_kinds_and_of_one_name_are_refused(tmp_path):
     with pytest.raises(ReadError, match="'ppg' numbers, 'ir' lists"):
-        read(path, "ppg", "ir")
-
-
-def test_columns_of_one_name_are_refused(tmp_path):
+        read(written(tmp_path, {"ppg": [1.0], "ir": [[1.0]]}), "ppg", "ir")
     path = written(tmp_path, pa.Table.from_arrays([pa.array([1.0]), pa.array([2]), pa.array([3.0])], ["a", "b", "a"]))
     assert read(path, "b") == [[[2]]]
     for column in ("a", 2):
@@ -107,10 +103,6 @@ def test_a_file_that_holds_nothing_or_is_something_else(tmp_path):
         (tmp_path / "b.parquet").write_bytes(content)
         with pytest.raises(ReadError, match=words):
             read(tmp_path / "b.parquet", "ppg")
-    with pytest.raises(ReadError, match="no such file"):
-        read(tmp_path / "gone.parquet", "ppg")
-    with pytest.raises(ConfigError, match=r"signals\.fs_hz"):
-        open_parquet(tmp_path / "b.parquet", ["ppg"], None, ParquetOptions())
 
 
 def test_more_rows_than_a_recording_can_have_are_refused_before_any_is_read(tmp_path, monkeypatch):
@@ -124,7 +116,7 @@ def test_more_rows_than_a_recording_can_have_are_refused_before_any_is_read(tmp_
         read(path, "list")
 
 
-def test_a_file_with_fewer_rows_than_it_says_is_refused(tmp_path):
+def test_a_file_with_fewer_rows_than_it_states_is_refused(tmp_path):
     path = written(tmp_path, {"ppg": np.arange(500.0)}, use_dictionary=False, compression="none", store_schema=False)
     content = path.read_bytes()
     # As Thrift writes 500 and 502: the rows of the row group and of the file, and the values of the column.
@@ -162,16 +154,11 @@ def test_intervals_that_meet_are_the_whole(tmp_path, edges, short_rows, group_ro
         assert recording.duration_s == 8.0
         steps = itertools.pairwise([0.0, *sorted(edges), 9.0])
         parts = [recording.read(start_s, stop_s)["ppg"].samples for start_s, stop_s in steps]
-    np.testing.assert_array_equal(np.concatenate(parts), numbers)
-
-
-def test_a_file_that_vanishes_while_it_is_read_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "_SHORT_ROWS", 0)
-    path = written(tmp_path, {"ppg": np.arange(100.0)})
-    (recording,) = open_parquet(path, ["ppg"], 50.0, ParquetOptions())
-    path.unlink()
-    with pytest.raises(ReadError, match=r"a\.parquet: there is no such file .any more"):
-        recording.read(0.0, 1.0)
+        np.testing.assert_array_equal(np.concatenate(parts), numbers)
+        path.unlink()
+        if not short_rows and not is_list:
+            with pytest.raises(ReadError, match=r"a\.parquet: there is no such file .any more"):
+                recording.read(0.0, 1.0)
 
 
 @given(st.data())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ppgssl.core.errors import ConfigError, ReadError
+from ppgssl.core.text import Message
 from ppgssl.readers import raw_files
 from ppgssl.readers.raw_files import (
     as_samples,
@@ -20,42 +21,6 @@ from ppgssl.readers.raw_files import (
     read_bytes,
     read_range,
 )
-
-
-def test_a_plain_file_is_read(tmp_path):
-    (tmp_path / "a").write_bytes(b"1\n")
-    assert read_bytes(tmp_path / "a") == b"1\n"
-
-
-def test_a_file_that_vanished_a_folder_a_pipe_and_an_empty_file_are_told_apart(tmp_path):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "empty").touch()
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    words = {"gone": "no such file", "link": "no such file", "folder": "found a folder", "pipe": "not a plain file"}
-    for name, expected in {**words, "empty": "is empty"}.items():
-        with pytest.raises(ReadError, match=f"{name}: .*{expected}"):
-            read_bytes(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    ("error", "words"), [(PermissionError(13, "denied"), "no permission"), (OSError(5, "I/O error"), "cannot be read")]
-)
-def test_errors_of_the_system_are_put_into_words(tmp_path, monkeypatch, error, words):
-    (tmp_path / "a").write_bytes(b"1")
-
-    def fail(*_: object) -> bytes:
-        raise error
-
-    monkeypatch.setattr(Path, "open", fail)
-    with pytest.raises(ReadError, match=words):
-        read_bytes(tmp_path / "a")
-
-
-def test_a_name_that_the_system_refuses_is_a_read_error(tmp_path):
-    for name in ("a\0b", "a" * 300):
-        with pytest.raises(ReadError, match="cannot be read"):
-            read_bytes(tmp_path / name)
 
 
 def test_a_file_too_large_for_memory_is_refused_with_its_size(tmp_path, monkeypatch):
@@ -83,27 +48,28 @@ def test_missing_samples_pass_and_infinite_ones_do_not():
 
 def test_a_column_is_found_by_name_or_number():
     names = ["red", "infrared", "red"]
-    assert position(Path("a"), "infrared", names, "column") == 1
-    assert position(Path("a"), 2, names, "column") == 2
+    assert position(Path("a"), "infrared", names, Message("column")) == 1
+    assert position(Path("a"), 2, names, Message("column")) == 2
     with pytest.raises(ReadError, match=r"did you mean 'infrared'\?.*3 columns: red, infrared, red"):
-        position(Path("a"), "infra_red", names, "column")
+        position(Path("a"), "infra_red", names, Message("column"))
     with pytest.raises(ReadError, match="2 columns are named 'red'"):
-        position(Path("a"), "red", names, "column")
+        position(Path("a"), "red", names, Message("column"))
     with pytest.raises(ReadError, match=r"no column number 660, counted from 0.*needs quotes"):
-        position(Path("a"), 660, names, "column")
+        position(Path("a"), 660, names, Message("column"))
     with pytest.raises(ReadError, match="no column number -1"):
-        position(Path("a"), -1, names, "column")
+        position(Path("a"), -1, names, Message("column"))
 
 
 def test_a_message_lists_at_most_twenty_names():
     with pytest.raises(ReadError) as caught:
-        position(Path("a"), "x", [f"channel {number}" for number in range(1000)], "column")
+        position(Path("a"), "x", [f"channel {number}" for number in range(1000)], Message("column"))
     assert "and 980 more" in str(caught.value)
     assert len(str(caught.value)) < 600
 
 
-def test_a_stretch_of_a_file(tmp_path):
+def test_an_interval_of_a_file(tmp_path):
     (tmp_path / "a").write_bytes(b"0123456789")
+    assert read_bytes(tmp_path / "a") == b"0123456789"
     assert file_size(tmp_path / "a") == 10
     assert read_range(tmp_path / "a", 3, 4) == b"3456"
     assert read_range(tmp_path / "a", 10, 0) == b""
@@ -111,21 +77,22 @@ def test_a_stretch_of_a_file(tmp_path):
         read_range(tmp_path / "a", 8, 3)
 
 
-def test_what_is_no_plain_file_with_content_is_told_apart(tmp_path):
+def test_each_kind_of_path_that_is_no_plain_file_with_content_has_its_message(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty").touch()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     words = {"gone": "no such file", "link": "no such file", "folder": "found a folder", "pipe": "not a plain file"}
-    for name, expected in {**words, "empty": "is empty", "a\0b": "cannot be read"}.items():
+    words |= {"empty": "is empty", "a\0b": "cannot be read", "a" * 300: "cannot be read"}
+    for name, expected in words.items():
         with pytest.raises(ReadError, match=expected):
-            file_size(tmp_path / name)
+            read_bytes(tmp_path / name)
 
 
 @pytest.mark.parametrize(
     ("error", "words"), [(PermissionError(13, "denied"), "no permission"), (OSError(5, "I/O error"), "cannot be read")]
 )
-def test_errors_while_a_stretch_is_read_are_put_into_words(error, words):
+def test_errors_of_the_system_are_read_errors(error, words):
     with pytest.raises(ReadError, match=words), in_words(Path("a")):
         raise error
 

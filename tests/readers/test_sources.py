@@ -40,7 +40,7 @@ def test_a_recording_is_put_together_from_its_files(ward):
     assert not lacks_trends(source, cohort)
 
 
-def test_a_stretch_holds_its_samples_and_its_trends(ward):
+def test_an_interval_holds_its_samples_and_its_trends(ward):
     cohort, (source,), _ = found(ward)
     (opened,) = open_source(source, cohort)
     part = opened.read(2.0, 5.0)

@@ -46,7 +46,7 @@ def test_missing_values_are_nan_and_the_rest_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (HEADER + "0, 90, fast, 98, 1.5\n", "line 3, heart_rate_bpm: expected a number and found 'fast'"),
         (HEADER + "0, 90, 120, 98, 1.5\n1, 90\n", "line 4 has 2 cells and 5 are needed"),
@@ -55,8 +55,8 @@ def test_missing_values_are_nan_and_the_rest_is_kept(tmp_path):
         ("", "empty"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, text, said):
-    with pytest.raises(ReadError, match=said):
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    with pytest.raises(ReadError, match=message):
         read_trends(write(tmp_path, text), PUBLISHED)
 
 

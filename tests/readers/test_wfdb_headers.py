@@ -15,10 +15,7 @@ from ppgssl.core.errors import ReadError
 from ppgssl.readers.wfdb_headers import named_file, read_header, size_of
 
 REAL = "wfdb_samples"
-DIVIDED = [
-    ("041s/041s", ["041s01", "041s02"]),
-    ("s00001/s00001-2896-10-09-01-56", ["3248903_layout", "~"]),
-]
+DIVIDED = [("041s/041s", ["041s01", "041s02"]), ("s00001/s00001-2896-10-09-01-56", ["3248903_layout", "~"])]
 
 
 def write_header(folder, text, name="a"):
@@ -27,10 +24,7 @@ def write_header(folder, text, name="a"):
     return path
 
 
-# --- what headers say ------------------------------------------------------------------------------------------
-
-
-def test_real_headers_say_what_wfdb_reads_in_them(test_data):
+def test_real_headers_are_read_as_by_wfdb(test_data):
     paths = [path for path in sorted((test_data / REAL).glob("*.hea")) if path.stem != "test_generator_2"]
     assert len(paths) == 20
     for path in paths:
@@ -76,9 +70,6 @@ def test_comments_and_empty_lines_count_for_nothing(tmp_path, end):
     (tmp_path / "a.hea").write_bytes(end.join(lines).encode())
     found = read_header(tmp_path / "a.hea")
     assert (found.frame_hz, found.n_frames, len(found.signals)) == (100, 4, 1)
-
-
-# --- headers that are refused ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -134,9 +125,6 @@ def test_nothing_but_a_read_error_escapes_from_arbitrary_headers(tmp_path, conte
     (tmp_path / "a.hea").write_bytes(content)
     with contextlib.suppress(ReadError):
         read_header(tmp_path / "a.hea")
-
-
-# --- the files that a header names -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

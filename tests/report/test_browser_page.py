@@ -120,8 +120,8 @@ class Page:
             key,
         )
 
-    def shares(self) -> dict[str, float]:
-        """Of the later half of the waveforms: which share of the pixels is blue, orange, dark.
+    def proportions(self) -> dict[str, float]:
+        """Of the later half of the waveforms: the proportion of pixels that are blue, orange, dark.
 
         The selected segment, with its dark frame, lies in the earlier half.
         """
@@ -164,10 +164,7 @@ class Page:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("ward")
-    rejects = [
-        Reject(Reason.COPY_OF_PATIENT, "p5_1"),
-        Reject(Reason.FILE_UNREADABLE, "x", HOSTILE),
-    ]
+    rejects = [Reject(Reason.COPY_OF_PATIENT, "p5_1"), Reject(Reason.FILE_UNREADABLE, "x", HOSTILE)]
     return inspect_store(make_store(folder, RECORDINGS, rejects)).page
 
 
@@ -217,9 +214,9 @@ def test_only_recordings_with_rejected_segments_and_one_channel_may_be_listed(pa
 
 
 def test_a_selected_recording_is_drawn(page):
-    noise, picture = page.shares(), page.picture()
+    noise, picture = page.proportions(), page.picture()
     page.select("p1_1")
-    clean = page.shares()
+    clean = page.proportions()
     assert page.picture() != picture
     assert clean["blue"] > 0.05 > 0.001 > clean["orange"]  # bars of accepted segments alone
     assert noise["orange"] > 0.01 > noise["blue"]  # and of rejected ones
@@ -227,7 +224,7 @@ def test_a_selected_recording_is_drawn(page):
     assert page.text("#charts figcaption").startswith("Heart rate")
 
 
-def test_a_rejected_segment_says_why(page):
+def test_a_rejected_segment_gives_the_reason(page):
     page.select("p4_1")
     assert page.text("#segment-title") == "Segment 1 of 5, 0 s to 4 s: rejected"
     assert "ppg_irflat" in page.text("#segment")
@@ -292,7 +289,7 @@ def test_tables_have_headers_and_every_control_has_a_name(page):
     assert page.run("return document.documentElement.lang") == "en"
 
 
-def test_the_page_says_what_is_drawn(page, chromium, tmp_path):
+def test_the_page_describes_what_is_drawn(page, chromium, tmp_path):
     assert page.text("#drawn-note") == "All of them are drawn."
     store = make_store(tmp_path, RECORDINGS)
     inspect_store(store, tmp_path / "page.html", n_recordings=2)

@@ -15,20 +15,18 @@ from PIL import Image
 from pypdf import PdfReader
 
 from ppgssl.core.errors import ReportError
-from ppgssl.core.results.study import Results
 from ppgssl.report import pdf
 from ppgssl.report.composition import compose
 from ppgssl.report.document import Picture, Table
-from ppgssl.report.pdf import figure_pages, write_pdf, write_report
+from ppgssl.report.pdf import figure_pages, write_pdf
 from ppgssl.report.text import rounding
-from tests.support.composed import LEAST, SMALL, small_report, whole_report
+from tests.support.composed import LEAST, SMALL, small_report, whole_report, write_report
 from tests.support.fake_results import LONG, NON_LATIN, SPECIAL, make_results
 
 
-def _text(results: Results, folder: Path) -> str:
-    reader = PdfReader(write_report(results, folder))
-    pages = "\n".join(page.extract_text() for page in reader.pages)
-    return _squeezed(pages)
+def _text(file: Path | PdfReader) -> str:
+    reader = file if isinstance(file, PdfReader) else PdfReader(file)
+    return _squeezed("\n".join(page.extract_text() for page in reader.pages))
 
 
 def _squeezed(text: str) -> str:
@@ -43,7 +41,7 @@ def reader(tmp_path_factory) -> PdfReader:
 
 def test_the_report_shows_every_arm_with_its_interval_and_no_nan(reader):
     results = make_results()
-    text = _squeezed("\n".join(page.extract_text() for page in reader.pages))
+    text = _text(reader)
     decimals = rounding.auroc_decimals(results)
     for arm in results.arms:
         assert _squeezed(arm.label) in text
@@ -109,10 +107,10 @@ def test_what_is_tagged_can_be_read_aloud(reader):
     assert kinds["/H1"] == len(sections)
     assert kinds["/Table"] >= sum(isinstance(block, Table) for block in blocks)
     assert kinds["/TH"] >= sum(len(block.columns) for block in blocks if isinstance(block, Table))
-    spoken = [str(element.get("/Alt", "")) for element in elements if element["/S"] == "/Figure"]
+    read_aloud = [str(element.get("/Alt", "")) for element in elements if element["/S"] == "/Figure"]
     pictures = [block.alt for block in blocks if isinstance(block, Picture)]
-    assert [text for text in spoken if text in pictures] == pictures
-    assert all(spoken)
+    assert [text for text in read_aloud if text in pictures] == pictures
+    assert all(read_aloud)
 
 
 @pytest.mark.parametrize(("paper", "size"), [("a4", (595, 842)), ("us-letter", (612, 792))])
@@ -158,15 +156,15 @@ def test_equal_results_give_an_equal_file(tmp_path):
 
 @pytest.mark.parametrize("suffix", [SPECIAL, NON_LATIN], ids=["special characters", "many scripts"])
 def test_labels_print_literally(tmp_path, suffix):
-    text = _text(make_results(label_suffix=f" {suffix}", **SMALL), tmp_path)
+    text = _text(write_report(make_results(label_suffix=f" {suffix}", **SMALL), tmp_path))
     words = suffix.split(" · ")[0] if suffix == NON_LATIN else suffix
     assert text.count(_squeezed(words)) > 10
 
 
-def test_letters_without_a_font_are_confessed(tmp_path):
+def test_letters_without_a_font_are_reported(tmp_path):
     results = make_results(label_suffix=" 医院", **LEAST)
-    assert "lacksomeofthelettersused(U+533B,U+9662,...)" in _text(results, tmp_path)
-    assert "lacksomeoftheletters" not in _text(make_results(**LEAST), tmp_path)
+    assert "lacksomeofthelettersused(U+533B,U+9662,...)" in _text(write_report(results, tmp_path))
+    assert "lacksomeoftheletters" not in _text(write_report(make_results(**LEAST), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +181,7 @@ def test_letters_without_a_font_are_confessed(tmp_path):
     ids=["least", "no covariates, no intervals", "much of all", "one network"],
 )
 def test_results_of_any_size_can_be_typeset(tmp_path, options):
-    text = _text(make_results(**options), tmp_path)
+    text = _text(write_report(make_results(**options), tmp_path))
     assert "Appendix:fullconfiguration" in text
     assert "None" not in text
 
@@ -203,13 +201,11 @@ def test_a_letter_that_no_font_holds_costs_the_standards_but_not_the_report(tmp_
 
 
 def test_results_without_lists_can_be_typeset(tmp_path):
-    results = make_results(arms=["covariates"]).model_copy(
-        update={"findings": [], "table_one": [], "quality": [], "examples": [], "acquisition": [], "pretraining": []}
-    )
-    results.provenance.inputs.clear()
-    results.provenance.stage_seconds.clear()
-    results.provenance.stage_peak_memory_mb.clear()
-    assert "Nodefectwasfound" in _text(results, tmp_path)
+    lists = ("findings", "table_one", "quality", "examples", "acquisition", "pretraining")
+    results = make_results(**LEAST).model_copy(update={name: [] for name in lists})
+    for some in ("inputs", "stage_seconds", "stage_peak_memory_mb"):
+        getattr(results.provenance, some).clear()
+    assert "Nodefectwasfound" in _text(write_report(results, tmp_path))
 
 
 def test_a_failure_of_typesetting_names_its_cause(tmp_path, monkeypatch):

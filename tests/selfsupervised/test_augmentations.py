@@ -34,9 +34,6 @@ def all_options(**options):
     return [make_options(name, **options) for name in AUGMENTATIONS]
 
 
-# --- all -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_an_absent_channel_stays_absent(name):
     x = make_segments()
@@ -48,7 +45,7 @@ def test_an_absent_channel_stays_absent(name):
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
-def test_the_probability_is_the_share_of_segments_that_change(name):
+def test_the_probability_is_the_proportion_of_segments_that_change(name):
     x = make_segments(n=2000, n_channels=1, length=20)
     assert torch.equal(changed(x, name, probability=0), x)
     is_changed = (changed(x, name, probability=0.3) != x).any(dim=-1).any(dim=-1)
@@ -83,9 +80,6 @@ def test_neither_the_segments_nor_the_global_generator_are_touched():
     augment(x, all_options(probability=1), draw_augmentations(all_options(probability=1), *x.shape, generator()))
     assert torch.equal(x, before)
     assert torch.equal(torch.random.get_rng_state(), state)
-
-
-# --- each ------------------------------------------------------------------------------------------------------
 
 
 @given(sd=st.floats(0.01, 10), gain=st.floats(0.01, 100), seed=seeds)
@@ -132,7 +126,7 @@ def test_permutation_keeps_all_samples_and_moves_channels_alike(length, max_chun
 def literal_permutation(x, cuts, order):
     """Of one segment: chunks between cuts, in their new order."""
     edges = [0, *cuts, x.shape[-1]]
-    return np.concatenate([x[:, edges[piece] : edges[piece + 1]] for piece in order], axis=-1)
+    return np.concatenate([x[:, edges[chunk] : edges[chunk + 1]] for chunk in order], axis=-1)
 
 
 def test_permutation_equals_cutting_and_joining_one_segment_after_another():
@@ -145,7 +139,7 @@ def test_permutation_equals_cutting_and_joining_one_segment_after_another():
         np.testing.assert_array_equal(found, literal_permutation(segment.numpy(), cuts, order))
 
 
-def test_permutation_draws_every_number_of_pieces_and_every_cut_equally_often():
+def test_permutation_draws_every_number_of_chunks_and_every_cut_equally_often():
     chosen = [make_options("permutation", max_chunks=4)]
     cuts = draw_augmentations(chosen, 6000, 1, 11, generator())["0.cuts"].numpy()
     n_chunks = 1 + (cuts < 11).sum(axis=1)

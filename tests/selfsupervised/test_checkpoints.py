@@ -56,7 +56,7 @@ def test_an_empty_folder_is_no_reason_to_complain(tmp_path):
     assert load_checkpoint(tmp_path, "abc") == (None, None)
 
 
-def test_a_checkpoint_of_another_run_is_not_used_and_the_reason_is_said(tmp_path):
+def test_a_checkpoint_of_another_run_is_not_used_and_the_reason_is_given(tmp_path):
     save_checkpoint(tmp_path, "abc", {})
     state, reason = load_checkpoint(tmp_path, "def")
     assert state is None
@@ -71,7 +71,7 @@ class _Code:
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty", "code"])
-def test_a_damaged_checkpoint_is_not_used_and_the_reason_is_said(tmp_path, damage, capsys):
+def test_a_damaged_checkpoint_is_not_used_and_the_reason_is_given(tmp_path, damage, capsys):
     save_checkpoint(tmp_path, "abc", {"weights": torch.zeros(1000)})
     path = tmp_path / CHECKPOINT_FILE
     content = {"cut": path.read_bytes()[:700], "text": b"no checkpoint at all", "empty": b""}.get(damage)

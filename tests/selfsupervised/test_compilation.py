@@ -45,7 +45,7 @@ def gradients(loss, batch, draws):
 def test_a_compiled_loss_has_the_same_value_and_gradients():
     plain, batch, draws = make_loss()
     compiled, *_ = make_loss()
-    assert compiled.compile_or_say_why(batch, draws) == ""
+    assert compiled.compile_or_explain(batch, draws) == ""
     assert all(parameter.grad is None for parameter in compiled.parameters())
     assert compiled.state_dict().keys() == plain.state_dict().keys()
     (one, expected), (two, found) = gradients(plain, batch, draws), gradients(compiled, batch, draws)
@@ -54,7 +54,7 @@ def test_a_compiled_loss_has_the_same_value_and_gradients():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
 
 
-def test_without_a_compiler_training_goes_on_and_says_so(tmp_path):
+def test_without_a_compiler_training_goes_on_and_notes_it(tmp_path):
     script = """
         import sys, torch
         from pathlib import Path

@@ -21,18 +21,18 @@ from ppgssl.selfsupervised.devices import (
 from ppgssl.selfsupervised.distributed import Team
 
 
-def test_a_gpu_computes_in_bfloat16_and_everything_else_in_float32():
+def test_precision_is_as_wanted_or_the_fastest_of_the_device():
     assert choose_precision(is_cuda=True) == "bf16-mixed"
     assert choose_precision(is_cuda=False) == "32-true"
-
-
-def test_a_network_that_gains_from_it_gets_bfloat16_on_processors_that_multiply_it():
-    expected = "bf16-mixed" if cpu_multiplies_bf16() else "32-true"
-    assert choose_precision(is_cuda=False, pays_on_cpu=True) == expected
+    on_cpu = "bf16-mixed" if cpu_multiplies_bf16() else "32-true"
+    assert choose_precision(is_cuda=False, pays_on_cpu=True) == on_cpu
+    for is_cuda in (True, False):
+        for wanted in ("bf16-mixed", "32-true"):
+            assert choose_precision(wanted, is_cuda=is_cuda) == wanted
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="the system does not list what the processor can do")
-def test_what_the_processor_multiplies_is_what_the_system_says():
+def test_what_the_processor_multiplies_is_what_the_system_lists():
     assert cpu_multiplies_bf16() == ("bf16" in Path("/proc/cpuinfo").read_text())
 
 
@@ -53,12 +53,6 @@ def test_the_log_level_comes_back_even_after_an_error():
     with pytest.raises(RuntimeError), quiet():
         raise RuntimeError
     assert logging.getLogger("lightning.fabric").level == before
-
-
-def test_the_wish_for_a_precision_is_heard():
-    for is_cuda in (True, False):
-        assert choose_precision("bf16-mixed", is_cuda=is_cuda) == "bf16-mixed"
-        assert choose_precision("32-true", is_cuda=is_cuda) == "32-true"
 
 
 def test_the_name_of_the_processor_is_found_or_at_least_its_kind(tmp_path):

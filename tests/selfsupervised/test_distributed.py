@@ -34,12 +34,10 @@ from ppgssl.selfsupervised.distributed import (
 from ppgssl.selfsupervised.pretraining_result import load_result
 from ppgssl.selfsupervised.processes import work_together
 from tests.conftest import REPOSITORY
-from tests.selfsupervised.test_loop import one_thread, run
+from tests.selfsupervised.test_loop import run
 from tests.stages.test_pretrain import free_port
 from tests.support.misbehaviour import misbehave
 from tests.support.pretext_tasks import generator, make_batch, make_task
-
-__all__ = ["one_thread"]  # a fixture for all tests here
 
 PAIR = Team(devices=2)
 OBJECTIVES = ["masked-autoencoder", "contrastive-patient", "vicreg", "transformation-recognition"]
@@ -74,7 +72,7 @@ def test_a_process_knows_who_started_it_and_whether_it_is_the_first(environ, n_s
     assert is_first_process(environ) == is_first
 
 
-def test_fabric_is_told_where_the_others_are(monkeypatch):
+def test_fabric_knows_where_the_others_are(monkeypatch):
     for name, value in {**TORCHRUN, "MASTER_ADDR": "there", "MASTER_PORT": "123"}.items():
         monkeypatch.setenv(name, value)
     found = cluster_environment()
@@ -221,11 +219,11 @@ def reports(folder):
 
 
 def test_processes_agree(reports):
-    said = dict(reports["talk"])
-    assert sorted(said) == [0, 1]
-    for _, mean, first, caught, is_any, is_stopped in said.values():
+    values_of = dict(reports["talk"])
+    assert sorted(values_of) == [0, 1]
+    for _, mean, first, caught, is_any, is_stopped in values_of.values():
         assert mean == [0.5, 5.0]
-        assert first == f"of {said[0][0]}"
+        assert first == f"of {values_of[0][0]}"
         assert caught == "pop from empty list"
         assert is_any == [True, True, False]
         assert not is_stopped
@@ -279,10 +277,10 @@ def test_the_first_process_alone_reports_steps(reports):
 
 
 def test_a_loss_that_is_not_finite_stops_all_processes_with_one_error(reports, folder):
-    said = dict(reports["error"])
-    assert sorted(said) == [0, 1]
-    assert said[0] == said[1]
-    assert re.search(r"Lower `pretraining.learning_rate`.*last good weights are kept", said[0])
+    errors = dict(reports["error"])
+    assert sorted(errors) == [0, 1]
+    assert errors[0] == errors[1]
+    assert re.search(r"Lower `pretraining.learning_rate`.*last good weights are kept", errors[0])
     assert (folder / "diverging" / CHECKPOINT_FILE).is_file()
 
 
@@ -291,8 +289,8 @@ def test_statistics_of_batches_are_those_of_the_first_process(tmp_path):
     encoder = {"name": "resnet50-1d", "width": 4, "n_features": 4}
     settings = settings_of("masked-autoencoder", encoder=encoder, n_steps=10, accumulate=2)
     results = []
-    work_together(train, (tmp_path, {"run": settings}), n=2, report=lambda *said: results.append(said))
-    first, second = (said[2] for said in results if said[0] == "result")
+    work_together(train, (tmp_path, {"run": settings}), n=2, report=lambda *values: results.append(values))
+    first, second = (values[2] for values in results if values[0] == "result")
     assert first.history == second.history
     assert np.isfinite(curve(first)).all()
     assert load_result(tmp_path / "run").history == first.history
@@ -353,9 +351,9 @@ def test_two_nodes_of_a_slurm_job_learn_what_one_process_learns(tmp_path):
 def test_no_process_outlives_the_others(monkeypatch, how, error, message):
     monkeypatch.setattr("ppgssl.selfsupervised.processes._GRACE_S", 0.5)
 
-    def hear(_rank):
+    def receive(_rank):
         if how == "stop":
             raise KeyboardInterrupt
 
     with pytest.raises(error, match=message):
-        work_together(misbehave, (how,), n=2, report=hear)
+        work_together(misbehave, (how,), n=2, report=receive)

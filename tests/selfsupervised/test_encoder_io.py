@@ -77,51 +77,39 @@ def test_changed_weights_are_noticed(folder):
         load_encoder(folder)
 
 
-@pytest.mark.parametrize("changed", [{"n_channels": 1}, {"card": {"loss": 0.1}}])
-def test_a_changed_description_is_noticed(folder, changed):
-    rewrite(folder, sign=False, **changed)
-    with pytest.raises(StoreError, match=r"model.json was changed after it was written"):
-        load_encoder(folder)
-
-
-def test_another_version_is_refused_by_number(folder):
+def test_another_description_than_the_one_written_is_noticed(folder):
+    for changed in ({"n_channels": 1}, {"card": {"loss": 0.1}}):
+        rewrite(folder, sign=False, **changed)
+        with pytest.raises(StoreError, match=r"model.json was changed after it was written"):
+            load_encoder(folder)
     rewrite(folder, version=99)
     with pytest.raises(StoreError, match="version 99, and this ppgssl reads version 2"):
         load_encoder(folder)
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"n_channels": 3},
-        {"shape": {"name": "transformer"}},
-        {"shape": {"name": "patch-transformer"}},
-        {"shape": {"width": -1}},
-        {"shape": {"width": 9}},
-    ],
-)
+SHAPES = [{"name": "transformer"}, {"name": "patch-transformer"}, {"width": -1}, {"width": 9}]
+
+
+@pytest.mark.parametrize("changed", [{"n_channels": 3}, *({"shape": shape} for shape in SHAPES)])
 def test_a_description_that_does_not_fit_the_weights_is_refused(folder, changed):
     rewrite(folder, **changed)
     with pytest.raises(StoreError, match="does not hold the encoder"):
         load_encoder(folder)
 
 
-def test_weights_that_are_no_safetensors_are_refused(folder):
+def test_weights_that_are_no_safetensors_or_missing_are_refused(folder):
     (folder / "encoder.safetensors").write_bytes(b"not weights")
     rewrite(folder, weights_sha256=file_sha256(folder / "encoder.safetensors"))
     with pytest.raises(StoreError, match="does not hold the encoder"):
+        load_encoder(folder)
+    (folder / "encoder.safetensors").unlink()
+    with pytest.raises(StoreError, match=r"encoder.safetensors is missing"):
         load_encoder(folder)
 
 
 def test_an_empty_folder_names_the_command(tmp_path):
     with pytest.raises(StoreError, match=r"no encoder in .*ppgssl pretrain"):
         load_encoder(tmp_path)
-
-
-def test_missing_weights_are_named(folder):
-    (folder / "encoder.safetensors").unlink()
-    with pytest.raises(StoreError, match=r"encoder.safetensors is missing"):
-        load_encoder(folder)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", "\x00"])

@@ -34,15 +34,6 @@ INPUTS = [{"name": "red", "any_of": ["ppg_red"], "optional": True}, {"name": "ir
 NORMALISATIONS = ["segment", "cohort", "ac_dc", "fixed"]
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The same number of threads in every run, or else sums are added up in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A labelled cohort of two channels, and an unlabelled one of infrared alone."""
@@ -143,9 +134,6 @@ def test_pretraining_and_embedding_from_a_file_give_the_same_numbers(pair, tmp_p
     np.testing.assert_array_equal(*embeddings)
 
 
-# --- whose constants -------------------------------------------------------------------------------------------
-
-
 def test_constants_are_fitted_to_training_segments_and_used_wherever_a_cohort_comes_from(folder):
     data = load(folder, inputs__normalisation="cohort")
     is_ward = data.is_labelled_cohort()
@@ -165,8 +153,6 @@ def test_constants_are_fitted_to_training_segments_and_used_wherever_a_cohort_co
     with pytest.raises(ConfigError, match="knows no cohort 'home'"):
         segment_bank(other, again, "home")
 
-
-# --- memory ----------------------------------------------------------------------------------------------------
 
 _CHILD = """
     import json, re, sys
@@ -215,7 +201,7 @@ def write_study(folder, n_recordings: int) -> None:
 
 
 def start(folder, memory_gb: float) -> subprocess.Popen[str]:
-    """A process that says what a large study takes on top of a small one to be loaded, pretrained on and embedded."""
+    """A process that reports what a large study takes on top of a small one."""
     stores = [{"store": "ward", "role": "labelled"}]
     changes = {"cohorts": stores, "covariates": [], "arms": ["ssl-all"], "inputs__step_s": 60.0}
     studies = [
@@ -227,9 +213,9 @@ def start(folder, memory_gb: float) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, float]:
-    said, complaint = process.communicate()
+    printed, complaint = process.communicate()
     assert process.returncode == 0, complaint
-    return json.loads(said)
+    return json.loads(printed)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="peak memory is read from Linux's /proc")

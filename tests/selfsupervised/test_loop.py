@@ -37,15 +37,6 @@ TINY = Pretraining(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The same number of threads in every run, or else sums are added up in another order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def make_bank(n_channels=1, seed=0):
     """Z-scored PPG of patients whose heart rates differ."""
     rng = np.random.default_rng(seed)
@@ -83,11 +74,7 @@ def run(folder, *, bank=None, settings=TINY, seed=1, progress=None, team=ALONE):
 def whole(tmp_path_factory):
     """An uninterrupted run, and its folder, to be read alone."""
     folder = tmp_path_factory.mktemp("whole")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    result = run(folder)
-    torch.set_num_threads(threads)
-    return result, folder
+    return run(folder), folder
 
 
 def assert_same_run(one, other):
@@ -185,10 +172,10 @@ def test_sixteen_bits_are_nearly_as_good_as_thirty_two(tmp_path, whole):
 def test_a_collapse_is_reported_while_it_happens_and_afterwards(tmp_path):
     # Kernels that are drawn to 0 at each step leave nothing of a segment.
     settings = TINY.model_copy(update={"n_steps": 60, "evaluate_every": 20, "weight_decay": 400.0})
-    told = []
-    result = run(tmp_path, settings=settings, progress=lambda step: told.append(step.warning))
-    assert not told[0]
-    assert told[-1] == result.history[-2].warning != ""
+    warnings = []
+    result = run(tmp_path, settings=settings, progress=lambda step: warnings.append(step.warning))
+    assert not warnings[0]
+    assert warnings[-1] == result.history[-2].warning != ""
     assert result.warnings
     assert result.warnings[-1].endswith(f"to 60: {result.history[-1].warning}")
     assert json.loads((tmp_path / "model.json").read_text())["card"]["warnings"] == list(result.warnings)

@@ -76,7 +76,7 @@ def test_counters_that_cannot_be_read_are_no_reason_to_stop(powercap):
     assert "a counter failed" in meter.energy().note
 
 
-def test_this_machine_is_measured_or_says_why_not():
+def test_this_machine_is_measured_or_gives_the_reason():
     energy = EnergyMeter().energy()
     assert (energy.cpu_joules is None) == bool(energy.note)
     if not POWERCAP.is_dir():

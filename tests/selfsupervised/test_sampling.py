@@ -43,9 +43,6 @@ def test_the_order_is_that_of_torch_for_the_seed():
     assert torch.equal(torch.cat([sampler.draw() for _ in range(4)]), torch.cat(epochs))
 
 
-# --- pairs -----------------------------------------------------------------------------------------------------
-
-
 def make_segments(seed: int, n_patients: int = 8, most: int = 4, step: int = 4) -> dict[str, np.ndarray]:
     """Patients with some recordings of some segments each, in the order of a shuffled bank."""
     rng = np.random.default_rng(seed)
@@ -128,8 +125,8 @@ def test_patients_with_many_segments_do_not_have_the_end_of_the_epoch_to_themsel
     patient = np.concatenate([np.repeat(np.arange(50), 4), np.repeat(50, 200)])
     recording, start = patient, np.arange(400) * LENGTH
     sampler = pair_sampler({"patient": patient, "recording": recording, "start": start}, 100)
-    shares = [(patient[sampler.draw()[:, 0]] == 50).mean() for _ in range(4)]
-    assert shares == pytest.approx([0.5] * 4, abs=0.1)
+    proportions = [(patient[sampler.draw()[:, 0]] == 50).mean() for _ in range(4)]
+    assert proportions == pytest.approx([0.5] * 4, abs=0.1)
 
 
 def test_patients_without_pairs_are_refused_with_the_way_out():

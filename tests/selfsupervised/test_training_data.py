@@ -61,7 +61,7 @@ def test_pairs_need_to_know_whose_segments_they_are():
         make_data(recordings=[0, 1, 2])
 
 
-def test_held_out_patients_without_pairs_are_told():
+def test_held_out_patients_without_pairs_are_reported():
     with pytest.raises(
         TrainingError, match=r"is evaluated by pairs of segments of held-out patients.*validation_fraction"
     ):

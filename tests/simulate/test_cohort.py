@@ -142,38 +142,25 @@ def test_what_was_written_is_listed(tmp_path):
     assert set(written) == top
 
 
-def test_a_folder_with_files_in_it_is_refused_and_left_alone(tmp_path):
+def test_a_folder_with_files_in_it_or_a_file_in_its_place_is_refused_and_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="not empty"):
-        simulate_cohort(tmp_path)
+    for out, message in ((tmp_path, "not empty"), (tmp_path / "notes.txt", "is a file")):
+        with pytest.raises(ConfigError, match=message):
+            simulate_cohort(out)
     assert contents(tmp_path) == {"notes.txt": b"mine"}
 
 
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
-    (tmp_path / "demo").write_text("")
-    with pytest.raises(ConfigError, match="is a file"):
-        simulate_cohort(tmp_path / "demo")
-
-
 def test_all_impossible_parameters_are_named_at_once_and_nothing_is_written(tmp_path):
+    sizes = {"n_labelled": 0, "n_unlabelled": -1, "duration_s": float("nan")}
     with pytest.raises(ConfigError) as refusal:
-        simulate_cohort(
-            tmp_path / "x",
-            n_labelled=0,
-            n_unlabelled=-1,
-            layout="txt",
-            shift=9,
-            duration_s=float("nan"),
-            prevalence=30,
-            seed=-1,
-        )
+        simulate_cohort(tmp_path / "x", layout="txt", shift=9, prevalence=30, seed=-1, **sizes)
     assert len(refusal.value.problems) == 7
     assert any("did you mean 'text'" in problem for problem in refusal.value.problems)
     assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("layout", ["wfdb", "mwaniki2023"])
-def test_the_command_writes_a_study_and_says_how_to_run_it(layout, tmp_path):
+def test_the_command_writes_a_study_and_prints_how_to_run_it(layout, tmp_path):
     arguments = ["--layout", layout, "--patients", "4", "--unlabelled", "5", "--seconds", "10", "--json"]
     done = CliRunner().invoke(app, ["simulate", "--out", str(tmp_path / "new"), *arguments])
     assert done.exit_code == 0, done.output

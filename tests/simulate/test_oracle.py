@@ -105,7 +105,7 @@ def test_the_posterior_is_that_of_weighing_many_children_by_their_likeness():
         assert risk == pytest.approx(np.average(pool["event_probability"], weights=weight), abs=0.01)
 
 
-def test_in_a_sicker_population_more_information_still_tells_more():
+def test_in_a_sicker_population_more_information_still_shows_more():
     shifted = oracle_aucs(n=1500, shift=1.0, rng=np.random.default_rng(1))
     assert shifted["vitals"] < shifted["covariates"] < shifted["covariates+waveform"] < shifted["parts"]
 

@@ -17,7 +17,7 @@ def patients() -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("prevalence", [0.03, 0.126, 0.3, 0.7])
-def test_the_share_of_events_is_the_chosen_prevalence(prevalence):
+def test_the_proportion_of_events_is_the_chosen_prevalence(prevalence):
     patients = simulate_patients(40_000, prevalence=prevalence, rng=np.random.default_rng(4))
     assert patients["is_event"].mean() == pytest.approx(prevalence, abs=0.01)
     assert patients["event_probability"].mean() == pytest.approx(prevalence, abs=0.01)
@@ -81,7 +81,7 @@ def test_a_second_reading_is_nearly_the_first_and_discharge_finds_the_child_bett
     assert (discharge["age_months"] == patients["age_months"]).all()
 
 
-def test_about_the_chosen_share_of_covariates_is_missing_and_no_outcome_is(patients):
+def test_about_the_chosen_proportion_of_covariates_is_missing_and_no_outcome_is(patients):
     table = simulate_clinical_table(patients, missing_fraction=0.1, rng=np.random.default_rng(3))
     share = table.eq("").mean()
     assert share[["age_months", "sex", "hospitalized"]].eq(0).all()

@@ -136,7 +136,7 @@ def test_constriction_and_reflection_widen_the_pulse():
         assert widths[2] > widths[0] + 0.08
 
 
-def test_systole_takes_a_larger_share_of_a_fast_beat():
+def test_systole_takes_a_larger_proportion_of_a_fast_beat():
     slow, fast = (np.argmax(pulse_shape(-1, heart_rate_bpm=rate)) / 512 for rate in (60, 150))
     assert fast > 1.2 * slow
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client
+from distributed import Client, KilledWorker
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 from safetensors.numpy import load_file
 
-from ppgssl.core.errors import ConfigError
+from ppgssl.core.errors import ConfigError, PpgsslError
+from ppgssl.core.parallel import Workers
 from ppgssl.selfsupervised.distributed import Team
 from ppgssl.stages.evaluate.evaluate import evaluate
 from ppgssl.stages.pretrain import pretrain
 
-STUDY = {"arms": ["covariates", "ssl-labelled"], "validation__n_optimism": 20}
+STUDY = {"arms": ["covariates", "ssl-labelled"], "validation__n_optimism": 11}  # refits in two tasks
 
 
 def assert_same_encoders(jobs, others):
@@ -75,3 +80,39 @@ def test_a_worker_that_is_killed_costs_nothing(alone, tiny_study, tmp_path, dask
 def test_devices_and_a_cluster_cannot_be_had_together(tiny_study, tmp_path):
     with pytest.raises(ConfigError, match="give one of them"):
         pretrain(tiny_study.data(**STUDY), tmp_path, scheduler="tcp://127.0.0.1:1", team=Team(2))
+
+
+class LostFuture:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def result(self) -> int:
+        raise self.error
+
+
+class LostCluster:
+    """Stands in for the client of a cluster on which a task kills its worker, or which goes away."""
+
+    scheduler = SimpleNamespace(address="tcp://there:8786")
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def nthreads(self) -> dict[str, int]:
+        return {"tcp://there:1": 2}
+
+    def map(self, _function: object, tasks: Sequence[object], *, pure: bool) -> list[LostFuture]:
+        assert not pure  # or files that changed meanwhile would not be read again
+        return [LostFuture(self.error) for _ in tasks]
+
+
+def test_what_kills_the_workers_of_a_cluster_is_tried_here():
+    pool = Workers(-1, LostCluster(KilledWorker("abs", None, 3)))
+    assert list(pool.run(abs, [-1, -2, -3])) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("error", [FutureCancelledError("abs", "scheduler-connection-lost"), CommClosedError()])
+def test_a_cluster_that_goes_away_is_reported(error):
+    with pytest.raises(PpgsslError, match="connection to the Dask cluster was lost") as caught:
+        list(Workers(-1, LostCluster(error)).run(abs, [-1, -2, -3]))
+    assert caught.value.exit_code == 1

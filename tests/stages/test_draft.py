@@ -1,4 +1,4 @@
-"""`ppgssl init`: a draft that loads, that says what to look at, and that tells of nobody."""
+"""`ppgssl init`: a draft that loads, that says what to look at, and that reveals nobody."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_a_draft_from_the_table_alone_reads_that_table(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("sources", [["data.csv"], ["dictionary.csv", "data.csv"]])
-def test_nothing_that_may_say_who_a_person_is_is_told(project, sources):
+def test_nothing_that_may_identify_a_person_is_shown(project, sources):
     _, text = drafted(project, *sources)
     for secret in ("Akinyi", "Kisumu", "mother said", "C03", "36.15", "2020-02-04"):
         assert secret in (project / "data.csv").read_text()
@@ -270,7 +270,7 @@ def test_a_table_without_the_record_id_of_its_dictionary_needs_another_id(projec
     assert drafted(project, "dictionary.csv", "t.csv")[0].clinical.patient_column == "case"
 
 
-def test_dates_of_visits_are_not_told_as_visits(tmp_path):
+def test_dates_of_visits_are_not_shown_as_visits(tmp_path):
     rows = [f"p{number // 2},2020-03-{number % 3 + 1:02d},{number % 2},{number}.5" for number in range(30)]
     (tmp_path / "t.csv").write_text("\n".join(["id,visit,visitnum,x", *rows]) + "\n")
     cohort, text = drafted(tmp_path, "t.csv")
@@ -306,7 +306,7 @@ def test_an_existing_file_is_never_overwritten(project):
         (b"id\n1\n2\n", "it has no column but the patient's id"),
     ],
 )
-def test_a_table_that_cannot_be_drafted_says_why_and_leaves_no_file(tmp_path, content, words):
+def test_a_table_that_cannot_be_drafted_reports_why_and_leaves_no_file(tmp_path, content, words):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(ConfigError, match=words) as caught:
         draft_cohort(tmp_path / "t.csv", tmp_path / "new" / "cohort.yaml")
@@ -349,7 +349,7 @@ def test_whatever_a_table_holds_its_draft_loads_and_reads_it_or_it_is_refused(tm
 # --- the command -----------------------------------------------------------------------------------------------
 
 
-def test_the_command_says_what_it_wrote_and_what_is_next(ppgssl, project):
+def test_the_command_reports_what_it_wrote_and_what_is_next(ppgssl, project):
     out = project / "cohort.yaml"
     done = ppgssl("init", project / "dictionary.csv", "--table", project / "data.csv", "--out", out)
     assert (done.returncode, done.stderr) == (0, "")

@@ -43,7 +43,7 @@ def recording(
     gap_s: tuple[float, float] | None = None,
     flat_s: tuple[float, float] | None = None,
 ) -> Recording:
-    """Red and infrared; noise on both, in multiples of the pulse; a gap in red, a flat stretch in infrared."""
+    """Red and infrared; noise on both, in multiples of the pulse; a gap in red, a flat interval in infrared."""
     red, infrared = signal(seed, seconds)
     rng = np.random.default_rng(seed)
     red, infrared = (channel + noise * rng.standard_normal(len(channel)) for channel in (red, infrared))
@@ -163,7 +163,7 @@ def test_a_recordings_quality_is_the_mean_of_its_best_channel_where_a_defect_cou
         assert table["scopes"][""]["accepted"][number] == own["accepted"].sum()
         median = own.loc[own["accepted"], "heart_rate_bpm"].median()
         assert table["vitals"]["heart_rate_bpm"][number] == (None if np.isnan(median) else pytest.approx(median, 1e-4))
-    # p3: no channel of the first two segments is of use, so the reasons of both are told.
+    # p3: no channel of the first two segments is of use, so the reasons of both are reported.
     assert table["scopes"][""]["reasons"][table["recording"].index("p3_1")] == {"gap": 2, "flat": 2}
 
 
@@ -211,7 +211,7 @@ def test_fewer_are_drawn_where_the_page_would_grow_too_large(tmp_path, monkeypat
     assert content.settings["n_asked"] == 200
 
 
-def test_without_quality_recordings_are_ranked_by_their_share_of_accepted_segments(tmp_path, monkeypatch):
+def test_without_quality_recordings_are_ranked_by_their_proportion_of_accepted_segments(tmp_path, monkeypatch):
     trends = {"file": "signals/{patient}_{recording}.tsv", "columns": {"sqi": "SQI"}}
     cohort = load_cohort(
         describe(tmp_path, clinical=None, quality=False, segments__accept="device", signals__trends=trends)
@@ -321,16 +321,16 @@ def run(*arguments: object) -> str:
 
 
 def test_the_command_prints_every_part_of_the_summary(messy, tmp_path):
-    said = run(messy, "--out", tmp_path / "page.html", "--recordings", 2)
+    output = run(messy, "--out", tmp_path / "page.html", "--recordings", 2)
     for words in ("patients               3", "segments, 4 s every 2 s: 20", "ppg_red", "gap 5", "heart_rate_bpm"):
-        assert words in said
-    assert "file cannot be read" in said
-    assert said.endswith(f"wrote {tmp_path / 'page.html'}: 2 of 4 recordings drawn\n")
+        assert words in output
+    assert "file cannot be read" in output
+    assert output.endswith(f"wrote {tmp_path / 'page.html'}: 2 of 4 recordings drawn\n")
 
 
 def test_the_command_prints_one_json_object(messy, tmp_path):
-    said = json.loads(run(messy, "--out", tmp_path / "page.html", "--json"))
-    assert (said["recordings"], said["drawn"], said["page"]) == (4, 4, str(tmp_path / "page.html"))
+    output = json.loads(run(messy, "--out", tmp_path / "page.html", "--json"))
+    assert (output["recordings"], output["drawn"], output["page"]) == (4, 4, str(tmp_path / "page.html"))
 
 
 def test_the_command_prints_an_empty_store(tmp_path):
@@ -346,7 +346,7 @@ def test_parts_of_a_long_recording_say_where_they_begin(tmp_path, monkeypatch):
     assert contents(monkeypatch, tmp_path / "store").table["start_s"] == [0.0, 12.0]
 
 
-def test_visits_are_counted_where_file_names_tell_of_them(tmp_path):
+def test_visits_are_counted_where_file_names_have_them(tmp_path):
     for reading, visit in ((1, "adm"), (2, "adm"), (1, "dis")):
         oximeter.write_text(tmp_path, "31", reading, visit, seed=reading, seconds=12)
     ingest(oximeter.describe(tmp_path, "oximeter_text"), tmp_path / "store", n_jobs=1)

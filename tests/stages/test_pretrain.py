@@ -94,7 +94,7 @@ def test_only_encoders_that_an_arm_needs_are_pretrained(tiny_study, tmp_path):
     assert pretrain(data, tmp_path, n_jobs=1) == []
 
 
-def test_a_finished_encoder_is_kept_and_one_of_other_settings_is_made_anew(tiny_study, tmp_path):
+def test_a_finished_encoder_is_kept_and_one_of_other_settings_is_made_again(tiny_study, tmp_path):
     arms = ["ssl-labelled"]
     data = tiny_study.data(arms=arms)
     first, second = pretrain(data, tmp_path, n_jobs=1)
@@ -140,17 +140,17 @@ def assert_nearly_same_weights(one, other):
 
 
 @pytest.mark.slow
-def test_two_devices_give_what_one_gives_and_the_record_says_so(tiny_study, tmp_path):
+def test_two_devices_give_what_one_gives_and_the_record_reports_so(tiny_study, tmp_path):
     data = tiny_study.data(arms=["ssl-labelled"], pretraining__objective="contrastive-patient")
-    said = []
-    two = pretrain(data, tmp_path / "two", team=Team(2), progress=lambda *standing: said.append(standing))
+    reports = []
+    two = pretrain(data, tmp_path / "two", team=Team(2), progress=lambda *report: reports.append(report))
     one = pretrain(data, tmp_path / "one", n_jobs=1)
     for a, b in zip(one, two, strict=True):
         assert_nearly_same_weights(a, b)
         record = read_run(b.folder)
         assert (record["hardware"]["devices"], record["hardware"]["nodes"]) == (2, 1)
         assert record["n_patients"] == read_run(a.folder)["n_patients"]
-    assert [done for done, *_ in said] == [8, 16]
+    assert [done for done, *_ in reports] == [8, 16]
     assert read_run(tmp_path / "two" / "encoders")["devices"] == 2
 
 
@@ -176,7 +176,7 @@ def test_a_batch_that_devices_cannot_share_is_refused_before_any_work(tiny_study
     assert not list(tmp_path.iterdir())
 
 
-def test_the_record_tells_what_the_encoder_took(tiny_study, tmp_path):
+def test_the_record_holds_what_the_encoder_took(tiny_study, tmp_path):
     job = pretrain(tiny_study.data(arms=["ssl-labelled"]), tmp_path, n_jobs=1)[0]
     record = read_run(job.folder)
     assert record["hardware"]["cpu"]
@@ -187,7 +187,7 @@ def test_the_record_tells_what_the_encoder_took(tiny_study, tmp_path):
     assert record["pretraining"]["n_steps"] == 8
 
 
-def test_the_report_is_told_of_warnings_machine_and_energy(tiny_study, tmp_path):
+def test_the_report_shows_warnings_machine_and_energy(tiny_study, tmp_path):
     data = tiny_study.data(arms=["ssl-labelled"])
     jobs = pretrain(data, tmp_path, n_jobs=1)
     record = read_run(jobs[1].folder)

@@ -25,7 +25,6 @@ from ppgssl.stages.ingest.ingest import IngestSummary, check_cohort, original_na
 from ppgssl.store.linked_patients import shared_signals
 from ppgssl.store.study_data import load_study_data
 from ppgssl.store.tables import CohortStore
-from tests.stages.ingest.test_ingest import content, table_versions
 from tests.support.planted_identifiers import (
     KEY,
     N_PATIENTS,
@@ -37,6 +36,7 @@ from tests.support.planted_identifiers import (
     patient_id,
     plant,
 )
+from tests.support.same_stores import content, table_versions
 from tests.support.small_cohorts import FS_HZ, clinical_row, describe, make_ward, signal, write_clinical, write_signal
 
 ENV = "PPGSSL_TEST_KEY"
@@ -88,7 +88,7 @@ def plain(tmp_path_factory) -> CohortStore:
     return CohortStore(folder / "store")
 
 
-def test_no_output_of_a_run_holds_an_identifier_or_tells_of_the_key(made):
+def test_no_output_of_a_run_holds_an_identifier_or_reveals_the_key(made):
     suffixes = {path.suffix for path in made.rglob("*")}
     assert {".parquet", ".pdf", ".html", ".json", ".xlsx", ".csv", ".yaml", ".log", ".safetensors"} <= suffixes
     assert (made / "report.pdf").is_file()
@@ -98,9 +98,9 @@ def test_no_output_of_a_run_holds_an_identifier_or_tells_of_the_key(made):
 def test_the_search_finds_all_kinds_of_identifiers_where_there_is_no_privacy(plain):
     found = found_in(plain.folder, identifiers())
     assert {path.split("/")[0] for path in found} >= {"patients", "recordings", "rejects", "segments"}
-    told = {needle for needles in found.values() for needle in needles}
+    reported = {needle for needles in found.values() for needle in needles}
     # Ids and dates in names of files, dates in the clinical table, and what stands in a broken file.
-    assert told >= {patient_id(1), admitted(1), born(1), "Wanjiru", "Katharina"}
+    assert reported >= {patient_id(1), admitted(1), born(1), "Wanjiru", "Katharina"}
 
 
 def test_the_search_finds_what_is_encoded(tmp_path):
@@ -127,15 +127,15 @@ def test_a_header_that_names_the_patient_leaves_no_trace(tmp_path):
     assert found_in(tmp_path / "store", ["KNH000", "Wanjiru", "2019-03-04", "04/03/2019"]) == {}
 
 
-def test_everything_that_is_wrong_is_still_told(made, plain):
+def test_everything_that_is_wrong_is_still_reported(made, plain):
     private = CohortStore(made / "stores" / "ward").rejects()
     columns = ["stage", "unit", "reason"]
     assert sorted(map(tuple, private[columns].to_numpy())) == sorted(map(tuple, plain.rejects()[columns].to_numpy()))
     assert {Reason.CONTRADICTING_ROWS, Reason.FILE_WITHOUT_RECORDING} <= set(private["reason"])
-    said = " ".join(private["detail"])
-    assert "clinical.csv, row 12, column stage: expected one of a, b; taken as missing" in said
-    assert "line 2, column 0 counted from 0: expected a number and found …" in said
-    assert "the ids of 1 pair differ only by leading zeros" in said
+    output = " ".join(private["detail"])
+    assert "clinical.csv, row 12, column stage: expected one of a, b; taken as missing" in output
+    assert "line 2, column 0 counted from 0: expected a number and found …" in output
+    assert "the ids of 1 pair differ only by leading zeros" in output
 
 
 # --- a model that is used, searched ----------------------------------------------------------------------------
@@ -160,11 +160,11 @@ def test_predictions_and_a_validation_hold_no_identifier(made, model, ppgssl, tm
         (tmp_path / f"{name}.out").write_text(done.stdout)
         (tmp_path / f"{name}.err").write_text(done.stderr)
     assert found_in(tmp_path, [*identifiers(), KEY, ENV]) == {}
-    told = pd.read_csv(tmp_path / "csv.out").set_index("patient_id")
+    reported = pd.read_csv(tmp_path / "csv.out").set_index("patient_id")
     ids = sorted(pseudonym(patient_id(number)) for number in range(1, N_PATIENTS + 4))
-    assert list(told.index) == sorted([*ids, pseudonym("KNH77"), pseudonym("KNH0077")])
-    reasons = told["reasons"].fillna("")
-    # Of a row, a file and a table that are wrong, what is wrong is told.
+    assert list(reported.index) == sorted([*ids, pseudonym("KNH77"), pseudonym("KNH0077")])
+    reasons = reported["reasons"].fillna("")
+    # Of a row, a file and a table that are wrong, what is wrong is reported.
     assert "clinical.csv, row 12, column stage: expected one of a, b" in reasons[pseudonym(patient_id(11))]
     assert "expected a number and found …" in reasons[pseudonym(patient_id(N_PATIENTS + 1))]
     assert "patient twice in the table, other values" in reasons[pseudonym(patient_id(9))]
@@ -183,7 +183,7 @@ def test_predictions_and_a_validation_hold_no_identifier(made, model, ppgssl, tm
         (None, "no such file"),
     ],
 )
-def test_no_error_about_a_table_shows_what_it_says_or_is_called(content, message, made, model, ppgssl, tmp_path):
+def test_no_error_about_a_table_shows_its_content_or_name(content, message, made, model, ppgssl, tmp_path):
     table = tmp_path / "KNH0001_Wanjiru.csv"
     if content is not None:
         table.write_text(content)
@@ -223,7 +223,7 @@ def test_no_error_about_files_shows_what_they_are_called(made, model, ppgssl, tm
         assert hidden(done.stderr)
 
 
-def test_no_error_of_a_validation_shows_what_the_table_says(model, ppgssl, tmp_path):
+def test_no_error_of_a_validation_shows_the_content_of_the_table(model, ppgssl, tmp_path):
     make_ward(tmp_path, 6, **PRIVATE)
     (tmp_path / "clinical.csv").write_text("id,age,stage,died\n" + "KNH0001,Katharina,Wanjiru,0722981\n" * 6)
     arguments = ["evaluate", "--model", model, tmp_path / "cohort.yaml", "--out", tmp_path / "out", "--jobs", "1"]
@@ -259,7 +259,7 @@ def test_dates_are_days_from_the_first_one(made):
     assert patients.loc[pseudonym(patient_id(12)), ["born", "admitted"]].isna().tolist() == [True, False]
 
 
-def test_the_order_of_rows_tells_nothing_of_the_ids(tmp_path):
+def test_the_order_of_rows_reveals_nothing_of_the_ids(tmp_path):
     make_ward(tmp_path, 12, **PRIVATE)
     ingest(tmp_path / "cohort.yaml", tmp_path / "store")
     store = CohortStore(tmp_path / "store")
@@ -429,8 +429,8 @@ def test_who_holds_the_key_and_the_raw_files_finds_what_a_pseudonym_stands_for(m
     cohort_file = made.parent / "cohort.yaml"
     originals = original_names(cohort_file)
     assert originals[pseudonym(patient_id(3))] == patient_id(3)
-    told = set(check_cohort(cohort_file, n_jobs=1).rejects.query("unit == 'file'")["subject"])
-    assert told <= set(originals)
+    reported = set(check_cohort(cohort_file, n_jobs=1).rejects.query("unit == 'file'")["subject"])
+    assert reported <= set(originals)
     assert len({name for name in originals.values() if name.startswith("KNH")}) > N_PATIENTS
     done = CliRunner().invoke(app, ["pseudonyms", str(cohort_file), pseudonym(patient_id(3)), patient_id(4)])
     assert done.output.split() == [pseudonym(patient_id(3)), patient_id(3), patient_id(4), pseudonym(patient_id(4))]

@@ -141,7 +141,7 @@ def test_a_channel_that_a_cohort_lacks_is_zero_there_if_the_input_is_optional(tm
     assert channels == {"ward": ["ppg_red", "ppg_ir"], "other": ["ppg_red"]}
 
 
-def test_only_the_channels_that_a_cohort_has_are_judged(tmp_path):
+def test_only_the_channels_that_a_cohort_has_are_assessed(tmp_path):
     stores = [make_store(tmp_path / "a"), other_ward(tmp_path / "b", signals__channels=RED_ALONE)]
     apart = [assemble([store], inputs(channels=BOTH[:1])) for store in stores]
     together = assemble(stores, inputs(channels=BOTH))
@@ -201,7 +201,7 @@ def test_the_baseline_of_a_segment_is_the_raw_level_during_it(tmp_path):
     assert data.baseline[0, 0] == pytest.approx(60 + 2 + 0.35, abs=0.4)
 
 
-def test_acquisition_tells_level_and_amplitude_of_each_recording(tmp_path):
+def test_acquisition_holds_level_and_amplitude_of_each_recording(tmp_path):
     rows = assemble([make_store(tmp_path, 2)], inputs()).acquisition
     assert rows["patient"].tolist() == ["ward/p1", "ward/p2"]
     assert rows["level"].to_numpy() == pytest.approx(60.35, abs=0.2)

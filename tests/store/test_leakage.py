@@ -68,7 +68,7 @@ def test_an_encoder_is_known_by_hashes():
         parts.check(["a"])
 
 
-def test_a_transductive_encoder_is_told_of_and_not_refused():
+def test_a_transductive_encoder_is_reported_and_not_refused():
     parts = FittedParts("fold 1", {"a": {"s"}, "x": {"s"}})
     parts.record_hashed("encoder", map(hashed_patient, ["a", "b", "x"]), is_transductive=True)
     encoder, signals = parts.check(["a", "c"])

@@ -16,24 +16,16 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_what_the_system_can_give_is_available(root):
-    assert available_bytes(root) == 8 * 2**30
-
-
 @pytest.mark.parametrize(
     ("limit", "used"),
     [("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")],
 )
-def test_no_more_is_available_than_a_container_leaves(root, limit, used):
-    (root / "sys/fs/cgroup" / limit).write_text(f"{3 * 2**30}\n")
-    (root / "sys/fs/cgroup" / used).write_text(f"{2**30}\n")
-    assert available_bytes(root) == 2 * 2**30
-
-
-def test_a_container_without_a_limit_takes_nothing_away(root):
-    (root / "sys/fs/cgroup/memory.max").write_text("max\n")
-    (root / "sys/fs/cgroup/memory.current").write_text(f"{2**30}\n")
+def test_what_the_system_can_give_is_available_and_no_more_than_a_container_leaves(root, limit, used):
     assert available_bytes(root) == 8 * 2**30
+    (root / "sys/fs/cgroup" / used).write_text(f"{2**30}\n")
+    for text, available in (("max", 8), (f"{3 * 2**30}", 2)):
+        (root / "sys/fs/cgroup" / limit).write_text(f"{text}\n")
+        assert available_bytes(root) == available * 2**30
 
 
 def test_this_machine_has_memory():

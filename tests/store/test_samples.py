@@ -90,7 +90,7 @@ def test_the_hash_follows_the_samples_and_the_file_of_others_goes(stores, tmp_pa
         one.samples.segments(one.start, LENGTH)
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing_and_says_how_large_it_is(tmp_path):
+def test_a_file_that_cannot_be_written_leaves_nothing_and_the_error_gives_how_large_it_is(tmp_path):
     def broken():
         yield 0, np.ones((2, 5), dtype=np.float32)
         raise OSError(28, "No space left on device")

@@ -67,7 +67,7 @@ def test_a_recording_shorter_than_a_segment_has_no_row():
     assert segment_rows([], cohort("ppg")).empty
 
 
-def test_recordings_judged_together_are_judged_as_if_alone():
+def test_recordings_assessed_together_are_assessed_as_if_alone():
     recordings = [
         recording(f"p{seed}_1", ppg=channel(seconds, 60 + 7 * seed, noise=0.05 * seed, seed=seed))
         for seed, seconds in enumerate([12.0, 3.0, 9.0, 4.0])
@@ -102,8 +102,7 @@ def test_a_segment_of_constant_samples_has_the_lowest_quality_no_vitals_and_is_n
 
 
 @pytest.mark.parametrize(
-    ("quality", "defect", "accepted"),
-    [(0.5, "", True), (0.49, "", False), (0.9, "gap", False), (np.nan, "", False)],
+    ("quality", "defect", "accepted"), [(0.5, "", True), (0.49, "", False), (0.9, "gap", False), (np.nan, "", False)]
 )
 def test_a_channel_is_accepted_without_defect_and_from_the_least_quality_on(quality, defect, accepted):
     rows = pd.DataFrame({"sqi_ppg": [quality], "defect_ppg": [defect]})
@@ -152,7 +151,7 @@ def test_the_published_rule_takes_a_segment_with_one_good_second():
     assert not by_median["accepted"].any()
 
 
-def test_where_the_device_says_nothing_it_accepts_nothing():
+def test_where_the_device_shows_nothing_it_accepts_nothing():
     rows = with_trends([90, 90, 90], segments={"accept": "device"})
     assert rows["device_sqi"].isna().tolist() == [False, False, True]
     assert rows["accepted"].tolist() == [True, True, False]

@@ -30,7 +30,7 @@ def test_each_repeat_tests_every_patient_once_and_never_trains_on_a_test_patient
         assert set(fold.train) | set(fold.test) == set(y.index)
 
 
-def test_folds_hold_equal_shares_of_events():
+def test_folds_hold_equal_proportions_of_events():
     y = outcome(100, 25)
     events = [y[list(fold.test)].sum() for fold in make_folds(y, Validation(n_folds=5, n_repeats=2), seed=0)]
     assert events == [5] * 10
@@ -49,14 +49,6 @@ def test_splits_depend_on_the_seed_and_not_on_the_order_of_rows():
     settings_ = Validation(n_folds=4, n_repeats=1)
     assert make_folds(y, settings_, seed=1) == make_folds(shuffled, settings_, seed=1)
     assert make_folds(y, settings_, seed=1) != make_folds(y, settings_, seed=2)
-
-
-def test_too_few_events_are_refused_with_the_counts():
-    with pytest.raises(EvaluationError, match="3 with the event"):
-        make_folds(outcome(40, 3), Validation(n_folds=5), seed=0)
-
-
-# --- patients who share a recording ----------------------------------------------------------------------------
 
 
 @given(
@@ -89,7 +81,7 @@ def test_without_linked_patients_the_folds_are_those_of_a_stratified_cross_valid
     assert [fold.test for fold in folds] == expected
 
 
-def test_linked_patients_of_other_cohorts_are_kin_that_nothing_may_see():
+def test_linked_patients_of_other_cohorts_are_linked_and_nothing_may_see_them():
     y = outcome(20, 10)
     linked = {"ward/0003": "a", "clinic/7": "a", "clinic/8": "b", "clinic/9": "b"}
     for fold in make_folds(y, Validation(n_folds=5, n_repeats=1), seed=0, linked=linked):
@@ -97,7 +89,7 @@ def test_linked_patients_of_other_cohorts_are_kin_that_nothing_may_see():
         assert set(fold.unseen) == {*fold.test, *fold.linked}
 
 
-def test_the_notes_say_who_shares_a_recording():
+def test_the_notes_name_who_shares_a_recording():
     y = outcome(20, 10)
     linked = {"ward/0003": "a", "ward/0012": "a", "clinic/7": "a"}
     folds = make_folds(y, Validation(n_folds=5, n_repeats=1), seed=0, linked=linked)
@@ -106,8 +98,6 @@ def test_the_notes_say_who_shares_a_recording():
     assert note.startswith("1 patients without an analysed outcome, or of other cohorts, share a recording")
     assert split_notes(folds, y, {}) == [note]
 
-
-# --- sites -----------------------------------------------------------------------------------------------------
 
 BY_SITE = Validation(scheme="leave-one-site-out", site="hospital")
 
@@ -128,23 +118,25 @@ def test_each_site_is_tested_once_on_models_of_all_others():
     assert split_notes(folds, y, {}) == []
 
 
-def test_a_site_without_an_event_is_tested_and_told_of():
+def test_a_site_without_an_event_is_tested_and_reported():
     y = outcome(12, 6)
     folds = make_folds(y, BY_SITE, seed=0, sites=sites(y, "aabbabccccab"))
     (note,) = split_notes(folds, y, {})
     assert note.startswith("The test part of 'c' holds no patient with the event")
 
 
-def test_a_site_without_which_nothing_can_be_learned_is_named():
-    y = outcome(12, 3)
-    with pytest.raises(EvaluationError, match="cannot test site 'a': without them 1 patients with the event"):
-        make_folds(y, BY_SITE, seed=0, sites=sites(y, "aabbbbbbbbbb"))
-
-
-def test_one_site_cannot_be_left_out():
-    y = outcome(12, 6)
-    with pytest.raises(EvaluationError, match="at least two sites, and all 12 patients are of 'a'"):
-        make_folds(y, BY_SITE, seed=0, sites=sites(y, "a" * 12))
+@pytest.mark.parametrize(
+    ("n_patients", "n_events", "names", "message"),
+    [
+        (40, 3, "", "3 with the event"),
+        (12, 3, "aabbbbbbbbbb", "cannot test site 'a': without them 1 patients with the event"),
+        (12, 6, "a" * 12, "at least two sites, and all 12 patients are of 'a'"),
+    ],
+)
+def test_what_cannot_be_split_is_refused_with_the_counts(n_patients, n_events, names, message):
+    y = outcome(n_patients, n_events)
+    with pytest.raises(EvaluationError, match=message):
+        make_folds(y, BY_SITE if names else Validation(n_folds=5), seed=0, sites=sites(y, names) if names else None)
 
 
 def test_a_patient_linked_to_another_site_does_not_train_for_it():

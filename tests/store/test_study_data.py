@@ -104,7 +104,7 @@ def by_site(name: str) -> dict[str, Any]:
             {"validation": by_site("age")},
             "`validation.site` must be a categorical or binary variable, and 'age' is num",
         ),
-        ({"validation": by_site("died")}, "the outcome 'died' cannot tell the site"),
+        ({"validation": by_site("died")}, "the outcome 'died' cannot be the site"),
         ({"validation": by_site("hospital"), "covariates": ["hospital"]}, "leave it out of `covariates`"),
         ({"subgroups": [{"variable": "agee"}]}, r"'agee' is not a variable .* \(did you mean 'age'\?\)"),
         ({"subgroups": [{"variable": "died"}]}, "subgroups by the outcome 'died' hold one outcome each"),
@@ -167,7 +167,7 @@ def test_a_missing_store_names_the_command_that_makes_it(tmp_path):
         load(tmp_path)
 
 
-def test_a_store_lies_where_the_study_says_or_in_its_outputs(tmp_path):
+def test_a_store_lies_where_the_study_names_it_or_in_its_outputs(tmp_path):
     make_ward(tmp_path, 1)
     described = {"cohort": "cohort.yaml", "role": "unlabelled"}
     study_file = describe_study(tmp_path, cohorts=[LABELLED, described])
@@ -178,8 +178,6 @@ def test_a_store_lies_where_the_study_says_or_in_its_outputs(tmp_path):
     with pytest.raises(ConfigError, match="'store' names no cohort"):
         cohort_file(labelled, study_file)
 
-
-# --- sites and shared recordings -------------------------------------------------------------------------------
 
 DIED: dict[str, Any] = {"died": {"kind": "binary"}}
 

@@ -7,13 +7,13 @@ import numpy as np
 from ppgssl.evaluation.predictions import AlignedPredictions
 
 
-def make_aligned(seed, n=40, n_folds=1, n_repeats=1, n_levels=None, *, n_arms=1, signal=1.0, share=0.3):
+def make_aligned(seed, n=40, n_folds=1, n_repeats=1, n_levels=None, *, n_arms=1, signal=1.0, prevalence=0.3):
     """Several arms; the first two patients have the event, the last two do not. Few levels make many ties.
 
     Folds are drawn without a thought for the outcome, but that the first fold of each repeat holds both.
     """
     rng = np.random.default_rng(seed)
-    y = rng.random(n) < share
+    y = rng.random(n) < prevalence
     y[:2], y[-2:] = True, False
     fold = rng.integers(0, n_folds, (n_repeats, n))
     fold[:, [0, 1, -1, -2]] = 0

@@ -1,4 +1,4 @@
-"""What an evaluation might say of one arm, built through the real model: curves that belong to the AUROC."""
+"""A plausible evaluation of one arm, built through the real model: curves that belong to the AUROC."""
 
 from __future__ import annotations
 
@@ -157,13 +157,13 @@ def _operating_point(
 ) -> OperatingPoint:
     above = risk >= threshold
     true_positive, positive = risk[above].sum(), above.sum()
-    shares = {
+    proportions = {
         "sensitivity": true_positive / risk.sum(),
         "specificity": (1 - risk[~above]).sum() / (1 - risk).sum(),
         "ppv": true_positive / positive if positive else None,
         "npv": (1 - risk[~above]).mean() if positive < len(risk) else None,
     }
-    values = {name: interval(value, half_width, low=0.0) for name, value in shares.items()}
+    values = {name: interval(value, half_width, low=0.0) for name, value in proportions.items()}
     return OperatingPoint(rule=rule, label=label, threshold=threshold, n_positive=float(positive), **values)  # type: ignore[arg-type]
 
 
@@ -217,15 +217,10 @@ def make_arms(
     arms = [_arm(name, areas, half_width, is_transductive, with_sensitivity) for name in names]
     for arm in arms:
         risk = risks(areas[arm.name], n_events / n_patients, n_patients)
-        _judge(arm, risk, half_width, without, slope)
+        _assess(arm, risk, half_width, without, slope)
     if is_adjusted:
-        for kind in (
-            "difference",
-            "difference_from_untrained",
-            "difference_from_clinical",
-            "difference_from_hand_crafted",
-        ):
-            adjust(getattr(arm, kind) for arm in arms)
+        for reference in ("", "_from_untrained", "_from_clinical", "_from_hand_crafted"):
+            adjust(getattr(arm, f"difference{reference}") for arm in arms)
     return arms
 
 
@@ -260,7 +255,7 @@ def _arm(
     )
 
 
-def _judge(arm: ArmResult, risk: np.ndarray, width: float | None, without: tuple[str, ...], slope: float) -> None:
+def _assess(arm: ArmResult, risk: np.ndarray, width: float | None, without: tuple[str, ...], slope: float) -> None:
     """Everything beside the AUROC, put into the arm in place."""
     area, prevalence = arm.auroc.estimate, float(risk.mean())
     brier = float((risk * (1 - risk)).mean())

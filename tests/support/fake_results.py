@@ -40,20 +40,8 @@ from tests.support.fake_robustness import (
 
 # Parts of the results that `without` leaves out, by name.
 PARTS = (
-    "metrics",
-    "bands",
-    "calibration",
-    "decisions",
-    "missing",
-    "sample_size",
-    "covariate_model",
-    "added_value",
-    "subgroups",
-    "learning_curves",
-    "stability",
-    "optimism",
-    "embedding_maps",
-    "leakage",
+    *("metrics", "bands", "calibration", "decisions", "missing", "sample_size", "covariate_model", "added_value"),
+    *("subgroups", "learning_curves", "stability", "optimism", "embedding_maps", "leakage"),
 )
 SPECIAL = 'A #strange $label@ with *stars*, _underscores_, [brackets], <angles>, `ticks`, \\slashes\\ & "quotes" = x'
 NON_LATIN = "Больница №4 · Νοσοκομείο · Bệnh viện Đà Nẵng · مستشفى · 医院"
@@ -110,9 +98,9 @@ def make_results(
         slope=slope,
         is_adjusted=is_adjusted,
     )
-    judged = list(rows)
+    evaluated = list(rows)
     rows += [_extra_arm(number, width, label_suffix) for number in range(n_extra_arms)]
-    extras = _extras(judged, cohorts, n_patients, n_events, width, label_suffix, missing)
+    extras = _extras(evaluated, cohorts, n_patients, n_events, width, label_suffix, missing)
     if "decisions" not in without:
         extras["decision_references"] = decision_references(n_events / n_patients)
     return Results(
@@ -147,7 +135,7 @@ def _extras(
     suffix: str,
     missing: str,
 ) -> dict[str, Any]:
-    """Everything beside the arms, by the field that holds it."""
+    """Everything but the arms, by the field that holds it."""
     is_defined = width is not None
     return {
         "missing": missing_data(n_patients, suffix, missing),
@@ -163,7 +151,7 @@ def _extras(
     }
 
 
-# --- pieces ----------------------------------------------------------------------------------------------------
+# --- parts ----------------------------------------------------------------------------------------------------
 
 
 def _extra_arm(number: int, width: float | None, suffix: str) -> ArmResult:
@@ -281,12 +269,12 @@ def _table_one(n: int, n_events: int, suffix: str) -> list[TableOneRow]:
             label="Smoking",
             kind="categorical",
             level=level,
-            overall=_count_cell(n, 6, int(share * (n - 6))),
-            without_event=_count_cell(none, 4, int(share * (none - 4))),
-            with_event=_count_cell(n_events, 2, int(share * (n_events - 2))),
+            overall=_count_cell(n, 6, int(proportion * (n - 6))),
+            without_event=_count_cell(none, 4, int(proportion * (none - 4))),
+            with_event=_count_cell(n_events, 2, int(proportion * (n_events - 2))),
             smd=0.12 if level == "never" else None,
         )
-        for level, share in levels
+        for level, proportion in levels
     ]
 
 

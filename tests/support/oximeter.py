@@ -12,6 +12,8 @@ from tests.conftest import REPOSITORY
 from tests.support.synthetic import make_ppg
 
 FS_HZ = 80
+# For a command's process: a recording of more than a minute is long, a task reads a part, and each is a commit.
+SMALL_PARTS = "file_tasks.PART_S = 60.0; file_tasks.TASK_SAMPLES = 10_000; ingest._COMMIT_BYTES = 1;"
 EXAMPLES = REPOSITORY / "data_schemas" / "examples" / "cohorts"
 
 
@@ -44,6 +46,13 @@ def write_text(folder: Path, patient: str, reading: int, visit: str, seed: int, 
     for name, samples in zip(("red", "infra"), oximetry(seed, seconds), strict=True):
         np.savetxt(folder / f"{start}_spo2{name}{reading}_wav_oxi_{visit}.txt", samples, fmt="%.6f")
     (folder / f"{start}_spo2trends{reading}_oxi_{visit}.csv").write_text(trends(int(seconds)))
+
+
+def write_long_and_short(folder: Path, seconds: float = 480) -> Path:
+    """A long recording of patient 1 and one of half a minute of patient 2; their ``cohort.yaml``."""
+    write_binary(folder / "signals", "1", seed=1, seconds=seconds)
+    write_binary(folder / "signals", "2", seed=2, seconds=30)
+    return describe(folder, "oximeter_binary")
 
 
 def describe(folder: Path, name: str, **keys: object) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from ppgssl.core.config.study import Study
+from ppgssl.core.reasons import Reason
 from ppgssl.core.records import FloatArray
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.study_data import StudyData, load_study_data
@@ -101,6 +102,33 @@ def make_ward(folder: Path, n_patients: int = 6, *, first_seed: int = 0, **chang
         write_signal(folder, f"p{number}_1", signal(first_seed + number))
     write_clinical(folder, [clinical_row(number) for number in range(1, n_patients + 1)])
     return describe(folder, **changes)
+
+
+def describe_bad_ward(folder: Path) -> Path:
+    """Eight good patients, and one of everything that goes wrong."""
+    cohort_file = make_ward(folder, 8)
+    (folder / "signals" / "p11_1.csv").write_text("")
+    (folder / "signals" / "p12_1.csv").write_text("red,ir\n" + "the sensor fell off,again\n" * 50)
+    (folder / "signals" / "p13_1.csv").symlink_to(folder / "signals" / "never_copied")
+    write_signal(folder, "p14_1", signal(14))
+    rows = [clinical_row(number) for number in (*range(1, 9), 11, 12, 13, 15)]
+    twice_the_same, contradicting, impossible = clinical_row(1), "p2,77,a,0", "p8,187.125,a,0"
+    write_clinical(folder, [*rows[:7], impossible, *rows[8:], twice_the_same, contradicting])
+    return cohort_file
+
+
+def expected_of_bad_ward() -> dict[str, Reason]:
+    """Subject and reason of each of its rejects."""
+    return {
+        "signals/p11_1.csv": Reason.FILE_UNREADABLE,
+        "signals/p12_1.csv": Reason.FILE_UNREADABLE,
+        "signals/p13_1.csv": Reason.FILE_UNREADABLE,
+        "p14": Reason.NOT_IN_TABLE,
+        "p15": Reason.NO_SIGNALS,
+        "p1": Reason.REPEATED_PATIENT,
+        "p2": Reason.CONTRADICTING_ROWS,
+        "p8/age": Reason.IMPLAUSIBLE,
+    }
 
 
 def study_of(folder: Path, **changes: Any) -> StudyData:

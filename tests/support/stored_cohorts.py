@@ -50,11 +50,7 @@ def _cohort(name: str, step_s: float, channels: Sequence[str]) -> Cohort:
                 "reader": "delimited",
                 "channels": {channel: {"column": channel} for channel in channels},
             },
-            "clinical": {
-                "file": "clinical.csv",
-                "patient_column": "id",
-                "variables": {"died": {"kind": "binary"}},
-            },
+            "clinical": {"file": "clinical.csv", "patient_column": "id", "variables": {"died": {"kind": "binary"}}},
             "signal": {"fs_hz": FS_HZ},
             "segments": {"segment_s": SEGMENT_S, "step_s": step_s},
         }
@@ -88,8 +84,8 @@ def _recording(name: str, seconds: float, channels: Sequence[str], rng: np.rando
 
 def _segments(recording: StoredRecording, step_s: float) -> pd.DataFrame:
     n_samples = round(recording.duration_s * FS_HZ)
-    verdicts: dict[str, object] = {f"sqi_{name}": 0.9 for name in recording.channels}
-    verdicts |= {f"defect_{name}": "" for name in recording.channels}
+    labels: dict[str, object] = {f"sqi_{name}": 0.9 for name in recording.channels}
+    labels |= {f"defect_{name}": "" for name in recording.channels}
     starts = segment_starts(n_samples, fs_hz=FS_HZ, segment_s=SEGMENT_S, step_s=step_s)
     return pd.DataFrame(
         {
@@ -98,7 +94,7 @@ def _segments(recording: StoredRecording, step_s: float) -> pd.DataFrame:
             "segment_s": SEGMENT_S,
             "step_s": step_s,
             "start_s": starts / FS_HZ,
-            **verdicts,
+            **labels,
             "accepted": True,
             **dict.fromkeys(VITALS, 80.0),
         }

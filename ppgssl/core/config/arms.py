@@ -1,7 +1,7 @@
-"""The rows of the results table: which learner sees which information, by a name that says both.
+"""The rows of the results table: which learner sees which information, by a name that gives both.
 
 covariates                          clinical covariates, ridge logistic regression
-covariates+ssl-all                  beside the features of the encoder pretrained on all recordings
+covariates+ssl-all                  and the features of the encoder pretrained on all recordings
 covariates+ssl-all:horseshoe        by another learner
 covariates+ssl-all+pulse-wave       the encoder's features and hand-crafted ones, as one set of features
 covariates+ssl-all:late             one model of the covariates and one of the features, their risks combined
@@ -10,9 +10,10 @@ network-ssl-all                     encoder and head trained end to end, from SS
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
+
+from ppgssl.core.text import suggest
 
 ClinicalName = Literal["heart-rate", "vitals", "covariates"]
 EncoderName = Literal["untrained", "ssl-labelled", "ssl-all"]
@@ -65,7 +66,7 @@ class Arm:
     is_stacking : bool
         Whether clinical input and features have a model each, whose risks are combined, instead of one together.
     has_hand_crafted : bool
-        Whether the features of an encoder stand beside hand-crafted pulse features; both are then one set of features.
+        Whether hand-crafted pulse features are added to those of an encoder; both are then one set of features.
     """
 
     name: str
@@ -97,13 +98,13 @@ class Arm:
 
     @property
     def is_control(self) -> bool:
-        """A control tells how much of a result needs no learning from signals at all."""
+        """A control shows how much of a result needs no learning from signals at all."""
         return self.clinical == "heart-rate" or (self.features in _CONTROLS and not self.is_network)
 
 
 REFERENCE_ARM = "covariates"
 
-# The published table (Mwaniki et al. 2023, 10.12688/wellcomeopenres.17148.2), and what tells how to read it.
+# The published table (Mwaniki et al. 2023, 10.12688/wellcomeopenres.17148.2), and what helps to read it.
 DEFAULT_ARMS: tuple[str, ...] = (
     "vitals",
     "covariates",
@@ -136,7 +137,7 @@ def parse_arm(name: str) -> Arm:
         weights, label = _NETWORKS[name]
         return Arm(name, label, learner="network", features=weights)
     inputs, *options = name.split(":")
-    clinical, features, is_beside = _inputs(name, inputs.split("+"))
+    clinical, features, has_both = _inputs(name, inputs.split("+"))
     learner: RegressionName = "ridge"
     is_late = False
     for option in options:
@@ -152,20 +153,20 @@ def parse_arm(name: str) -> Arm:
         raise ValueError(
             f"arm {name!r}: stacking combines a clinical input and features, such as covariates+ssl-all:late"
         )
-    arm = Arm(name, "", learner, clinical, features, is_late, is_beside)
+    arm = Arm(name, "", learner, clinical, features, is_late, has_both)
     return replace(arm, label=_label(arm))
 
 
 def _inputs(name: str, parts: list[str]) -> tuple[ClinicalName | None, FeatureName | None, bool]:
     clinical = parts[0] if parts[0] in CLINICAL_LABELS else None
     rest = parts[1:] if clinical else parts
-    is_beside = len(rest) == 2 and rest[0] in get_args(EncoderName) and rest[1] == _HAND_CRAFTED
-    if len(rest) > 1 and not is_beside and all(part in FEATURE_LABELS for part in rest):
+    has_both = len(rest) == 2 and rest[0] in get_args(EncoderName) and rest[1] == _HAND_CRAFTED
+    if len(rest) > 1 and not has_both and all(part in FEATURE_LABELS for part in rest):
         raise ValueError(_no_pair(name, clinical))
-    if (len(rest) > 1 and not is_beside) or (rest and rest[0] not in FEATURE_LABELS):
+    if (len(rest) > 1 and not has_both) or (rest and rest[0] not in FEATURE_LABELS):
         wrong = next((part for part in parts if part not in {**CLINICAL_LABELS, **FEATURE_LABELS}), name)
         raise ValueError(_unknown(name, wrong, [*CLINICAL_LABELS, *FEATURE_LABELS, *_NETWORKS]))
-    return clinical, (rest[0] if rest else None), is_beside  # type: ignore[return-value]
+    return clinical, (rest[0] if rest else None), has_both  # type: ignore[return-value]
 
 
 def _no_pair(name: str, clinical: str | None) -> str:
@@ -178,11 +179,9 @@ def _no_pair(name: str, clinical: str | None) -> str:
 
 
 def _unknown(name: str, part: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(part, known, n=1, cutoff=0.6)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    learners = ", ".join(get_args(RegressionName))
+    learners, near = ", ".join(get_args(RegressionName)), suggest(part, known)
     return (
-        f"arm {name!r}: unknown {part!r}{hint}. An arm is CLINICAL ({', '.join(CLINICAL_LABELS)}), FEATURES "
+        f"arm {name!r}: unknown {part!r}{near}. An arm is CLINICAL ({', '.join(CLINICAL_LABELS)}), FEATURES "
         f"({', '.join(FEATURE_LABELS)}; or ENCODER+{_HAND_CRAFTED} with {', '.join(get_args(EncoderName))}) or "
         f"CLINICAL+FEATURES, then maybe :LEARNER ({learners}) and :late; or a network ({', '.join(_NETWORKS)})"
     )
@@ -208,15 +207,15 @@ def untrained_counterpart(arm: Arm) -> str | None:
 
 
 def without_features(arm: Arm) -> str | None:
-    """Name of the arm of the clinical input alone, which tells what signals add to it. None if the arm has only one."""
+    """Name of the arm of the clinical input alone, which shows what signals add to it. None if the arm has only one."""
     if arm.clinical is None or arm.features is None:
         return None
     return arm.clinical if arm.learner == "ridge" else f"{arm.clinical}:{arm.learner}"
 
 
 def without_encoder(arm: Arm) -> str | None:
-    """Name of the arm that is alike but for the encoder's features, which tells what they add to hand-crafted ones.
+    """Name of the arm that is alike but for the encoder's features, which shows what they add to hand-crafted ones.
 
-    None for an arm whose features do not stand beside hand-crafted ones.
+    None for an arm without both.
     """
     return arm.name.replace(f"{arm.features}+{_HAND_CRAFTED}", _HAND_CRAFTED) if arm.has_hand_crafted else None

@@ -18,8 +18,6 @@ _CHANNEL = r"^(ppg|ppg_[a-z0-9]+|ecg_[a-z0-9]+)$"
 TEXTBOOK_SPO2 = [110.0, -25.0]
 
 TrendName = Literal["sqi", "heart_rate_bpm", "spo2_percent", "perfusion_index_percent"]
-
-
 _FREE_TEXT = ("text", "free text", "freetext", "string", "str", "note", "notes", "comment", "name", "id", "identifier")
 
 
@@ -42,14 +40,11 @@ class ChannelSource(Schema):
         description="True where the systolic upstroke points down; `auto` looks at the pulse waves of each recording, "
         "and leaves ECG as it is.",
     )
-    file: str | None = Field(
-        None,
-        description="Where this channel lies in a file of its own: its path pattern, with the same fields as `files`.",
-    )
+    file: str | None = Field(None, description="Path pattern of the channel's own file, with the fields of `files`.")
 
 
 class DeviceTrends(Schema):
-    """What the device itself displayed, in a file beside each recording: a row at every interval."""
+    """What the device itself displayed, in a file for each recording: a row at every interval."""
 
     file: str = Field(description="Path pattern of the trend files, with the same fields as `signals.files`.")
     columns: dict[TrendName, str] = Field(
@@ -69,8 +64,8 @@ class SignalFiles(Schema):
         "{visit}; a field may carry its own regular expression: {patient:[0-9]+}."
     )
     reader: str = Field(description="Name of a reader, for example `delimited` or `arrays`.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Options of that reader.")
-    fs_hz: float | None = Field(None, gt=0, description="Sampling rate, where the file does not say it.")
+    options: dict[str, Any] = Field({}, description="Options of that reader.")
+    fs_hz: float | None = Field(None, gt=0, description="Sampling rate, where files do not state it.")
     channels: dict[str, ChannelSource] = Field(min_length=1)
     trends: DeviceTrends | None = None
 
@@ -118,17 +113,15 @@ class Variable(Schema):
         description="Value in the table -> level. A binary variable has two levels, the second is the event; "
         "without levels a binary variable is 0/1.",
     )
-    defines: list[str] = Field(
-        default_factory=list, description="Outcomes that this variable defines: it may never be a covariate for them."
-    )
+    defines: list[str] = Field([], description="Outcomes for which it may never be a covariate.")
 
     @field_validator("kind", mode="before")
     @classmethod
     def _no_free_text(cls, value: Any) -> Any:
         if str(value).lower().replace("-", " ").replace("_", " ") in _FREE_TEXT:
             raise ValueError(
-                f"{value!r}: free text is never ingested, because nobody can tell whom it names. Leave the column out, "
-                "or code what it says and describe the codes as `categorical` with `levels`"
+                f"{value!r}: free text is never ingested, because nobody can know whom it names. Leave the column out, "
+                "or code its content and describe the codes as `categorical` with `levels`"
             )
         return value
 
@@ -140,10 +133,10 @@ class Variable(Schema):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self._check_levels()
-        if self.kind != "numeric" and self.range:
-            raise ValueError(f"a {self.kind} variable has no range")
-        if self.kind != "date" and self.dates:
-            raise ValueError(f"a {self.kind} variable has no dates")
+        kinds = {"range": "numeric", "transform": "numeric", "dates": "date"}
+        for field, kind in kinds.items():
+            if self.kind != kind and getattr(self, field):
+                raise ValueError(f"a {self.kind} variable has no {field}")
         if self.range and self.range[0] >= self.range[1]:
             raise ValueError("the range must be [low, high] with low < high")
         if self.dates and self.dates[0] >= self.dates[1]:
@@ -154,8 +147,6 @@ class Variable(Schema):
     def _check_transform(self) -> None:
         if self.transform is None:
             return
-        if self.kind != "numeric":
-            raise ValueError(f"a {self.kind} variable has no transform")
         if self.range is None:
             raise ValueError("with `transform`, the plausible `range` of the values in the table is needed")
         if self.unit and self.transform.unit and self.unit != self.transform.unit:
@@ -185,8 +176,8 @@ class Variable(Schema):
         """Plausible range of the values that are used: of the transformed ones, where there is a `transform`."""
         return self.transform.range_of(self.range) if self.transform and self.range else self.range
 
-    def told_as_used(self, name: str) -> Self:
-        """With a label that says how values are transformed, if they are: the result has no unit of its own."""
+    def labelled_as_used(self, name: str) -> Self:
+        """With a label that gives the transformation of the values, if any: the result has no unit of its own."""
         if self.transform is None:
             return self
         transform = self.transform.model_copy(update={"unit": self.written_unit})
@@ -208,7 +199,7 @@ class ClinicalTable(Schema):
     )
     delimiter: str = ","
     decimal: Literal[".", ","] = "."
-    missing: list[str] = Field(default_factory=lambda: ["", "NA", "NaN", "nan", "."], description="Marks of missing.")
+    missing: list[str] = Field(["", "NA", "NaN", "nan", "."], description="Marks of missing.")
     variables: dict[str, Variable] = Field(min_length=1)
 
     @field_validator("where", mode="before")
@@ -220,8 +211,8 @@ class ClinicalTable(Schema):
 
     @field_validator("variables")
     @classmethod
-    def _tells_what_is_used(cls, value: dict[str, Variable]) -> dict[str, Variable]:
-        return {name: variable.told_as_used(name) for name, variable in value.items()}
+    def _with_labels(cls, value: dict[str, Variable]) -> dict[str, Variable]:
+        return {name: variable.labelled_as_used(name) for name, variable in value.items()}
 
     @model_validator(mode="after")
     def _defines_known(self) -> Self:
@@ -295,7 +286,7 @@ class Vitals(Schema):
 
 
 class PseudonymKey(Schema):
-    """Where the secret key of the pseudonyms lies: never beside the data."""
+    """Where the secret key of the pseudonyms lies: never with the data."""
 
     key_file: str | None = Field(None, description="Path of a file that holds the key, relative to this file.")
     key_env: str | None = Field(None, description="Name of the environment variable that holds the key.")
@@ -323,16 +314,12 @@ class Cohort(Schema):
     title: str = ""
     description: str = ""
     citation: str = ""
-    root: str = Field(
-        ".", description="Folder of the raw files, relative to this file; ${NAME} is an environment value."
-    )
+    root: str = Field(".", description="Folder of raw files, relative to this file; ${NAME} is an environment value.")
     signals: SignalFiles
     clinical: ClinicalTable | None = None
     signal: SignalProcessing = SignalProcessing()
     segments: Segmentation = Segmentation()
-    quality: bool = Field(
-        True, description="False judges neither samples (saturated, flat, jumping) nor segments (SQI): only gaps count."
-    )
+    quality: bool = Field(True, description="False assesses neither samples nor segments: only gaps count.")
     vitals: Vitals = Vitals()
     privacy: Privacy | None = None
 
@@ -375,7 +362,7 @@ class Cohort(Schema):
         return self
 
     @model_validator(mode="after")
-    def _judged_by_something(self) -> Self:
+    def _has_criterion(self) -> Self:
         trends = self.signals.trends
         if self.segments.accept == "sqi" and not self.quality:
             raise ValueError("without `quality` there is no SQI: set `segments.accept` to `device` or `device-any`")

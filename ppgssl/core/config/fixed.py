@@ -8,8 +8,8 @@ BANDS_HZ: dict[str, tuple[float, float]] = {"ppg": (0.5, 8.0), "ecg": (0.5, 40.0
 BRIDGE_S = 0.2
 """Defects of the raw signal up to this long are interpolated."""
 
-TOLERATED_SHARE = 0.05
-"""Share of unusable samples up to which a segment is still accepted."""
+TOLERATED_PROPORTION = 0.05
+"""Proportion of unusable samples up to which a segment is still accepted."""
 
 QUALITY_INDICES = ("template", "structure", "wander", "amplitude", "pauses")
 """What the signal quality index is the least of, see :data:`ppgssl.signals.quality_indices.QUALITY`."""

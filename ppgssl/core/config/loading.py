@@ -23,13 +23,7 @@ Description = TypeVar("Description", Cohort, Study)
 
 
 def load_cohort(path: Path) -> Cohort:
-    """Read and check a ``cohort.yaml``.
-
-    Raises
-    ------
-    ConfigError
-        If the file is absent, is not YAML, or breaks the schema; every problem is listed with its key.
-    """
+    """Read and check a ``cohort.yaml``; ConfigError lists every problem with its key."""
     return _load(path, Cohort)
 
 
@@ -45,13 +39,7 @@ def save_description(description: BaseModel, path: Path) -> None:
 
 
 def cohort_root(cohort: Cohort, cohort_file: Path) -> Path:
-    """Folder of the raw files, with ``${NAME}`` replaced by environment values.
-
-    Raises
-    ------
-    ConfigError
-        If a variable is not set or the folder is absent.
-    """
+    """Folder of the raw files; ConfigError if it is absent, or a variable ``${NAME}`` in it is not set."""
     unset = [name for name in _VARIABLE.findall(cohort.root) if not os.environ.get(name)]
     if unset:
         raise ConfigError(
@@ -113,7 +101,7 @@ def _problem(item: dict[str, Any], model: type[BaseModel]) -> str:
 
 
 def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
-    """Keys as written in the file, without the names of chosen alternatives, and the fields known beside the last."""
+    """Keys as written in the file, without the names of chosen alternatives, and the fields known next to the last."""
     keys: list[str] = []
     candidates, known = [model], list(model.model_fields)
     for part in location:

@@ -6,12 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from ppgssl.core.schema import Schema
-
-
-def _named(value: Any) -> Any:
-    """A name alone stands for the options of that name, all at their defaults."""
-    return {"name": value} if isinstance(value, str) else value
+from ppgssl.core.schema import Schema, named
 
 
 def _name_or(default: str) -> Any:
@@ -89,7 +84,7 @@ EncoderShape = Annotated[
     | Annotated[ResNet50Shape, Tag("resnet50-1d")]
     | Annotated[PatchTransformerShape, Tag("patch-transformer")],
     Discriminator(_name_or("resnet1d")),
-    BeforeValidator(_named),
+    BeforeValidator(named),
 ]
 
 
@@ -114,18 +109,20 @@ class ScalingOptions(_Augmentation):
     sd: float = Field(0.3, gt=0, le=3, description="SD of the natural logarithm of the factor, drawn for each channel.")
 
 
-class NegationOptions(_Augmentation):
+class _OfHalf(_Augmentation):
+    probability: float = Field(0.5, ge=0, le=1, description="Proportion of the segments that it is applied to.")
+
+
+class NegationOptions(_OfHalf):
     """Upside down."""
 
     name: Literal["negation"]
-    probability: float = Field(0.5, ge=0, le=1, description="Proportion of the segments that it is applied to.")
 
 
-class TimeReversalOptions(_Augmentation):
+class TimeReversalOptions(_OfHalf):
     """Backwards."""
 
     name: Literal["time-reversal"]
-    probability: float = Field(0.5, ge=0, le=1, description="Proportion of the segments that it is applied to.")
 
 
 class PermutationOptions(_Augmentation):
@@ -146,7 +143,7 @@ class TimeWarpingOptions(_Augmentation):
 AnyAugmentation = (
     NoiseOptions | ScalingOptions | NegationOptions | TimeReversalOptions | PermutationOptions | TimeWarpingOptions
 )
-AugmentationOptions = Annotated[AnyAugmentation, Field(discriminator="name"), BeforeValidator(_named)]
+AugmentationOptions = Annotated[AnyAugmentation, Field(discriminator="name"), BeforeValidator(named)]
 
 
 def _published_augmentations() -> list[AnyAugmentation]:
@@ -180,10 +177,6 @@ Pairs = Annotated[
         "augmentations of one segment."
     ),
 ]
-MinSegments = Annotated[
-    int,
-    Field(ge=2, description="Patients with fewer segments make no pairs; 16 in the published study."),
-]
 
 
 class AutoencoderOptions(Schema):
@@ -215,7 +208,7 @@ class TwoViewsOptions(Schema):
 
     name: str
     pairs: Pairs = "patient"
-    min_segments: MinSegments = 2
+    min_segments: int = Field(2, ge=2, description="Patients with fewer make no pairs; 16 in the published study.")
     augmentations: list[AugmentationOptions] = Field(
         default_factory=_published_augmentations, description="Each view goes through all of them, in this order."
     )
@@ -223,9 +216,7 @@ class TwoViewsOptions(Schema):
     @model_validator(mode="after")
     def _views_differ(self) -> Self:
         if self.pairs == "segment" and not any(augmentation.probability > 0 for augmentation in self.augmentations):
-            raise ValueError(
-                "`pairs: segment` needs `augmentations`: without them, both views of a segment are the same"
-            )
+            raise ValueError("`pairs: segment` needs `augmentations`: without them, both views are the same")
         return self
 
 
@@ -292,7 +283,7 @@ AnyObjective = (
     | VicRegOptions
     | TransformationRecognitionOptions
 )
-ObjectiveOptions = Annotated[AnyObjective, Field(discriminator="name"), BeforeValidator(_named)]
+ObjectiveOptions = Annotated[AnyObjective, Field(discriminator="name"), BeforeValidator(named)]
 
 
 # --- training --------------------------------------------------------------------------------------------------
@@ -321,24 +312,18 @@ class Pretraining(Schema):
     )
     n_steps: int = Field(1000, ge=1, description="Optimizer steps.")
     batch_size: int = Field(64, ge=2, description="Segments (or pairs) of a step, over all devices.")
-    accumulate: int = Field(
-        1, ge=1, description="Parts in which a step's batch goes through the network, where memory is short."
-    )
+    accumulate: int = Field(1, ge=1, description="Parts of a step's batch, one after the other, where memory is short.")
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     warmup_fraction: float = Field(0.1, ge=0, le=0.9)
-    validation_fraction: float = Field(
-        0.1, gt=0, lt=0.9, description="Proportion of the patients held out to evaluate the loss."
-    )
+    validation_fraction: float = Field(0.1, gt=0, lt=0.9, description="Patients held out to evaluate the loss.")
     evaluate_every: int = Field(100, ge=1, description="Steps between validation losses, checkpoints and log lines.")
     precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
         "auto",
         description="auto: bf16-mixed on a GPU, and for resnet50-1d on a processor that multiplies bfloat16; 32-true "
         "elsewhere.",
     )
-    compile: bool = Field(
-        False, description="Compile the network first; that takes half a minute, and pays after thousands of steps."
-    )
+    compile: bool = Field(False, description="Compile the network first: half a minute, for thousands of steps.")
 
     @model_validator(mode="after")
     def _parts_are_equal(self) -> Self:

@@ -30,9 +30,7 @@ class InputChannel(Schema):
 
     name: str
     any_of: list[str] = Field(min_length=1)
-    optional: bool = Field(
-        False, description="True lets cohorts with none of `any_of` take part: for them this channel is all zeros."
-    )
+    optional: bool = Field(False, description="True fills the channel with zeros in cohorts without any of them.")
 
 
 class Inputs(Schema):
@@ -49,7 +47,7 @@ class Inputs(Schema):
         "pulsatile part over baseline, in percent; fixed: the constants in `fixed`.",
     )
     fixed: dict[str, tuple[float, float]] = Field(
-        default_factory=dict, description="Mean and SD of each input channel's raw level, for normalisation `fixed`."
+        {}, description="Mean and SD of each input channel's raw level, for normalisation `fixed`."
     )
     memory_gb: float | None = Field(
         None,
@@ -87,9 +85,7 @@ class Network(Schema):
         "mean",
         description="How segments make a patient: mean of their risks, or gated attention over their embeddings.",
     )
-    n_models: int = Field(
-        3, ge=1, le=100, description="Networks fitted to bootstrap samples of the training patients, and averaged."
-    )
+    n_models: int = Field(3, ge=1, le=100, description="Networks, of bootstrap samples of patients, that are averaged.")
 
 
 class Validation(Schema):
@@ -99,9 +95,7 @@ class Validation(Schema):
     n_folds: int = Field(5, ge=2, le=50)
     n_repeats: int = Field(3, ge=1, le=1000)
     test_fraction: float = Field(0.2, gt=0, lt=0.9, description="Of `single-split`, the published protocol.")
-    site: str | None = Field(
-        None, description="Of `leave-one-site-out`: the categorical or binary clinical variable that tells the site."
-    )
+    site: str | None = Field(None, description="Of `leave-one-site-out`: the clinical variable of the site.")
     n_bootstrap: int = Field(2000, ge=100, le=1_000_000)
     n_optimism: int = Field(
         200,
@@ -134,9 +128,7 @@ class Decisions(Schema):
     """Thresholds at which predictions are turned into decisions."""
 
     sensitivity: float = Field(0.9, gt=0, lt=1, description="The threshold that reaches it on training patients.")
-    risks: list[float] = Field(
-        default_factory=list, description="Risks between 0 and 1 from which you would act, such as 0.1."
-    )
+    risks: list[float] = Field([], description="Risks from which you would act, such as 0.1.")
     curve: tuple[float, float] | None = Field(
         None, description="Range of risks of the decision curve; by default from 1 % to twice the prevalence or more."
     )
@@ -151,27 +143,23 @@ class Decisions(Schema):
 
 
 class SubgroupOptions(Schema):
-    """A clinical variable by whose levels performance is told apart."""
+    """A clinical variable by whose levels performance is compared."""
 
     variable: str
-    cuts: list[float] = Field(
-        default_factory=list, description="Of a numeric variable: limits of its groups; by default its median."
-    )
+    cuts: list[float] = Field([], description="Of a numeric variable: limits of its groups; else its median.")
 
 
 class LearningCurveOptions(Schema):
     """Performance over the number of labelled patients."""
 
-    fractions: list[float] = Field(
-        default=[0.25, 0.5, 0.75, 1.0], description="Shares of the training patients, each above 0 and at most 1."
-    )
-    n_draws: int = Field(3, ge=0, le=1000, description="Draws of training patients a fold and share; 0: no curve.")
+    fractions: list[float] = Field([0.25, 0.5, 0.75, 1.0], description="Proportions of the training patients.")
+    n_draws: int = Field(3, ge=0, le=1000, description="Draws of training patients a fold and proportion; 0: no curve.")
 
     @field_validator("fractions")
     @classmethod
-    def _are_shares(cls, value: list[float]) -> list[float]:
-        if any(not 0 < share <= 1 for share in value):
-            raise ValueError("each share must be above 0 and at most 1, such as 0.25")
+    def _are_fractions(cls, value: list[float]) -> list[float]:
+        if any(not 0 < fraction <= 1 for fraction in value):
+            raise ValueError("each fraction must be above 0 and at most 1, such as 0.25")
         return sorted(set(value))
 
 
@@ -191,13 +179,11 @@ class Probe(Schema):
         "minirocket: random convolution kernels (needs the extra `baselines`); pulse-wave: hand-crafted pulse wave, "
         "rhythm and spectral features.",
     )
-    cohorts: list[str] = Field(
-        default_factory=list, description="Names of the cohorts; by default all with `min_patients` patients."
-    )
+    cohorts: list[str] = Field([], description="By default all with `min_patients` patients.")
     variables: list[str] = Field(
         default_factory=list,
-        description="Numeric clinical variables of the labelled cohort to probe for beside the vital signs; that which "
-        "`heart_rate` names always is one.",
+        description="Numeric clinical variables of the labelled cohort to probe for in addition to the vital signs; "
+        "that which `heart_rate` names always is one.",
     )
     min_patients: int = Field(
         20, ge=5, description="Cohorts and quantities that are known for fewer patients are left out, and named."
@@ -218,12 +204,8 @@ class Study(Schema):
     inputs: Inputs
     outcome: str = Field(description="A binary variable of the labelled cohort; its second level is the event.")
     covariates: list[str] = Field(default_factory=list)
-    heart_rate: str | None = Field(
-        None, description="Clinical variable for the heart-rate arm; by default the heart rate of the signals."
-    )
-    spo2: str | None = Field(
-        None, description="Clinical variable for the SpO2 of `vitals`; by default the SpO2 of the signals."
-    )
+    heart_rate: str | None = Field(None, description="Variable for the heart-rate arm; by default that of the signals.")
+    spo2: str | None = Field(None, description="Variable for the SpO2 of `vitals`; by default that of the signals.")
     arms: list[str] = Field(
         default_factory=lambda: list(DEFAULT_ARMS),
         description="Rows of the results table: CLINICAL (heart-rate, vitals, covariates), FEATURES (ssl-labelled, "

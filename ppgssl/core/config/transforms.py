@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
+
+from ppgssl.core.schema import Schema, named
 
 
-class Log10Transform(BaseModel):
+class Log10Transform(Schema):
     """``intercept + slope * log10(offset + factor * value)`` takes the place of a value.
 
     The saturation virtual shunt, which grows evenly with the severity of illness where SpO2 does not, is
@@ -16,8 +18,6 @@ class Log10Transform(BaseModel):
     virtual shunt) to improve clinical prediction model calibration and interpretation, Pediatric Research 2019,
     doi 10.1038/s41390-019-0525-2.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["log10"]
     offset: float = Field(0.0, allow_inf_nan=False)
@@ -74,9 +74,4 @@ class Log10Transform(BaseModel):
         return self.model_copy(update={"unit": ""}) == other.model_copy(update={"unit": ""})
 
 
-def _named(value: Any) -> Any:
-    """A name alone stands for the function of that name, all at its defaults."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-Transform = Annotated[Log10Transform | None, BeforeValidator(_named)]
+Transform = Annotated[Log10Transform | None, BeforeValidator(named)]

@@ -24,7 +24,5 @@ class Difference(Interval):
     """A paired difference, and its two-sided bootstrap p-value."""
 
     p_value: float | None
-    p_adjusted: float | None = Field(
-        None, description="By Holm over all arms compared with the same kind of reference; null where not adjusted."
-    )
+    p_adjusted: float | None = Field(None, description="By Holm over the arms with the same kind of reference.")
     reference: str = Field(description="Name of the arm that is subtracted.")

@@ -16,7 +16,7 @@ class Exclusion(ResultSchema):
     unit: Literal["file", "recording", "segment", "patient", "cell"]
     reason: Reason
     n: int
-    examples: list[str] = Field(default_factory=list, description="Up to five identifiers, never clinical values.")
+    examples: list[str] = Field([], description="Up to five identifiers, never clinical values.")
 
 
 class CohortFlow(ResultSchema):
@@ -111,12 +111,8 @@ class ChannelQuality(ResultSchema):
     channel: str
     n_segments: int
     n_accepted: int
-    sqi_histogram: list[int] = Field(
-        description="Counts of segments in 20 equal bins over 0..1; undefined SQI left out."
-    )
-    defects: dict[str, int] = Field(
-        description="Segments by their defect, for example gap, flat, clipped, jump, low-sqi."
-    )
+    sqi_histogram: list[int] = Field(description="Segments in 20 equal bins over 0..1; undefined SQI left out.")
+    defects: dict[str, int] = Field(description="Segments by defect: gap, flat, clipped, jump, low-sqi, ...")
     heart_rate_bpm_quartiles: list[float] | None = Field(description="First quartile, median, third; null if none.")
 
 

@@ -34,9 +34,7 @@ class Calibration(ResultSchema):
     intercept: Interval = Field(description="In the large: the logit offset that would make mean risk right; ideal 0.")
     slope: Interval = Field(description="Of the outcome on the logit of the risk; ideal 1.")
     ici: Interval = Field(description="Integrated calibration index: mean distance of curve and diagonal.")
-    ici_if_perfect: float | None = Field(
-        None, description="Mean ICI of outcomes drawn from these risks: how far from 0 chance alone takes it."
-    )
+    ici_if_perfect: float | None = Field(None, description="Mean ICI of outcomes drawn from these risks: chance alone.")
     e50: float | None = Field(None, description="Median distance of curve and diagonal.")
     e90: float | None = Field(None, description="90th percentile of the distance.")
     curve_predicted: list[float] = Field(description="Risks at which the flexible curve is given; empty if undefined.")
@@ -79,9 +77,7 @@ class ArmResult(ResultSchema):
     )
     clinical: Literal["heart-rate", "vitals", "covariates"] | None = None
     features: Literal["untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"] | None = None
-    has_hand_crafted: bool = Field(
-        False, description="True where the features of an encoder stand beside hand-crafted pulse features."
-    )
+    has_hand_crafted: bool = Field(False, description="Features of an encoder and hand-crafted ones together.")
     is_stacking: bool = False
     is_control: bool
     is_transductive: bool = Field(description="True where SSL pretraining saw test patients (never their outcomes).")
@@ -94,9 +90,7 @@ class ArmResult(ResultSchema):
     )
     auprc: Interval | None = Field(None, description="Average precision; its chance level is the prevalence.")
     brier: Interval | None = None
-    scaled_brier: Interval | None = Field(
-        None, description="1 - Brier / Brier of predicting the prevalence; 1 is perfect."
-    )
+    scaled_brier: Interval | None = Field(None, description="1 - Brier / Brier of the prevalence; 1 is perfect.")
     calibration: Calibration | None = None
     operating_points: list[OperatingPoint] = Field(default_factory=list)
     decision_curve: DecisionCurve | None = None
@@ -112,9 +106,7 @@ class ArmResult(ResultSchema):
         description="Against the same arm without the encoder's features: what they add to hand-crafted ones; null for "
         "arms without both.",
     )
-    auroc_sensitivity: Interval | None = Field(
-        None, description="The same predictions in the patients of the sensitivity analysis alone."
-    )
+    auroc_sensitivity: Interval | None = Field(None, description="In the patients of the sensitivity analysis alone.")
     roc: RocCurve
     seconds: float
 
@@ -131,10 +123,8 @@ class ValidationSummary(ResultSchema):
     n_test_patients: int = Field(description="Patients with a prediction: all of them under k-fold.")
     n_bootstrap: int
     n_bootstrap_skipped: int = Field(description="Resamples in which the AUROC is not defined.")
-    sites: dict[str, int] = Field(default_factory=dict, description="Site -> patients, of leave-one-site-out.")
-    notes: list[str] = Field(
-        default_factory=list, description="What a reader must know, such as folds without an event in the test part."
-    )
+    sites: dict[str, int] = Field({}, description="Site -> patients, of leave-one-site-out.")
+    notes: list[str] = Field([], description="What readers must know, such as test parts without an event.")
     sensitivity: str | None = Field(None, description="Who is in the sensitivity analysis, in words.")
     sensitivity_n_patients: int | None = None
     sensitivity_n_events: int | None = None
@@ -146,7 +136,7 @@ class AddedValue(ResultSchema):
     arm: str
     reference: str
     auroc: Difference
-    net_benefit: list[Difference] = Field(default_factory=list, description="At each of `thresholds`.")
+    net_benefit: list[Difference] = Field([], description="At each of `thresholds`.")
     thresholds: list[float] = Field(default_factory=list)
     lr_chi2: float | None = Field(
         None,

@@ -42,12 +42,8 @@ class PretrainingRun(ResultSchema):
     effective_rank: float | None = Field(None, description="Of the held-out representation, mean over encoders.")
     seconds: float
     device: str
-    warnings: list[str] = Field(
-        default_factory=list, description="What went wrong with an encoder, such as a collapse, and with which."
-    )
-    hardware: dict[str, Any] = Field(
-        default_factory=dict, description="Of the first encoder: processor, cores, memory, GPU, devices, precision."
-    )
+    warnings: list[str] = Field([], description="What went wrong, such as a collapse, and with which encoder.")
+    hardware: dict[str, Any] = Field({}, description="Of the first encoder: processor, GPU, precision, ...")
     cpu_joules: float | None = Field(
         None,
         description="Energy of all processors and their memory, summed over encoders, of which those trained side by "

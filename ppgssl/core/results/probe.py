@@ -15,17 +15,13 @@ class ProbeRepresentation(ResultSchema):
     name: str
     label: str
     kind: Literal["ssl", "baseline"]
-    parts: dict[str, int] = Field(
-        description="Parts of it that are judged alone -> numbers of features; `depth-1` is the shallowest map."
-    )
+    parts: dict[str, int] = Field(description="Parts assessed alone -> features; `depth-1` is the shallowest map.")
     own_part: str = Field(description="The part that stands for a segment in the study's arms.")
-    warnings: list[str] = Field(
-        default_factory=list, description="What went wrong with an encoder, such as a collapse, and with which."
-    )
+    warnings: list[str] = Field([], description="What went wrong, such as a collapse, and with which encoder.")
 
 
 class ProbeQuantity(ResultSchema):
-    """Something that a representation should tell, of the patients of one cohort."""
+    """Something that a representation should predict, of the patients of one cohort."""
 
     cohort: str
     name: str = Field(description="For example `heart_rate`; `retrieval` and `outcome` are the tasks of those names.")
@@ -37,9 +33,7 @@ class ProbeQuantity(ResultSchema):
     is_measured: bool = Field(description="False where too few patients have a value, or all have the same.")
     mean: float | None = None
     sd: float | None = Field(None, description="Between patients; null for tasks.")
-    chance: dict[str, float] = Field(
-        default_factory=dict, description="Statistic -> what features that know nothing reach."
-    )
+    chance: dict[str, float] = Field({}, description="Statistic -> what features that know nothing reach.")
 
 
 class ProbeMeasure(ResultSchema):
@@ -51,9 +45,7 @@ class ProbeMeasure(ResultSchema):
     representation: str
     part: str
     value: Interval
-    differences: list[Difference] = Field(
-        default_factory=list, description="Of an SSL representation, to each baseline on the same patients."
-    )
+    differences: list[Difference] = Field([], description="Of SSL, from each baseline on the same patients.")
 
 
 class ProbeResults(ResultSchema):

@@ -40,7 +40,7 @@ class OddsRatio(ResultSchema):
 
 
 class CovariateModel(ResultSchema):
-    """Inference about the covariates, beside prediction; nothing of it enters another table."""
+    """Inference about the covariates, in addition to prediction; nothing of it enters another table."""
 
     n_patients: int
     n_events: int
@@ -55,7 +55,7 @@ class SubgroupLevel(ResultSchema):
     n: int | None
     n_events: int | None
     is_suppressed: bool = False
-    auroc: dict[str, Interval] = Field(default_factory=dict, description="By arm; absent where not defined.")
+    auroc: dict[str, Interval] = Field({}, description="By arm; absent where not defined.")
 
 
 class Subgroup(ResultSchema):
@@ -63,7 +63,7 @@ class Subgroup(ResultSchema):
     label: str
     levels: list[SubgroupLevel]
     interaction_p: dict[str, float | None] = Field(
-        default_factory=dict, description="By arm: bootstrap p-value of equal AUROC in all levels."
+        {}, description="By arm: bootstrap p-value of equal AUROC in all levels."
     )
 
 
@@ -121,7 +121,7 @@ class EmbeddingMap(ResultSchema):
 
 
 class AcquisitionCheck(ResultSchema):
-    """Does a property of the raw signal that physiology does not explain tell the outcome, or a covariate?"""
+    """Does a property of the raw signal that physiology does not explain predict the outcome, or a covariate?"""
 
     cohort: str
     name: str = Field(description="Property, for example `Pulse amplitude (adc)`.")
@@ -133,7 +133,7 @@ class AcquisitionCheck(ResultSchema):
 
 
 class ShiftMeasure(ResultSchema):
-    """One quantity of an external validation: its patients beside those that the model was fitted to."""
+    """One quantity of an external validation: its patients, and those that the model was fitted to."""
 
     name: str
     label: str
@@ -147,9 +147,7 @@ class ShiftMeasure(ResultSchema):
     sd: float | None = None
     mean_reference: float | None = None
     sd_reference: float | None = None
-    difference: float | None = Field(
-        None, description="Standardised: in SDs, above 0 where higher here; of several levels, a distance."
-    )
+    difference: float | None = Field(None, description="In SDs, above 0 where higher here; of levels, a distance.")
     difference_by_chance: float | None = Field(None, description="Exceeded by 5 of 100 samples of these sizes.")
     index: float | None = Field(None, description="Population stability index.")
     index_by_chance: float | None = None

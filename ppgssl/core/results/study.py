@@ -92,11 +92,9 @@ class Results(ResultSchema):
     learning_curves: list[LearningCurve] = Field(default_factory=list)
     stability: list[Stability] = Field(default_factory=list)
     optimism: list[Optimism] = Field(default_factory=list)
-    refitting_notes: list[str] = Field(
-        default_factory=list, description="Arms and points that refits leave out, and why."
-    )
+    refitting_notes: list[str] = Field([], description="Arms and points that refits leave out, and why.")
     embedding_maps: list[EmbeddingMap] = Field(default_factory=list)
-    shift: list[ShiftMeasure] = Field(default_factory=list, description="Of an external validation alone.")
+    shift: list[ShiftMeasure] = Field([], description="Of an external validation alone.")
     probe: ProbeResults | None = None
     probe_note: str = Field("", description="Why there is no `probe` although one was run; mostly empty.")
     provenance: Provenance
@@ -122,13 +120,7 @@ def save_results(results: Results, path: Path) -> None:
 
 
 def load_results(path: Path) -> Results:
-    """Read ``results.json``.
-
-    Raises
-    ------
-    ReportError
-        If the file is absent, cannot be read, is cut off, is something else, or is not a result of this version.
-    """
+    """Read ``results.json``; ReportError if it is absent, unreadable, cut off, or not a result of this version."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -19,19 +19,9 @@ import pandas as pd
 
 
 def days_from_first(patients: pd.DataFrame, dates: Sequence[str]) -> pd.DataFrame:
-    """Turn dates into days.
+    """The patients, one a row, with whole days as floats in place of 'YYYY-MM-DD' or None in the columns ``dates``.
 
-    Parameters
-    ----------
-    patients : DataFrame, a row a patient
-    dates : sequence of str
-        Its columns that hold dates, as 'YYYY-MM-DD' or None.
-
-    Returns
-    -------
-    DataFrame
-        The same with whole days, as floats, from the earliest of these dates of the row on: 0.0 is the first; NaN where
-        missing.
+    Days count from the earliest of these dates in the row, which is 0.0; NaN where missing.
     """
     if not dates:
         return patients

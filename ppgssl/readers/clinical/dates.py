@@ -12,7 +12,7 @@ _DAYS = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y",
 _SHORT_DAYS = ("%d/%m/%y", "%m/%d/%y", "%d-%b-%y", "%d%b%y")
 _TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S")
 COMMON_FORMATS = tuple(f"{day}{time}" for time in _TIMES for day in (*_DAYS, *_SHORT_DAYS))
-# Tells a day from a month, a long year from a short one, and the hour from the minute.
+# Distinguishes day and month, a long year and a short one, hour and minute.
 _SAMPLE = datetime.datetime(1987, 12, 31, 23, 45, 58)
 _ISO_START = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ][0-9:.+\-]*)?")
 

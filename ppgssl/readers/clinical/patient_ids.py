@@ -15,23 +15,15 @@ _SIMPLER: dict[str, Callable[[str], str]] = {
 
 
 def id_hint(ids_a: Iterable[str], ids_b: Iterable[str], *, show_ids: bool = True) -> str:
-    """Say how ids without a counterpart would find one; empty if they would not.
+    """How ids of files without a counterpart in the table would find one, or the other way round; empty if not.
 
-    Parameters
-    ----------
-    ids_a, ids_b : iterables of str
-        Patients of the table, and of the files, or the other way round.
-    show_ids : bool
-        False counts the pairs, and names none.
-
-    Returns
-    -------
-    str
-        For example ``'7' and '007' differ only by leading zeros, as do 11 other pairs of ids``.
+    For example ``'7' and '007' differ only by leading zeros, as do 11 other pairs of ids``; without ``show_ids``, the
+    pairs are counted alone.
     """
     a, b = set(ids_a), set(ids_b)
     only_a, only_b = sorted(a - b), sorted(b - a)
-    for words, simplify in [*_SIMPLER.items(), (_several(), _simplest)]:
+    *first, last = _SIMPLER
+    for words, simplify in [*_SIMPLER.items(), (f"{', '.join(first)} or {last}", _simplest)]:
         pairs = _pairs(only_a, only_b, simplify)
         if pairs and not show_ids:
             return f"the ids of {len(pairs)} pair{'s' if len(pairs) > 1 else ''} differ only by {words}"
@@ -40,11 +32,6 @@ def id_hint(ids_a: Iterable[str], ids_b: Iterable[str], *, show_ids: bool = True
             more = f", as do {others} other pair{'s' if others > 1 else ''} of ids" if others else ""
             return f"{pairs[0][0]!r} and {pairs[0][1]!r} differ only by {words}{more}"
     return ""
-
-
-def _several() -> str:
-    *first, last = _SIMPLER
-    return f"{', '.join(first)} or {last}"
 
 
 def _simplest(name: str) -> str:

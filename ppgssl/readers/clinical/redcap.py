@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ppgssl.core.errors import ReadError
-from ppgssl.readers.clinical.text_tables import TextTable, read_text_table
+from ppgssl.readers.clinical.text_tables import TextTable
 
 # Attribute of Field -> its column as REDCap downloads it, and as its API names it.
 _COLUMNS = {
@@ -42,16 +42,9 @@ _TAG = re.compile(r"<[^<>]*>")
 class Field:
     """One field of a project, that is one row of its dictionary.
 
-    Attributes
-    ----------
-    name, form, kind, label, note : str
-        ``kind`` is REDCap's field type: text, radio, calc, ... Labels and notes are without markup.
-    choices : dict of str to str
-        Code -> label, of fields with choices.
-    validation, low, high : str
-        Of text fields: what REDCap checks.
-    is_identifier : bool
-        Whether the project marks the field as one that identifies a person.
+    ``kind`` is REDCap's field type: text, radio, calc, ... Labels and notes are without markup. ``choices`` are code ->
+    label; ``validation``, ``low`` and ``high`` what REDCap checks of text fields. The project marks fields that
+    identify a person (``is_identifier``).
     """
 
     name: str
@@ -77,43 +70,24 @@ def is_dictionary(table: TextTable) -> bool:
     return all(_place(table, attribute) is not None for attribute in _NEEDED)
 
 
-def read_dictionary(path: Path) -> list[Field]:
-    """Read a data dictionary, as REDCap downloads it or as its API exports the metadata.
-
-    Parameters
-    ----------
-    path : Path
-        CSV in UTF-8, or a workbook that it was saved as.
-
-    Returns
-    -------
-    list of Field
-        In the order of the dictionary: the first is the record's id.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read, has another header, or names a field twice or not at all.
-    """
-    return dictionary_fields(path, read_text_table(path))
-
-
 def dictionary_fields(path: Path, table: TextTable) -> list[Field]:
-    """The same, of a table that was read already; ``path`` is for messages."""
+    """Fields of a data dictionary, as REDCap downloads it or as its API exports the metadata, in its order.
+
+    The first is the record's id. ``path`` is for messages. ReadError if the table has another header, or names a field
+    twice or not at all.
+    """
     if not is_dictionary(table):
-        raise ReadError(
+        problem = (
             "not a REDCap data dictionary: expected the columns {wanted}. In REDCap: Dictionary, Download the current "
-            "Data Dictionary.",
-            path=path,
-            wanted=[repr(_COLUMNS[attribute][0]) for attribute in _NEEDED],
+            "Data Dictionary."
         )
+        raise ReadError(path, problem, wanted=[repr(_COLUMNS[attribute][0]) for attribute in _NEEDED])
     if table.misshapen:
-        raise ReadError(
+        problem = (
             "row {row} has another number of cells than the header. Download the dictionary from REDCap again, and do "
-            "not edit it as text.",
-            path=path,
-            row=table.misshapen[0],
+            "not edit it as text."
         )
+        raise ReadError(path, problem, row=table.misshapen[0])
     places = {attribute: _place(table, attribute) for attribute in _COLUMNS}
     fields = [
         _field(path, number, {name: "" if at is None else cells[at].strip() for name, at in places.items()})
@@ -122,9 +96,9 @@ def dictionary_fields(path: Path, table: TextTable) -> list[Field]:
     names = [one.name for one in fields]
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:
-        raise ReadError("two fields are named {name!r}.", path=path, name=repeated[0])
+        raise ReadError(path, "two fields are named {name!r}.", name=repeated[0])
     if not fields:
-        raise ReadError("there are no fields.", path=path)
+        raise ReadError(path, "there are no fields.")
     return fields
 
 
@@ -150,7 +124,7 @@ def _place(table: TextTable, attribute: str) -> int | None:
 
 def _field(path: Path, number: int, cells: dict[str, str]) -> Field:
     if not cells["name"]:
-        raise ReadError("row {row} has no field name.", path=path, row=number)
+        raise ReadError(path, "row {row} has no field name.", row=number)
     kind = cells["kind"].lower()
     has_choices = kind in ("radio", "dropdown", "checkbox")
     return Field(

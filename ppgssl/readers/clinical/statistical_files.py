@@ -20,28 +20,15 @@ from ppgssl.core.text import Message
 from ppgssl.readers.isolated import LibraryError, call
 from ppgssl.readers.raw_files import check_size, file_size, read_bytes
 
-SUFFIXES = {
-    ".sas7bdat": "sas7bdat",
-    ".xpt": "xpt",
-    ".dta": "dta",
-    ".sav": "sav",
-    ".zsav": "zsav",
-    ".parquet": "parquet",
+# Suffix -> function of pyreadstat, and the program that wrote the file.
+_STATISTICAL = {
+    ".sas7bdat": ("read_sas7bdat", Message("a SAS")),
+    ".xpt": ("read_xport", Message("a SAS transport")),
+    ".dta": ("read_dta", Message("a Stata")),
+    ".sav": ("read_sav", Message("an SPSS")),
+    ".zsav": ("read_sav", Message("an SPSS")),
 }
-_FUNCTIONS = {
-    "sas7bdat": "read_sas7bdat",
-    "xpt": "read_xport",
-    "dta": "read_dta",
-    "sav": "read_sav",
-    "zsav": "read_sav",
-}
-_PROGRAMS = {
-    "sas7bdat": Message("a SAS"),
-    "xpt": Message("a SAS transport"),
-    "dta": Message("a Stata"),
-    "sav": Message("an SPSS"),
-    "zsav": Message("an SPSS"),
-}
+SUFFIXES = (*_STATISTICAL, ".parquet")
 
 _EPOCH_1960 = datetime.datetime(1960, 1, 1)
 _EPOCH_SPSS = datetime.datetime(1582, 10, 14)
@@ -61,15 +48,8 @@ _SPSS_DATES = re.compile(r"[AEJS]?DATE|QYR|MOYR|WKYR|DATETIME|YMDHMS")
 class TypedTable:
     """A table whose file describes its columns.
 
-    Attributes
-    ----------
-    columns : list of str
-    rows : list of list of str
-        A text for each cell: '' where missing, whole numbers without a decimal, dates and times in ISO.
-    labels : dict of str to str
-        Column -> what it means, where the file has labels.
-    levels : dict of str to dict of str to str
-        Column -> text of a cell -> its label, where the file has value labels.
+    Cells are texts: '' where missing, whole numbers without a decimal, dates and times in ISO. Where the file has them,
+    ``labels`` are column -> what it means, and ``levels`` column -> text of a cell -> its label.
     """
 
     columns: list[str]
@@ -83,23 +63,13 @@ def read_typed_table(path: Path, *, decimal: str = ".") -> TypedTable:
 
     Every kind of missing value (system missing, user missing of SPSS, ``.a`` to ``.z``, null, NaN) becomes ''. Columns
     that have a date format become ISO dates, or ISO date-times where the time is not midnight. Codes with value labels
-    stay codes. Files of SAS, Stata and SPSS are read by ReadStat, in a process of its own.
-
-    Parameters
-    ----------
-    path : Path
-        The suffix gives the format.
-    decimal : str
-        How fractions are written: as in the texts of the same hospital.
-
-    Raises
-    ------
-    ReadError
-        If the file cannot be read, is damaged, or is of another format than its suffix.
+    stay codes. Files of SAS, Stata and SPSS are read by ReadStat, in a process of its own. The suffix of ``path`` gives
+    the format; fractions are written with ``decimal``. ReadError if the file is damaged or of another format.
     """
-    name = SUFFIXES[path.suffix.lower()]
     check_size(path, file_size(path))
-    return _parquet(path, decimal) if name == "parquet" else _statistical(path, name, decimal)
+    if path.suffix.lower() == ".parquet":
+        return _parquet(path, decimal)
+    return _statistical(path, *_STATISTICAL[path.suffix.lower()], decimal)
 
 
 def cell_text(value: object, decimal: str) -> str:
@@ -111,7 +81,8 @@ def cell_text(value: object, decimal: str) -> str:
     if isinstance(value, bool | np.bool_):
         return str(value).upper()
     if isinstance(value, decimals.Decimal):
-        return _decimal_text(value, decimal)
+        text = format(value, "f") if value.is_finite() else ""
+        return (text.rstrip("0").rstrip(".") if "." in text else text).replace(".", decimal)
     if isinstance(value, float | np.float16 | np.float32):
         return _float_text(value, decimal)
     if isinstance(value, datetime.datetime):
@@ -131,29 +102,17 @@ def _float_text(value: float | np.float16 | np.float32, decimal: str) -> str:
     return str(value).replace(".", decimal)
 
 
-def _decimal_text(value: decimals.Decimal, decimal: str) -> str:
-    if not value.is_finite():
-        return ""
-    text = format(value, "f")
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace(".", decimal)
-
-
-# --- SAS, Stata, SPSS ------------------------------------------------------------------------------------------
-
-
-def _statistical(path: Path, name: str, decimal: str) -> TypedTable:
+def _statistical(path: Path, function: str, program: Message, decimal: str) -> TypedTable:
     try:
-        table = call("statistical_table", path, _FUNCTIONS[name])
+        table = call("statistical_table", path, function)
     except LibraryError as error:
-        raise ReadError(
+        problem = (
             "not {program} file, or damaged ({reason}). Copy it again from its source, save it again in the program "
-            "that made it, or save the table as CSV in UTF-8.",
-            path=path,
-            program=_PROGRAMS[name],
-            reason=str(error),
-        ) from None
+            "that made it, or save the table as CSV in UTF-8."
+        )
+        raise ReadError(path, problem, program=program, reason=error.reason) from None
     columns = [
-        _texts(cells, type_, _moment(name, format_), decimal)
+        _texts(cells, type_, _moment(function, format_), decimal)
         for cells, type_, format_ in zip(table["cells"], table["types"], table["formats"], strict=True)
     ]
     levels = {
@@ -184,11 +143,11 @@ def _moment_text(value: Any, moment: Callable[[float], datetime.datetime], decim
         return cell_text(value, decimal)  # No date of this calendar: the number, which then fails as a date.
 
 
-def _moment(name: str, format_: str) -> Callable[[float], datetime.datetime] | None:
-    """From a number to the moment that it stands for, if the column's format says that it stands for one."""
-    if name == "dta":
+def _moment(function: str, format_: str) -> Callable[[float], datetime.datetime] | None:
+    """From a number to the moment that it stands for, if the column's format is one of dates or times."""
+    if function == "read_dta":
         return _stata_moment(format_)
-    if name in ("sav", "zsav"):
+    if function == "read_sav":
         is_date = _SPSS_DATES.fullmatch(format_.rstrip("0123456789."))
         return (lambda value: _EPOCH_SPSS + value * _SECOND) if is_date else None
     word = _SAS_WORD.match(format_.upper())
@@ -209,9 +168,6 @@ def _stata_moment(format_: str) -> Callable[[float], datetime.datetime] | None:
     return None
 
 
-# --- Parquet ---------------------------------------------------------------------------------------------------
-
-
 def _parquet(path: Path, decimal: str) -> TypedTable:
     try:
         file = pq.ParquetFile(pa.BufferReader(read_bytes(path)))
@@ -222,12 +178,11 @@ def _parquet(path: Path, decimal: str) -> TypedTable:
     except ReadError:
         raise
     except Exception as error:  # Damaged files raise whatever the metadata leads to.
-        raise ReadError(
+        problem = (
             "not a Parquet file, or damaged ({error}). Copy it again from its source, or save the table as CSV in "
-            "UTF-8.",
-            path=path,
-            error=type(error),
-        ) from None
+            "UTF-8."
+        )
+        raise ReadError(path, problem, error=type(error)) from None
     return TypedTable(list(table.column_names), [list(row) for row in zip(*columns, strict=True)])
 
 

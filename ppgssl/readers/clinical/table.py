@@ -45,14 +45,11 @@ class Clinical:
         for binary; the level for categorical; 'YYYY-MM-DD' for a date, or with pseudonyms a number of days. NaN, or
         None of a level or date, where missing.
     problems : list of Reject
-        ``unit`` "cell": became missing; "patient": left out; "row" and "variable": suspicious, and kept as it is.
-        Details name file, row and column, and never a clinical value.
+        ``unit`` "cell": became missing; "patient": left out; "row" and "variable": perhaps wrong, and kept as it is.
     rejected_ids : frozenset of str
         Patients of the table that are left out.
-    n_rows : int
-        Rows below the header, without empty ones and without those that ``where`` leaves out.
-    n_left_out : int
-        Rows that ``where`` leaves out: no complaint, since the description asks for it.
+    n_rows, n_left_out : int
+        Rows below the header, without empty ones: those that ``where`` asks for, and the others.
     """
 
     patients: pd.DataFrame
@@ -77,18 +74,14 @@ class _Row(NamedTuple):
 
 
 def read_clinical(
-    table: ClinicalTable,
-    root: Path,
-    *,
-    pseudonym: Callable[[str], str] | None = None,
-    instead: Path | None = None,
+    table: ClinicalTable, root: Path, *, pseudonym: Callable[[str], str] | None = None, instead: Path | None = None
 ) -> Clinical:
     """Read and check the clinical table.
 
-    Rows that do not have the values that ``where`` asks for are left out first. A cell that is not what the dictionary
-    says becomes missing and is listed. Numbers that are equal are the same level, however they are written (``1``,
-    ``1.0``, `` 1``). Of a patient's rows with the same values one is kept; a patient whose rows contradict each other
-    is left out. Ids are texts and are compared exactly.
+    Rows that do not have the values that ``where`` asks for are left out first. A cell that is not as the dictionary
+    describes it becomes missing and is listed. Equal numbers are one level, however they are written (``1``, ``1.0``).
+    Of a patient's rows with the same values one is kept; a patient whose rows contradict each other is left out. Ids
+    are texts and are compared exactly.
 
     Parameters
     ----------
@@ -100,15 +93,14 @@ def read_clinical(
         From a patient's id to the name that takes its place. Patients are then in the order of these names, and dates
         are days from the patient's first one; see :mod:`ppgssl.readers.clinical.date_offsets`.
     instead : Path, optional
-        A file to read in place of ``clinical.file``, and as that is described: that of the option ``--clinical``. Where
+        A file of the same description to read in place of ``clinical.file``: that of the option ``--clinical``. Where
         patients have pseudonyms, its name is not shown: it may be a patient's.
 
     Raises
     ------
     ConfigError
-        If the file is absent or no table, if it lacks a column that the dictionary names, if ``where`` fits no row, if
-        a date format gives no date, or if all values of a variable (five or more) are of another kind than the
-        dictionary says; every such mistake is listed.
+        If the file is absent or no table, lacks a column of the dictionary, has no row that fits ``where``, a date
+        format gives no date, or all values of a variable (five or more) are of another kind; every mistake is listed.
     """
     _check_date_formats(table)
     whole = _read_text(table, root, instead, is_private=pseudonym is not None)
@@ -116,7 +108,7 @@ def read_clinical(
     text = _choose_rows(whole, table)
     rows = _rows(text, table, places)
     if pseudonym is not None:
-        rows = [row._replace(patient_id=_renamed(row.patient_id, pseudonym)) for row in rows]
+        rows = [row._replace(patient_id=pseudonym(row[1]) if row[1].strip() else row[1]) for row in rows]
     _check_kinds(text, table, rows)
     kept, problems, rejected = _one_row_each(text, table, rows)
     patients = _frame(kept, table)
@@ -127,12 +119,16 @@ def read_clinical(
         for name, cell in row.cells.items()
         if cell.problem
     )
+    dates = [name for name, variable in table.variables.items() if variable.kind == "date"]
+    # Without variables whose column another one has described: they agree because it does.
+    first = {(variable.column or name).strip(): name for name, variable in reversed(table.variables.items())}
+    own_column = [name for name in table.variables if name in first.values()]
     return Clinical(
-        patients=patients if pseudonym is None else days_from_first(patients.sort_index(), _dates(table)),
+        patients=patients if pseudonym is None else days_from_first(patients.sort_index(), dates),
         problems=[
             *problems,
             *cell_problems,
-            *_identical_patients(patients[_one_of_each_column(table)]),
+            *_identical_patients(patients[own_column]),
             *unit_candidates(patients, table),
         ],
         rejected_ids=frozenset(rejected),
@@ -168,7 +164,7 @@ def _read_text(table: ClinicalTable, root: Path, instead: Path | None, *, is_pri
         shown = str(path)
         if is_private:
             shown = table.file if instead is None else _A_TABLE
-        raise ConfigError("{option}: {file}: {problem}", option=option, file=shown, problem=error.problem) from None
+        raise ConfigError("{option}: {file}: {problem}", option=option, file=shown, problem=error.message) from None
     return text if instead is None or not is_private else replace(text, name=_A_TABLE)
 
 
@@ -227,12 +223,9 @@ def _choose_rows(text: TextTable, table: ClinicalTable) -> TextTable:
 
 
 def _no_row_message(table: str, column: str, wanted: Sequence[str], found: Sequence[str]) -> Message:
-    start = Message(
-        "`clinical.where.{column}`: no row of {table} has one of {wanted} there",
-        column=column,
-        table=table,
-        wanted=[Message("{value!r}", value=value) for value in wanted],
-    )
+    template = "`clinical.where.{column}`: no row of {table} has one of {wanted} there"
+    listed = [Message("{value!r}", value=value) for value in wanted]
+    start = Message(template, column=column, table=table, wanted=listed)
     if len(found) > _MAX_VALUES_SHOWN:
         return Message("{start}, but {n} different values. Is it the right column?", start=start, n=len(found))
     values = [Message("{value!r}", value=value) for value in found]
@@ -255,14 +248,6 @@ def _rows(text: TextTable, table: ClinicalTable, places: dict[str, int]) -> list
         )
         for number, cells in text.rows
     ]
-
-
-def _renamed(patient_id: str, pseudonym: Callable[[str], str]) -> str:
-    return pseudonym(patient_id) if patient_id.strip() else patient_id
-
-
-def _dates(table: ClinicalTable) -> list[str]:
-    return [name for name, variable in table.variables.items() if variable.kind == "date"]
 
 
 def _cell_reader(variable: Variable, decimal: str, is_typed: bool) -> Callable[[str], _Cell]:
@@ -328,12 +313,8 @@ def _wrong_kind(text: TextTable, table: ClinicalTable, name: str, rows: Sequence
     if len(filled) < _MIN_VALUES or any(cell.problem not in WRONG_KINDS for cell in filled):
         return None
     column = variable.column or name
-    start = Message(
-        "`clinical.variables.{name}`: none of the {n} values in column {column!r} is",
-        name=name,
-        n=len(filled),
-        column=column,
-    )
+    template = "`clinical.variables.{name}`: none of the {n} values in column {column!r} is"
+    start = Message(template, name=name, n=len(filled), column=column)
     if variable.kind == "numeric":
         return Message(
             "{start} a number. Is it another column, or do its numbers have a decimal {mark} (`clinical.decimal`)?",
@@ -373,10 +354,9 @@ def _one_row_each(
 
 
 def _unusable_rows(text: TextTable, table: ClinicalTable, nameless: Sequence[int]) -> list[Reject]:
-    no_id = f"column {table.patient_column} is empty"
     shape = f"expected {len(text.columns)} cells; look for an unquoted delimiter or a line break inside a cell"
     cases = [
-        (nameless, Reason.ROW_WITHOUT_ID, no_id),
+        (nameless, Reason.ROW_WITHOUT_ID, f"column {table.patient_column} is empty"),
         (text.misshapen, Reason.ROW_MISSHAPEN, shape),
     ]
     return [
@@ -389,7 +369,7 @@ def _unusable_rows(text: TextTable, table: ClinicalTable, nameless: Sequence[int
 def _repeated(text: TextTable, patient_id: str, rows: Sequence[_Row], is_conflict: bool) -> Reject:
     numbers = ", ".join(str(row.number) for row in rows)
     if not is_conflict:
-        detail = f"{text.name}, rows {numbers} say the same: one is used"
+        detail = f"{text.name}, rows {numbers} have the same values: one is used"
         return Reject(Reason.REPEATED_PATIENT, patient_id, detail)
     differing = [name for name in rows[0].cells if len({row.cells[name].value for row in rows}) > 1]
     detail = f"{text.name}, rows {numbers} differ in {', '.join(differing)}: none is used"
@@ -429,15 +409,12 @@ def _expected(variable: Variable) -> str:
 # --- suspicions ------------------------------------------------------------------------------------------------
 
 
-def _one_of_each_column(table: ClinicalTable) -> list[str]:
-    """Variables without those whose column another one has described: they agree because it does."""
-    first = {(variable.column or name).strip(): name for name, variable in reversed(table.variables.items())}
-    return [name for name in table.variables if name in first.values()]
-
-
 def _identical_patients(patients: pd.DataFrame) -> list[Reject]:
     """Groups of ids with the same values in every variable, in tables where that is hardly an accident."""
-    if len(patients) < 2 or _expected_pairs(patients) > _MAX_EXPECTED_PAIRS:
+    n = len(patients)
+    # Of pairs that agree in all variables, were these independent.
+    agree = [float((patients[name].value_counts(dropna=False) / n).pow(2).sum()) for name in patients] if n else []
+    if n < 2 or n * (n - 1) / 2 * float(np.prod(agree)) > _MAX_EXPECTED_PAIRS:
         return []
     groups: dict[tuple[object, ...], list[str]] = {}
     known = patients[patients.notna().mean(axis=1) > 0.5]
@@ -445,10 +422,3 @@ def _identical_patients(patients: pd.DataFrame) -> list[Reject]:
         groups.setdefault(tuple(values), []).append(str(patient_id))
     detail = "all variables are equal: one row may have been copied by mistake. Both are kept"
     return [Reject(Reason.IDENTICAL_ROWS, ", ".join(ids), detail) for ids in groups.values() if len(ids) > 1]
-
-
-def _expected_pairs(patients: pd.DataFrame) -> float:
-    """Expected number of pairs that agree in all variables, were these independent."""
-    n = len(patients)
-    agree = [float((patients[name].value_counts(dropna=False) / n).pow(2).sum()) for name in patients]
-    return n * (n - 1) / 2 * float(np.prod(agree))

@@ -82,8 +82,7 @@ def read_text_table(path: Path, *, delimiter: str = ",", decimal: str = ".", she
     Parameters
     ----------
     path : Path
-        The suffix gives the format: ``.xlsx`` and ``.xlsm``; those of ``statistical_files``; anything else is delimited
-        text.
+        The suffix gives the format: ``.xlsx`` and ``.xlsm``; those of ``statistical_files``; else delimited text.
     delimiter : str
         Of delimited text. Files named ``.tsv`` have tabs in place of a comma.
     decimal : str
@@ -98,9 +97,9 @@ def read_text_table(path: Path, *, delimiter: str = ",", decimal: str = ".", she
     """
     suffix = path.suffix.lower()
     if sheet is not None and suffix not in _EXCEL:
-        raise ReadError("`sheet` is {sheet!r}, but only .xlsx and .xlsm files have sheets.", path=path, sheet=sheet)
+        raise ReadError(path, "`sheet` is {sheet!r}, but only .xlsx and .xlsm files have sheets.", sheet=sheet)
     if suffix == ".xls":
-        raise ReadError("the old Excel format. Save it as .xlsx, or as CSV in UTF-8.", path=path)
+        raise ReadError(path, "the old Excel format. Save it as .xlsx, or as CSV in UTF-8.")
     if suffix in _EXCEL:
         return _table(path, enumerate(_excel_rows(path, decimal, sheet), start=1), is_typed=True)
     if suffix in SUFFIXES:
@@ -126,7 +125,7 @@ def _typed(path: Path, decimal: str) -> TextTable:
 def _table(path: Path, numbered: Iterable[tuple[int, list[str]]], *, is_typed: bool) -> TextTable:
     filled = [(number, cells) for number, cells in numbered if any(cell.strip() for cell in cells)]
     if not filled or filled[0][0] != 1:
-        raise ReadError("row 1 is empty; expected the names of the columns there.", path=path)
+        raise ReadError(path, "row 1 is empty; expected the names of the columns there.")
     columns = [cell.strip() for cell in _without_empty_end(filled[0][1], 0)]
     rows = [(number, _without_empty_end(cells, len(columns))) for number, cells in filled[1:]]
     return TextTable(
@@ -146,38 +145,28 @@ def _without_empty_end(cells: list[str], n: int) -> list[str]:
     return cells[:end]
 
 
-# --- text ------------------------------------------------------------------------------------------------------
-
-
 def _csv_rows(path: Path, delimiter: str) -> list[tuple[int, list[str]]]:
     text = _decoded(path)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         return list(enumerate(reader, start=1))
     except csv.Error as error:
-        raise ReadError(
-            "line {line} is not delimited text ({error}). Look for a quote that is never closed.",
-            path=path,
-            line=reader.line_num,
-            error=str(error),
-        ) from None
+        problem = "line {line} is not delimited text ({error}). Look for a quote that is never closed."
+        raise ReadError(path, problem, line=reader.line_num, error=str(error)) from None
 
 
 def _decoded(path: Path) -> str:
     content = read_bytes(path)
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ReadError("the text is UTF-16. Save it as CSV in UTF-8.", path=path)
+        raise ReadError(path, "the text is UTF-16. Save it as CSV in UTF-8.")
     if b"\0" in content:
-        raise ReadError("binary data; expected text. Save the table as CSV in UTF-8, or as .xlsx.", path=path)
+        raise ReadError(path, "binary data; expected text. Save the table as CSV in UTF-8, or as .xlsx.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         problem = "line {line} is not UTF-8. Save the table as CSV in UTF-8, or as .xlsx."
-        raise ReadError(problem, path=path, line=line) from None
-
-
-# --- Excel -----------------------------------------------------------------------------------------------------
+        raise ReadError(path, problem, line=line) from None
 
 
 def _excel_rows(path: Path, decimal: str, sheet: str | None) -> list[list[str]]:
@@ -190,7 +179,7 @@ def _excel_rows(path: Path, decimal: str, sheet: str | None) -> list[list[str]]:
     ]
     if uncomputed:
         problem = "row {row} has a formula whose result is not in the file. Open it in Excel and save it."
-        raise ReadError(problem, path=path, row=uncomputed[0])
+        raise ReadError(path, problem, row=uncomputed[0])
     return [[cell_text(value, decimal) for value in row] for row in values]
 
 
@@ -207,22 +196,19 @@ def _sheet(path: Path, content: bytes, sheet: str | None, data_only: bool) -> li
         raise
     except Exception as error:  # Damaged workbooks raise whatever zip and XML parsers do.
         problem = "not an Excel workbook, or damaged ({error}). Save it again."
-        raise ReadError(problem, path=path, error=type(error)) from None
+        raise ReadError(path, problem, error=type(error)) from None
 
 
 def _choose_sheet(path: Path, workbook: Any, sheet: str | None) -> Any:
     sheets = {one.title: one for one in workbook.worksheets}
     if sheet is not None and sheet not in sheets:
         problem = "no sheet is named {sheet!r}{near}; there are: {sheets}."
-        raise ReadError(problem, path=path, sheet=sheet, near=suggest(sheet, sheets), sheets=list(sheets))
+        raise ReadError(path, problem, sheet=sheet, near=suggest(sheet, sheets), sheets=list(sheets))
     chosen = workbook.worksheets[0] if sheet is None else sheets[sheet]
     if chosen.max_row * chosen.max_column > _MAX_CELLS:
-        raise ReadError(
+        problem = (
             "sheet {sheet!r} reaches to row {row} and column {column}. Delete the empty rows and columns beyond the "
-            "table, and save it again.",
-            path=path,
-            sheet=chosen.title,
-            row=chosen.max_row,
-            column=chosen.max_column,
+            "table, and save it again."
         )
+        raise ReadError(path, problem, sheet=chosen.title, row=chosen.max_row, column=chosen.max_column)
     return chosen

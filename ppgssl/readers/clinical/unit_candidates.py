@@ -30,7 +30,7 @@ _CELSIUS = {"°c", "c", "degc", "deg c", "celsius"}
 
 # How strict: few rows must stand far off, and many may stand nearer, for a gap to be no accident.
 _MIN_ROWS = 20
-_MAX_SHARE = 0.4
+_MAX_PROPORTION = 0.4
 _MIN_GAP_SD = 0.5
 _MIN_EVIDENCE = 7.0
 _MAX_SHIFT = 0.15
@@ -52,7 +52,7 @@ class UnitCandidate:
 def find_unit_candidates(patients: pd.DataFrame, table: ClinicalTable) -> list[UnitCandidate]:
     """Find groups of values that fall among the others if a known factor is undone.
 
-    A group is suspicious if (1) it holds at most 40 % of the values and lies wholly above, or below, all others;
+    A group is a candidate if (1) it holds at most 40 % of the values and lies wholly above, or below, all others;
     (2) the gap between it and them, in the logarithm, is at least half a standard deviation of the others, and no
     accident of an exponential tail: (size of the group) * gap / SD >= 7; (3) in the other unit all of its values lie
     within the range of the others (give or take their SD), and its median within 15 % of theirs. Patients are then
@@ -62,17 +62,8 @@ def find_unit_candidates(patients: pd.DataFrame, table: ClinicalTable) -> list[U
     that a small person's weight in another unit shows among tall persons. Two units that both explain a group are
     both named: the data alone cannot decide.
 
-    Parameters
-    ----------
-    patients : DataFrame, index patient_id
-        A column for each variable, as :func:`ppgssl.readers.clinical.table.read_clinical` makes it.
-    table : ClinicalTable
-        Says the unit of each variable. Variables without a known unit, such as transformed ones, are passed over.
-
-    Returns
-    -------
-    list of UnitCandidate
-        At most one for each variable. Values are never changed.
+    ``patients`` are those of :func:`ppgssl.readers.clinical.table.read_clinical`. Variables without a known unit, such
+    as transformed ones, are passed over. There is at most one candidate for each variable; values are never changed.
     """
     height = _height_m(patients, table)
     found = []
@@ -103,9 +94,6 @@ def _text(item: UnitCandidate) -> str:
     )
 
 
-# --- units -----------------------------------------------------------------------------------------------------
-
-
 def _plain(unit: str) -> str:
     text = unit.strip().lower()
     return _ALIASES.get(text, text)
@@ -126,12 +114,9 @@ def _height_m(patients: pd.DataFrame, table: ClinicalTable) -> pd.Series | None:
     metres = {"cm": 0.01, "m": 1.0}
     for name, variable in table.variables.items():
         is_length = variable.kind == "numeric" and _plain(variable.unit) in metres
-        if is_length and "height" in name.lower() and patients[name].notna().mean() >= 1 - _MAX_SHARE / 2:
+        if is_length and "height" in name.lower() and patients[name].notna().mean() >= 1 - _MAX_PROPORTION / 2:
             return patients[name] * metres[_plain(variable.unit)]
     return None
-
-
-# --- groups ----------------------------------------------------------------------------------------------------
 
 
 def _separate_group(
@@ -164,7 +149,7 @@ def _groups_apart(level: FloatArray) -> list[tuple[np.ndarray, float]]:
         is_above = level > ordered[place]
         is_apart = is_above if is_above.sum() <= len(level) / 2 else ~is_above
         evidence = _evidence(level[~is_apart], float(gaps[place]), int(is_apart.sum()))
-        if is_apart.mean() <= _MAX_SHARE and evidence >= _MIN_EVIDENCE:
+        if is_apart.mean() <= _MAX_PROPORTION and evidence >= _MIN_EVIDENCE:
             groups.append((is_apart, evidence))
     return groups
 

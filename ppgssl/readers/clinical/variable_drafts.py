@@ -1,7 +1,7 @@
 """A first description of a clinical variable, from its column or from its field in a REDCap data dictionary.
 
 What is not sure is written in a note, for a person to decide. Values are shown only as levels of columns that
-have few, and never of columns that may say who a person is.
+have few, and never of columns that may identify a person.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_CHOICES = 60
 _MAX_CODES = 6
 # Values a level must have on average, or they may be the words of one person each.
 _MIN_PER_LEVEL = 2
-# From this share on, a column holds numbers, and what else is in it are marks and mistakes.
+# From this proportion on, a column holds numbers, and what else is in it are marks and mistakes.
 _MOSTLY = 0.8
 
 
@@ -89,20 +89,10 @@ Kind = Literal["numeric", "binary", "categorical", "date"]
 
 @dataclass(frozen=True)
 class VariableDraft:
-    """What ``cohort.yaml`` may say of one column.
+    """What ``cohort.yaml`` may hold about one column.
 
-    Attributes
-    ----------
-    column, label, unit : str
-    kind : {"numeric", "binary", "categorical", "date"}
-    levels : dict of str to str
-        Text in the table -> level; of a binary variable, the second is the event.
-    range : tuple of float, optional
-    dates : tuple of str, optional
-        First and last plausible date, in ISO.
-    date_format : str
-    notes : tuple of str
-        What a person should look at.
+    ``levels`` are text in the table -> level; of a binary variable, the second is the event. ``dates`` are the first
+    and last plausible date, in ISO; ``notes`` what a person should look at.
     """
 
     column: str
@@ -130,16 +120,9 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a column that are not missing.
+    """The cells of a column that are not missing, without blanks around them.
 
-    Attributes
-    ----------
-    texts : list of str
-        Without blanks around them.
-    decimal : str
-        Decimal point or comma.
-    is_typed : bool
-        Whether dates are in ISO because the file knows which cells are dates.
+    ``decimal`` is a point or comma; with ``is_typed``, dates are in ISO because the file knows which cells are dates.
     """
 
     texts: list[str]
@@ -169,30 +152,19 @@ def missing_marks(columns: Iterable[Sequence[str]], decimal: str, codes: Iterabl
     """Marks of missing that a table seems to use, in addition to the common ones.
 
     A word such as UNK counts where a column's other values are numbers or dates; a number such as -99 or 999 where it
-    stands apart from a column's other numbers, which are not negative, and is nowhere a likely value.
-
-    Parameters
-    ----------
-    columns : iterable of list of str
-        The cells of each column.
-    decimal : str
-        Decimal point or comma.
-    codes : iterable of str
-        Codes that have a meaning in some column: these are no marks.
+    stands apart from a column's other numbers, which are not negative, and is nowhere a likely value. ``columns`` are
+    the cells of each column; ``codes`` have a meaning in some column, and are no marks.
     """
     found: set[str] = set()
     likely = {canonical_text(code, ".") for code in codes}
     for cells in columns:
         texts = {text.strip() for text in cells} - {"", ".", "NA"}
-        possible = {text for text in texts if _may_be_mark(text, decimal)}
+        possible = {text for text in texts if text.lower() in _MISSING_WORDS}
+        possible |= {text for text in texts if plain_number(text, decimal) in _MISSING_NUMBERS}
         marks = {text for text in possible if _stands_apart(text, texts - possible, decimal)}
         found |= marks
         likely |= {canonical_text(text, decimal) for text in possible - marks}
     return [mark for mark in sorted(found) if canonical_text(mark, decimal) not in likely]
-
-
-def _may_be_mark(text: str, decimal: str) -> bool:
-    return text.lower() in _MISSING_WORDS or plain_number(text, decimal) in _MISSING_NUMBERS
 
 
 def _stands_apart(mark: str, others: set[str], decimal: str) -> bool:
@@ -210,17 +182,7 @@ def _stands_apart(mark: str, others: set[str], decimal: str) -> bool:
 def draft_of_column(
     column: str, cells: Cells, label: str = "", levels: Mapping[str, str] | None = None
 ) -> VariableDraft | LeftOut:
-    """Describe a column by what it holds.
-
-    Parameters
-    ----------
-    column : str
-    cells : Cells
-    label : str
-        The column's label in the file.
-    levels : mapping of str to str, optional
-        Value labels of the file.
-    """
+    """Describe a column by what it holds; ``label`` and ``levels`` are its label and value labels in the file."""
     reason = _why_not(column, label, cells)
     if reason:
         return LeftOut(column, reason)
@@ -272,7 +234,10 @@ def _draft_values(
         draft = VariableDraft(column, "numeric") if is_quantity else _draft_numbers(column, cells, distinct)
         return draft.noted(_no_numbers(cells), _labelled_codes(levels))
     if len(distinct) <= MAX_LEVELS and len(cells.texts) >= _MIN_PER_LEVEL * len(distinct):
-        return _draft_words(column, distinct)
+        # Spellings that differ by case alone are one level.
+        names: dict[str, str] = {}
+        by_text = {text: names.setdefault(text.casefold(), text) for text in distinct}
+        return levelled(column, by_text).noted("spellings were joined" if len(names) < len(by_text) else "")
     return LeftOut(column, f"{len(distinct)} different texts among {len(cells.texts)}")
 
 
@@ -288,20 +253,10 @@ def _draft_numbers(column: str, cells: Cells, distinct: Sequence[str]) -> Variab
     return draft.noted("name the levels, or write `kind: numeric` without levels if it is a quantity")
 
 
-def _draft_words(column: str, distinct: Sequence[str]) -> VariableDraft:
-    """Levels under their own names; spellings that differ by case alone are one level."""
-    names: dict[str, str] = {}
-    levels = {text: names.setdefault(text.casefold(), text) for text in distinct}
-    return levelled(column, levels).noted("spellings were joined" if len(names) < len(levels) else "")
-
-
 def _no_numbers(cells: Cells) -> str:
     n = len(cells.texts) - cells.n_numbers()
-    return (
-        f"{n} value{'s are no numbers' if n > 1 else ' is no number'}: marks of missing belong in `missing`"
-        if n
-        else ""
-    )
+    what = "s are no numbers" if n > 1 else " is no number"
+    return f"{n} value{what}: marks of missing belong in `missing`" if n else ""
 
 
 def _labelled_codes(levels: Mapping[str, str]) -> str:
@@ -343,26 +298,14 @@ _NO_VARIABLE = {
     "sql": "its choices come from a query",
 }
 _NUMBERS = re.compile(r"integer|number(_[0-9]dp)?(_comma_decimal)?")
-_DATE_FORMATS = {
-    "date_": "%Y-%m-%d",
-    "datetime_": "%Y-%m-%d %H:%M",
-    "datetime_seconds_": "%Y-%m-%d %H:%M:%S",
-}
+_DATE_FORMATS = {"date": ISO, "datetime": f"{ISO} %H:%M", "datetime_seconds": f"{ISO} %H:%M:%S"}
 _SHOWN_FORMATS = {"ymd": "%Y-%m-%d", "mdy": "%m-%d-%Y", "dmy": "%d-%m-%Y"}
 
 
 def draft_of_field(one: Field, column: str, choice: str = "", cells: Cells | None = None) -> VariableDraft | LeftOut:
-    """Describe a column of an export by its field.
+    """Describe a column of an export by its field; ``choice`` is the label of the choice, of a checkbox.
 
-    Parameters
-    ----------
-    one : Field
-    column : str
-        Name of the column in the table.
-    choice : str
-        Label of the choice, of a checkbox.
-    cells : Cells, optional
-        What the column holds, where there is a table: this decides between codes and labels, and how dates are written.
+    What the column holds, where there is a table, decides between codes and labels, and how dates are written.
     """
     if one.is_identifier:
         return LeftOut(column, "an identifier by the dictionary")
@@ -381,7 +324,8 @@ def draft_of_field(one: Field, column: str, choice: str = "", cells: Cells | Non
 
 def _draft_field(one: Field, column: str, cells: Cells | None) -> VariableDraft | LeftOut:
     if one.kind == "checkbox":
-        return _draft_checkbox(column, cells)
+        unchecked, checked = _in_file(_CHECKBOX, cells).values()
+        return VariableDraft(column, "binary", levels={unchecked: "no", checked: "yes"})
     choices = _YES_NO.get(one.kind, one.choices)
     if choices:
         return _draft_choices(one, column, choices, cells)
@@ -394,11 +338,6 @@ def _draft_field(one: Field, column: str, cells: Cells | None) -> VariableDraft 
     if one.validation or cells is None:
         return LeftOut(column, f"text checked as {one.validation!r}" if one.validation else "free text")
     return _draft_values(column, cells, {})
-
-
-def _draft_checkbox(column: str, cells: Cells | None) -> VariableDraft:
-    keys = list(_in_file(_CHECKBOX, cells).values())
-    return VariableDraft(column, "binary", levels={keys[0]: "no", keys[1]: "yes"})
 
 
 def _draft_choices(one: Field, column: str, choices: Mapping[str, str], cells: Cells | None) -> VariableDraft | LeftOut:
@@ -443,7 +382,7 @@ def _bounded(draft: VariableDraft, one: Field, default: tuple[str, str] = ("", "
 
 def _draft_date(one: Field, column: str, cells: Cells | None) -> VariableDraft:
     start, _, order = one.validation.rpartition("_")
-    draft = VariableDraft(column, "date", date_format=_DATE_FORMATS[f"{start}_"])
+    draft = VariableDraft(column, "date", date_format=_DATE_FORMATS[start])
     if cells is not None and not (cells.is_typed and all(map(read_iso_date, cells.texts))):
         formats = fitting_formats(cells.texts)
         if formats:

@@ -1,4 +1,4 @@
-"""Names that say who is the same, and not who it is: keyed hashes of ids, and of all that files are called.
+"""Names that show who is the same, and not who it is: keyed hashes of ids, and of all that files are called.
 
 A pseudonym depends on the key and on the id alone. So a patient has the same one in all cohorts of a hospital, which
 uses one key, and in no other hospital; and without the key nobody can try out ids, as with a plain hash [1]_.
@@ -18,6 +18,7 @@ from dataclasses import replace
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError
 from ppgssl.core.records import Reject
+from ppgssl.core.text import Message
 from ppgssl.readers.files import SourceFile, fill_pattern
 from ppgssl.readers.privacy.redaction import redacted
 
@@ -29,17 +30,8 @@ _LONG, _SHORT = 16, 8
 class Pseudonyms:
     """Pseudonyms of one key, and what those that were made stand for.
 
-    Its methods raise ConfigError if two names have the same pseudonym.
-
-    Parameters
-    ----------
-    key : bytes
-        See :func:`ppgssl.readers.privacy.secret_key.load_key`.
-
-    Attributes
-    ----------
-    fingerprint : str
-        Distinguishes keys, and does not reveal the key.
+    The ``fingerprint`` distinguishes keys, and does not reveal the key. Methods raise ConfigError if two names have the
+    same pseudonym.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -87,8 +79,9 @@ class Pseudonyms:
 
     def _remember(self, pseudonym: str, original: str) -> str:
         if self._originals.setdefault(pseudonym, original) != original:
-            raise ConfigError(
-                f"two different names have the pseudonym {pseudonym}, by an accident of one in many millions: take "
-                "another key, and another folder for the store"
+            problem = Message(
+                "two different names have the same pseudonym, by an accident of one in many millions: take another "
+                "key, and another folder for the store"
             )
+            raise ConfigError(problem)
         return pseudonym

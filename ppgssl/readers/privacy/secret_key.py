@@ -17,19 +17,10 @@ _MAKE_ONE = "Make one, and keep it where the data are not: openssl rand -hex 32 
 
 
 def load_key(place: PseudonymKey, cohort_file: Path) -> bytes:
-    """Read the key, without line ends after it: a file and a variable that hold the same text hold the same key.
+    """Read the key, from a file or an environment variable, without the line ends after it.
 
-    Parameters
-    ----------
-    place : PseudonymKey
-        A file, relative to ``cohort_file``, or an environment variable.
-    cohort_file : Path
-
-    Raises
-    ------
-    ConfigError
-        If it is not there, cannot be read, or has fewer than ``MIN_KEY_BYTES`` bytes or hardly any that differ. No
-        message shows the key.
+    ConfigError if it is not there, cannot be read, or has fewer than ``MIN_KEY_BYTES`` bytes or hardly any that differ.
+    No message shows the key.
     """
     content, name = _from_variable(place.key_env) if place.key_env else _from_file(place, cohort_file)
     key = content.rstrip(b"\r\n")

@@ -66,16 +66,9 @@ CONDITIONS: dict[str, Condition] = {
 
 @dataclass(frozen=True)
 class Answered:
-    """A question with the answer that the results give.
+    """A question with the answer that the results give: the chosen entry of the file, None where none fits.
 
-    Attributes
-    ----------
-    domain, number, asked, to_write : str
-        As in the file; ``to_write`` is what is left to an author who answers all of it.
-    answer : mapping or None
-        The chosen entry of the file, None where none fits.
-    text, left : Text
-        Its words, filled in.
+    ``text`` and ``left`` are its words, filled in; ``to_write`` is what is left to an author who answers all of it.
     """
 
     domain: str

@@ -37,17 +37,11 @@ Status = Literal["reported", "partly", "author", "not applicable"]
 
 @dataclass(frozen=True)
 class Entry:
-    """An item with what the report says about it.
+    """An item with what the report holds on it.
 
-    Attributes
-    ----------
-    item : Answered
-    status : {"reported", "partly", "author", "not applicable"}
-        ``partly``: the report has something, and the author the rest.
-    text, left : Text
-        What the report says, and what is for the author to write; empty where there is nothing.
-    places : tuple of str
-        Labels of the sections, tables and figures that say it, those that the report has.
+    ``partly``: the report has something, and the author the rest. ``text`` is what the report holds, ``left`` what is
+    for the author to write; empty where there is nothing. ``places`` are labels of the sections, tables and figures
+    that the report has on it.
     """
 
     item: Answered

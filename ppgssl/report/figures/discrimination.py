@@ -23,9 +23,6 @@ from ppgssl.report.text.families import grouped, panels, reference_arm, referenc
 CURVES = 2
 
 
-# --- ROC -------------------------------------------------------------------------------------------------------
-
-
 def roc_panels(results: Results) -> list[tuple[str, list[ArmResult]]]:
     """Two curves a panel, families together; the reference is drawn in every panel and has none of its own."""
     return panels(results, (arm for arm in results.arms if arm.roc.false_positive_rate), CURVES)
@@ -78,11 +75,8 @@ def label_lines(axes: Axes, place: Literal["lower right", "upper right"]) -> Non
     legend.get_frame().set(facecolor="white", alpha=0.8, linewidth=0)
 
 
-# --- forests ---------------------------------------------------------------------------------------------------
-
-
 def auroc_rows(results: Results) -> list[ForestRow]:
-    """AUROC of every arm and, beside it, the paired difference from the reference arm."""
+    """AUROC of every arm and the paired difference from the reference arm."""
     return _rows(
         results.arms,
         lambda arm: ForestRow(
@@ -107,10 +101,8 @@ def difference_rows(results: Results) -> list[ForestRow]:
         return arm.difference_from_untrained, arm.difference_from_clinical, arm.difference_from_hand_crafted
 
     def row(arm: ArmResult) -> ForestRow:
-        values = values_of(arm)
-        return ForestRow(
-            arm.label, values, tuple(claim(results, value) != "unclear" for value in values), arm.is_control
-        )
+        is_filled = tuple(claim(results, value) != "unclear" for value in values_of(arm))
+        return ForestRow(arm.label, values_of(arm), is_filled, arm.is_control)
 
     return _rows([arm for arm in results.arms if any(values_of(arm))], row)
 
@@ -126,21 +118,19 @@ def plot_auroc_forest(results: Results, rows: Sequence[ForestRow]) -> Figure:
     columns = [ForestColumn("AUROC (95% interval)", 0.5)]
     if any(arm.difference for arm in results.arms):
         columns.append(ForestColumn(wrap(f"difference from {reference_words(results)}", _AXIS_WIDTH // 2), 0.0))
-    return plot_rows([_cut(row, len(columns)) for row in rows], columns)
+    return plot_rows([_chosen(row, range(len(columns))) for row in rows], columns)
 
 
 def plot_difference_forest(rows: Sequence[ForestRow]) -> Figure:
     """Only the columns that hold something."""
     used = [i for i in range(len(REFERENCES)) if any(row.values and row.values[i] is not None for row in rows)]
     columns = [ForestColumn(wrap(f"difference {REFERENCES[i]}", _AXIS_WIDTH // len(used)), 0.0) for i in used]
-    chosen = [
-        ForestRow(row.label, tuple(row.values[i] for i in used), tuple(row.is_filled[i] for i in used), row.is_muted)
-        if row.values
-        else row
-        for row in rows
-    ]
-    return plot_rows(chosen, columns)
+    return plot_rows([_chosen(row, used) for row in rows], columns)
 
 
-def _cut(row: ForestRow, n_columns: int) -> ForestRow:
-    return ForestRow(row.label, row.values[:n_columns], row.is_filled[:n_columns], row.is_muted)
+def _chosen(row: ForestRow, columns: Sequence[int]) -> ForestRow:
+    """A row with some of its columns; a heading has none."""
+    if not row.values:
+        return row
+    values, is_filled = tuple(row.values[i] for i in columns), tuple(row.is_filled[i] for i in columns)
+    return ForestRow(row.label, values, is_filled, row.is_muted)

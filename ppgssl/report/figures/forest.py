@@ -25,18 +25,10 @@ _HEIGHTS_IN = (0.19, 0.31, 0.44)
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One row.
+    """One row: a value for each column; a heading has none.
 
-    Attributes
-    ----------
-    label : str
-        What it is; a heading has no values.
-    values : tuple of Interval or None
-        One for each column.
-    is_filled : tuple of bool
-        Whether each column's marker is full: what a claim may rest on.
-    is_muted : bool
-        Drawn in grey, with a square: a control.
+    ``is_filled`` holds whether each column's marker is full: what a claim may rest on. A row that ``is_muted``, a
+    control, is grey, with a square.
     """
 
     label: str
@@ -47,7 +39,7 @@ class ForestRow:
 
 @dataclass(frozen=True)
 class ForestColumn:
-    """A quantity: words of its axis, the value that means nothing is there, and whether it is a ratio."""
+    """A quantity: words of its axis, the value of no effect, and whether it is a ratio."""
 
     label: str
     null: float
@@ -139,13 +131,8 @@ def _draw_value(
 
 def _limits(values: Sequence[Interval], column: ForestColumn) -> tuple[float, float]:
     """Limits that hold every estimate and the null; an interval far wider than the estimates is cut."""
-    estimates = [
-        value.estimate for value in values if value.estimate is not None and _is_on_axis(value.estimate, column)
-    ]
-    middle = [*estimates, column.null]
-    ends = [
-        end for value in values for end in (value.ci_low, value.ci_high) if end is not None and _is_on_axis(end, column)
-    ]
+    middle = [*_on_axis([value.estimate for value in values], column), column.null]
+    ends = _on_axis([end for value in values for end in (value.ci_low, value.ci_high)], column)
     low, high = min(middle + ends), max(middle + ends)
     if column.is_ratio:
         low, high = max(low, min(middle) / _MOST_RATIO), min(high, max(middle) * _MOST_RATIO)
@@ -154,5 +141,6 @@ def _limits(values: Sequence[Interval], column: ForestColumn) -> tuple[float, fl
     return low - margin, high + margin
 
 
-def _is_on_axis(value: float, column: ForestColumn) -> bool:
-    return math.isfinite(value) and (value > 0 or not column.is_ratio)
+def _on_axis(values: Sequence[float | None], column: ForestColumn) -> list[float]:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return [value for value in known if value > 0 or not column.is_ratio]

@@ -34,11 +34,11 @@ def wrap(text: str, width: int, lines: int = 3) -> str:
     return "\n".join(wrapped)
 
 
-def grid(n_panels: int, n_columns: int, row_height_in: float) -> tuple[Figure, list[Axes]]:
+def grid(n_panels: int, n_columns: int, row_height_in: float, *, share_rows: bool = False) -> tuple[Figure, list[Axes]]:
     """A figure with ``n_panels`` axes in rows of ``n_columns``."""
     n_rows = -(-n_panels // n_columns)
     figure = new_figure(n_rows * row_height_in)
-    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey="row" if share_rows else False).ravel()
     for unused in axes[n_panels:]:
         unused.remove()
     return figure, list(axes[:n_panels])

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ppgssl.core.records import BoolArray
-from ppgssl.core.results.pretraining import CurvePoint, PretrainingRun
+from ppgssl.core.results.pretraining import PretrainingRun
 from ppgssl.report.figures.layout import grid, wrap
 from ppgssl.report.figures.style import BLUE, GREY, ORANGE, PALE, RED, drawing
 
@@ -39,11 +39,8 @@ def plot_curves(runs: Sequence[PretrainingRun]) -> Figure:
 
 def _is_negative(run: PretrainingRun) -> bool:
     """Whether a loss lies below 0, as that of the decoupled contrastive objective may."""
-    return any((loss or 0) < 0 for curve in run.curves for point in curve for loss in _losses(point))
-
-
-def _losses(point: CurvePoint) -> tuple[float | None, float | None]:
-    return point.train_loss, point.validation_loss
+    points = [point for curve in run.curves for point in curve]
+    return any((loss or 0) < 0 for point in points for loss in (point.train_loss, point.validation_loss))
 
 
 def is_filled_in(runs: Sequence[PretrainingRun]) -> bool:
@@ -60,7 +57,7 @@ def plot_reconstructions(runs: Sequence[PretrainingRun], most: int = 3) -> Figur
         for axes, (run, item) in zip(panels, rows, strict=True):
             time_s = np.arange(len(item.original)) / item.fs_hz
             is_masked = np.asarray(item.is_masked, dtype=bool)
-            for start, stop in _stretches(is_masked):
+            for start, stop in _runs(is_masked):
                 axes.axvspan(start / item.fs_hz, stop / item.fs_hz, color=PALE, linewidth=0)
             axes.plot(time_s, item.original, color=GREY, linewidth=1.3)
             shown = np.where(is_masked, item.reconstruction, np.nan) if is_filled else item.reconstruction
@@ -77,7 +74,7 @@ def plot_reconstructions(runs: Sequence[PretrainingRun], most: int = 3) -> Figur
     return figure
 
 
-def _stretches(mask: BoolArray) -> list[tuple[int, int]]:
+def _runs(mask: BoolArray) -> list[tuple[int, int]]:
     """First and one-past-last sample of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

@@ -24,17 +24,10 @@ _MOST_BARS = 400
 _N_BINS = 100
 
 
-# --- calibration -----------------------------------------------------------------------------------------------
-
-
 def calibrated(results: Results) -> list[ArmResult]:
     """Arms with a calibration curve or groups, in the order of the results table; controls last."""
-    arms = [arm for arm in ordered(results.arms) if arm.calibration and _is_drawn(arm.calibration)]
+    arms = [arm for arm in ordered(results.arms) if (c := arm.calibration) and (c.curve_predicted or c.groups)]
     return sorted(arms, key=lambda arm: arm.is_control)
-
-
-def _is_drawn(found: Calibration) -> bool:
-    return bool(found.curve_predicted or found.groups)
 
 
 def plot_calibration(arms: Sequence[ArmResult]) -> Figure:
@@ -66,14 +59,9 @@ def _plot_calibration_panel(axes: Axes, arm: ArmResult, found: Calibration, limi
         axes.plot(found.curve_predicted, found.curve_observed, color=BLUE)
     for group in found.groups:
         axes.plot([group.mean_predicted] * 2, [group.ci_low, group.ci_high], color=INK, linewidth=0.7)
-    axes.plot(
-        [group.mean_predicted for group in found.groups],
-        [group.observed for group in found.groups],
-        "o",
-        color=INK,
-        markersize=2.8,
-    )
-    axes.set(xlim=(0, limit), ylim=(-0.16 * limit, limit), xlabel="predicted risk", ylabel="observed share")
+    x, y = [group.mean_predicted for group in found.groups], [group.observed for group in found.groups]
+    axes.plot(x, y, "o", color=INK, markersize=2.8)
+    axes.set(xlim=(0, limit), ylim=(-0.16 * limit, limit), xlabel="predicted risk", ylabel="observed proportion")
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_yticks([tick for tick in MaxNLocator(4).tick_values(0, limit) if 0 <= tick <= limit + 1e-9])
     axes.set_title(wrap(arm.label, 36, 2), fontsize=8)
@@ -91,16 +79,13 @@ def _draw_histogram(axes: Axes, counts: Sequence[int], limit: float) -> None:
     axes.axhline(0, color=PALE, linewidth=0.6)
 
 
-# --- net benefit -----------------------------------------------------------------------------------------------
-
-
 def decision_panels(results: Results) -> list[tuple[str, list[ArmResult]]]:
     """Two curves a panel, as for ROC curves."""
     return panels(results, (arm for arm in results.arms if arm.decision_curve), CURVES)
 
 
 def plot_decisions(results: Results, shown: Sequence[tuple[str, list[ArmResult]]]) -> Figure:
-    """Net benefit over the threshold, beside treating everybody and nobody; the same axes in all panels."""
+    """Net benefit over the threshold, with treating everybody and nobody; the same axes in all panels."""
     low, high = _benefit_limits(results)
     with drawing():
         figure, axes_list = multiples(len(shown), 2.1)
@@ -119,10 +104,8 @@ def _benefit_limits(results: Results) -> tuple[float, float]:
 
 
 def _plot_decision_panel(axes: Axes, results: Results, title: str, arms: Sequence[ArmResult], width: int) -> None:
-    looks: tuple[tuple[Literal["treat all", "treat none"], Any], ...] = (
-        ("treat all", (0, (4, 2))),
-        ("treat none", "-"),
-    )
+    looks: tuple[tuple[Literal["treat all", "treat none"], Any], ...]
+    looks = (("treat all", (0, (4, 2))), ("treat none", "-"))
     for name, dashes in looks:
         if (curve := results.decision_references.get(name)) is not None:
             axes.plot(curve.threshold, curve.net_benefit, color=INK, linewidth=0.6, linestyle=dashes)
@@ -141,9 +124,6 @@ def _plot_decision_panel(axes: Axes, results: Results, title: str, arms: Sequenc
     axes.grid()
     axes.set_title(wrap(title, 32, 2), fontsize=8)
     label_lines(axes, "upper right")
-
-
-# --- stability -------------------------------------------------------------------------------------------------
 
 
 def plot_stability(found: Sequence[Stability]) -> Figure:

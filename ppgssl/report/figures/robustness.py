@@ -26,7 +26,7 @@ from ppgssl.report.text.families import panels
 
 SUBGROUP_LABEL_WIDTH = 34
 _MARKERS = ("o", "^", "s", "D", "v", "P")
-# Not those of the outcomes beside them.
+# Not those of the outcomes in the neighbouring panel.
 _COHORT_COLOURS = (GREEN, PURPLE, ORANGE, SKY, INK, GREY)
 _MANY_POINTS = 3000
 _MOST_COHORTS = len(_MARKERS) - 1
@@ -62,9 +62,6 @@ def plot_odds(model: CovariateModel) -> Figure:
     return plot_rows(rows, [ForestColumn("odds ratio (95% interval)", 1.0, is_ratio=True)], label_width=56)
 
 
-# --- number of patients ----------------------------------------------------------------------------------------
-
-
 def learning_panels(results: Results) -> list[tuple[str, list[ArmResult]]]:
     """Two arms a panel, as for ROC curves."""
     known = {curve.arm for curve in results.learning_curves}
@@ -95,9 +92,7 @@ def _plot_learning_curve(axes: Axes, curve: LearningCurve, colour: str, line: An
     """A line and, of one that has a label, its band."""
     points = [point for point in curve.points if point.auroc.estimate is not None]
     n = [point.n_patients for point in points]
-    values = np.array(
-        [[point.auroc.estimate, point.auroc.ci_low, point.auroc.ci_high] for point in points], dtype=float
-    )
+    values = np.array([[p.auroc.estimate, p.auroc.ci_low, p.auroc.ci_high] for p in points], dtype=float)
     if len(points):
         axes.plot(n, values[:, 0], "o", color=colour, linestyle=line, markersize=3, label=label)
         if label is not None:
@@ -111,9 +106,6 @@ def _share_limits(axes_list: Sequence[Axes]) -> None:
     room = min(0.05 + 0.075 * n_lines, 0.6)  # of the panel
     for axes in axes_list:
         axes.set_ylim(low - room / (1 - room) * (high - low), high)
-
-
-# --- map -------------------------------------------------------------------------------------------------------
 
 
 def plot_maps(results: Results, maps: Sequence[EmbeddingMap]) -> Figure:
@@ -180,12 +172,5 @@ def _handle(label: str, colour: str, marker: str) -> Line2D:
 
 
 def _legend(axes: Axes, handles: list[Line2D]) -> None:
-    axes.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0, -0.02),
-        fontsize=7,
-        ncols=1,
-        borderaxespad=0,
-        labelspacing=0.3,
-    )
+    look: dict[str, Any] = {"fontsize": 7, "ncols": 1, "borderaxespad": 0, "labelspacing": 0.3}
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.02), **look)

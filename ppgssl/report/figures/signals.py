@@ -89,26 +89,24 @@ def plot_sqi(results: Results, rows: Sequence[ChannelQuality], min_sqi: float) -
 
 
 def plot_waveforms(results: Results, examples: Sequence[ExampleWaveform]) -> Figure:
-    """Recordings as the pipeline saw them: rejected stretches shaded, with the reason."""
+    """Recordings as the pipeline saw them: rejected intervals shaded, with the reason."""
     with drawing():
         figure, panels = grid(len(examples), 1, 1.22)
         for axes, example in zip(panels, examples, strict=True):
             _plot_waveform(axes, results, example)
         panels[-1].set_xlabel("time, s")
         handles = [Patch(facecolor=BLUE, alpha=0.10), Patch(facecolor=RED, alpha=0.22)]
-        figure.legend(
-            handles, ["in an accepted segment", "in rejected segments only"], loc="outside upper right", ncols=2
-        )
+        labels = ["in an accepted segment", "in rejected segments only"]
+        figure.legend(handles, labels, loc="outside upper right", ncols=2)
     return figure
 
 
 def _plot_waveform(axes: Axes, results: Results, example: ExampleWaveform) -> None:
     samples = np.array(example.samples, dtype=float)  # null becomes NaN: the line breaks
     time_s = np.arange(len(samples)) / example.fs_hz
-    for start_s, stop_s, is_accepted, reason in _verdicts(example, len(samples) / example.fs_hz):
-        axes.axvspan(
-            start_s, stop_s, color=BLUE if is_accepted else RED, alpha=0.10 if is_accepted else 0.22, linewidth=0
-        )
+    for start_s, stop_s, is_accepted, reason in _intervals(example, len(samples) / example.fs_hz):
+        colour, alpha = (BLUE, 0.10) if is_accepted else (RED, 0.22)
+        axes.axvspan(start_s, stop_s, color=colour, alpha=alpha, linewidth=0)
         if not is_accepted:
             place: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 7.5, "color": "#8a3b00"}
             axes.text((start_s + stop_s) / 2, 0.98, reason, transform=axes.get_xaxis_transform(), **place)
@@ -119,9 +117,8 @@ def _plot_waveform(axes: Axes, results: Results, example: ExampleWaveform) -> No
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     name = f"{cohort_title(results, example.cohort)}, {example.recording_id}, {example.channel}"
-    axes.set_title(
-        wrap(f"{name}. {example.caption}" if example.caption else name, 115, 2), fontsize=8, fontweight="normal"
-    )
+    name = f"{name}. {example.caption}" if example.caption else name
+    axes.set_title(wrap(name, 115, 2), fontsize=8, fontweight="normal")
 
 
 def _robust_limits(samples: FloatArray) -> tuple[float, float]:
@@ -134,12 +131,11 @@ def _robust_limits(samples: FloatArray) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def _verdicts(example: ExampleWaveform, duration_s: float) -> list[tuple[float, float, bool, str]]:
-    """Stretches of equal verdict: overlapping segments accept what any of them accepts."""
-    edges = sorted(
-        {0.0, duration_s, *(edge for mark in example.segments for edge in _span(mark.start_s, mark.duration_s))}
-    )
-    stretches: list[tuple[float, float, bool, str]] = []
+def _intervals(example: ExampleWaveform, duration_s: float) -> list[tuple[float, float, bool, str]]:
+    """Intervals with the same decision: overlapping segments accept what any of them accepts."""
+    ends = [edge for mark in example.segments for edge in (mark.start_s, mark.start_s + mark.duration_s)]
+    edges = sorted({0.0, duration_s, *ends})
+    intervals: list[tuple[float, float, bool, str]] = []
     for start_s, stop_s in pairwise(edges):
         middle = (start_s + stop_s) / 2
         marks = [mark for mark in example.segments if mark.start_s <= middle <= mark.start_s + mark.duration_s]
@@ -147,12 +143,8 @@ def _verdicts(example: ExampleWaveform, duration_s: float) -> list[tuple[float, 
             continue
         is_accepted = any(mark.accepted for mark in marks)
         reasons = dict.fromkeys(DEFECT_LABELS.get(mark.defect, mark.defect or "Low SQI") for mark in marks)
-        verdict = (is_accepted, "" if is_accepted else " / ".join(reasons).lower().replace("sqi", "SQI"))
-        if stretches and stretches[-1][1] == start_s and stretches[-1][2:] == verdict:
-            start_s = stretches.pop()[0]
-        stretches.append((start_s, min(stop_s, duration_s), *verdict))
-    return stretches
-
-
-def _span(start_s: float, duration_s: float) -> tuple[float, float]:
-    return start_s, start_s + duration_s
+        decision = (is_accepted, "" if is_accepted else " / ".join(reasons).lower().replace("sqi", "SQI"))
+        if intervals and intervals[-1][1] == start_s and intervals[-1][2:] == decision:
+            start_s = intervals.pop()[0]
+        intervals.append((start_s, min(stop_s, duration_s), *decision))
+    return intervals

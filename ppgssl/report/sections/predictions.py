@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from ppgssl.core.results.study import Results
-from ppgssl.report.document import (
-    Block,
-    Bullets,
-    Callout,
-    Heading,
-    Paragraph,
-    References,
-    Section,
-    Tiles,
-    cited_keys,
-    sentences,
-)
+from ppgssl.report.document import Bullets, Paragraph, Section
 from ppgssl.report.sections.contents import provenance_section
 from ppgssl.report.sections.results import performance_sections
+from ppgssl.report.sections.words import literature, summary_blocks
 from ppgssl.report.text import rounding
 from ppgssl.report.text.claims import TOO_FEW_EVENTS, chance_claim, claim
 from ppgssl.report.text.facts import Facts
 from ppgssl.report.text.prose import passages
-from ppgssl.report.text.references import references
-from ppgssl.report.text.summary import certainty
 
 _MOST_FINDINGS = 8
 
@@ -45,24 +33,13 @@ def predictions_sections(results: Results, missing_letters: str = "") -> list[Se
         (rounding.count(len(results.arms)), "models"),
         (rounding.count(validation.n_repeats), "repeats" if validation.n_repeats > 1 else "repeat"),
     )
-    summary: tuple[Block, ...] = (
-        Callout("In short", sentences(*found["headline"]), "finding"),
-        Tiles(tiles),
-        Heading("What was asked"),
-        *map(Paragraph, found["question"]),
-        Heading("What was found"),
-        Bullets(tuple(found["findings"])),
-        Heading("How sure this is"),
-        Bullets(certainty(results)),
-    )
     methods = passages("validation", results=results, facts=facts, study=None, site_words=[])
     sections = [
-        Section("Summary", summary),
+        Section("Summary", summary_blocks(results, found, tiles)),
         *performance_sections(results),
         Section("Methods", tuple(Paragraph(text) for texts in methods.values() for text in texts)),
         Section("What is not available", (Bullets(tuple(found["not available"])),)),
         provenance_section(results, missing_letters),
     ]
     sections = [section for section in sections if section.blocks]
-    cited = tuple(references()[key] for key in cited_keys(sections))
-    return [*sections, Section("References", (References(cited),))]
+    return [*sections, literature(sections)]

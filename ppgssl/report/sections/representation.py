@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +12,8 @@ from matplotlib.figure import Figure
 from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeRepresentation, ProbeResults
 from ppgssl.core.results.study import Results
 from ppgssl.report.document import Block, Bullets, Callout, Row, Section, Strong, Table, Text
-from ppgssl.report.figures.style import BLUE, GREY, LINE_STYLES, PALE, SERIES, drawing, new_figure
+from ppgssl.report.figures.layout import grid, wrap
+from ppgssl.report.figures.style import BLUE, GREY, LINE_STYLES, PALE, SERIES, drawing
 from ppgssl.report.sections.words import paragraph, picture, warned, words
 from ppgssl.report.tables.build import build_table, right
 from ppgssl.report.tables.study import cohort_title
@@ -21,7 +21,7 @@ from ppgssl.report.text import rounding
 from ppgssl.report.text.rounding import plural
 
 UNTRAINED = "untrained"
-# Of the statistics of a quantity, the one that comes first; the others stand beside it or in probe.csv alone.
+# The main statistic of each kind of quantity; the others have columns of their own, or are in probe.csv alone.
 _MAIN = {"r2": "R²", "top1": "proportion found", "auroc": "AUROC"}
 _N_COLUMNS = 3
 _ROW_HEIGHT_IN = 0.22
@@ -65,9 +65,6 @@ def _cohort(results: Results, probe: ProbeResults, cohort: str, number: int) -> 
         yield picture("figure-depth", plot_depths(probe, cohort), (), **values)
 
 
-# --- what there is ---------------------------------------------------------------------------------------------
-
-
 def _measured(probe: ProbeResults, cohort: str) -> list[ProbeQuantity]:
     return [one for one in probe.quantities if one.cohort == cohort and one.is_measured]
 
@@ -79,13 +76,6 @@ def _main(probe: ProbeResults, quantity: ProbeQuantity) -> dict[tuple[str, str],
         for one in probe.measures
         if (one.cohort, one.quantity) == (quantity.cohort, quantity.name) and one.statistic in _MAIN
     }
-
-
-def _statistic(measures: dict[tuple[str, str], ProbeMeasure]) -> str:
-    return next(iter(measures.values())).statistic
-
-
-# --- tables ----------------------------------------------------------------------------------------------------
 
 
 def probe_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table | None:
@@ -127,10 +117,8 @@ def _cells(
 
 def _error(probe: ProbeResults, one: ProbeRepresentation, quantity: ProbeQuantity) -> str:
     key = (quantity.cohort, quantity.name, "mae", one.name, one.own_part)
-    for measure in probe.measures:
-        if (measure.cohort, measure.quantity, measure.statistic, measure.representation, measure.part) == key:
-            return rounding.number(measure.value.estimate, rounding.sd_decimals(measure.value.estimate))
-    return ""
+    keyed = {(m.cohort, m.quantity, m.statistic, m.representation, m.part): m.value.estimate for m in probe.measures}
+    return rounding.number(keyed[key], rounding.sd_decimals(keyed[key])) if key in keyed else ""
 
 
 def depth_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table | None:
@@ -175,38 +163,20 @@ def _part_words(one: ProbeRepresentation, part: str) -> str:
     return f"{words} (as used)" if part == one.own_part else words
 
 
-# --- figures ---------------------------------------------------------------------------------------------------
-
-
 def plot_probes(probe: ProbeResults, cohort: str) -> Figure:
     """A forest plot for each quantity, a row for each representation."""
     quantities = _measured(probe, cohort)
     with drawing():
         height = 0.55 + _ROW_HEIGHT_IN * len(probe.representations)
-        figure, panels = _panels(len(quantities), height, share_rows=True)
+        figure, panels = grid(len(quantities), min(len(quantities), _N_COLUMNS), height, share_rows=True)
         for axes, quantity in zip(panels, quantities, strict=True):
             _plot_quantity(axes, probe, quantity)
     return figure
 
 
-def _panels(n: int, height_in: float, *, share_rows: bool) -> tuple[Figure, list[Axes]]:
-    n_columns = min(n, _N_COLUMNS)
-    n_rows = -(-n // n_columns)
-    figure = new_figure(n_rows * height_in)
-    axes = figure.subplots(n_rows, n_columns, squeeze=False, sharey="row" if share_rows else False).ravel()
-    for unused in axes[n:]:
-        unused.remove()
-    return figure, list(axes[:n])
-
-
-def _short(text: str, width: int) -> str:
-    """At most two lines; the tables hold the full text."""
-    return textwrap.fill(textwrap.shorten(text, 2 * width - 2, placeholder=" …"), width)
-
-
 def _plot_quantity(axes: Axes, probe: ProbeResults, quantity: ProbeQuantity) -> None:
     measures = _main(probe, quantity)
-    statistic = _statistic(measures)
+    statistic = next(iter(measures.values())).statistic
     axes.axvline(quantity.chance.get(statistic, 0.0), color=GREY, linewidth=0.8)
     for position, one in enumerate(probe.representations):
         value = measures[one.name, one.own_part].value
@@ -218,11 +188,11 @@ def _plot_quantity(axes: Axes, probe: ProbeResults, quantity: ProbeQuantity) -> 
             axes.plot([value.ci_low, value.ci_high], [position, position], color=colour, linewidth=1.2)
         fill = "white" if is_baseline else colour
         axes.plot([value.estimate], [position], "o", color=colour, markersize=4.2, markerfacecolor=fill)
-    labels = [_short(one.label, 26) for one in probe.representations]
+    labels = [wrap(one.label, 26, 2) for one in probe.representations]
     axes.set_yticks(range(len(labels)), labels, linespacing=0.85)
     axes.set_ylim(len(probe.representations) - 0.4, -0.6)
     axes.set_xlim(max(axes.get_xlim()[0], _LOWEST_R2), 1.02)
-    axes.set_title(_short(quantity.label, 26))
+    axes.set_title(wrap(quantity.label, 26, 2))
     axes.set_xlabel(_MAIN[statistic])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -233,7 +203,7 @@ def plot_depths(probe: ProbeResults, cohort: str) -> Figure:
     """The main statistic of each quantity over depth, a line for each encoder; the untrained one in grey."""
     quantities = _measured(probe, cohort)
     with drawing():
-        figure, panels = _panels(len(quantities), 1.6, share_rows=False)
+        figure, panels = grid(len(quantities), min(len(quantities), _N_COLUMNS), 1.6)
         for axes, quantity in zip(panels, quantities, strict=True):
             _plot_depths_of(axes, probe, quantity)
         handles, labels = panels[0].get_legend_handles_labels()
@@ -243,7 +213,7 @@ def plot_depths(probe: ProbeResults, cohort: str) -> Figure:
 
 def _plot_depths_of(axes: Axes, probe: ProbeResults, quantity: ProbeQuantity) -> None:
     measures = _main(probe, quantity)
-    statistic = _statistic(measures)
+    statistic = next(iter(measures.values())).statistic
     n_ssl, deepest = 0, 1
     for one in probe.representations:
         depths = _depths(one)
@@ -255,20 +225,13 @@ def _plot_depths_of(axes: Axes, probe: ProbeResults, quantity: ProbeQuantity) ->
         n_ssl, deepest = n_ssl + is_ssl, max(deepest, len(depths))
         values = [measures[one.name, part].value.estimate for part in depths]
         known = [np.nan if value is None else value for value in values]
-        axes.plot(
-            range(1, len(depths) + 1),
-            known,
-            "o",
-            color=colour,
-            linestyle=line,
-            markersize=3,
-            label=_short(one.label, 40),
-        )
+        look: dict[str, Any] = {"color": colour, "linestyle": line, "markersize": 3}
+        axes.plot(range(1, len(depths) + 1), known, "o", label=wrap(one.label, 40, 2), **look)
     axes.axhline(quantity.chance.get(statistic, 0.0), color=PALE, linewidth=0.8)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, _LOWEST_R2), max(high, 0.1))
     axes.set_xticks(range(1, deepest + 1))
-    axes.set_title(_short(quantity.label, 26))
+    axes.set_title(wrap(quantity.label, 26, 2))
     axes.set_xlabel("depth")
     axes.set_ylabel(_MAIN[statistic])
     axes.grid(axis="y")

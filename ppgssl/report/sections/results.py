@@ -37,8 +37,8 @@ def _results(results: Results) -> Iterator[Block]:
 def _roc(results: Results) -> Iterator[Block]:
     facts, has_bands = Facts(results), any(arm.roc.ci_low for arm in results.arms)
     for number, panels in enumerate(panel_chunks(discrimination.roc_panels(results))):
-        figure, items = discrimination.plot_roc(results, panels), alt_texts.roc(results, panels)
-        yield picture("figure-roc", figure, items, number=number, facts=facts, has_bands=has_bands)
+        figure, arms = discrimination.plot_roc(results, panels), [arm for _, members in panels for arm in members]
+        yield picture("figure-roc", figure, arms, number=number, facts=facts, has_bands=has_bands)
 
 
 def _forests(results: Results) -> Iterator[Block]:
@@ -47,15 +47,14 @@ def _forests(results: Results) -> Iterator[Block]:
         items = alt_texts.forest(rows, ("AUROC", f"difference from {facts.reference_words}"), facts.auroc_decimals)
         figure = discrimination.plot_auroc_forest(results, rows)
         yield picture("figure-forest", figure, items, number=number, facts=facts)
-    hand_crafted = tables.hand_crafted_table(results)
-    made = [table for table in (tables.untrained_table(results), tables.clinical_table(results), hand_crafted) if table]
-    yield from made
+    made = {name: table for name in tables.PAIRED if (table := tables.paired_table(results, name))}
+    yield from made.values()
     for number, rows in enumerate(forest_pages(discrimination.difference_rows(results)) if made else ()):
         items = alt_texts.forest(
             rows, [f"difference {name}" for name in discrimination.REFERENCES], facts.auroc_decimals
         )
         figure = discrimination.plot_difference_forest(rows)
-        yield picture("figure-differences", figure, items, number=number, has_hand_crafted=hand_crafted is not None)
+        yield picture("figure-differences", figure, items, number=number, has_hand_crafted="table-hand-crafted" in made)
 
 
 def _calibration(results: Results) -> Iterator[Block]:
@@ -67,8 +66,8 @@ def _calibration(results: Results) -> Iterator[Block]:
     arms = risk.calibrated(results)
     shown, n_left = arms[: 2 * MOST_PANELS], len(arms[2 * MOST_PANELS :])
     for number, some in enumerate(panel_chunks(shown)):
-        figure, items = risk.plot_calibration(some), alt_texts.calibration(some)
-        yield picture("figure-calibration", figure, items, number=number, n_left=n_left if number else 0)
+        figure = risk.plot_calibration(some)
+        yield picture("figure-calibration", figure, some, number=number, n_left=n_left if number else 0)
 
 
 def _decisions(results: Results) -> Iterator[Block]:

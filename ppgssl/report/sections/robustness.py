@@ -50,13 +50,13 @@ def _refits(results: Results) -> Iterator[Block]:
         yield paragraph("learning")
         for number, panels in enumerate(panel_chunks(robustness.learning_panels(results))):
             names = {arm.name for _, arms in panels for arm in arms}
-            items = alt_texts.learning([curve for curve in results.learning_curves if curve.arm in names])
+            curves = [curve for curve in results.learning_curves if curve.arm in names]
             figure = robustness.plot_learning(results, panels)
-            yield picture("figure-learning", figure, items, number=number, facts=Facts(results))
+            yield picture("figure-learning", figure, curves, number=number, facts=Facts(results))
     if found := [one for one in results.stability if one.risk]:
         yield paragraph("stability", n=found[0].n_refits)
         for number, some in enumerate(panel_chunks(found)):
-            yield picture("figure-stability", risk.plot_stability(some), alt_texts.stability(some), number=number)
+            yield picture("figure-stability", risk.plot_stability(some), some, number=number)
     if table := tables.optimism_table(results):
         yield paragraph("optimism")
         yield table
@@ -71,7 +71,7 @@ def _covariates(results: Results) -> Iterator[Block]:
     for number, terms in enumerate(chunks(results.covariate_model.odds_ratios, _MOST_TERMS)):
         model = results.covariate_model.model_copy(update={"odds_ratios": list(terms)})
         if any(one.odds_ratio.estimate is not None for one in terms):
-            yield picture("figure-odds", robustness.plot_odds(model), alt_texts.odds(model), number=number)
+            yield picture("figure-odds", robustness.plot_odds(model), terms, number=number)
 
 
 def _missing(results: Results) -> Iterator[Block]:
@@ -107,5 +107,5 @@ def _maps(results: Results) -> Iterator[Block]:
     yield paragraph("map")
     for number, some in enumerate(chunks(maps, _MOST_MAPS)):
         methods = list(dict.fromkeys(one.method for one in some))
-        figure, items = robustness.plot_maps(results, some), map(alt_texts.embedding_map, some)
-        yield picture("figure-map", figure, items, number=number, may_float=False, methods=methods)
+        figure = robustness.plot_maps(results, some)
+        yield picture("figure-map", figure, some, number=number, may_float=False, methods=methods)

@@ -59,5 +59,5 @@ def _moments(mean: float | None, sd: float | None) -> str:
     return f"{mean:.3g} ({sd:.2g})" if sd is not None else f"{mean:.3g}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%"
+def _percent(proportion: float) -> str:
+    return f"{100 * proportion:.0f}%"

@@ -17,15 +17,8 @@ def build_table(
 ) -> Table | None:
     """The table ``name`` of ``tables.yaml``, with a note where a value is undefined; None without rows.
 
-    Parameters
-    ----------
-    name : str
-        Of the entry, and of the table unless it has another ``label``.
-    rows : sequence of Row
-    columns : sequence of Column
-        Those that the file cannot know, to the right of the others.
-    **values
-        What the templates of caption, headers and notes name.
+    ``columns`` are those that the file cannot know, to the right of the others; ``label`` is that of the table if it is
+    not its name. The ``values`` are named by the templates of caption, headers and notes.
     """
     if not rows:
         return None

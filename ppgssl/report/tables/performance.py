@@ -29,9 +29,6 @@ def _by_family(arms: Iterable[ArmResult], cells: Callable[[ArmResult], tuple[Tex
     return grouped_rows(grouped(arms).items(), cells, lambda arm: arm.is_control)
 
 
-# --- discrimination --------------------------------------------------------------------------------------------
-
-
 def results_table(results: Results) -> Table | None:
     """One row an arm in the order of the published table, controls set apart."""
     facts = Facts(results)
@@ -106,37 +103,22 @@ def _intervals(name: str, results: Results, arms: list[ArmResult], fields: dict[
     return build_table(name, _by_family(arms, cells), columns=right(*fields), results=results)
 
 
-# --- differences -----------------------------------------------------------------------------------------------
+PAIRED = {
+    "table-untrained": "difference_from_untrained",
+    "table-clinical": "difference_from_clinical",
+    "table-hand-crafted": "difference_from_hand_crafted",
+}
 
 
-def untrained_table(results: Results) -> Table | None:
-    """Each arm with SSL beside the same arm with an untrained encoder: what pretraining itself adds."""
-    return _paired_table(results, "table-untrained", "difference_from_untrained")
-
-
-def clinical_table(results: Results) -> Table | None:
-    """Each arm of clinical input and signals beside the clinical input alone, by the same learner."""
-    return _paired_table(results, "table-clinical", "difference_from_clinical")
-
-
-def hand_crafted_table(results: Results) -> Table | None:
-    """Each arm of an encoder's and hand-crafted features beside the same arm without the encoder's."""
-    return _paired_table(results, "table-hand-crafted", "difference_from_hand_crafted")
-
-
-def _paired_table(results: Results, name: str, field: str) -> Table | None:
+def paired_table(results: Results, name: str) -> Table | None:
+    """Each arm against the same arm without pretraining, without signals or without an encoder: see ``tables.yaml``."""
+    field = PAIRED[name]
     facts = Facts(results)
     pairs = [(arm, found) for arm in results.arms if (found := getattr(arm, field)) is not None]
+    words = [rounding.interval(found, facts.auroc_decimals, signed=True) for _, found in pairs]
     rows = [
-        Row(
-            (
-                _label(arm),
-                arm_label(results, found.reference),
-                rounding.interval(found, facts.auroc_decimals, signed=True),
-                _p_cell(facts, found),
-            )
-        )
-        for arm, found in pairs
+        Row((_label(arm), arm_label(results, found.reference), difference, _p_cell(facts, found)))
+        for (arm, found), difference in zip(pairs, words, strict=True)
     ]
     is_transductive = any(arm.is_transductive for arm, _ in pairs)
     return build_table(name, rows, columns=right(_p_header(facts)), facts=facts, is_transductive=is_transductive)
@@ -160,9 +142,6 @@ def _added_cells(results: Results, row: AddedValue, thresholds: list[float]) -> 
         rounding.p_exact(row.lr_p_value),
         *(rounding.percent_interval(by_threshold.get(threshold), 1, signed=True) for threshold in thresholds),
     )
-
-
-# --- risks and decisions ---------------------------------------------------------------------------------------
 
 
 def calibration_table(results: Results) -> Table | None:

@@ -14,9 +14,6 @@ from ppgssl.report.text.families import is_ssl, ordered
 SUBGROUP_ARMS = 3
 
 
-# --- subgroups -------------------------------------------------------------------------------------------------
-
-
 def subgroup_arms(results: Results) -> list[ArmResult]:
     """The few arms shown by subgroup: the covariates, the best known of both, signals alone; or the first there are."""
     known = {name for group in results.subgroups for level in group.levels for name in level.auroc}
@@ -68,9 +65,6 @@ def _level_rows(results: Results, group: Subgroup, arms: list[ArmResult]) -> lis
     return rows
 
 
-# --- patients and covariates -----------------------------------------------------------------------------------
-
-
 def optimism_table(results: Results) -> Table | None:
     decimals = rounding.auroc_decimals(results)
     rows = [
@@ -102,9 +96,9 @@ def missing_table(results: Results) -> Table | None:
         Row(
             (
                 one.label,
-                _missing_share(one.n_missing, one.n),
-                _missing_share(one.n_missing_with_event, n_events),
-                _missing_share(one.n_missing - one.n_missing_with_event, one.n - n_events),
+                _proportion(one.n_missing, one.n),
+                _proportion(one.n_missing_with_event, n_events),
+                _proportion(one.n_missing - one.n_missing_with_event, one.n - n_events),
             )
         )
         for one in (missing.variables if missing else ())
@@ -112,7 +106,7 @@ def missing_table(results: Results) -> Table | None:
     return build_table("table-missing", rows, missing=missing)
 
 
-def _missing_share(part: int, whole: int) -> str:
+def _proportion(part: int, whole: int) -> str:
     return "0" if part == 0 else rounding.n_percent(part, whole)
 
 

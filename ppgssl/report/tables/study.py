@@ -20,9 +20,6 @@ DEFECT_LABELS = {reason.value: reason.label for reason in SEGMENT_REASONS}
 _SKEW_LIMIT = 0.2
 
 
-# --- cohorts ---------------------------------------------------------------------------------------------------
-
-
 def cohorts_table(results: Results) -> Table | None:
     return build_table("table-cohorts", [Row(_cohort_cells(flow)) for flow in results.flow])
 
@@ -73,9 +70,6 @@ def _spo2_cells(row: Spo2Agreement) -> tuple[Text, ...]:
     )
 
 
-# --- Table 1 ---------------------------------------------------------------------------------------------------
-
-
 def table_one(results: Results) -> Table | None:
     groups = groupby(results.table_one, lambda row: row.variable)
     return build_table("table-one", [row for _, group in groups for row in _variable(list(group))], results=results)
@@ -90,13 +84,13 @@ def _variable(rows: list[TableOneRow]) -> list[Row]:
 
 
 def _level_cells(row: TableOneRow) -> tuple[Text, ...]:
-    return row.level or "", *[_share(cell) for cell in _cells(row)], "", ""
+    return row.level or "", *[_proportion(cell) for cell in _cells(row)], "", ""
 
 
 def _binary_cells(row: TableOneRow) -> tuple[Text, ...]:
     is_named = row.level in (None, "", "1") or str(row.level).casefold() in row.label.casefold()
     label = row.label if is_named else f"{row.label}: {row.level}"
-    return f"{label}, n (%)", *[_share(cell) for cell in _cells(row)], _missing(row.overall), _smd([row])
+    return f"{label}, n (%)", *[_proportion(cell) for cell in _cells(row)], _missing(row.overall), _smd([row])
 
 
 def _numeric_cells(row: TableOneRow) -> tuple[Text, ...]:
@@ -131,7 +125,7 @@ def _median(cell: TableOneCell, decimals: int) -> str:
     return f"{rounding.number(cell.median, decimals)} [{low} to {high}]"
 
 
-def _share(cell: TableOneCell) -> str:
+def _proportion(cell: TableOneCell) -> str:
     return rounding.n_percent(cell.count, cell.n)
 
 
@@ -141,9 +135,6 @@ def _missing(cell: TableOneCell) -> str:
 
 def _smd(rows: list[TableOneRow]) -> str:
     return rounding.number(next((row.smd for row in rows if row.smd is not None), None), 2)
-
-
-# --- signals ---------------------------------------------------------------------------------------------------
 
 
 def quality_table(results: Results) -> Table | None:
@@ -181,9 +172,6 @@ def _quartiles(values: list[float] | None) -> str:
 
 def cohort_title(results: Results, cohort: str) -> str:
     return next((flow.title for flow in results.flow if flow.cohort == cohort and flow.title), cohort)
-
-
-# --- provenance ------------------------------------------------------------------------------------------------
 
 
 def inputs_table(results: Results) -> Table | None:

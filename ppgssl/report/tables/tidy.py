@@ -13,28 +13,21 @@ from typing import Any
 import pandas as pd
 
 from ppgssl.core.results.base import Difference, Interval
-from ppgssl.core.results.data import TableOneRow
-from ppgssl.core.results.performance import ArmResult, Calibration
+from ppgssl.core.results.performance import Calibration
 from ppgssl.core.results.study import Results
 
 Record = dict[str, Any]
-
-# --- pieces ----------------------------------------------------------------------------------------------------
+_SINGLE: Record = {"estimate": None, "ci_low": None, "ci_high": None}
 
 
 def _interval(value: Interval | None, prefix: str = "") -> Record:
-    names = {"estimate": prefix or "estimate", "ci_low": f"{prefix}_ci_low" if prefix else "ci_low"}
-    names["ci_high"] = f"{prefix}_ci_high" if prefix else "ci_high"
-    return {name: None if value is None else getattr(value, key) for key, name in names.items()}
+    start = f"{prefix}_" if prefix else ""
+    names = {prefix or "estimate": "estimate", f"{start}ci_low": "ci_low", f"{start}ci_high": "ci_high"}
+    return {name: None if value is None else getattr(value, field) for name, field in names.items()}
 
 
 def _difference(value: Difference) -> Record:
-    return {
-        "reference": value.reference,
-        **_interval(value),
-        "p_value": value.p_value,
-        "p_adjusted": value.p_adjusted,
-    }
+    return {"reference": value.reference} | _interval(value) | _plain(value, "p_value", "p_adjusted")
 
 
 def _plain(model: Any, *names: str) -> Record:
@@ -46,9 +39,6 @@ def _curve(first: Record, **columns: Sequence[float]) -> Iterator[Record]:
     n = max(map(len, columns.values()))
     for i in range(n):
         yield first | {name: values[i] if i < len(values) else None for name, values in columns.items()}
-
-
-# --- arms ------------------------------------------------------------------------------------------------------
 
 
 def _arms(results: Results) -> Iterator[Record]:
@@ -65,15 +55,9 @@ def _performance(results: Results) -> Iterator[Record]:
             if (value := getattr(arm, name)) is not None:
                 yield {"arm": arm.name, "statistic": name} | _interval(value)
         if arm.calibration is not None:
-            yield from _calibration_statistics(arm, arm.calibration)
-
-
-def _calibration_statistics(arm: ArmResult, calibration: Calibration) -> Iterator[Record]:
-    for name in ("intercept", "slope", "ici"):
-        yield {"arm": arm.name, "statistic": f"calibration_{name}"} | _interval(getattr(calibration, name))
-    for name in ("ici_if_perfect", "e50", "e90"):
-        single = Interval(estimate=getattr(calibration, name), ci_low=None, ci_high=None)
-        yield {"arm": arm.name, "statistic": f"calibration_{name}"} | _interval(single)
+            for name in ("intercept", "slope", "ici", "ici_if_perfect", "e50", "e90"):
+                row, value = {"arm": arm.name, "statistic": f"calibration_{name}"}, getattr(arm.calibration, name)
+                yield row | (_interval(value) if isinstance(value, Interval) else _SINGLE | {"estimate": value})
 
 
 def _differences(results: Results) -> Iterator[Record]:
@@ -99,14 +83,8 @@ def _operating_points(results: Results) -> Iterator[Record]:
 
 def _roc_curves(results: Results) -> Iterator[Record]:
     for arm in results.arms:
-        roc = arm.roc
-        yield from _curve(
-            {"arm": arm.name},
-            false_positive_rate=roc.false_positive_rate,
-            true_positive_rate=roc.true_positive_rate,
-            ci_low=roc.ci_low,
-            ci_high=roc.ci_high,
-        )
+        columns = _plain(arm.roc, "false_positive_rate", "true_positive_rate", "ci_low", "ci_high")
+        yield from _curve({"arm": arm.name}, **columns)
 
 
 def _calibrated(results: Results) -> Iterator[tuple[Record, Calibration]]:
@@ -115,13 +93,8 @@ def _calibrated(results: Results) -> Iterator[tuple[Record, Calibration]]:
 
 def _calibration_curves(results: Results) -> Iterator[Record]:
     for arm, found in _calibrated(results):
-        yield from _curve(
-            arm,
-            predicted=found.curve_predicted,
-            observed=found.curve_observed,
-            ci_low=found.curve_ci_low,
-            ci_high=found.curve_ci_high,
-        )
+        columns = _plain(found, "curve_predicted", "curve_observed", "curve_ci_low", "curve_ci_high")
+        yield from _curve(arm, **{name.removeprefix("curve_"): values for name, values in columns.items()})
 
 
 def _risk_groups(results: Results) -> Iterator[Record]:
@@ -159,13 +132,9 @@ def _subgroups(results: Results) -> Iterator[Record]:
         for level in group.levels:
             row = _plain(group, "variable", "label") | _plain(level, "level", "n", "n_events", "is_suppressed")
             for arm in level.auroc or [None]:
-                value = None if arm is None else level.auroc[arm]
-                yield (
-                    row
-                    | {"arm": arm, "statistic": "auroc"}
-                    | _interval(value)
-                    | {"interaction_p": group.interaction_p.get(arm or "")}
-                )
+                value = _interval(None if arm is None else level.auroc[arm])
+                p_value = {"interaction_p": group.interaction_p.get(arm or "")}
+                yield row | {"arm": arm, "statistic": "auroc"} | value | p_value
 
 
 def _learning_curves(results: Results) -> Iterator[Record]:
@@ -183,31 +152,23 @@ def _stability(results: Results) -> Iterator[Record]:
 def _optimism(results: Results) -> Iterator[Record]:
     for found in results.optimism:
         row = {"arm": found.arm, "n_resamples": found.n_resamples}
-        single = {"apparent": found.apparent, "calibration_slope": found.calibration_slope}
-        for name, estimate in single.items():
-            yield row | {"statistic": name, "estimate": estimate}
+        for name in ("apparent", "calibration_slope"):
+            yield row | {"statistic": name, "estimate": getattr(found, name)}
         for name in ("harrell", "b632plus"):
             yield row | {"statistic": name} | _interval(getattr(found, name))
-
-
-# --- patients --------------------------------------------------------------------------------------------------
 
 
 def _table_one(results: Results) -> Iterator[Record]:
     names = ("n", "n_missing", "mean", "sd", "median", "q1", "q3", "count", "fraction")
     for row in results.table_one:
         for group in ("overall", "without_event", "with_event"):
-            yield _variable(row) | {"group": group} | _plain(getattr(row, group), *names) | {"smd": row.smd}
-
-
-def _variable(row: TableOneRow) -> Record:
-    return _plain(row, "variable", "label", "unit", "kind", "level")
+            variable = _plain(row, "variable", "label", "unit", "kind", "level")
+            yield variable | {"group": group} | _plain(getattr(row, group), *names) | {"smd": row.smd}
 
 
 def _missing(results: Results) -> Iterator[Record]:
     for variable in results.missing.variables if results.missing else ():
-        numbers = _plain(variable, "label", "n", "n_missing", "n_missing_with_event")
-        yield {"variable": variable.name} | numbers
+        yield {"variable": variable.name} | _plain(variable, "label", "n", "n_missing", "n_missing_with_event")
 
 
 def _odds_ratios(results: Results) -> Iterator[Record]:
@@ -217,11 +178,7 @@ def _odds_ratios(results: Results) -> Iterator[Record]:
 
 def _embedding_maps(results: Results) -> Iterator[Record]:
     for found in results.embedding_maps:
-        columns = _plain(found, "x", "y", "is_event", "cohort")
-        yield from _curve({"features": found.features, "method": found.method}, **columns)
-
-
-# --- data and pretraining --------------------------------------------------------------------------------------
+        yield from _curve(_plain(found, "features", "method"), **_plain(found, "x", "y", "is_event", "cohort"))
 
 
 def _flow(results: Results) -> Iterator[Record]:
@@ -274,42 +231,43 @@ def _probes(results: Results) -> Iterator[Record]:
         yield _plain(measure, *names) | _interval(measure.value)
 
 
-# --- all -------------------------------------------------------------------------------------------------------
-
-# Name of the file -> what it holds, and its rows.
-TIDY: dict[str, tuple[str, Callable[[Results], Iterable[Record]]]] = {
-    "arms": ("What each arm is, and its AUROC", _arms),
-    "performance": ("Every statistic of every arm", _performance),
-    "differences": ("Paired differences in AUROC", _differences),
-    "added_value": ("What SSL features add to an arm without them", _added_value),
-    "operating_points": ("Classification at thresholds", _operating_points),
-    "roc_curves": ("ROC curves", _roc_curves),
-    "calibration_curves": ("Flexible calibration curves", _calibration_curves),
-    "risk_groups": ("Observed and predicted risk in groups of patients", _risk_groups),
-    "risk_histograms": ("Distribution of predicted risks", _risk_histograms),
-    "decision_curves": ("Net benefit over thresholds", _decision_curves),
-    "subgroups": ("Performance in subgroups", _subgroups),
-    "learning_curves": ("Performance over the number of training patients", _learning_curves),
-    "stability": ("Risk of each patient over refits", _stability),
-    "optimism": ("Bootstrap validation", _optimism),
-    "odds_ratios": ("Covariate model", _odds_ratios),
-    "table_one": ("Patients with and without the event", _table_one),
-    "missing": ("Missing covariates", _missing),
-    "flow": ("From files to patients", _flow),
-    "exclusions": ("What was left out, and why", _exclusions),
-    "quality": ("Signal quality by channel", _quality),
-    "acquisition": ("Whether raw-signal properties are associated with the outcome", _acquisition),
-    "leakage": ("Who was tested against who had been seen", _leakage),
-    "shift": ("Patients of an external validation and those of the model", _shift),
-    "pretraining_curves": ("Losses over optimizer steps", _pretraining_curves),
-    "probes": ("What representations predict", _probes),
-    "embedding_maps": ("Two coordinates of each patient's features", _embedding_maps),
+# Name of the file -> its rows; what each file and column holds is in ``codebook.yaml``.
+TIDY: dict[str, Callable[[Results], Iterable[Record]]] = {
+    rows.__name__.removeprefix("_"): rows
+    for rows in (
+        _arms,
+        _performance,
+        _differences,
+        _added_value,
+        _operating_points,
+        _roc_curves,
+        _calibration_curves,
+        _risk_groups,
+        _risk_histograms,
+        _decision_curves,
+        _subgroups,
+        _learning_curves,
+        _stability,
+        _optimism,
+        _odds_ratios,
+        _table_one,
+        _missing,
+        _flow,
+        _exclusions,
+        _quality,
+        _acquisition,
+        _leakage,
+        _shift,
+        _pretraining_curves,
+        _probes,
+        _embedding_maps,
+    )
 }
 
 
 def tidy_tables(results: Results) -> dict[str, pd.DataFrame]:
     """Every table that has a row, by the name of its file; numbers as they are in the results."""
-    found = {name: pd.DataFrame(list(rows(results)), dtype=object) for name, (_, rows) in TIDY.items()}
+    found = {name: pd.DataFrame(list(rows(results)), dtype=object) for name, rows in TIDY.items()}
     return {name: frame.apply(_typed) for name, frame in found.items() if len(frame)}
 
 

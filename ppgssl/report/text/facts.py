@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from types import SimpleNamespace
 
-from ppgssl.core.results.data import CohortFlow, Exclusion
+from ppgssl.core.results.data import Exclusion
 from ppgssl.core.results.performance import ArmResult
 from ppgssl.core.results.study import Results
 from ppgssl.report.text import rounding
@@ -42,8 +41,6 @@ class Facts:
         self.is_stacking = any(arm.is_stacking for arm in arms)
         self.is_beyond_hand_crafted = any(arm.difference_from_hand_crafted for arm in self.ssl)
         self.has_clinical_regression = any(arm.clinical for arm in self.regressions)
-
-    # --- claims ------------------------------------------------------------------------------------------------
 
     @cached_property
     def n_rare(self) -> int:
@@ -86,48 +83,6 @@ class Facts:
         """Whether some arm has a value in the field ``measure``."""
         return any(getattr(arm, measure) for arm in self._arms)
 
-    # --- learners and controls ---------------------------------------------------------------------------------
-
-    def _inputs(self, learner: str) -> SimpleNamespace:
-        arms = [arm for arm in self._arms if arm.learner == learner]
-        return SimpleNamespace(
-            clinical=any(arm.clinical for arm in arms),
-            features=any(arm.features for arm in arms),
-            both=any(arm.clinical and arm.features for arm in arms),
-        )
-
-    @cached_property
-    def horseshoe(self) -> SimpleNamespace:
-        return self._inputs("horseshoe")
-
-    @cached_property
-    def ridge_inputs(self) -> list[str]:
-        inputs = self._inputs("ridge")
-        words = {"clinical input": inputs.clinical, "signal features": inputs.features, "both": inputs.both}
-        return [name for name, is_used in words.items() if is_used]
-
-    @cached_property
-    def ridge_joins_both(self) -> bool:
-        return any(a.clinical and a.features and not a.is_stacking for a in self.regressions if a.learner == "ridge")
-
-    @cached_property
-    def controls(self) -> list[str]:
-        words = {
-            "heart rate alone": any((arm.clinical, arm.features) == ("heart-rate", None) for arm in self._arms),
-            "features of the same encoder with its random initial weights": "untrained" in self.features,
-            "hand-crafted features": "pulse-wave" in self.features,
-            "MiniRocket features": "minirocket" in self.features,
-        }
-        return [name for name, is_used in words.items() if is_used]
-
-    @cached_property
-    def network_starts(self) -> list[str]:
-        is_random = {arm.features == "untrained" for arm in self.networks}
-        words = {"at random": True, "from pretrained weights": False}
-        return [name for name, start in words.items() if start in is_random]
-
-    # --- measures ----------------------------------------------------------------------------------------------
-
     @cached_property
     def measures(self) -> dict[str, bool]:
         """Each kind of performance, and whether it was measured, not only asked for."""
@@ -150,21 +105,8 @@ class Facts:
         return [arm for arm in self._arms if arm.auroc.ci_low is not None]
 
     @cached_property
-    def performance_lacks(self) -> list[str]:
-        has = {"calibration": self.measures["calibration"], "subgroups": bool(self.results.subgroups)}
-        return [name for name, is_there in has.items() if not is_there]
-
-    @cached_property
-    def has_ici_by_chance(self) -> bool:
-        return any(arm.calibration and arm.calibration.ici_if_perfect is not None for arm in self._arms)
-
-    @cached_property
     def threshold_rules(self) -> set[str]:
         return {point.rule for arm in self._arms for point in arm.operating_points}
-
-    @cached_property
-    def threshold_labels(self) -> list[str]:
-        return list(dict.fromkeys(point.label for arm in self._arms for point in arm.operating_points))
 
     @cached_property
     def given_thresholds(self) -> list[str]:
@@ -182,24 +124,6 @@ class Facts:
     def is_adjusted(self) -> bool:
         """Whether p-values of differences from the reference are."""
         return self.reference_words in self.adjusted_comparisons
-
-    @cached_property
-    def has_likelihood_ratio(self) -> bool:
-        return any(one.lr_chi2 is not None for one in self.results.added_value)
-
-    @cached_property
-    def has_interaction_test(self) -> bool:
-        return any(p is not None for one in self.results.subgroups for p in one.interaction_p.values())
-
-    @cached_property
-    def map_methods(self) -> list[str]:
-        return list(dict.fromkeys(one.method for one in self.results.embedding_maps))
-
-    @cached_property
-    def has_smd(self) -> bool:
-        return any(row.smd is not None for row in self.results.table_one)
-
-    # --- patients ----------------------------------------------------------------------------------------------
 
     @cached_property
     def scheme(self) -> str:
@@ -234,32 +158,10 @@ class Facts:
         return f"{plural(n, 'patient')} {'was' if n == 1 else 'were'} left out beforehand." if n else ""
 
     @cached_property
-    def reasons_left_out(self) -> list[str]:
-        return [f"{item.reason.text} ({rounding.count(item.n)})" for item in self.patients_left_out]
-
-    @cached_property
-    def labelled(self) -> CohortFlow:
-        return next(flow for flow in self.results.flow if flow.role == "labelled")
-
-    @cached_property
-    def cohort_roles(self) -> list[str]:
-        return [f"{flow.title or flow.cohort} ({flow.role})" for flow in self.results.flow]
-
-    @cached_property
-    def has_citations(self) -> bool:
-        return any(flow.citation for flow in self.results.flow)
-
-    @cached_property
-    def n_characteristics(self) -> int:
-        return len({row.variable for row in self.results.table_one})
-
-    @cached_property
     def incomplete(self) -> str:
         """How many patients lack a covariate."""
         missing = self.results.missing
         return rounding.n_percent(missing.n_patients - missing.n_complete, missing.n_patients) if missing else ""
-
-    # --- development and evaluation ----------------------------------------------------------------------------
 
     @cached_property
     def shortcuts(self) -> list[str]:
@@ -280,32 +182,8 @@ class Facts:
         return [arm for arm in self._arms if arm.n_features is None or arm.n_features > n]
 
     @cached_property
-    def larger_inputs(self) -> list[str]:
-        most = max((arm.n_features for arm in self.larger if arm.n_features is not None), default=0)
-        has_networks = any(arm in self.networks for arm in self.larger)
-        return [*([f"up to {plural(most, 'column')}"] if most else []), *(["networks"] if has_networks else [])]
-
-    @cached_property
-    def against_overfitting(self) -> list[str]:
-        words = {
-            "penalties, priors or small trees, with settings chosen within training patients": self.regressions,
-            "early stopping on patients who were not trained on": self.networks,
-            "bootstrap correction of optimism": self.results.optimism,
-        }
-        return [name for name, is_there in words.items() if is_there]
-
-    @cached_property
-    def lowest_corrected_slope(self) -> float | None:
-        slopes = [one.calibration_slope for one in self.results.optimism if one.calibration_slope is not None]
-        return min(slopes, default=None)
-
-    @cached_property
     def shared(self) -> list[str]:
         return [check.what for check in self.results.leakage if check.n_shared]
-
-    @cached_property
-    def is_disjoint(self) -> bool:
-        return any(run.exposure == "disjoint" for run in self.results.pretraining)
 
     @cached_property
     def auroc_decimals(self) -> int:

@@ -3,51 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 from ppgssl.core.config.arms import REFERENCE_ARM
 from ppgssl.core.results.performance import ArmResult
 from ppgssl.core.results.study import Results
 
-# In the order of the published table; controls and other learners follow.
-CLINICAL = "Clinical input alone"
-SSL_ALONE = "SSL features alone"
-VITALS_SSL = "SpO2 and heart rate with SSL features"
-COVARIATES_SSL = "Covariates with SSL features"
-HAND_CRAFTED_SSL = "SSL features in addition to hand-crafted features"
-NETWORKS = "Networks trained end to end"
-CONTROLS = "Controls"
-LEARNERS = "Other learners, stacking"
-OTHERS = "Other arms"
-EXTERNAL = "Models whose risks were given"
-FAMILIES = (
-    EXTERNAL,
-    CLINICAL,
-    SSL_ALONE,
-    VITALS_SSL,
-    COVARIATES_SSL,
-    HAND_CRAFTED_SSL,
-    NETWORKS,
-    CONTROLS,
-    LEARNERS,
-    OTHERS,
-)
+
+class Family(StrEnum):
+    """In the order of the published table; controls and other learners follow."""
+
+    EXTERNAL = "Models whose risks were given"
+    CLINICAL = "Clinical input alone"
+    SSL_ALONE = "SSL features alone"
+    VITALS_SSL = "SpO2 and heart rate with SSL features"
+    COVARIATES_SSL = "Covariates with SSL features"
+    HAND_CRAFTED_SSL = "SSL features in addition to hand-crafted features"
+    NETWORKS = "Networks trained end to end"
+    CONTROLS = "Controls"
+    LEARNERS = "Other learners, stacking"
+    OTHERS = "Other arms"
 
 
-def family(arm: ArmResult) -> str:
-    """One of :data:`FAMILIES`."""
+def family(arm: ArmResult) -> Family:
     if arm.learner == "external":
-        return EXTERNAL
+        return Family.EXTERNAL
     if arm.is_control:
-        return CONTROLS
+        return Family.CONTROLS
     if arm.learner == "network":
-        return NETWORKS
+        return Family.NETWORKS
     if arm.learner != "ridge" or arm.is_stacking:
-        return LEARNERS
+        return Family.LEARNERS
     if arm.has_hand_crafted:
-        return HAND_CRAFTED_SSL
+        return Family.HAND_CRAFTED_SSL
     if is_ssl(arm):
-        return {None: SSL_ALONE, "vitals": VITALS_SSL, "covariates": COVARIATES_SSL}.get(arm.clinical, OTHERS)
-    return CLINICAL if arm.clinical is not None and arm.features is None else OTHERS
+        known = {None: Family.SSL_ALONE, "vitals": Family.VITALS_SSL, "covariates": Family.COVARIATES_SSL}
+        return known.get(arm.clinical, Family.OTHERS)
+    return Family.CLINICAL if arm.clinical is not None and arm.features is None else Family.OTHERS
 
 
 def is_ssl(arm: ArmResult) -> bool:
@@ -59,10 +51,10 @@ def ssl_arms(results: Results) -> list[ArmResult]:
     return [arm for arm in results.arms if is_ssl(arm)]
 
 
-def grouped(arms: Iterable[ArmResult]) -> dict[str, list[ArmResult]]:
-    """Arms by family, in the order of :data:`FAMILIES`; empty families are left out."""
+def grouped(arms: Iterable[ArmResult]) -> dict[Family, list[ArmResult]]:
+    """Arms by family, in the order of :class:`Family`; empty families are left out."""
     arms = list(arms)
-    groups = {name: [arm for arm in arms if family(arm) == name] for name in FAMILIES}
+    groups = {name: [arm for arm in arms if family(arm) == name] for name in Family}
     return {name: members for name, members in groups.items() if members}
 
 
@@ -88,16 +80,14 @@ def arm_label(results: Results, name: str) -> str:
 
 
 def panels(results: Results, drawn: Iterable[ArmResult], most: int) -> list[tuple[str, list[ArmResult]]]:
-    """At most ``most`` arms a panel, families together; the reference belongs to every panel and has none of its own.
+    """Title and arms of each panel: at most ``most`` arms, families together; one panel without arms if there is none
+    to show.
 
-    Returns
-    -------
-    list of (str, list of ArmResult)
-        Title and arms of each panel; one panel without arms if there is the reference alone.
+    The reference belongs to every panel and has none of its own.
     """
     reference = reference_arm(results)
-    found = []
+    found: list[tuple[str, list[ArmResult]]] = []
     for name, members in grouped(arm for arm in drawn if arm is not reference).items():
         chunks = [members[i : i + most] for i in range(0, len(members), most)]
         found += [(name if i == 0 else f"{name} (continued)", chunk) for i, chunk in enumerate(chunks)]
-    return found or [(CLINICAL if reference is None else family(reference), [])]
+    return found or [(Family.CLINICAL if reference is None else family(reference), [])]

@@ -34,13 +34,7 @@ class Configuration:
 
 
 def configuration(results: Results) -> Configuration:
-    """Read the configuration that the results carry.
-
-    Raises
-    ------
-    ReportError
-        If it is not a configuration of this version.
-    """
+    """The configuration that the results carry; a ``ReportError`` if it is not one of this version."""
     provenance = results.provenance
     try:
         study = Study.model_validate(provenance.study)

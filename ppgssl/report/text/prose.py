@@ -8,6 +8,7 @@ A template holds paragraphs with blank lines between them, below titles such as 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -68,9 +69,10 @@ def _environment() -> jinja2.Environment:
         line_statement_prefix="%%",
     )
     environment.globals["next_paragraph"] = Markup(_BREAK)
-    names = ("count", "number", "plural", "percent", "n_percent", "interval", "interval_words", "risk", "short")
-    environment.filters |= {name: getattr(rounding, name) for name in names}
-    environment.filters |= {"listed": rounding.enumeration, "g": lambda value: f"{value:g}", "sentence": _sentence}
+    names = ("count", "number", "plural", "percent", "n_percent", "interval", "interval_words", "ratio", "risk")
+    environment.filters |= {name: getattr(rounding, name) for name in (*names, "short")}
+    filters: dict[str, Callable[..., Any]] = {"listed": rounding.enumeration, "g": "{:g}".format}
+    environment.filters |= filters | {"sentence": _sentence, "chosen": _chosen}
     return environment
 
 
@@ -84,6 +86,11 @@ def _load(name: str) -> str:
 def _hide(value: Any) -> Markup:
     """A value whose letters are no markup and no space between words of the template."""
     return value if isinstance(value, Markup) else Markup(str(value).translate(_HIDDEN))
+
+
+def _chosen(words: dict[str, Any]) -> list[str]:
+    """Words of which the value is true."""
+    return [word for word, is_used in words.items() if is_used]
 
 
 def _sentence(text: str) -> str:

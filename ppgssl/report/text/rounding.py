@@ -54,7 +54,7 @@ def p_value(p: float | None, n_bootstrap: int) -> str:
     """A p-value as journals print it.
 
     Two decimals from 0.01 on, three below and around 0.05 where two would hide the side, ``<0.001`` below that, and
-    never less than the number of resamples can tell.
+    never less than the number of resamples can show.
     """
     if p is None or not math.isfinite(p):
         return UNDEFINED
@@ -157,14 +157,11 @@ def interval_words(value: Interval, decimals: int = 2) -> str:
 
 
 def percent_interval(value: Interval | None, decimals: int = 0, *, signed: bool = False) -> str:
-    """``78 (70 to 85)``, of a share, in percent; the sign stands in the head of the column."""
+    """``78 (70 to 85)``, of a proportion, in percent; the sign stands in the head of the column."""
     if value is None:
         return UNDEFINED
-    scaled = {name: None if share is None else 100 * share for name, share in value.model_dump(include=_LIMITS).items()}
-    return interval(Interval(**scaled), decimals, signed=signed)
-
-
-_LIMITS = {"estimate", "ci_low", "ci_high"}
+    scaled = [None if one is None else 100 * one for one in (value.estimate, value.ci_low, value.ci_high)]
+    return interval(Interval(estimate=scaled[0], ci_low=scaled[1], ci_high=scaled[2]), decimals, signed=signed)
 
 
 def risk(threshold: float) -> str:

@@ -23,10 +23,11 @@ def summary(results: Results, channels: Sequence[str]) -> dict[str, list[Text]]:
     """``headline``, ``question``, ``findings`` and ``not shown``; ``channels`` may fill the inputs of the study."""
     facts = Facts(results)
     added = [arm for arm in facts.ssl if arm.clinical == "covariates" and not arm.has_hand_crafted]
-    learners = [arm for arm in added if families.family(arm) == families.LEARNERS]
+    learners = [arm for arm in added if families.family(arm) == families.Family.LEARNERS]
+    pretrained = [arm for arm in facts.ssl if arm.difference_from_untrained is not None]
     beyond = [arm for arm in facts.ssl if arm.difference_from_hand_crafted is not None]
 
-    def of_family(family: str) -> list[ArmResult]:
+    def of_family(family: families.Family) -> list[ArmResult]:
         return [arm for arm in results.arms if families.family(arm) == family]
 
     def lost_to_adjustment(arms: Sequence[ArmResult]) -> list[ArmResult]:
@@ -41,13 +42,14 @@ def summary(results: Results, channels: Sequence[str]) -> dict[str, list[Text]]:
         "external" if results.validation.scheme == "external" else "summary",
         results=results,
         facts=facts,
-        families=families,
+        families=families.Family,
         named=named,
         TOO_FEW_EVENTS=claims.TOO_FEW_EVENTS,
-        added=_compared(results, added, [arm.difference for arm in added]),
-        alone=_alone(results, of_family(families.SSL_ALONE) or facts.ssl),
-        pretrained=_pretrained(results, facts.ssl),
-        learners=_compared(results, learners, [arm.difference for arm in learners]),
+        added=_compared(results, added),
+        alone=_compared(results, of_family(families.Family.SSL_ALONE) or facts.ssl),
+        # Whether self-supervised learning itself helped: SSL against the same arm with an untrained encoder.
+        pretrained=_compared(results, pretrained, "difference_from_untrained"),
+        learners=_compared(results, learners),
         beyond_hand_crafted=_by_claim(beyond, [claim(results, arm.difference_from_hand_crafted) for arm in beyond]),
         decisions=_decisions(results),
         signals=list(dict.fromkeys(channel.split("_", 1)[0] for channel in channels)),
@@ -60,8 +62,9 @@ def summary(results: Results, channels: Sequence[str]) -> dict[str, list[Text]]:
     )
 
 
-def _compared(results: Results, arms: Sequence[ArmResult], differences: Sequence[Difference | None]) -> SimpleNamespace:
+def _compared(results: Results, arms: Sequence[ArmResult], field: str = "difference") -> SimpleNamespace:
     """Arms with those that were better and worse than what they are compared with, and why nothing is claimed."""
+    differences: list[Difference | None] = [getattr(arm, field) for arm in arms]
     found = dict(_by_claim(arms, [claim(results, one) for one in differences]))
     better = found.get("higher", [])
     return SimpleNamespace(
@@ -73,16 +76,6 @@ def _compared(results: Results, arms: Sequence[ArmResult], differences: Sequence
         # A gain that an untrained encoder gives as well is no merit of self-supervised learning.
         unproven=[arm for arm in better if claim(results, arm.difference_from_untrained) != "higher"],
     )
-
-
-def _alone(results: Results, arms: Sequence[ArmResult]) -> SimpleNamespace:
-    return _compared(results, arms, [arm.difference for arm in arms])
-
-
-def _pretrained(results: Results, arms: Sequence[ArmResult]) -> SimpleNamespace:
-    """Whether self-supervised learning itself helped: SSL against the same arm with an untrained encoder."""
-    arms = [arm for arm in arms if arm.difference_from_untrained is not None]
-    return _compared(results, arms, [arm.difference_from_untrained for arm in arms])
 
 
 def _by_claim(arms: Sequence[ArmResult], made: Sequence[Direction]) -> list[tuple[Direction, list[ArmResult]]]:
@@ -148,9 +141,6 @@ def _external(results: Results) -> dict[str, Any]:
         "slope": direction(found.slope if found else None, 1.0),
         "shifted": sum(one.is_warning for one in results.shift),
     }
-
-
-# --- certainty and limitations ---------------------------------------------------------------------------------
 
 
 def certainty(results: Results) -> tuple[Text, ...]:

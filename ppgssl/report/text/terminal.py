@@ -22,9 +22,6 @@ def arms_summary(results: Results) -> dict[str, str]:
     return {label: f"AUC {text}" if text else "not defined" for label, text in found.items()}
 
 
-# --- stores ----------------------------------------------------------------------------------------------------
-
-
 def store_facts(summary: dict[str, Any]) -> dict[str, Any]:
     """Numbers of a store as a whole."""
     rates = ", ".join(f"{rate['fs_hz']:g} Hz ({rate['recordings']})" for rate in summary["source_fs_hz"])
@@ -93,9 +90,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, n_last_left: i
             for number, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
         yield "  ".join(cells).rstrip()
-
-
-# --- probes ----------------------------------------------------------------------------------------------------
 
 
 def probe_lines(results: ProbeResults) -> Iterator[str]:

@@ -14,23 +14,10 @@ _MIN_VARIANCE = 1e-6
 
 
 class EncoderNetwork(nn.Module, ABC):
-    """A network over segments.
+    """A network over segments of ``n_channels`` input channels; a channel that a cohort lacks is all zeros.
 
-    Parameters
-    ----------
-    n_channels : int
-        Input channels, for example red and infrared. A channel that a cohort lacks is all zeros.
-    shape : model of ``pretraining_options``
-        Size of the network.
-    depth_dims : list of int
-        Feature maps of each depth, the last one last.
-
-    Attributes
-    ----------
-    n_features : int
-        Feature maps of the last depth.
-    embedding_dim : int
-        Length of the representation.
+    ``shape`` is its size, ``depth_dims`` the number of feature maps of each depth, ``n_features`` that of the last one,
+    and ``embedding_dim`` the length of the representation.
 
     References
     ----------

@@ -14,13 +14,6 @@ from ppgssl.selfsupervised.objectives.reconstruction import ReconstructionObject
 class Autoencoder(ReconstructionObjective):
     """Encoder, decoder, and the loss of giving back what went in [1]_.
 
-    Parameters
-    ----------
-    encoder : EncoderNetwork
-    options : AutoencoderOptions
-    fs_hz : float
-        Sampling rate of the segments.
-
     References
     ----------
     .. [1] Hinton and Salakhutdinov, Reducing the dimensionality of data with neural networks, Science 313:504, 2006,

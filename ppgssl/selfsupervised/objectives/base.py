@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -18,7 +19,8 @@ class Objective(nn.Module, ABC):
 
     All randomness of a batch is drawn beforehand (:meth:`draw`) and handed to the loss: the loop draws for the whole
     batch and gives every process, or every part of an accumulated batch, its part, so that several processes compute
-    what one would.
+    what one would. ``OBJECTIVES[name](encoder, options, fs_hz=..., channel_dropout=...)`` makes each; ``fs_hz`` is the
+    sampling rate of the segments, which tasks with nothing in seconds leave aside.
 
     Parameters
     ----------
@@ -46,14 +48,9 @@ class Objective(nn.Module, ABC):
         self.segments_per_sample = 1
 
     def draw(self, n: int, length: int, generator: torch.Generator) -> Draws:  # noqa: ARG002 - subclasses need it
-        """All randomness of a batch of n samples; every tensor has n as its first dimension.
+        """All randomness of a batch of n samples (segments, or pairs) of so many time steps.
 
-        Parameters
-        ----------
-        n, length : int
-            Samples (segments, or pairs) of the batch, and time steps of a segment.
-        generator : torch.Generator
-            The only source of randomness; tensors are drawn on its device.
+        Every tensor has n as its first dimension, and is drawn by the generator alone, on its device.
         """
         return self.draw_keep((n,), generator)
 
@@ -90,3 +87,28 @@ def draw_channels(shape: tuple[int, ...], n_channels: int, dropout: float, gener
 def visible_channels(batch: Tensor, draws: Draws) -> Tensor:
     """The batch without the channels that were dropped."""
     return batch * draws["keep"] if "keep" in draws else batch
+
+
+def projection_head(n_in: int, n_hidden: int, n_out: int, *, n_layers: int) -> nn.Sequential:
+    """Layers from a representation of shape (n, n_in) to what a loss compares, shape (n, n_out).
+
+    A loss makes the layer that it sees forget what does not serve it, and a head takes that upon itself [1]_.
+
+    Representation and hidden layers are normalised over the dimensions of each segment alone [2]_. The published heads
+    normalise over the batch instead; then a segment's projection depends on the other segments, which differ between
+    processes and parts of a batch, and in which a network can find the partner without looking at the segment [1]_.
+    The last layer has no offset: the losses here do not see one, or have no use for it.
+
+    ``n_layers`` are linear, all but the last followed by normalisation and activation.
+
+    References
+    ----------
+    .. [1] Chen et al., A simple framework for contrastive learning of visual representations, ICML 2020,
+       arXiv:2002.05709.
+    .. [2] Ba et al., Layer normalization, 2016, arXiv:1607.06450.
+    """
+    widths = [n_in, *[n_hidden] * (n_layers - 1)]
+    layers: list[nn.Module] = [nn.LayerNorm(n_in)]
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.LayerNorm(after), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], n_out, bias=False))

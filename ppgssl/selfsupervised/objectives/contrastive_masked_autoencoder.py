@@ -27,13 +27,6 @@ class ContrastiveMaskedAutoencoder(ContrastivePatient):
     :class:`MaskedAutoencoder`, divided, in each segment, by what a flat line would cost: the weight then means the same
     whatever the normalisation of the segments.
 
-    Parameters
-    ----------
-    encoder : EncoderNetwork
-    options : ContrastiveMaskedAutoencoderOptions
-    fs_hz : float
-        Sampling rate of the segments.
-
     References
     ----------
     .. [1] Huang et al., Contrastive masked autoencoders are stronger vision learners, arXiv:2207.13532, 2022.
@@ -54,13 +47,7 @@ class ContrastiveMaskedAutoencoder(ContrastivePatient):
         self.reconstruction_weight = options.reconstruction_weight
 
     def draw(self, n: int, length: int, generator: torch.Generator) -> Draws:
-        """What both tasks draw; that of the masked autoencoder under names that start with ``masked.``.
-
-        Raises
-        ------
-        TrainingError
-            As :meth:`MaskedAutoencoder.draw`.
-        """
+        """What both tasks draw; that of the masked autoencoder under names that start with ``masked.``."""
         masked = {f"masked.{key}": value for key, value in self.masked.draw(n, length, generator).items()}
         return {**super().draw(n, length, generator), **masked}
 
@@ -68,15 +55,15 @@ class ContrastiveMaskedAutoencoder(ContrastivePatient):
         return super().project(batch, {key: value for key, value in draws.items() if not key.startswith("masked.")})
 
     def loss(self, batch: Tensor, draws: Draws) -> Tensor:
-        return super().loss(batch, draws) + self.reconstruction_weight * self.share_missed(batch, draws).mean()
+        return super().loss(batch, draws) + self.reconstruction_weight * self.proportion_missed(batch, draws).mean()
 
     def tally(self, batch: Tensor, draws: Draws) -> Tensor:
         """As that of a contrastive objective, with the loss of both tasks."""
         total = super().tally(batch, draws)
-        total[0] += self.reconstruction_weight * self.share_missed(batch, draws).sum().cpu().double()
+        total[0] += self.reconstruction_weight * self.proportion_missed(batch, draws).sum().cpu().double()
         return total
 
-    def share_missed(self, batch: Tensor, draws: Draws) -> Tensor:
+    def proportion_missed(self, batch: Tensor, draws: Draws) -> Tensor:
         """Loss of filling in, over that of a flat line, of the (first) segment of each sample, shape (n,)."""
         segments, masks = self.first_segments(batch, draws)
         counted = self.masked.counted(segments, masks)

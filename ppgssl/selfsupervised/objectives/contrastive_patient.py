@@ -8,8 +8,7 @@ from torch.nn import functional
 
 from ppgssl.core.config.pretraining import ContrastiveOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.objectives.base import Draws
-from ppgssl.selfsupervised.objectives.projection import projection_head
+from ppgssl.selfsupervised.objectives.base import Draws, projection_head
 from ppgssl.selfsupervised.objectives.two_views import TwoViewsObjective, partner
 
 
@@ -19,13 +18,6 @@ class ContrastivePatient(TwoViewsObjective):
     Partners are two non-overlapping segments of one patient, as in [2]_, or two augmentations of one segment, as in
     [1]_. All other segments of the batch count as strangers: of two pairs of one patient in a batch each is held to be
     strange to the other, so batches should mix patients.
-
-    Parameters
-    ----------
-    encoder : EncoderNetwork
-    options : ContrastiveOptions
-    fs_hz : float
-        Not used: nothing here is in seconds.
 
     References
     ----------
@@ -38,12 +30,7 @@ class ContrastivePatient(TwoViewsObjective):
     name = "contrastive-patient"
 
     def __init__(
-        self,
-        encoder: EncoderNetwork,
-        options: ContrastiveOptions,
-        *,
-        fs_hz: float,
-        channel_dropout: float = 0.0,
+        self, encoder: EncoderNetwork, options: ContrastiveOptions, *, fs_hz: float, channel_dropout: float = 0.0
     ) -> None:
         del fs_hz
         width = encoder.embedding_dim

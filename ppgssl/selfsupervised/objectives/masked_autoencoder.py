@@ -18,16 +18,9 @@ class MaskedAutoencoder(ReconstructionObjective):
     Hidden samples are the same times in all channels, or else one channel betrays the other; by option, each channel
     has its own (then the network learns how the channels hang together). A convolution cannot leave hidden samples out
     as the transformer of [1]_ does; they are replaced by a value learned for each channel, as in SimMIM [2]_, and the
-    loss counts hidden samples alone. The encoder gets no mask: a constant interval in a band-passed signal gives
-    itself away, and the encoder's input stays what it is once pretraining is over. (Sparse convolutions [3]_ would keep
-    the mask out of the features altogether, at a price that such small networks need not pay.)
-
-    Parameters
-    ----------
-    encoder : EncoderNetwork
-    options : MaskOptions
-    fs_hz : float
-        Sampling rate of the segments.
+    loss counts hidden samples alone. The encoder gets no mask: a constant interval in a band-passed signal gives itself
+    away, and the encoder's input stays what it is once pretraining is over. (Sparse convolutions [3]_ would keep the
+    mask out of the features altogether, at a price that such small networks need not pay.)
 
     References
     ----------
@@ -52,10 +45,7 @@ class MaskedAutoencoder(ReconstructionObjective):
     def draw(self, n: int, length: int, generator: torch.Generator) -> Draws:
         """``mask``, bool, shape (n, 1 or n_channels, length): in each row the same number of groups is hidden.
 
-        Raises
-        ------
-        TrainingError
-            If groups are so long that a segment would be hidden whole.
+        A ``TrainingError`` is raised if groups are so long that a segment would be hidden whole.
         """
         n_groups = -(-length // self.group)
         n_hidden = self._n_hidden(n_groups, length)

@@ -13,13 +13,7 @@ from ppgssl.selfsupervised.objectives.reconstruction_losses import RECONSTRUCTIO
 
 
 class ReconstructionObjective(Objective):
-    """Encoder, decoder, and a loss between what went in and what came back.
-
-    Parameters
-    ----------
-    loss : str
-        A key of ``RECONSTRUCTION_LOSSES``.
-    """
+    """Encoder, decoder, and one of ``RECONSTRUCTION_LOSSES`` between what went in and what came back."""
 
     score_name = "variance explained"
 

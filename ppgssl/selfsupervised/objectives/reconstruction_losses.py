@@ -18,7 +18,7 @@ SPECTRAL_WINDOWS_S = (0.5, 1.0, 2.0, 4.0)
 _WINDOWS_OVERLAP = 4  # each sample lies in so many of them
 # A hundredth of a channel's typical magnitude: below lies what the band-pass filter left over.
 _FLOOR = 0.01
-# Of the step that tells like from unlike signs, per squared RMS of the channel.
+# Of the step that separates like from unlike signs, per squared RMS of the channel.
 STEEPNESS = 100.0
 _TINY = 1e-12
 

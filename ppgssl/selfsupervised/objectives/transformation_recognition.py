@@ -9,10 +9,9 @@ from torch.nn import functional
 from ppgssl.core.config.pretraining import AnyAugmentation, TransformationRecognitionOptions
 from ppgssl.selfsupervised.augmentations import augment, draw_augmentations
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.objectives.base import Draws, Objective, visible_channels
-from ppgssl.selfsupervised.objectives.projection import projection_head
+from ppgssl.selfsupervised.objectives.base import Draws, Objective, projection_head, visible_channels
 
-_SHARE = 0.5
+_PROPORTION = 0.5
 
 
 class TransformationRecognition(Objective):
@@ -23,13 +22,6 @@ class TransformationRecognition(Objective):
     batch, each then needs a transformed copy, and most answers are no. Here one pass serves all, and every question is
     open. The score is chance at 0.5, and stays there for what cannot be seen, such as scaling, where segments come in
     all sizes.
-
-    Parameters
-    ----------
-    encoder : EncoderNetwork
-    options : TransformationRecognitionOptions
-    fs_hz : float
-        Not used: nothing here is in seconds.
 
     References
     ----------
@@ -53,7 +45,7 @@ class TransformationRecognition(Objective):
         del fs_hz
         super().__init__(encoder, channel_dropout=channel_dropout)
         self.transformations: list[AnyAugmentation] = [
-            transformation.model_copy(update={"probability": _SHARE}) for transformation in options.transformations
+            transformation.model_copy(update={"probability": _PROPORTION}) for transformation in options.transformations
         ]
         width = encoder.embedding_dim
         self.head = projection_head(width, width, len(self.transformations), n_layers=2)

@@ -15,29 +15,18 @@ from ppgssl.selfsupervised.objectives.base import Draws, Objective, visible_chan
 
 
 class TwoViewsObjective(Objective):
-    """Encoder, head, and a loss over the projections of all views of a batch.
+    """Encoder, a head from the representation to what is compared, and a loss over the projections of all views of a
+    batch.
 
     The views of a sample are two segments of a patient, or one segment twice, each put through the augmentations with
     randomness of its own. While training in several processes, the loss compares the views of all of them; to evaluate,
     each process looks at its own.
-
-    Parameters
-    ----------
-    encoder : EncoderNetwork
-    options : TwoViewsOptions
-    head : nn.Module
-        From the representation to what is compared.
     """
 
     score_name = "partner is the nearest of the batch"
 
     def __init__(
-        self,
-        encoder: EncoderNetwork,
-        options: TwoViewsOptions,
-        head: nn.Module,
-        *,
-        channel_dropout: float = 0.0,
+        self, encoder: EncoderNetwork, options: TwoViewsOptions, head: nn.Module, *, channel_dropout: float = 0.0
     ) -> None:
         super().__init__(encoder, channel_dropout=channel_dropout)
         self.head = head

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from ppgssl.core.config.pretraining import VicRegOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.objectives.projection import projection_head
+from ppgssl.selfsupervised.objectives.base import projection_head
 from ppgssl.selfsupervised.objectives.two_views import TwoViewsObjective
 
 _MIN_SD = 1.0
@@ -18,13 +18,6 @@ class VicReg(TwoViewsObjective):
     """Encoder, expander, and three terms: invariance, variance and covariance [1]_.
 
     No segments are pushed apart, so it does no harm where two pairs of a batch are of one patient.
-
-    Parameters
-    ----------
-    encoder : EncoderNetwork
-    options : VicRegOptions
-    fs_hz : float
-        Not used: nothing here is in seconds.
 
     References
     ----------

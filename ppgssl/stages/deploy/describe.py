@@ -37,19 +37,10 @@ _NO_SIGNALS = "The model takes no signals: it was fitted to patients with at lea
 
 @dataclass(frozen=True)
 class FittedArm:
-    """An arm fitted to all labelled patients, with the table and the signals that these have.
+    """An arm fitted to all labelled patients; fields are those of :class:`ppgssl.models.fitted.FittedModel`, and more.
 
-    Attributes
-    ----------
-    model, refits, kernels, precision
-        As in :class:`ppgssl.models.fitted.FittedModel`.
-    table : DataFrame, index patient key
-        The training patients as the model sees them; without columns for a network.
-    signals : DataFrame
-        Of :func:`ppgssl.features.signal_summary.signal_summary`.
-    domain : ApplicabilityDomain or None
-    spo2_curve : (float, float) or None
-        Calibrated on the training patients.
+    ``table`` are the training patients as the model sees them (without columns for a network), ``signals`` their
+    :func:`ppgssl.features.signal_summary.signal_summary`.
     """
 
     model: AnyRiskModel
@@ -77,17 +68,8 @@ def describe_model(
 ) -> ModelCard:
     """The card.
 
-    Parameters
-    ----------
-    arm, data, fitted
-    description : InputDescription
-        Of the model's segments.
-    seen : bool array, shape (n_segments,)
-        Segments that the encoder was pretrained on.
-    check : list of float
-        Of :func:`ppgssl.models.fitted.check_embedding`; empty without an encoder.
-    study_folder : Path
-        Where ``results.json`` may lie.
+    ``seen`` are the segments that the encoder was pretrained on, ``check`` is of
+    :func:`ppgssl.models.fitted.check_embedding` (empty without an encoder), and ``study_folder`` may hold results.
     """
     study = data.study
     performance, note = _performance(arm, data, study_folder)
@@ -105,7 +87,7 @@ def describe_model(
         check=check,
         spo2_curve=fitted.spo2_curve,
         study=_study_without_paths(study),
-        cohort=_cohort_without_paths(data.labelled.cohort),
+        cohort=cohort_without_paths(data.labelled.cohort),
         stores={store.cohort.name: store.fingerprint() for store in data.stores},
         notes=[*fitted.model.notes_, *([] if needs_signals(arm, study) else [_NO_SIGNALS])],
         seed=study.seed,
@@ -153,7 +135,7 @@ def _training_patients(arm: Arm, data: StudyData, fitted: FittedArm) -> dict[str
         "thresholds": _thresholds(data, fitted.model.oof_),
         "typical_signal": TypicalSignal(
             n_accepted=float(signals["n_accepted"].quantile(0.05)),
-            proportion_accepted=float(signals["share"].fillna(0).quantile(0.05)),
+            proportion_accepted=float(signals["proportion_accepted"].fillna(0).quantile(0.05)),
         ),
         "references": [
             *(_clinical_reference(name, variable, fitted.table[name]) for name, variable in variables.items()),
@@ -177,10 +159,7 @@ def _numbers(values: pd.Series) -> FloatArray:
 
 def _covariate(name: str, variable: Variable, values: pd.Series) -> Covariate:
     known = values.dropna()
-    typical = None
-    if variable.kind == "numeric" and len(known):
-        low, high = np.quantile(known.astype(float), [0.01, 0.99]).tolist()
-        typical = (low, high)
+    has_range = variable.kind == "numeric" and len(known)
     return Covariate(
         name=name,
         label=variable.label or name,
@@ -188,7 +167,7 @@ def _covariate(name: str, variable: Variable, values: pd.Series) -> Covariate:
         unit=variable.unit,
         levels=variable.level_names,
         plausible=variable.used_range,
-        typical=typical,
+        typical=tuple(np.quantile(known.astype(float), [0.01, 0.99]).tolist()) if has_range else None,
         proportion_missing=float(values.isna().mean()),
     )
 
@@ -197,8 +176,8 @@ def _clinical_reference(name: str, variable: Variable, values: pd.Series) -> Ref
     label, names = variable.label or name, variable.level_names
     if variable.kind == "numeric":
         return numeric_reference(name, label, "covariate", _numbers(values), unit=variable.unit)
-    in_table: dict[object, str] = {float(n): one for n, one in enumerate(names)}
-    return level_reference(name, label, in_table if variable.kind == "binary" else {one: one for one in names}, values)
+    levels: dict[object, str] = {float(n) if variable.kind == "binary" else one: one for n, one in enumerate(names)}
+    return level_reference(name, label, levels, values)
 
 
 def _thresholds(data: StudyData, oof: FloatArray) -> list[Threshold]:
@@ -245,7 +224,7 @@ def _study_without_paths(study: Study) -> dict[str, Any]:
     return {**study.model_dump(mode="json"), "out": ".", "cohorts": cohorts}
 
 
-def _cohort_without_paths(cohort: Cohort) -> dict[str, Any]:
+def cohort_without_paths(cohort: Cohort) -> dict[str, Any]:
     return {**cohort.model_dump(mode="json"), "root": ".", "privacy": None}
 
 
@@ -266,11 +245,16 @@ def _performance(arm: Arm, data: StudyData, study_folder: Path) -> tuple[Perform
         return None, f"The study did not compare the arm {arm.name!r}: add it to `arms` and evaluate, then fit again."
     if not _are_of(results, data):
         return None, "The study's results are of other data or settings: evaluate it again, then fit again."
-    calibration = evaluated.calibration
+    calibration, validation = evaluated.calibration, results.validation
+    schemes = {
+        "repeated-kfold": f"{validation.n_folds}-fold cross-validation, repeated {validation.n_repeats} times",
+        "single-split": "one split of the patients",
+        "leave-one-site-out": "each site left out in turn",
+    }
     performance = Performance(
-        scheme=_scheme(results),
-        n_patients=results.validation.n_patients,
-        n_events=results.validation.n_events,
+        scheme=schemes.get(validation.scheme, validation.scheme),
+        n_patients=validation.n_patients,
+        n_events=validation.n_events,
         auroc=evaluated.auroc,
         auprc=evaluated.auprc,
         brier=evaluated.brier,
@@ -290,12 +274,3 @@ def _are_of(results: Results, data: StudyData) -> bool:
     return all(inputs.get(f"store {store.cohort.name}") == store.fingerprint() for store in data.stores) and all(
         results.provenance.study.get(key) == study[key] for key in keys
     )
-
-
-def _scheme(results: Results) -> str:
-    validation = results.validation
-    return {
-        "repeated-kfold": f"{validation.n_folds}-fold cross-validation, repeated {validation.n_repeats} times",
-        "single-split": "one split of the patients",
-        "leave-one-site-out": "each site left out in turn",
-    }.get(validation.scheme, validation.scheme)

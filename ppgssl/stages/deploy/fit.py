@@ -89,12 +89,8 @@ def fit_model(
         Refits to bootstrap samples of the patients, of which intervals are made; by default those of
         :data:`ppgssl.models.refits.N_REFITS`. Arms without an entry there have none: intervals of a horseshoe model are
         made of the draws from its posterior, and risks of networks and of stacked horseshoe models have no interval.
-    n_jobs : int
-        Processes that refit; -1 is one a core.
-    scheduler : str, optional
-        Address of a Dask scheduler (``tcp://host:port``) whose workers refit; one of them pretrains the encoder. They
-        must see ``study_folder`` and the stores under the same path.
-    progress : Progress
+    n_jobs, scheduler, progress
+        Of the refits, see :func:`ppgssl.core.parallel.workers`; of a cluster, one worker pretrains the encoder.
 
     Returns
     -------

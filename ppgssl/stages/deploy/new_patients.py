@@ -39,11 +39,11 @@ class NewPatients:
     Attributes
     ----------
     cohort : Cohort
-        Their description, with what the model asks for.
+        Their description, with the settings of the model.
     store : CohortStore
         Of these files alone, and of those that hold the same as one of them.
     names : list of str
-        Ids of those to predict: whom FILES name; without FILES, whom a file or the clinical table names.
+        Ids of those to predict: of FILES; without FILES, of any file and the clinical table.
     problems : mapping of str to list of str
         By id: what was wrong with a patient's files, recordings and rows.
     notes : list of str
@@ -60,21 +60,9 @@ class NewPatients:
 def read_new_patients(
     card: ModelCard, files: Sequence[Path], cohort_file: Path | None, clinical: Path | None, folder: Path
 ) -> NewPatients:
-    """Read the patients into a new store.
+    """Read the patients into a new store in ``folder``; see :func:`ppgssl.stages.deploy.predict.predict`.
 
-    Parameters
-    ----------
-    card : ModelCard
-        Of the model that is to predict them.
-    files, cohort_file, clinical
-        As :func:`ppgssl.stages.deploy.predict.predict` takes them.
-    folder : Path
-        Of the store.
-
-    Raises
-    ------
-    ConfigError
-        As :func:`ppgssl.stages.deploy.predict.predict`. Where patients have pseudonyms, no message shows an id.
+    Where patients have pseudonyms, no message of an error shows an id.
     """
     arm, study = parse_arm(card.arm), card.study_model()
     needed, takes_signals = clinical_variables(arm, study), needs_signals(arm, study)
@@ -137,7 +125,7 @@ def _renamed(chosen: RawFiles, pseudonyms: Pseudonyms, cohort: Cohort) -> RawFil
 
 
 def _needed_variables(table: ClinicalTable | None, needed: Sequence[str]) -> ClinicalTable | None:
-    """The table with the variables that the model takes alone: no other cell is read, outcomes least of all."""
+    """The table with no other variables than those that the model takes: no other cell is read, and no outcome."""
     if table is None:
         return None
     variables = {

@@ -39,8 +39,8 @@ INTERVAL = (
 CREDIBLE_INTERVAL = (
     "95 % credible interval: the 2.5th to the 97.5th percentile of the risk over draws from the posterior of the "
     "model's coefficients, whose mean is the risk: how unsure these are, given the training patients and the prior. "
-    "Not in it: the encoder and what stands in for missing values, which stay as they are, the chance of the outcome "
-    "itself, and whether these patients are like those."
+    "Not in it: the encoder and the imputed values, which stay as they are, the chance of the outcome itself, and "
+    "whether these patients are like those."
 )
 
 NO_INTERVAL = (
@@ -97,8 +97,8 @@ def predict(
 ) -> Predictions:
     """Predict the patients of raw files.
 
-    Files are read as the ``cohort.yaml`` of their place says, by default that of the training cohort, and treated as
-    the recordings of the training patients were. Where it asks for ``privacy``, patients are named by pseudonyms.
+    Files are read as the ``cohort.yaml`` of their place describes, by default that of the training cohort, and treated
+    as the recordings of the training patients were. Where it asks for ``privacy``, patients are named by pseudonyms.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def predict(
         Table of clinical values, in place of the one that the description names. It is described there, or, without a
         cohort file, as the training cohort's table is; only the variables that the model takes are read.
     recalibration : Recalibration, or Path of its file, optional
-        Of a validation in the place where the patients are from; its risk stands beside that of the model.
+        Of a validation in the place where the patients are from; its risk is reported next to that of the model.
 
     Returns
     -------
@@ -158,13 +158,14 @@ def _assess(model: FittedModel, new: NewPatients, recalibration: Recalibration |
     """Each patient's risk with the reasons to distrust it, or the reasons why there is none."""
     card, inputs = model.card, model.card.study_model().inputs
     segments = new.store.segments(inputs.segment_s, inputs.step_s)
-    found = _risks(model, new, segments)
-    low, high = found.interval()
-    recalibrated = recalibration.apply(found.risks[0]) if recalibration else None
-    qualities, why_refused = _signal_qualities(card, found.signals), refusals(card, found)
+    predicted = _risks(model, new, segments)
+    risk, (low, high) = predicted.risks[0], predicted.interval()
+    recalibrated = recalibration.apply(risk) if recalibration else None
+    qualities, why_refused = _signal_qualities(card, predicted.signals), refusals(card, predicted)
     seen = seen_patients(card, new.store)
-    rows = found.table.index.get_indexer(pd.Index([patient_key(new.cohort.name, name) for name in new.names])).tolist()
-    n_segments, n_accepted = (found.signals[name].tolist() for name in ("n_segments", "n_accepted"))
+    keys = pd.Index([patient_key(new.cohort.name, name) for name in new.names])
+    rows = predicted.table.index.get_indexer(keys).tolist()
+    n_segments, n_accepted = (predicted.signals[name].tolist() for name in ("n_segments", "n_accepted"))
     patients = []
     for name, row in zip(new.names, rows, strict=True):
         quality, problems = qualities[row], new.problems.get(name, [])
@@ -179,11 +180,11 @@ def _assess(model: FittedModel, new: NewPatients, recalibration: Recalibration |
             reasons = [why_refused[row], *defects, *problems]
             patients.append(PatientPrediction(decision="refused", reasons=reasons, **about))
             continue
-        doubts = [*_doubts(card, found, row, quality), *([_SEEN] if name in seen else [])]
+        doubts = [*_doubts(card, predicted, row, quality), *([_SEEN] if name in seen else [])]
         patients.append(
             PatientPrediction(
                 decision="predicted",
-                risk=float(found.risks[0, row]),
+                risk=float(risk[row]),
                 ci_low=float(low[row]) if card.has_interval else None,
                 ci_high=float(high[row]) if card.has_interval else None,
                 risk_recalibrated=None if recalibrated is None else float(recalibrated[row]),
@@ -235,9 +236,9 @@ def _defects(segments: pd.DataFrame, inputs: Inputs) -> list[str]:
     return [f"segments with {Reason(defect).text}: {n}" for defect, n in counts.items()]
 
 
-def _doubts(card: ModelCard, found: PatientRisks, row: int, quality: SignalQuality) -> Iterator[str]:
+def _doubts(card: ModelCard, predicted: PatientRisks, row: int, quality: SignalQuality) -> Iterator[str]:
     """Reasons to distrust a risk: how the patient differs from the training patients."""
-    signals, table = found.signals.iloc[row], found.table.iloc[row]
+    signals, table = predicted.signals.iloc[row], predicted.table.iloc[row]
     if quality == "poor":
         yield (
             f"poor signal: {int(signals['n_accepted'])} of {int(signals['n_segments'])} segments could be used, "
@@ -251,7 +252,7 @@ def _doubts(card: ModelCard, found: PatientRisks, row: int, quality: SignalQuali
         name = one.name.removeprefix("signal_")
         if one.group == "covariate" and one.kind == "numeric":
             value = table[name]
-        elif one.group == "signal" and quality != "not used" and name not in ("sqi", "share"):
+        elif one.group == "signal" and quality != "not used" and name not in ("sqi", "proportion_accepted"):
             value = signals[name]  # the quality of the signal has a label of its own
         else:
             continue
@@ -260,10 +261,10 @@ def _doubts(card: ModelCard, found: PatientRisks, row: int, quality: SignalQuali
             atypical.append(f"{one.label} ({one.low:.4g} to {one.high:.4g}{unit})")
     if atypical:
         yield f"outside the middle 98 % of the training patients: {', '.join(atypical)}"
-    domain = card.applicability_domain
-    if domain is not None and found.distance is not None and found.distance[row] > domain.threshold:
+    domain, distance = card.applicability_domain, predicted.distance
+    if domain is not None and distance is not None and distance[row] > domain.threshold:
         yield (
-            f"outside the applicability domain: features at a distance of {found.distance[row]:.2f} from the training "
+            f"outside the applicability domain: features at a distance of {distance[row]:.2f} from the training "
             f"patients, 99 % of whom lie within {domain.threshold:.2f}"
         )
 
@@ -271,10 +272,7 @@ def _doubts(card: ModelCard, found: PatientRisks, row: int, quality: SignalQuali
 def load_recalibration(path: Path, model: FittedModel) -> Recalibration:
     """A recalibration that an external validation of this model wrote.
 
-    Raises
-    ------
-    ConfigError
-        If there is none, or it is of another model.
+    Raises ConfigError if there is none, or it is of another model.
     """
     try:
         recalibration = Recalibration.model_validate_json(path.read_bytes())

@@ -14,12 +14,12 @@ from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.loading import cohort_root
 from ppgssl.core.errors import ConfigError, ReadError
 from ppgssl.core.records import Reject
+from ppgssl.core.text import listed
 from ppgssl.readers.files import SourceFile, find_files
 from ppgssl.readers.sources import open_source, source_bytes, source_sha256
 from ppgssl.stages.ingest.file_tasks import intervals_of
 
 _PART = re.compile(r"\{\w*(?::(?:[^{}]|\{[^{}]*\})*)?\}")
-_N_NAMED = 5
 # Other files of the folder, of which the length is looked up: at least so many, and so many for each file to predict.
 _MIN_OTHERS, _OTHERS_EACH = 20, 5
 
@@ -37,13 +37,12 @@ class RawFiles:
 def choose_files(cohort: Cohort, files: Sequence[Path], cohort_file: Path | None) -> RawFiles:
     """The files to predict, as the cohort's pattern sees them, and the folder that they lie under.
 
-    Raises
-    ------
-    ConfigError
-        If a file does not match the pattern, or nobody could place it.
+    Raises ConfigError if a file does not match the pattern, or nobody could place it.
     """
     if files:
-        return _choose_named(cohort, {_place(path): _shown(path, n, cohort) for n, path in enumerate(files, start=1)})
+        # In messages; with `privacy` by its number, for its name may be a patient's.
+        shown = [f"file {n} of those given" if cohort.privacy else str(path) for n, path in enumerate(files, start=1)]
+        return _choose_named(cohort, {_place(path): text for path, text in zip(files, shown, strict=True)})
     if cohort_file is None:
         return RawFiles(Path.cwd())
     root = cohort_root(cohort, cohort_file)
@@ -56,66 +55,56 @@ def _place(path: Path) -> Path:
     return path.parent.resolve() / path.name
 
 
-def _shown(path: Path, number: int, cohort: Cohort) -> str:
-    """A file of the command line in a message: with `privacy`, by its number, for its name may be a patient's."""
-    return str(path) if cohort.privacy is None else f"file {number} of those given"
-
-
 def _choose_named(cohort: Cohort, wanted: Mapping[Path, str]) -> RawFiles:
     folders = [shown for path, shown in wanted.items() if path.is_dir()]
     if folders:
-        raise ConfigError(f"{_listed(folders)}: a folder. Name the files in it")
+        raise ConfigError(f"{listed(folders)}: a folder. Name the files in it")
     absent = [shown for path, shown in wanted.items() if not path.is_file()]
     if absent:
-        raise ConfigError(f"no such file: {_listed(absent)}")
+        raise ConfigError(f"no such file: {listed(absent)}")
     depth = _PART.sub("", cohort.signals.files).count("/")
     roots = dict.fromkeys(path.parents[min(depth, len(path.parents) - 1)] for path in wanted)
-    found: dict[Path, SourceFile] = {}
+    known: dict[Path, SourceFile] = {}
     why: dict[Path, str] = {}
     for root in roots:
         sources, rejects = find_files(cohort, root)
-        found |= {_place(source.path): source for source in sources}
+        known |= {_place(source.path): source for source in sources}
         why |= {root / reject.subject: reject.reason.text for reject in rejects}
-    _check_all_known(cohort, wanted, found, why)
-    chosen = {path: found[path] for path in wanted if path in found}
+    _check_all_known(cohort, wanted, known, why)
+    chosen = {path: known[path] for path in wanted if path in known}
     used = [root for root in roots if any(path.is_relative_to(root) for path in chosen)]
     if len({path.parents[depth] for path in chosen}) > 1:
-        listed = "" if cohort.privacy else f" ({_listed([str(root) for root in used])})"
-        raise ConfigError(f"the files lie in different folders{listed}: predict the files of one folder at a time")
-    others = [source for path, source in found.items() if path not in chosen]
+        places = "" if cohort.privacy else f" ({listed([str(root) for root in used])})"
+        raise ConfigError(f"the files lie in different folders{places}: predict the files of one folder at a time")
+    others = [source for path, source in known.items() if path not in chosen]
     return RawFiles(used[0], list(chosen.values()), others)
 
 
 def _check_all_known(
-    cohort: Cohort, wanted: Mapping[Path, str], found: Mapping[Path, SourceFile], why: Mapping[Path, str]
+    cohort: Cohort, wanted: Mapping[Path, str], known: Mapping[Path, SourceFile], why: Mapping[Path, str]
 ) -> None:
-    companions = {_place(path) for source in found.values() for path in source.companions.values()}
-    # A header and its samples share their name: who names them all, as a shell does with *, means one recording.
-    stems = {path.with_suffix("") for path in wanted if path in found}
+    companions = {_place(path) for source in known.values() for path in source.companions.values()}
+    # A header and its samples have one name: both given, as by a shell's *, are one recording.
+    stems = {path.with_suffix("") for path in wanted if path in known}
     strange = {
         path: shown
         for path, shown in wanted.items()
-        if path not in {*found, *companions} and path.with_suffix("") not in stems
+        if path not in {*known, *companions} and path.with_suffix("") not in stems
     }
     refused = [f"{shown}: {why[path]}" for path, shown in strange.items() if path in why]
     if refused:
-        raise ConfigError(f"{_listed(refused)}. Rename it, or describe where the files are from with --cohort")
+        raise ConfigError(f"{listed(refused)}. Rename it, or describe where the files are from with --cohort")
     pattern = f"`signals.files` of the cohort {cohort.name!r}"
     if strange:
         raise ConfigError(
-            f"{_listed(list(strange.values()))}: the name does not match {pattern}, {cohort.signals.files!r}, so "
-            "nothing says whose it is. Name files that match, or describe them with --cohort"
+            f"{listed(list(strange.values()))}: the name does not match {pattern}, {cohort.signals.files!r}, so "
+            "its patient is not known. Name files that match, or describe them with --cohort"
         )
-    if not any(path in found for path in wanted):
+    if not any(path in known for path in wanted):
         raise ConfigError(
-            f"{_listed(list(wanted.values()))}: nothing but what belongs to other files: name those that {pattern} "
+            f"{listed(list(wanted.values()))}: nothing but what belongs to other files: name those that {pattern} "
             f"describes, {cohort.signals.files!r}"
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _N_NAMED} more" if len(names) > _N_NAMED else ""
-    return ", ".join(names[:_N_NAMED]) + more
 
 
 # --- what only the other files show ----------------------------------------------------------------------------

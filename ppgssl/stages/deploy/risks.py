@@ -18,14 +18,10 @@ from ppgssl.store.study_data import StudyData
 
 @dataclass(frozen=True)
 class PatientRisks:
-    """Risks of patients, with what the model takes of them.
+    """Risks of patients, with the ``table`` (index patient key) that the model takes and their signal summary.
 
     Attributes
     ----------
-    table : DataFrame, index patient key
-        What the model sees.
-    signals : DataFrame
-        Of :func:`ppgssl.features.signal_summary.signal_summary`.
     risks : float array, shape (n_models, n_patients)
         Row 0 is the model; the others its refits, or the draws from its posterior.
     distance : float array or None, shape (n_patients,)
@@ -38,7 +34,7 @@ class PatientRisks:
     distance: FloatArray | None = field(repr=False)
 
     def interval(self) -> tuple[FloatArray, FloatArray]:
-        """Ends of the interval of each patient, with the model's own risk in any case; NaN of a model without one."""
+        """Ends of the interval of each patient, which includes the model's own risk; NaN of a model without one."""
         if len(self.risks) == 1:
             nothing = np.full(self.risks.shape[1], np.nan)
             return nothing, nothing
@@ -49,10 +45,7 @@ class PatientRisks:
 def patient_risks(model: FittedModel, data: StudyData) -> PatientRisks:
     """Risks of the patients of ``data.y``, usable or not.
 
-    Raises
-    ------
-    StoreError
-        If the encoder does not compute what it should.
+    Raises StoreError if the encoder does not compute what it should.
     """
     rows = model.table().transform(data)
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(index=rows.index)
@@ -62,24 +55,23 @@ def patient_risks(model: FittedModel, data: StudyData) -> PatientRisks:
     return PatientRisks(table, signal_summary(data, model.card.spo2_curve), model.risks(rows), distance)
 
 
-def refusals(card: ModelCard, found: PatientRisks) -> list[str]:
+def refusals(card: ModelCard, patients: PatientRisks) -> list[str]:
     """Why each patient can have no risk; empty for those who can."""
     arm, study = parse_arm(card.arm), card.study_model()
     taken = clinical_variables(arm, study)
     clinical = [name for name in (*card.columns.numeric, *card.columns.categorical) if name in taken]
-    reasons = pd.Series("", index=found.table.index)
+    reasons = pd.Series("", index=patients.table.index)
     if card.columns.features:
-        reasons[found.table[card.columns.features].isna().all(axis=1)] = "no feature could be computed from the signals"
+        reasons[patients.table[card.columns.features].isna().all(axis=1)] = (
+            "no feature could be computed from the signals"
+        )
     if clinical:
-        is_unknown = found.table[clinical].isna().all(axis=1)
+        is_unknown = patients.table[clinical].isna().all(axis=1)
         reasons[is_unknown] = "none of the clinical values that the model takes is known"
     if needs_signals(arm, study):
-        counts = zip(found.signals["n_segments"], found.signals["n_accepted"], reasons, strict=True)
-        return [reason if n_accepted else no_signal(int(n), study.inputs.segment_s) for n, n_accepted, reason in counts]
+        length = f"{study.inputs.segment_s:g} s"
+        for number, (n, n_accepted) in enumerate(patients.signals[["n_segments", "n_accepted"]].to_numpy(dtype=int)):
+            if not n_accepted:
+                detail = f"none of {n} segments of {length} is accepted" if n else f"no segment of {length}"
+                reasons.iloc[number] = f"no usable signal: {detail}"
     return reasons.tolist()
-
-
-def no_signal(n_segments: int, segment_s: float) -> str:
-    if not n_segments:
-        return f"no usable signal: no segment of {segment_s:g} s"
-    return f"no usable signal: none of {n_segments} segments of {segment_s:g} s is accepted"

@@ -10,6 +10,7 @@ import pandas as pd
 from ppgssl.core.reasons import FindingKind
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.results.robustness import ShiftMeasure
+from ppgssl.core.text import listed
 from ppgssl.evaluation.shift import (
     LIMIT_DIFFERENCE,
     LIMIT_INDEX,
@@ -33,25 +34,17 @@ _GROUPS = {
 }
 
 
-def measure_shift(model: FittedModel, found: PatientRisks, rows: IntArray) -> list[ShiftMeasure]:
-    """Each quantity of the model's summary of its training patients, compared with the patients analysed.
-
-    Parameters
-    ----------
-    model : FittedModel
-    found : PatientRisks
-    rows : int array
-        Of the patients analysed.
-    """
-    return [_measure(one, _values(one, found).iloc[rows]) for one in model.card.references]
+def measure_shift(model: FittedModel, patients: PatientRisks, rows: IntArray) -> list[ShiftMeasure]:
+    """Each quantity of the model's summary of its training patients, compared with the analysed rows of patients."""
+    return [_measure(one, _values(one, patients).iloc[rows]) for one in model.card.references]
 
 
-def _values(one: Reference, found: PatientRisks) -> pd.Series:
+def _values(one: Reference, patients: PatientRisks) -> pd.Series:
     if one.group == "risk":
-        return pd.Series(found.risks[0])
+        return pd.Series(patients.risks[0])
     if one.group == "signal":
-        return found.signals[one.name.removeprefix("signal_")]
-    values = found.table[one.name]
+        return patients.signals[one.name.removeprefix("signal_")]
+    values = patients.table[one.name]
     if one.kind == "categorical" and values.dtype != object:  # 0.0 and 1.0 of a binary variable
         return values.map(dict(enumerate(one.levels)))
     return values
@@ -92,33 +85,28 @@ def _numeric(one: Reference, values: FloatArray) -> dict[str, float | None]:
     if one.mean is None or one.sd is None or not len(values):
         return {}
     difference, by_chance = standardised_difference(values, one.mean, one.sd, one.n)
-    counts = bin_proportions(values, np.array(one.edges)) * len(values)
-    index, index_by_chance = stability_index(counts, np.array(one.proportions), one.n)
     return {
         "mean": float(values.mean()),
         "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
         "difference": difference,
         "difference_by_chance": by_chance,
-        "index": index,
-        "index_by_chance": index_by_chance,
+        **_stability(one, bin_proportions(values, np.array(one.edges)) * len(values)),
     }
 
 
 def _levels(one: Reference, values: pd.Series) -> dict[str, float | None]:
     counts = np.array([(values == level).sum() for level in one.levels], dtype=float)
-    proportions = np.array(one.proportions)
-    difference, by_chance = difference_of_levels(counts, proportions, one.n)
-    index, index_by_chance = stability_index(counts, proportions, one.n)
-    return {
-        "difference": difference,
-        "difference_by_chance": by_chance,
-        "index": index,
-        "index_by_chance": index_by_chance,
-    }
+    difference, by_chance = difference_of_levels(counts, np.array(one.proportions), one.n)
+    return {"difference": difference, "difference_by_chance": by_chance, **_stability(one, counts)}
+
+
+def _stability(one: Reference, counts: FloatArray) -> dict[str, float | None]:
+    index, by_chance = stability_index(counts, np.array(one.proportions), one.n)
+    return {"index": index, "index_by_chance": by_chance}
 
 
 def shift_findings(
-    model: FittedModel, shift: Sequence[ShiftMeasure], found: PatientRisks, rows: IntArray
+    model: FittedModel, shift: Sequence[ShiftMeasure], patients: PatientRisks, rows: IntArray
 ) -> list[tuple[FindingKind, str]]:
     """Kind and text of what deserves a warning, one for each group of quantities."""
     warnings = []
@@ -127,15 +115,14 @@ def shift_findings(
         if beyond:
             n = sum(one.group == group for one in shift)
             beyond.sort(key=lambda one: -abs(one.difference or 0.0))
-            shown = ", ".join(_difference(one) for one in beyond[:_MOST_NAMED])
-            rest = f" and {len(beyond) - _MOST_NAMED} more" if len(beyond) > _MOST_NAMED else ""
+            shown = listed([_difference(one) for one in beyond], most=_MOST_NAMED)
             verb = "differs" if len(beyond) == 1 else "differ"
             text = (
                 f"{len(beyond)} of {n} {verb} by more than {LIMIT_DIFFERENCE:g} SD, or in distribution, and by more "
-                f"than chance: {shown}{rest}. Whether the model still holds, calibration and discrimination say."
+                f"than chance: {shown}. Calibration and discrimination show whether the model still holds."
             )
             warnings.append((kind, text))
-    return warnings + _far(model, found, rows)
+    return warnings + _far(model, patients, rows)
 
 
 def _difference(one: ShiftMeasure) -> str:
@@ -144,12 +131,12 @@ def _difference(one: ShiftMeasure) -> str:
     return f"{one.label} ({one.difference:+.2f} SD)"
 
 
-def _far(model: FittedModel, found: PatientRisks, rows: IntArray) -> list[tuple[FindingKind, str]]:
+def _far(model: FittedModel, patients: PatientRisks, rows: IntArray) -> list[tuple[FindingKind, str]]:
     """Whether more patients are far from the training patients than there should be, by all features together."""
     domain = model.card.applicability_domain
-    if domain is None or found.distance is None:
+    if domain is None or patients.distance is None:
         return []
-    distances = found.distance[rows]
+    distances = patients.distance[rows]
     distances = distances[np.isfinite(distances)]
     if not len(distances):
         return []

@@ -23,15 +23,9 @@ from ppgssl.store.tables import CohortStore
 
 
 def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
-    """A cohort's description with what the model asks for: the same band, segments and rule of acceptance.
+    """A cohort's description with the model's band, segments and rule of acceptance, and notes of what it cannot have.
 
     What the files hold, units, devices and the calibration of SpO2 stay the cohort's own.
-
-    Returns
-    -------
-    Cohort
-    list of str
-        What could not be as it was for the training patients.
     """
     training, inputs = card.cohort_model(), card.study_model().inputs
     rule = training.segments.model_copy(
@@ -57,10 +51,8 @@ def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
 def check_channels(cohort: Cohort, card: ModelCard) -> None:
     """Refuse a cohort that records nothing which an input of the model could be made of.
 
-    Raises
-    ------
-    ConfigError
-        Naming the input and the channels; and if the model takes a saturation that this cohort leaves to be fitted.
+    Raises ConfigError, naming the input and the channels; and if the model takes a saturation that this cohort leaves
+    to be fitted.
     """
     takes_spo2 = needs_spo2_curve(parse_arm(card.arm), card.study_model())
     if takes_spo2 and cohort.vitals.spo2_calibration == "fit" and card.spo2_curve is None:
@@ -81,10 +73,7 @@ def check_channels(cohort: Cohort, card: ModelCard) -> None:
 def check_store(store: CohortStore, card: ModelCard) -> None:
     """Refuse a store whose signals were treated otherwise than those of the training patients.
 
-    Raises
-    ------
-    StoreError
-        Naming the keys, and the way out.
+    Raises StoreError, naming the keys, and the way out.
     """
     expected, _ = site_cohort(store.cohort, card)
     before, wanted = store.cohort.model_dump(mode="json"), expected.model_dump(mode="json")
@@ -98,19 +87,12 @@ def check_store(store: CohortStore, card: ModelCard) -> None:
 
 
 def site_dictionary(table: ClinicalTable | None, card: ModelCard, needed: Sequence[str]) -> list[str]:
-    """Compare a cohort's clinical variables with those that the model was fitted to; labels of those that are absent.
+    """Compare a cohort's clinical variables with those that the model was fitted to; labels of the absent ones.
 
-    Parameters
-    ----------
-    table : ClinicalTable or None
-    card : ModelCard
-    needed : sequence of str
-        Variables that the model takes, or that its evaluation takes.
+    ``needed`` are the variables that the model takes, or that its evaluation takes.
 
-    Raises
-    ------
-    ConfigError
-        If a variable of the same name has another kind, transform, unit or level: nothing is converted or guessed.
+    Raises ConfigError if a variable of the same name has another kind, transform, unit or level: nothing is
+    converted or guessed.
     """
     known, here = card.variables(), table.variables if table else {}
     problems = [
@@ -127,8 +109,10 @@ def site_dictionary(table: ClinicalTable | None, card: ModelCard, needed: Sequen
 def _differences(name: str, here: Variable, known: Variable) -> list[str]:
     if here.kind != known.kind:
         return [f"`{name}` is {here.kind}, and was {known.kind}"]
-    if not _same_transform(here, known):
-        return [f"`{name}` is {_use(here)}, and was {_use(known)}: describe it with the `transform` it had"]
+    ours, theirs = here.transform, known.transform
+    if not (ours.is_as(theirs) if ours and theirs else ours is theirs):
+        forms = (one.words("value") if one else "the value in the table itself" for one in (ours, theirs))
+        return [f"`{name}` is {', and was '.join(forms)}: describe it with the `transform` it had"]
     units = here.written_unit, known.written_unit
     if all(units) and units[0].strip().casefold() != units[1].strip().casefold():
         return [f"`{name}` is in {units[0]}, and was in {units[1]}: convert it"]
@@ -140,36 +124,14 @@ def _differences(name: str, here: Variable, known: Variable) -> list[str]:
     return []
 
 
-def _same_transform(one: Variable, other: Variable) -> bool:
-    if one.transform is None or other.transform is None:
-        return one.transform is other.transform
-    return one.transform.is_as(other.transform)
-
-
-def _use(variable: Variable) -> str:
-    return variable.transform.words("value") if variable.transform else "the value in the table itself"
-
-
 def site_data(store: CohortStore, card: ModelCard, *, patients: Sequence[str] | None = None) -> StudyData:
     """Data of another cohort in the form of a study's, to be predicted: nobody trains, and there are no folds.
 
-    Parameters
-    ----------
-    store : CohortStore
-    card : ModelCard
-    patients : sequence of str, optional
-        Ids of the patients wanted; by default all of the recordings and the clinical table.
+    ``y`` is the outcome where it is known, NaN elsewhere; clinical variables that the cohort does not have are missing
+    for everybody. ``patients`` are ids; by default all of the recordings and the clinical table.
 
-    Returns
-    -------
-    StudyData
-        ``y`` is the outcome where it is known, NaN elsewhere; clinical variables that the cohort does not have are
-        missing for everybody.
-
-    Raises
-    ------
-    StoreError
-        If no segment of any patient is accepted, or none has a level above 0 where the model divides by it.
+    Raises StoreError if no segment of any patient is accepted, or none has a level above 0 where the model divides
+    by it.
     """
     study = card.study_model()
     if patients is None:
@@ -191,8 +153,7 @@ def site_data(store: CohortStore, card: ModelCard, *, patients: Sequence[str] | 
 def _with_level(segments: StudySegments, described: InputDescription) -> StudySegments:
     """Without the segments that cannot be divided by their raw level, where the model asks for that.
 
-    A study stops at such a segment, for its channel map is wrong; here it may be one device of many, and whoever has no
-    other segment is refused.
+    A study stops at such a segment, since its channel map is wrong; here one device of many may be the cause.
     """
     if described.normalisation != "ac_dc":
         return segments
@@ -217,12 +178,8 @@ def site_covariates(store: CohortStore, card: ModelCard, patients: Sequence[str]
     ids = sorted(set(patients))
     keys = pd.Index([patient_key(store.cohort.name, name) for name in ids], name="patient")
     table = store.patients().reindex(ids).set_axis(keys)
-    wanted = [
-        study.outcome,
-        *clinical_variables(parse_arm(card.arm), study),
-        *(one.variable for one in study.subgroups),
-    ]
-    for name in dict.fromkeys(wanted):
+    taken = clinical_variables(parse_arm(card.arm), study)
+    for name in dict.fromkeys([study.outcome, *taken, *(one.variable for one in study.subgroups)]):
         values = table[name] if name in table else pd.Series(np.nan, index=keys)
         is_number = variables[name].kind in ("numeric", "binary")
         table[name] = values.astype(float) if is_number else values.astype(object).where(values.notna(), None)

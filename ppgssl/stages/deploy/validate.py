@@ -18,6 +18,7 @@ from ppgssl.core.provenance import Stopwatch, fingerprint, write_atomically
 from ppgssl.core.reasons import FindingKind
 from ppgssl.core.records import FloatArray
 from ppgssl.core.results.study import RESULTS_FILE, Results, save_results
+from ppgssl.core.text import listed
 from ppgssl.evaluation.predictions import PREDICTION_COLUMNS
 from ppgssl.evaluation.recalibration import METHODS, Recalibration, cross_recalibrated, fit_recalibration
 from ppgssl.features.patient_table import clinical_variables
@@ -38,7 +39,6 @@ from ppgssl.stages.deploy.validation_results import (
     FROZEN,
     RecalibratedRisks,
     SitePatients,
-    listed_patients,
     validation_results,
     validation_seed,
 )
@@ -57,11 +57,11 @@ class ExternalValidation:
     Attributes
     ----------
     results : Results
-        As they are in ``results.json``: the frozen model is the first arm, what recalibration would make of it follows.
+        Of ``results.json``: the frozen model is the first arm, followed by its recalibrations.
     recalibrations : list of Recalibration
-        Those that could be fitted; each is kept beside the results, for ``ppgssl predict --recalibration``.
+        Those that could be fitted; each has a file next to the results, for ``ppgssl predict --recalibration``.
     warnings : tuple of str
-        What a reader must not miss.
+        Of the model, and of how these patients differ.
     """
 
     results: Results = field(repr=False)
@@ -92,12 +92,8 @@ def validate_model(
         A ``cohort.yaml``, which is ingested into ``out/store`` by the model's rules, or a store that was made by them.
     out : Path
         Folder of the results.
-    n_jobs : int
-        Processes of ingest; -1 is one a core.
-    scheduler : str, optional
-        Address of a Dask scheduler (``tcp://host:port``) whose workers ingest.
-    progress : Progress
-        Of ingest.
+    n_jobs, scheduler, progress
+        Of :func:`ppgssl.stages.ingest.ingest.ingest`.
 
     Raises
     ------
@@ -117,7 +113,7 @@ def validate_model(
     store, site_notes = _open_store(model, source, out, n_jobs, scheduler, progress)
     patients = _select_patients(model, store)
     recalibrated = _recalibrate(patients, model.fingerprint, validation_seed(model.card))
-    shift = measure_shift(model, patients.found, patients.rows)
+    shift = measure_shift(model, patients.everybody, patients.rows)
     results = validation_results(model, patients, recalibrated, shift, site_notes, watch)
     _with_interval(recalibrated.predictions, patients).to_parquet(out / PREDICTIONS_FILE, index=False)
     for one in recalibrated.fitted:
@@ -167,27 +163,19 @@ def _check_dictionary(card: ModelCard, cohort: Cohort) -> None:
 
 
 def _select_patients(model: FittedModel, store: CohortStore) -> SitePatients:
-    """The patients with an outcome and a risk whom the model has not seen; the others by the reason to leave them out.
-
-    Raises
-    ------
-    LeakageError
-        If the model has seen all of them.
-    EvaluationError
-        If those that are left have one outcome alone.
-    """
+    """The patients with an outcome and a risk whom the model has not seen, and who is left out for which reason."""
     everybody = site_data(store, model.card)
-    found = patient_risks(model, everybody)
+    predicted = patient_risks(model, everybody)
     patients = everybody.y.index
     with_outcome = patients[everybody.y.notna()]
-    could = patients[np.array([not reason for reason in refusals(model.card, found)])].intersection(with_outcome)
+    could = patients[np.array([not reason for reason in refusals(model.card, predicted)])].intersection(with_outcome)
     seen_keys = {patient_key(store.cohort.name, name) for name in seen_patients(model.card, store)}
     seen = sorted(set(could) & seen_keys)
     kept = could.difference(seen)
     if len(could) and not len(kept):
         raise LeakageError(
             f"the model {model.card.name!r} has seen all {len(could)} patients of {store.cohort.name!r} who could be "
-            f"predicted ({listed_patients(list(could))}): its risks of them are no predictions. Validate it on others. "
+            f"predicted ({listed(list(could))}): its risks of them are no predictions. Validate it on others. "
             "If these are others, and another cohort has the same `name` and ids, change the name in cohort.yaml"
         )
     n_events = int(everybody.y.loc[kept].sum())
@@ -197,13 +185,13 @@ def _select_patients(model: FittedModel, store: CohortStore) -> SitePatients:
             "have the event: both outcomes are needed to evaluate a model"
         )
     # Refused though they have segments: the clinical values that the model takes are not known.
-    has_segments = patients[found.signals["n_accepted"].to_numpy() > 0]
+    has_segments = patients[predicted.signals["n_accepted"].to_numpy() > 0]
     unknown = list(with_outcome.difference(could).intersection(has_segments))
     data = replace(everybody, study=_site_study(model.card, store))
     return SitePatients(
         data=_restricted(data, kept),
         before=_restricted(data, could.union(unknown)),
-        found=found,
+        everybody=predicted,
         rows=patients.get_indexer(kept),
         seen=seen,
         unknown=unknown,
@@ -242,6 +230,7 @@ def _recalibrate(patients: SitePatients, model_sha256: str, seed: int) -> Recali
     """The frozen risks, and those of each recalibration that there are enough patients for."""
     is_event, risk = patients.is_event, patients.risk
     frames, fitted, notes = [_predictions(FROZEN, patients, risk)], [], []
+    source = {"cohort": patients.data.labelled.cohort.name, "model_sha256": model_sha256}
     for method in METHODS:
         try:
             one = fit_recalibration(is_event, risk, method)
@@ -249,8 +238,7 @@ def _recalibrate(patients: SitePatients, model_sha256: str, seed: int) -> Recali
         except EvaluationError as error:
             notes.append(f"{error}."[0].upper() + f"{error}."[1:])
             continue
-        known = {"cohort": patients.data.labelled.cohort.name, "model_sha256": model_sha256}
-        fitted.append(one.model_copy(update=known))
+        fitted.append(one.model_copy(update=source))
         frames.append(_predictions(f"recalibrated-{method}", patients, scores))
     return RecalibratedRisks(pd.concat(frames, ignore_index=True), fitted, notes)
 
@@ -263,6 +251,6 @@ def _predictions(arm: str, patients: SitePatients, scores: FloatArray) -> pd.Dat
 def _with_interval(predictions: pd.DataFrame, patients: SitePatients) -> pd.DataFrame:
     """The predictions, with the interval of the frozen model."""
     table, is_frozen = predictions.copy(), predictions["arm"] == FROZEN
-    for name, values in zip(("ci_low", "ci_high"), patients.found.interval(), strict=True):
+    for name, values in zip(("ci_low", "ci_high"), patients.everybody.interval(), strict=True):
         table.loc[is_frozen, name] = values[patients.rows]
     return table

@@ -19,6 +19,7 @@ from ppgssl.core.results.performance import ArmResult, OperatingPoint, Validatio
 from ppgssl.core.results.robustness import ShiftMeasure
 from ppgssl.core.results.study import InputFile, Provenance, Results
 from ppgssl.core.seeds import derive_seed
+from ppgssl.core.text import listed
 from ppgssl.evaluation.operating_points import assess_operating_points
 from ppgssl.evaluation.performance import Performance, estimate_performance
 from ppgssl.evaluation.predictions import AlignedPredictions
@@ -28,6 +29,7 @@ from ppgssl.evaluation.table_one import table_one
 from ppgssl.features.patient_table import clinical_variables
 from ppgssl.models.card import ModelCard
 from ppgssl.models.fitted import FittedModel
+from ppgssl.stages.deploy.describe import cohort_without_paths
 from ppgssl.stages.deploy.risks import PatientRisks
 from ppgssl.stages.deploy.shift import shift_findings
 from ppgssl.stages.deploy.site import site_dictionary
@@ -37,7 +39,6 @@ from ppgssl.stages.evaluate.flow import cohort_flow, exclusions, findings
 from ppgssl.store.study_data import StudyData
 
 FROZEN = "frozen"
-_N_NAMED = 5
 # Thresholds of 0 and 1 are at the ends of what a study may give.
 _NEAREST = 1e-9
 
@@ -51,18 +52,15 @@ class SitePatients:
     data : StudyData
         Those analysed.
     before : StudyData
-        These, and those left out because the model has seen them or nothing is known of them.
-    found : PatientRisks
-        Of everybody.
+        These, and those left out because the model has ``seen`` them or nothing is known of them (``unknown``).
+    everybody : PatientRisks
     rows : int array
-        Of those analysed, in ``found``.
-    seen, unknown : list of str
-        Patients left out.
+        Of those analysed, in ``everybody``.
     """
 
     data: StudyData = field(repr=False)
     before: StudyData = field(repr=False)
-    found: PatientRisks = field(repr=False)
+    everybody: PatientRisks = field(repr=False)
     rows: IntArray = field(repr=False)
     seen: list[str]
     unknown: list[str]
@@ -73,7 +71,7 @@ class SitePatients:
 
     @property
     def risk(self) -> FloatArray:
-        return self.found.risks[0, self.rows]
+        return self.everybody.risks[0, self.rows]
 
 
 @dataclass(frozen=True)
@@ -97,16 +95,7 @@ def validation_results(
     site_notes: Sequence[str],
     watch: Stopwatch,
 ) -> Results:
-    """All that the report shows.
-
-    Parameters
-    ----------
-    model, patients, recalibrated, shift
-    site_notes : sequence of str
-        What could not be as it was for the training patients.
-    watch : Stopwatch
-        Running since the validation began.
-    """
+    """All that the report shows; ``site_notes`` name what could not be as it was for the training patients."""
     card, data = model.card, patients.data
     study, store, table = data.study, data.labelled, data.clinical
     settings: dict[str, Any] = {"n_resamples": study.validation.n_bootstrap, "seed": validation_seed(card)}
@@ -169,9 +158,7 @@ def _findings(
     cohort = patients.data.labelled.cohort
     cautions: list[tuple[FindingKind, str]] = []
     if patients.seen:
-        text = (
-            f"{len(patients.seen)} patients, by their id or a recording ({listed_patients(patients.seen)}). Left out."
-        )
+        text = f"{len(patients.seen)} patients, by their id or a recording ({listed(patients.seen)}). Left out."
         cautions.append((FindingKind.MODEL_SAW_PATIENTS, text))
     needed = clinical_variables(parse_arm(model.card.arm), model.card.study_model())
     absent = site_dictionary(cohort.clinical, model.card, needed)
@@ -180,7 +167,7 @@ def _findings(
         cautions.append((FindingKind.MODEL_LACKS_VALUES, text))
     cautions += [(FindingKind.MODEL_OTHER_SIGNALS, note) for note in site_notes]
     cautions += [(FindingKind.MODEL_OTHER_SOFTWARE, text) for text in model.warnings]
-    cautions += shift_findings(model, shift, patients.found, patients.rows)
+    cautions += shift_findings(model, shift, patients.everybody, patients.rows)
     return [finding(cohort.name, kind, text) for kind, text in cautions]
 
 
@@ -234,10 +221,7 @@ def _arms(card: ModelCard, performance: Performance) -> list[ArmResult]:
 def _operating_points(
     card: ModelCard, aligned: AlignedPredictions, nobody: pd.DataFrame
 ) -> dict[str, list[OperatingPoint]]:
-    """At the model's own thresholds, which these patients had no part in; in the model's order.
-
-    A threshold of the frozen risks is none of recalibrated ones: these have the risks that the study gave alone.
-    """
+    """At the model's own thresholds, in its order; of recalibrated risks, only at those that the study gave."""
     points: dict[str, list[OperatingPoint]] = {arm: [] for arm in aligned.arms}
     for one in card.thresholds:
         given = Decisions(risks=[min(max(one.threshold, _NEAREST), 1 - _NEAREST)])
@@ -259,11 +243,7 @@ def _provenance(model: FittedModel, data: StudyData, watch: Stopwatch) -> Proven
             InputFile(name=f"store {store.cohort.name}", sha256=store.fingerprint()),
         ],
         study=data.study.model_dump(mode="json"),
-        cohorts=[{**store.cohort.model_dump(mode="json"), "root": ".", "privacy": None}],
+        cohorts=[cohort_without_paths(store.cohort)],
         stage_seconds={"external validation": round(watch.seconds(), 2)},
         stage_peak_memory_mb={"external validation": round(peak_memory_mb(), 1)},
     )
-
-
-def listed_patients(names: Sequence[str]) -> str:
-    return ", ".join(names[:_N_NAMED]) + (", ..." if len(names) > _N_NAMED else "")

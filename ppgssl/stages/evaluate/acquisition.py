@@ -1,4 +1,4 @@
-"""Does how a signal was acquired tell the outcome, and do results hold among patients acquired alike?"""
+"""Whether the acquisition of a signal predicts the outcome, and whether results hold among patients acquired alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RAW_PROPERTIES = {"amplitude": "Pulse amplitude", "level": "Raw signal level"}
 
 
 def acquisition_checks(data: StudyData) -> list[AcquisitionCheck]:
-    """Whether amplitude or level of the raw signals of the labelled cohort tell the outcome by themselves."""
+    """Whether amplitude or level of the raw signals of the labelled cohort predict the outcome by themselves."""
     cohort = data.labelled.cohort
     recordings = data.segments.acquisition.query("cohort == @cohort.name")
     labels = {name: variable.label or name for name, variable in data.clinical.variables.items()}

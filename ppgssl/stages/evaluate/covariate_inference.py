@@ -31,16 +31,11 @@ def odds_ratios(data: StudyData) -> CovariateModel | None:
 
 
 def completed_tables(data: StudyData, variables: list[str]) -> list[pd.DataFrame]:
-    """All analysed patients without missing values, as often as the study's imputation says.
+    """All analysed patients without missing values, once for each of the study's imputations.
 
     Unlike for prediction, the outcome is in the equations of multiple imputation: odds ratios would be pulled to one
     otherwise (White et al. 2011, 10.1002/sim.4067).
-
-    Parameters
-    ----------
-    data : StudyData
-    variables : list of str
-        Covariates, each known of at least one patient.
+    Each of the ``variables``, covariates, must be known of at least one patient.
     """
     numeric = [name for name in variables if data.clinical.variables[name].kind == "numeric"]
     levels = [name for name in variables if name not in numeric]
@@ -55,11 +50,11 @@ def completed_tables(data: StudyData, variables: list[str]) -> list[pd.DataFrame
 
 
 def _decoded(block: np.ndarray, table: pd.DataFrame, numeric: list[str], levels: list[str]) -> pd.DataFrame:
-    found = pd.DataFrame(block[:, : len(numeric)], index=table.index, columns=numeric)
+    decoded = pd.DataFrame(block[:, : len(numeric)], index=table.index, columns=numeric)
     for number, name in enumerate(levels, start=len(numeric)):
         known = np.array(sorted(table[name].dropna().unique(), key=str), dtype=object)
-        found[name] = known[block[:, number].astype(int)]
-    return found.infer_objects()
+        decoded[name] = known[block[:, number].astype(int)]
+    return decoded.infer_objects()
 
 
 def size_needed(data: StudyData) -> SampleSize | None:

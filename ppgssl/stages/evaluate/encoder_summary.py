@@ -1,4 +1,4 @@
-"""What pretraining the encoders of one kind led to, as the report shows it."""
+"""The outcome of pretraining the encoders of one kind, as the report shows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ppgssl.store.study_data import StudyData
 
 
 def summarize_encoders(jobs: Sequence[EncoderJob], data: StudyData) -> dict[str, Any]:
-    """What pretraining the encoders of one kind led to, as the report shows it."""
+    """Fields of :class:`ppgssl.core.results.pretraining.PretrainingRun` for the encoders of one kind."""
     results = [load_result(job.folder) for job in jobs]
     seen = seen_segments(jobs[0], data)
     table = data.segments.table
@@ -24,11 +24,7 @@ def summarize_encoders(jobs: Sequence[EncoderJob], data: StudyData) -> dict[str,
         "n_segments": int(seen.sum()),
         "n_parameters": results[0].n_parameters,
         "curves": [
-            [
-                CurvePoint(step=row.step, train_loss=row.train_loss, validation_loss=row.validation_loss)
-                for row in result.history
-            ]
-            for result in results
+            [CurvePoint.model_validate(row, from_attributes=True) for row in result.history] for result in results
         ],
         "score_name": results[0].score_name,
         "score": _mean([result.best.score for result in results]),

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ppgssl.classifiers.imputation import missing_data
 from ppgssl.core.errors import StaleInputError
 from ppgssl.core.locks import locked
-from ppgssl.core.parallel import Progress, Workers, silent, workers
+from ppgssl.core.parallel import Progress, Workers, silent
 from ppgssl.core.provenance import Stopwatch, fingerprint, made_of, peak_memory_mb, read_run, system, utc_now, versions
 from ppgssl.core.results.pretraining import PretrainingRun
 from ppgssl.core.results.study import RESULTS_FILE, InputFile, Provenance, Results, load_results, save_results
@@ -27,25 +25,15 @@ from ppgssl.stages.evaluate.performance import fit_findings, study_performance
 from ppgssl.stages.evaluate.refits import refit_arms
 from ppgssl.stages.evaluate.spo2 import spo2_check
 from ppgssl.stages.probe.probe import finished_probe, outdated_note
+from ppgssl.stages.study import study_workers
 from ppgssl.store.study_data import StudyData
 
 # Settings that do not concern the fitted arms: after a change, kept predictions are evaluated again.
-_OF_JUDGING: dict[str, Any] = {
-    "title": True,
-    "description": True,
-    "authors": True,
-    "decisions": True,
-    "subgroups": True,
-    "learning_curve": True,
+_OF_EVALUATION: dict[str, Any] = {
+    **dict.fromkeys(("title", "description", "authors", "decisions", "subgroups", "learning_curve"), True),
     "validation": {"n_bootstrap", "n_optimism"},
 }
-_NOT_OF_PREDICTIONS: dict[str, Any] = {
-    **_OF_JUDGING,
-    "out": True,
-    "cohorts": True,
-    "probe": True,
-    "inputs": {"memory_gb"},
-}
+_NOT_OF_PREDICTIONS = _OF_EVALUATION | dict.fromkeys(("out", "cohorts", "probe"), True) | {"inputs": {"memory_gb"}}
 
 
 def evaluate(
@@ -60,11 +48,8 @@ def evaluate(
     data : StudyData
     out : Path
         Folder of the study's outputs.
-    n_jobs : int
-        Processes, where there is no GPU; -1 is one a core.
-    scheduler : str, optional
-        Address of a Dask scheduler (``tcp://host:port``) whose workers do the work. They must see ``out`` and the
-        stores under the same path.
+    n_jobs, scheduler
+        See :func:`ppgssl.stages.study.study_workers`.
     progress : Progress
 
     Raises
@@ -85,19 +70,15 @@ def evaluate(
     made = _fingerprint(data, jobs)
     probe = finished_probe(data, out)
     probe_note = "" if probe else outdated_note(out)
-    judging = data.study.model_dump(mode="json", include=_OF_JUDGING)
-    whole = fingerprint([made, judging, probe.made_of if probe else None, probe_note])
+    evaluation = data.study.model_dump(mode="json", include=_OF_EVALUATION)
+    whole = fingerprint([made, evaluation, probe.made_of if probe else None, probe_note])
     if made_of(out) == whole and (out / RESULTS_FILE).is_file():
         return load_results(out / RESULTS_FILE)
-    n_processes, reads = 1 if torch.cuda.is_available() else n_jobs, [store.folder for store in data.stores]
-    with (
-        locked(out, f"the study's folder {out}"),
-        workers(n_processes, scheduler=scheduler, folder=out, reads=reads) as pool,
-    ):
-        found = predict_folds(data, out, made, pool, progress=progress)
-        found.predictions.to_parquet(out / "predictions.parquet", index=False)
-        found.training.to_parquet(out / "training_predictions.parquet", index=False)
-        results = make_results(data, jobs, found, out, watch, pool, progress=progress)
+    with locked(out, f"the study's folder {out}"), study_workers(data, out, n_jobs, scheduler) as pool:
+        folds = predict_folds(data, out, made, pool, progress=progress)
+        folds.predictions.to_parquet(out / "predictions.parquet", index=False)
+        folds.training.to_parquet(out / "training_predictions.parquet", index=False)
+        results = _make_results(data, jobs, folds, out, watch, pool, progress)
         results = results.model_copy(update={"probe": probe, "probe_note": probe_note})
         save_results(results, out / RESULTS_FILE)
         watch.write(out, "evaluate", made_of=whole, study=data.study.model_dump(mode="json"), seed=data.study.seed)
@@ -106,10 +87,10 @@ def evaluate(
 
 def _check_encoders(jobs: Sequence[EncoderJob], data: StudyData) -> None:
     for job in jobs:
-        found = made_of(job.folder)
-        if found is None:
+        made = made_of(job.folder)
+        if made is None:
             raise StaleInputError(f"the encoder {job.name} is not there yet: run `ppgssl pretrain STUDY.yaml` first")
-        if found != encoder_fingerprint(job, data):
+        if made != encoder_fingerprint(job, data):
             raise StaleInputError(
                 f"the encoder {job.name} was made from other data or settings than the study has now ({job.folder}): "
                 "run `ppgssl pretrain STUDY.yaml` again"
@@ -130,21 +111,19 @@ def _fingerprint(data: StudyData, jobs: Sequence[EncoderJob]) -> str:
     )
 
 
-def make_results(
+def _make_results(
     data: StudyData,
     jobs: Sequence[EncoderJob],
-    found: FoldPredictions,
+    folds: FoldPredictions,
     out: Path,
     watch: Stopwatch,
     pool: Workers,
-    *,
-    progress: Progress = silent,
+    progress: Progress,
 ) -> Results:
-    """Turn predictions into all that the report shows."""
     study, table = data.study, data.clinical
     outcome = table.variables[study.outcome]
     checks = acquisition_checks(data)
-    reached = study_performance(data, found, sensitivity_analysis(data, checks))
+    performance = study_performance(data, folds, sensitivity_analysis(data, checks))
     refits = refit_arms(data, out, pool, progress=progress)
     vitals = [name for name in (study.heart_rate, study.spo2) if name]
     return Results(
@@ -159,7 +138,7 @@ def make_results(
         flow=[cohort_flow(data, store) for store in data.stores],
         findings=[
             *(finding for store in data.stores for finding in findings(data, store)),
-            *fit_findings(data, found.predictions),
+            *fit_findings(data, folds.predictions),
         ],
         table_one=table_one(data.covariates, data.y, table, list(dict.fromkeys([*study.covariates, *vitals]))),
         quality=[quality for store in data.stores for quality in channel_quality(data, store)],
@@ -167,17 +146,17 @@ def make_results(
         spo2=spo2_check(data),
         acquisition=checks,
         pretraining=_pretraining(data, jobs),
-        validation=reached.validation,
-        leakage=found.leakage,
-        arms=reached.arms,
-        decision_references=reached.decision_references,
+        validation=performance.validation,
+        leakage=folds.leakage,
+        arms=performance.arms,
+        decision_references=performance.decision_references,
         missing=missing_data(data.covariates[study.covariates], data.y, table.variables, study.missing)
         if study.covariates
         else None,
         sample_size=size_needed(data),
         covariate_model=odds_ratios(data),
-        added_value=reached.added_value,
-        subgroups=reached.subgroups,
+        added_value=performance.added_value,
+        subgroups=performance.subgroups,
         learning_curves=refits.learning_curves,
         stability=refits.stability,
         optimism=refits.optimism,
@@ -203,20 +182,12 @@ def _pretraining(data: StudyData, jobs: Sequence[EncoderJob]) -> list[Pretrainin
 
 
 def _provenance(data: StudyData, jobs: Sequence[EncoderJob], out: Path, watch: Stopwatch) -> Provenance:
-    ingests = [read_run(store.folder) or {} for store in data.stores]
-    pretraining = read_run(out / "encoders") or {}
-    seconds = {
-        f"ingest {store.cohort.name}": run.get("seconds", 0.0) for store, run in zip(data.stores, ingests, strict=True)
-    }
-    memory = {
-        f"ingest {store.cohort.name}": run.get("peak_memory_mb", 0.0)
-        for store, run in zip(data.stores, ingests, strict=True)
-    }
+    runs = {f"ingest {store.cohort.name}": read_run(store.folder) or {} for store in data.stores}
     if jobs:
-        seconds["pretrain"], memory["pretrain"] = (
-            pretraining.get("seconds", 0.0),
-            pretraining.get("peak_memory_mb", 0.0),
-        )
+        runs["pretrain"] = read_run(out / "encoders") or {}
+    seconds, memory = (
+        {stage: run.get(key, 0.0) for stage, run in runs.items()} for key in ("seconds", "peak_memory_mb")
+    )
     return Provenance(
         created_utc=utc_now(),
         versions=versions(),
@@ -234,7 +205,7 @@ def _provenance(data: StudyData, jobs: Sequence[EncoderJob], out: Path, watch: S
 
 
 def _encoder_inputs(data: StudyData, jobs: Sequence[EncoderJob]) -> list[InputFile]:
-    """One hash for all encoders of a kind; each encoder's own lies beside it in ``run.json``."""
+    """One hash for all encoders of a kind; each encoder's own is in its ``run.json``."""
     kinds: dict[str, list[str]] = {}
     for job in jobs:
         kinds.setdefault(job.encoder, []).append(encoder_fingerprint(job, data))

@@ -7,8 +7,8 @@ import pandas as pd
 
 from ppgssl.core.config.cohort import Segmentation
 from ppgssl.core.reasons import Reason
-from ppgssl.core.records import FloatArray
 from ppgssl.core.results.data import ChannelQuality, ExampleWaveform, SegmentMark
+from ppgssl.store.rows import StoredRecording
 from ppgssl.store.segmenting import is_accepted
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import CohortStore
@@ -50,47 +50,32 @@ def example_waveforms(data: StudyData, store: CohortStore) -> list[ExampleWavefo
     channel = data.segments.channels_of(store.cohort.name)[0]
     recordings = {row.recording_id: row for row in store.iterate([channel]) if row.recording_id in chosen}
     return [
-        _example(
-            store.cohort.name,
-            channel,
-            caption,
-            recordings[name].fs_hz,
-            recordings[name].channels[channel].samples,
-            decisions[decisions["recording_id"] == name],
-            data.study.inputs.segment_s,
-        )
+        _example(recordings[name], store.cohort.name, channel, caption, of_recording, data.study.inputs.segment_s)
         for name, caption in chosen.items()
+        for of_recording in [decisions[decisions["recording_id"] == name]]
     ]
 
 
 def _chosen(decisions: pd.DataFrame) -> dict[str, str]:
     recordings = decisions.groupby("recording_id").agg(
-        share=("accepted", "mean"), sqi=("sqi", "median"), n=("accepted", "size")
+        accepted=("accepted", "mean"), sqi=("sqi", "median"), n=("accepted", "size")
     )
-    chosen: dict[str, str] = {}
-    good = recordings[recordings["share"] == 1]
-    if len(good):
-        typical = (good["sqi"] - good["sqi"].median()).abs()
-        chosen[str(typical.sort_index().idxmin())] = "typical: every segment accepted"
-    mixed = recordings[(recordings["share"] > 0) & (recordings["share"] < 1)]
-    if len(mixed):
-        balance = (mixed["share"] - 0.5).abs()
-        chosen[str(balance.sort_index().idxmin())] = "some segments accepted"
-    poor = recordings[recordings["share"] == 0]
-    if len(poor):
-        chosen[str(poor.sort_index()["n"].idxmax())] = "no segment accepted"
-    return chosen
+    proportion = recordings["accepted"]
+    good, mixed, poor = (
+        recordings[is_one] for is_one in (proportion == 1, proportion.between(0, 1, "neither"), proportion == 0)
+    )
+    ranks = {
+        "typical: every segment accepted": (good["sqi"] - good["sqi"].median()).abs(),
+        "some segments accepted": (mixed["accepted"] - 0.5).abs(),
+        "no segment accepted": -poor["n"],
+    }
+    return {str(rank.sort_index().idxmin()): caption for caption, rank in ranks.items() if len(rank)}
 
 
 def _example(
-    cohort: str,
-    channel: str,
-    caption: str,
-    fs_hz: float,
-    samples: FloatArray,
-    decisions: pd.DataFrame,
-    segment_s: float,
+    recording: StoredRecording, cohort: str, channel: str, caption: str, decisions: pd.DataFrame, segment_s: float
 ) -> ExampleWaveform:
+    fs_hz, samples = recording.fs_hz, recording.channels[channel].samples
     first_s = _first_second(decisions, len(samples) / fs_hz)
     first = round(first_s * fs_hz)
     shown = samples[first : first + round(_MOST_SECONDS * fs_hz)]
@@ -101,7 +86,7 @@ def _example(
     is_shown = (steps >= -1e-9) & np.isclose(steps, steps.round()) & (decisions["start_s"] + segment_s <= last_s + 1e-9)
     return ExampleWaveform(
         cohort=cohort,
-        recording_id=str(decisions["recording_id"].iloc[0]),
+        recording_id=recording.recording_id,
         channel=channel,
         fs_hz=fs_hz / every,
         samples=[float(value) if np.isfinite(value) else None for value in shown[::every]],

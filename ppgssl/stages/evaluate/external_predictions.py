@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,21 +26,13 @@ from ppgssl.evaluation.arrays import predictions_table
 from ppgssl.evaluation.performance import estimate_performance
 
 KEYS = ("patient", "repeat", "fold", "y_true")
-# Header row of the file and counting from 1: what a spreadsheet shows beside the first row of data.
+# Number of the first row of data in a spreadsheet: rows count from 1, and there is a header.
 _FIRST_ROW = 2
 
 
 @dataclass(frozen=True)
 class PredictionsFile:
-    """A checked table of risks.
-
-    Attributes
-    ----------
-    models : tuple of str
-        Columns of risks, in the order of the file.
-    predictions : DataFrame
-        Columns ``arm, repeat, fold, patient_id, y_true, y_score``.
-    """
+    """A checked table of risks: columns of models, in the order of the file, and what evaluation takes."""
 
     models: tuple[str, ...]
     predictions: pd.DataFrame
@@ -107,57 +100,44 @@ def read_predictions(file: Path) -> PredictionsFile:
     for name in ("repeat", "fold"):
         if name not in frame.columns:
             frame[name] = 0
-    _check_missing(frame, file)
-    frame["patient"] = frame["patient"].astype(str)
-    _check(frame, file, "y_true", _is_in(frame["y_true"], lambda values: np.isin(values, (0, 1))), "0 or 1")
-    for name in ("repeat", "fold"):
-        whole = _is_in(frame[name], lambda values: values == np.round(values))
-        _check(frame, file, name, whole, "a whole number")
-    for name in models:
-        _check(frame, file, name, _is_in(frame[name], lambda values: (values >= 0) & (values <= 1)), "a risk in 0 to 1")
+    _check_values(frame, models, file)
+    frame = frame.astype({"patient": str, "y_true": np.int64, "repeat": np.int64, "fold": np.int64})
     _check_patients(frame, file)
-    return PredictionsFile(
-        tuple(models),
-        predictions_table(
-            frame["y_true"].astype(np.int64),
-            {name: frame[name].astype(float) for name in models},
-            patient_id=frame["patient"],
-            repeat=frame["repeat"].astype(np.int64),
-            fold=frame["fold"].astype(np.int64),
-        ),
-    )
+    scores = {name: frame[name].astype(float) for name in models}
+    keys = {"patient_id": frame["patient"], "repeat": frame["repeat"], "fold": frame["fold"]}
+    return PredictionsFile(tuple(models), predictions_table(frame["y_true"], scores, **keys))
 
 
 # --- reading and checks ----------------------------------------------------------------------------------------
 
 
 def _read(file: Path) -> pd.DataFrame:
-    readers = {
-        # The default parser is off by a rounding error, and results would be too.
-        ".csv": lambda: pd.read_csv(file, dtype={"patient": str}, float_precision="round_trip"),
-        ".parquet": lambda: pd.read_parquet(file),
-    }
-    if file.suffix.lower() not in readers:
-        raise ReadError(f"{file}: predictions are read from .csv and .parquet files. Save the table as one of them.")
+    ending = file.suffix.lower()
+    if ending not in (".csv", ".parquet"):
+        raise ReadError(file, "predictions are read from .csv and .parquet files. Save the table as one of them.")
     try:
-        return readers[file.suffix.lower()]()
+        if ending == ".parquet":
+            return pd.read_parquet(file)
+        # The default parser is off by a rounding error, and results would be too.
+        return pd.read_csv(file, dtype={"patient": str}, float_precision="round_trip")
     except FileNotFoundError:
-        raise ReadError(f"there is no {file}: name the table of predictions") from None
+        raise ReadError(file, "there is no such file. Name the table of predictions.") from None
     except (OSError, ValueError) as error:
-        raise ReadError(
-            f"{file}: cannot be read as {file.suffix.lower()} table: {str(error).splitlines()[0]}"
-        ) from None
+        problem = "cannot be read as {suffix} table: {error}"
+        raise ReadError(file, problem, suffix=ending, error=str(error).splitlines()[0]) from None
 
 
-def _is_in(column: pd.Series, rule) -> np.ndarray:  # type: ignore[no-untyped-def]
-    """Where the rule holds; a value that is not a number breaks every rule."""
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
-    return np.asarray(rule(values) & np.isfinite(values))
-
-
-def _check_missing(frame: pd.DataFrame, file: Path) -> None:
+def _check_values(frame: pd.DataFrame, models: Sequence[str], file: Path) -> None:
     for name in frame.columns:
         _check(frame, file, str(name), frame[name].notna().to_numpy(), "a value; leave out such rows in all models")
+    for name in ("y_true", "repeat", "fold", *models):
+        values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=float)  # NaN breaks every rule
+        if name == "y_true":
+            _check(frame, file, name, np.isin(values, (0, 1)), "0 or 1")
+        elif name in KEYS:
+            _check(frame, file, name, np.isfinite(values) & (values == np.round(values)), "a whole number")
+        else:
+            _check(frame, file, name, (values >= 0) & (values <= 1), "a risk in 0 to 1")
 
 
 def _check(frame: pd.DataFrame, file: Path, column: str, is_right: np.ndarray, expected: str) -> None:
@@ -165,9 +145,9 @@ def _check(frame: pd.DataFrame, file: Path, column: str, is_right: np.ndarray, e
         return
     row = int(np.flatnonzero(~is_right)[0])
     value = frame[column].iloc[row]
-    found = "nothing" if pd.isna(value) else repr(value.item() if isinstance(value, np.generic) else value)
+    shown = "nothing" if pd.isna(value) else repr(value.item() if isinstance(value, np.generic) else value)
     raise EvaluationError(
-        f"{file}: column {column!r}, row {row + _FIRST_ROW}: expected {expected}, and found {found} "
+        f"{file}: column {column!r}, row {row + _FIRST_ROW}: expected {expected}, and found {shown} "
         f"({int((~is_right).sum())} of {len(frame)} rows)"
     )
 
@@ -219,23 +199,20 @@ def _results(
         seed=derive_seed(seed, "bootstrap"),
     )
     ranking, aligned = reached.discrimination, reached.aligned
+    folds = pd.DataFrame({"repeat": aligned.repeat, "fold": aligned.fold})
+    of_study = ("covariate_labels", "flow", "findings", "table_one", "quality", "examples", "pretraining")
+    nothing: dict[str, Any] = {name: [] for name in of_study}
     return Results(
         name=file.stem,
         title=f"Evaluation of the predictions in {file.name}",
         outcome="y_true",
         outcome_label="y_true",
         event_label="1",
-        covariate_labels=[],
-        flow=[],
-        findings=[],
-        table_one=[],
-        quality=[],
-        examples=[],
-        pretraining=[],
+        **nothing,
         validation=ValidationSummary(
             scheme="predictions",
-            n_folds=_most_folds(aligned.repeat, aligned.fold),
-            n_repeats=len(np.unique(aligned.repeat)),
+            n_folds=int(folds.groupby("repeat")["fold"].nunique().max()),
+            n_repeats=folds["repeat"].nunique(),
             n_patients=ranking.n_patients,
             n_events=ranking.n_events,
             n_test_patients=ranking.n_patients,
@@ -261,7 +238,3 @@ def _results(
             stage_peak_memory_mb={"evaluate": round(peak_memory_mb(), 1)},
         ),
     )
-
-
-def _most_folds(repeat: Sequence[int] | np.ndarray, fold: Sequence[int] | np.ndarray) -> int:
-    return int(pd.DataFrame({"repeat": repeat, "fold": fold}).groupby("repeat")["fold"].nunique().max())

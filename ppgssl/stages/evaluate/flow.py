@@ -1,4 +1,4 @@
-"""From files to patients analysed: what each cohort lost on the way, and the defects that were found."""
+"""From files to patients analysed: what each cohort lost on the way, and its defects."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 from ppgssl.core.config.study import Study
 from ppgssl.core.reasons import DEFECTS, Reason
 from ppgssl.core.results.data import CohortFlow, Exclusion, Finding, finding
+from ppgssl.core.text import listed
 from ppgssl.features.patient_table import needs_spo2_curve
 from ppgssl.store.assembly import shared_recordings
 from ppgssl.store.study_data import StudyData
@@ -23,7 +24,8 @@ def cohort_flow(data: StudyData, store: CohortStore) -> CohortFlow:
     rejects = store.rejects()
     recordings = store.recordings(["recording_id", "patient_id", "source"])
     decisions = data.segments.decisions.query("cohort == @cohort.name")
-    accepted = decisions[decisions["accepted"]]
+    accepted, rejected = decisions[decisions["accepted"]], decisions.loc[~decisions["accepted"], "defect"]
+    noted = {Reason(str(reason)): group["subject"].tolist() for reason, group in rejects.groupby("reason")}
     is_labelled = store is data.labelled
     patients = store.patients()
     return CohortFlow(
@@ -41,19 +43,19 @@ def cohort_flow(data: StudyData, store: CohortStore) -> CohortFlow:
         n_patients_analysed=len(data.y) if is_labelled else accepted["patient"].nunique(),
         n_events=int(data.y.sum()) if is_labelled else None,
         exclusions=[
-            *_reject_exclusions(rejects),
+            *exclusions({reason: subjects for reason, subjects in noted.items() if reason.is_loss}),
             *_recording_exclusions(data, store, decisions, set(recordings["recording_id"])),
-            *_segment_exclusions(decisions),
+            *(_exclusion(Reason(str(defect)), int(n)) for defect, n in rejected.value_counts().items()),
             *(_patient_exclusions(data, patients, rejects) if is_labelled else []),
         ],
     )
 
 
 def findings(data: StudyData, store: CohortStore) -> list[Finding]:
-    """The defects that were found in one cohort, and what was done about each."""
+    """The defects of one cohort, and what was done about each."""
     cohort = store.cohort.name
     arms = _arms_with_spo2_of_signals(data.study) if store is data.labelled else ""
-    found = [
+    rows = [
         finding(
             cohort,
             Reason(str(reason)),
@@ -63,15 +65,15 @@ def findings(data: StudyData, store: CohortStore) -> list[Finding]:
     ]
     shared = sorted(shared_recordings(data.stores)[cohort])
     if shared:
-        text = f"{_listed(shared)}: {Reason.SHARED_WITH_COHORT.consequence}"
-        found.append(finding(cohort, Reason.SHARED_WITH_COHORT, text))
+        text = f"{listed(shared)}: {Reason.SHARED_WITH_COHORT.consequence}"
+        rows.append(finding(cohort, Reason.SHARED_WITH_COHORT, text))
     decisions = data.segments.decisions.query("cohort == @cohort")
-    for defect, rows in decisions[decisions["defect"].isin(DEFECTS)].groupby("defect"):
-        names = sorted(rows["recording_id"].unique())
-        recordings = f"{len(names)} recording{'s' if len(names) > 1 else ''} ({_listed(names)})"
-        text = f"{len(rows)} segments of {recordings}. {Reason(str(defect)).consequence}"
-        found.append(finding(cohort, Reason(str(defect)), text))
-    return found
+    for defect, segments in decisions[decisions["defect"].isin(DEFECTS)].groupby("defect"):
+        names = sorted(segments["recording_id"].unique())
+        recordings = f"{len(names)} recording{'s' if len(names) > 1 else ''} ({listed(names)})"
+        text = f"{len(segments)} segments of {recordings}. {Reason(str(defect)).consequence}"
+        rows.append(finding(cohort, Reason(str(defect)), text))
+    return rows
 
 
 def _arms_with_spo2_of_signals(study: Study) -> str:
@@ -80,15 +82,10 @@ def _arms_with_spo2_of_signals(study: Study) -> str:
 
 
 def _reject_text(reason: Reason, group: pd.DataFrame) -> str:
-    what = f"{len(group)} {reason.unit}{'s' if len(group) > 1 else ''}: {_listed(group['subject'].tolist())}."
+    what = f"{len(group)} {reason.unit}{'s' if len(group) > 1 else ''}: {listed(group['subject'].tolist())}."
     if reason.unit in ("variable", "row"):  # few, and each with a text of its own
         what = " ".join(f"{row.subject}: {row.detail}." for row in group.itertuples())
     return f"{what} {reason.consequence}".strip()
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_N_EXAMPLES])
-    return f"{shown} and {len(names) - _N_EXAMPLES} more" if len(names) > _N_EXAMPLES else shown
 
 
 def exclusions(lost: dict[Reason, Sequence[str]]) -> list[Exclusion]:
@@ -100,11 +97,6 @@ def _exclusion(reason: Reason, n: int, subjects: Sequence[str] = ()) -> Exclusio
     return Exclusion.model_validate(
         {"unit": reason.unit, "reason": reason, "n": n, "examples": list(subjects[:_N_EXAMPLES])}
     )
-
-
-def _reject_exclusions(rejects: pd.DataFrame) -> list[Exclusion]:
-    lost = {Reason(str(reason)): group["subject"].tolist() for reason, group in rejects.groupby("reason")}
-    return exclusions({reason: subjects for reason, subjects in lost.items() if reason.is_loss})
 
 
 def _n_rejected(rejects: pd.DataFrame) -> int:
@@ -128,11 +120,6 @@ def _recording_exclusions(
             Reason.RECORDING_WITHOUT_SEGMENT: sorted(cut - used),
         }
     )
-
-
-def _segment_exclusions(decisions: pd.DataFrame) -> list[Exclusion]:
-    counts = decisions.loc[~decisions["accepted"], "defect"].value_counts()
-    return [_exclusion(Reason(str(defect)), int(n)) for defect, n in counts.items()]
 
 
 def _patient_exclusions(data: StudyData, patients: pd.DataFrame, rejects: pd.DataFrame) -> list[Exclusion]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from ppgssl.core.config.study import Study
 from ppgssl.core.errors import EvaluationError
 from ppgssl.core.parallel import Progress, Workers, silent
 from ppgssl.core.provenance import replaced, write_atomically
-from ppgssl.core.records import FloatArray
 from ppgssl.core.results.data import LeakageCheck
 from ppgssl.features.columns import Columns
 from ppgssl.features.fold_features import FoldFeatures, check_feature_packages, common_features
+from ppgssl.stages.study import current_folder
 from ppgssl.store.leakage import FittedParts, merge_checks
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
@@ -54,10 +53,7 @@ class FoldPredictions:
 def check_arms(study: Study) -> None:
     """Refuse arms that need a package which is not installed, before anything is fitted.
 
-    Raises
-    ------
-    ConfigError
-        Naming the extra to install.
+    Raises ConfigError, naming the extra to install.
     """
     check_learners([arm.learner for arm in study.arm_list if not arm.is_network])
     check_feature_packages(study.arm_list)
@@ -71,33 +67,20 @@ def predict_folds(
     Each fold is kept in ``out/predictions/`` as soon as it is done, under the hash of what it was made of, so that an
     interrupted evaluation goes on with the next fold.
 
-    Raises
-    ------
-    ConfigError
-        If an arm needs a package that is not installed.
-    LeakageError
-        If anything fitted for a fold has seen one of its test patients, unless the study asks for it.
-    EvaluationError
-        If an arm cannot be fitted to the training patients of a fold.
+    Raises ConfigError if an arm needs a package that is not installed, and what :meth:`FoldFitter.fit` does.
     """
     check_arms(data.study)
-    folder = out / "predictions" / made_of[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    for outdated in (out / "predictions").iterdir():
-        if outdated != folder:
-            shutil.rmtree(outdated)
-    is_open = any(not _is_done(folder, fold) for fold in data.folds)
-    known = common_features(data, out) if is_open else {}
+    folder = current_folder(out / "predictions", made_of)
+    known = {} if all(_is_done(folder, fold) for fold in data.folds) else common_features(data, out)
     label = f"{len(data.study.arms)} arms a fold"
-    done = pool.run(_predict_fold, data.folds, data, out, folder, known, progress=progress, label=label)
-    return _joined(list(done))
+    return _join(list(pool.run(_predict_fold, data.folds, data, out, folder, known, progress=progress, label=label)))
 
 
-def _joined(found: list[FoldPredictions]) -> FoldPredictions:
+def _join(parts: list[FoldPredictions]) -> FoldPredictions:
     return FoldPredictions(
-        pd.concat([one.predictions for one in found], ignore_index=True),
-        pd.concat([one.training for one in found], ignore_index=True),
-        merge_checks(check for one in found for check in one.leakage),
+        pd.concat([one.predictions for one in parts], ignore_index=True),
+        pd.concat([one.training for one in parts], ignore_index=True),
+        merge_checks(check for one in parts for check in one.leakage),
     )
 
 
@@ -107,14 +90,10 @@ def _predict_fold(
     if _is_done(folder, fold):
         return _read(folder, fold)
     fitter = FoldFitter(fold, data, out, known=known)
-    fitted = [fitter.fit(arm) for arm in data.study.arm_list]
-    found = FoldPredictions(
-        pd.concat([one.predictions for one in fitted], ignore_index=True),
-        pd.concat([one.training for one in fitted], ignore_index=True),
-        fitter.parts.check(fold.test),
-    )
-    _keep(found, folder, fold)
-    return found
+    predicted = _join([fitter.fit(arm) for arm in data.study.arm_list])
+    predicted = replace(predicted, leakage=fitter.parts.check(fold.test))
+    _keep(predicted, folder, fold)
+    return predicted
 
 
 # --- kept folds ------------------------------------------------------------------------------------------------
@@ -124,10 +103,10 @@ def _is_done(folder: Path, fold: Fold) -> bool:
     return (folder / f"{fold.name}.parquet").is_file()
 
 
-def _keep(found: FoldPredictions, folder: Path, fold: Fold) -> None:
+def _keep(predicted: FoldPredictions, folder: Path, fold: Fold) -> None:
     """The predictions last: where they are, the fold is done."""
-    write_atomically(folder / f"{fold.name}.leakage.json", _CHECKS.dump_json(found.leakage, indent=1).decode())
-    for frame, name in ((found.training, f"{fold.name}.training"), (found.predictions, fold.name)):
+    write_atomically(folder / f"{fold.name}.leakage.json", _CHECKS.dump_json(predicted.leakage, indent=1))
+    for frame, name in ((predicted.training, f"{fold.name}.training"), (predicted.predictions, fold.name)):
         with replaced(folder / f"{name}.parquet") as temporary:
             frame.to_parquet(temporary, index=False)
 
@@ -143,34 +122,11 @@ def _read(folder: Path, fold: Fold) -> FoldPredictions:
 # --- one fold --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """Scores of test and training patients, columns of a regression, and what was done otherwise than planned."""
-
-    test: FloatArray
-    training: pd.Series
-    n_features: int | None = None
-    note: str = ""
-
-
 class FoldFitter:
     """Fits arms on one fold's training patients; features of an encoder are computed once for all arms.
 
-    Parameters
-    ----------
-    fold
-        Who trains and who is tested.
-    data
-        The study's segments, outcome and covariates.
-    out
-        The study's folder, where its encoders lie.
-    known
-        Features that are the same in all folds, see :func:`ppgssl.features.fold_features.common_features`.
-
-    Attributes
-    ----------
-    parts : FittedParts
-        Whom everything that was fitted has seen.
+    ``out`` is the study's folder with its encoders; ``known`` are the features that are the same in all folds, see
+    :func:`ppgssl.features.fold_features.common_features`. ``parts`` records whom everything that was fitted has seen.
     """
 
     def __init__(
@@ -190,39 +146,37 @@ class FoldFitter:
     def fit(self, arm: Arm) -> FoldPredictions:
         """Predictions of one arm for test patients, and out-of-fold predictions for training patients.
 
-        Raises
-        ------
-        LeakageError
-            If anything it is fitted with has seen a test patient.
-        EvaluationError
-            If it cannot be fitted to these training patients; the message names the arm.
+        Raises LeakageError if anything it is fitted with has seen a test patient (unless the study asks for it), and
+        EvaluationError, naming the arm, if it cannot be fitted to these training patients.
         """
         started = time.perf_counter()
         try:
-            fitted = self._fit(arm)
+            model, *risks = self._fit(arm)
         except EvaluationError as error:
             raise EvaluationError(f"arm {arm.name!r}, {self.fold.name}: {error}") from None
-        seconds = time.perf_counter() - started
-        test = pd.Series(fitted.test, index=list(self.fold.test))
-        predictions, training = (self._frame(arm, scores, fitted, seconds) for scores in (test, fitted.training))
+        about_fit = {
+            "n_features": model.n_columns_,
+            "note": "; ".join(model.notes_),
+            "seconds": time.perf_counter() - started,
+        }
+        predictions, training = (
+            pd.DataFrame(
+                {
+                    "arm": arm.name,
+                    "repeat": self.fold.repeat,
+                    "fold": self.fold.fold,
+                    "patient_id": list(scores.index),
+                    "y_true": self.data.y.loc[scores.index].to_numpy(),
+                    "y_score": scores.to_numpy(dtype=float),
+                    **about_fit,
+                }
+            ).astype({"n_features": "Int64"})
+            for scores in risks
+        )
         return FoldPredictions(predictions, training, self.parts.check(self.fold.test))
 
-    def _frame(self, arm: Arm, scores: pd.Series, fitted: _Fitted, seconds: float) -> pd.DataFrame:
-        return pd.DataFrame(
-            {
-                "arm": arm.name,
-                "repeat": self.fold.repeat,
-                "fold": self.fold.fold,
-                "patient_id": list(scores.index),
-                "y_true": self.data.y.loc[scores.index].to_numpy(),
-                "y_score": scores.to_numpy(dtype=float),
-                "n_features": fitted.n_features,
-                "note": fitted.note,
-                "seconds": seconds,
-            }
-        ).astype({"n_features": "Int64"})
-
-    def _fit(self, arm: Arm) -> _Fitted:
+    def _fit(self, arm: Arm) -> tuple[Any, pd.Series, pd.Series]:
+        """The model, and its risks of test and of training patients."""
         table = self.features.arm_table(arm)
         rows = table.transform(self.data)
         train, test = rows.loc[list(self.fold.train)], rows.loc[list(self.fold.test)]
@@ -234,4 +188,4 @@ class FoldFitter:
         model.fit(train, self.data.y.loc[train.index])
         # Patients to whom every network of several was fitted have none.
         training = pd.Series(model.oof_, index=train.index).dropna()
-        return _Fitted(model.predict_proba(test)[:, 1], training, model.n_columns_, "; ".join(model.notes_))
+        return model, pd.Series(model.predict_proba(test)[:, 1], index=list(self.fold.test)), training

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,7 +41,7 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class StudyPerformance:
-    """What the predictions of all arms reach; fields are named as in :class:`ppgssl.core.results.study.Results`."""
+    """Fields are those of :class:`ppgssl.core.results.study.Results`."""
 
     arms: list[ArmResult]
     validation: ValidationSummary
@@ -50,15 +50,12 @@ class StudyPerformance:
     decision_references: dict[Literal["treat all", "treat none"], DecisionCurve]
 
 
-def study_performance(data: StudyData, found: FoldPredictions, sensitivity: Sensitivity | None) -> StudyPerformance:
+def study_performance(data: StudyData, folds: FoldPredictions, sensitivity: Sensitivity | None) -> StudyPerformance:
     """Performance of every arm of a study, on the same draws of patients.
 
-    Raises
-    ------
-    EvaluationError
-        If the predictions do not fit together, or an AUROC is not defined.
+    Raises EvaluationError if the predictions do not fit together, or an AUROC is not defined.
     """
-    study, predictions = data.study, found.predictions
+    study, predictions = data.study, folds.predictions
     settings: dict[str, Any] = {
         "n_resamples": study.validation.n_bootstrap,
         "seed": derive_seed(study.seed, "bootstrap"),
@@ -67,7 +64,7 @@ def study_performance(data: StudyData, found: FoldPredictions, sensitivity: Sens
         predictions,
         study.arms,
         study.decisions,
-        training=found.training,
+        training=folds.training,
         references=comparisons(study.arms),
         **settings,
     )
@@ -98,17 +95,15 @@ def fit_findings(data: StudyData, predictions: pd.DataFrame) -> list[Finding]:
 
 def comparisons(names: list[str]) -> dict[str, dict[str, str]]:
     """Kind of comparison, named as in :class:`~ppgssl.core.results.performance.ArmResult` -> arm -> its reference."""
-    arms = [parse_arm(name) for name in names]
-    to_covariates = {name: REFERENCE_ARM for name in names if REFERENCE_ARM in names and name != REFERENCE_ARM}
-    pairs: dict[str, dict[str, str | None]] = {
-        "difference": dict(to_covariates),
-        "difference_from_untrained": {arm.name: untrained_counterpart(arm) for arm in arms},
-        "difference_from_clinical": {arm.name: without_features(arm) for arm in arms},
-        "difference_from_hand_crafted": {arm.name: without_encoder(arm) for arm in arms},
+    kinds: dict[str, Callable[[Arm], str | None]] = {
+        "difference": lambda arm: REFERENCE_ARM if arm.name != REFERENCE_ARM else None,
+        "difference_from_untrained": untrained_counterpart,
+        "difference_from_clinical": without_features,
+        "difference_from_hand_crafted": without_encoder,
     }
     return {
-        kind: {arm: reference for arm, reference in of_kind.items() if reference in names and reference is not None}
-        for kind, of_kind in pairs.items()
+        kind: {name: reference for name in names if (reference := reference_of(parse_arm(name))) and reference in names}
+        for kind, reference_of in kinds.items()
     }
 
 
@@ -153,25 +148,21 @@ def _added_value(
 ) -> list[AddedValue]:
     """Of each SSL arm over the same without SSL features; net benefit at the study's risks or the prevalence.
 
-    That is the arm of hand-crafted features where these stand beside the encoder's, else of the clinical input alone.
+    That is the arm of hand-crafted features where there are some next to the encoder's, else of the clinical input.
     """
     kinds = {False: "difference_from_clinical", True: "difference_from_hand_crafted"}
     differences = {
-        arm.name: found[arm.name]
+        arm.name: of_kind[arm.name]
         for arm in data.study.arm_list
-        if arm.is_ssl and arm.name in (found := reached.discrimination.differences[kinds[arm.has_hand_crafted]])
+        for of_kind in [reached.discrimination.differences[kinds[arm.has_hand_crafted]]]
+        if arm.is_ssl and arm.name in of_kind
     }
     pairs = [(arm, difference.reference) for arm, difference in differences.items()]
     risks = sorted(set(data.study.decisions.risks)) or [round(float(data.y.mean()), 2)]
     gains = net_benefit_differences(reached.aligned, pairs, risks, **settings) if pairs else {}
     return [
         added_value(
-            predictions,
-            arm,
-            reference,
-            auroc=differences[arm],
-            thresholds=risks,
-            net_benefit=gains[(arm, reference)],
+            predictions, arm, reference, auroc=differences[arm], thresholds=risks, net_benefit=gains[(arm, reference)]
         )
         for arm, reference in pairs
     ]

@@ -3,10 +3,10 @@
 Refits to bootstrap samples hold the patients' features fixed. That is the whole of fitting only where features are not
 learned from these patients: clinical variables, hand-crafted features, an untrained encoder, an encoder pretrained on
 other cohorts. An encoder pretrained for a fold has seen the signals of most patients, and no encoder has seen those of
-a bootstrap sample alone; what such an arm would lose with other patients to pretrain on, no refit of the regression can
-tell, and it may be a loss or a gain [1]_. So there is no optimism-corrected performance of these arms: what tells of
-them is cross-validation, which pretrains anew in each fold. How their risks depend on the regression is shown, with the
-encoder of the first fold.
+a bootstrap sample alone; no refit of the regression shows what such an arm would lose (or gain [1]_) with other
+patients to pretrain on. So there is no optimism-corrected performance of these arms: cross-validation, which pretrains
+again in each fold, estimates theirs. How their risks depend on the regression is shown, with the encoder of the first
+fold.
 
 References
 ----------
@@ -42,7 +42,7 @@ from ppgssl.store.study_data import StudyData
 # Bootstrap samples that one task refits.
 _TASK_REFITS = 10
 # Of each refit, where the model itself has more: the spread over bootstrap samples is what is asked for, and with two
-# imputations a sample it is well told (Bartlett & Hughes, Bootstrap inference for multiple imputation under
+# imputations a sample it is well estimated (Bartlett & Hughes, Bootstrap inference for multiple imputation under
 # uncongeniality and misspecification, Statistical Methods in Medical Research 29, 2020, 10.1177/0962280220932189).
 _REFIT_IMPUTATIONS = 2
 # Below that, a subset of training patients has too few of one outcome to fit anything.
@@ -51,15 +51,7 @@ _MIN_CLASS = 3
 
 @dataclass(frozen=True)
 class RefitResults:
-    """What refits tell.
-
-    Attributes
-    ----------
-    optimism, stability, learning_curves
-        For the report; empty where the study asks for none.
-    notes : tuple of str
-        Arms and points that were left out, and why.
-    """
+    """Results for the report, empty where the study asks for none; ``notes`` name what was left out, and why."""
 
     optimism: list[Optimism] = field(default_factory=list)
     stability: list[Stability] = field(default_factory=list)
@@ -68,23 +60,14 @@ class RefitResults:
 
 
 def refit_arms(data: StudyData, out: Path, pool: Workers, *, progress: Progress = silent) -> RefitResults:
-    """Refit a study's regression arms, as far as it asks for that.
-
-    Parameters
-    ----------
-    data : StudyData
-    out : Path
-        The study's folder, where its encoders lie.
-    pool : Workers
-    progress : Progress
-    """
-    judged, points, notes = arms_of_optimism(data.study), arms_of_curves(data.study), []
+    """Refit a study's regression arms, as far as it asks for that; ``out`` is its folder, with the encoders."""
+    corrected, points, notes = arms_of_optimism(data.study), arms_of_curves(data.study), []
     optimisms: list[Optimism] = []
     stabilities: list[Stability] = []
     if data.study.validation.n_optimism:
-        notes += _left_out(data.study, judged)
-        refits = _bootstrap(data, out, list(dict.fromkeys([*judged, *points])), pool, progress)
-        optimisms = [optimism(refits[arm], arm=arm.name, label=arm.label) for arm in judged]
+        notes += _uncorrected_note(data.study, corrected)
+        refits = _bootstrap(data, out, list(dict.fromkeys([*corrected, *points])), pool, progress)
+        optimisms = [optimism(refits[arm], arm=arm.name, label=arm.label) for arm in corrected]
         stabilities = [stability(refits[arm], arm=arm.name, label=arm.label) for arm in points]
     curves, more = _curves(data, out, points, pool, progress)
     return RefitResults(optimisms, stabilities, curves, (*notes, *more))
@@ -94,7 +77,7 @@ def refit_arms(data: StudyData, out: Path, pool: Workers, *, progress: Progress 
 
 
 def arms_of_optimism(study: Study) -> list[Arm]:
-    """Regression arms whose features are not learned from the study's labelled patients; see the module's head."""
+    """Regression arms whose features are not learned from the study's labelled patients; see the module."""
     fixed = [None, "untrained", "pulse-wave"]
     if exposure_of("ssl-all", study) == "disjoint":
         fixed.append("ssl-all")
@@ -102,20 +85,17 @@ def arms_of_optimism(study: Study) -> list[Arm]:
 
 
 def arms_of_curves(study: Study) -> list[Arm]:
-    """The ridge arms that tell whether signals add to the clinical input, as few as possible: at most three.
+    """The at most three ridge arms that show whether signals add to the clinical input.
 
     The richest clinical input, the features pretrained on most recordings, and both together.
     """
     plain = [arm for arm in _refittable(study) if not arm.is_stacking and not arm.has_hand_crafted]
     ridge = [arm for arm in plain if arm.learner == "ridge"]
-    clinical = next((name for name in ("covariates", "vitals", "heart-rate") if (name, None) in _inputs(ridge)), None)
+    alone = {arm.clinical for arm in ridge if arm.features is None}
+    clinical = next((name for name in ("covariates", "vitals", "heart-rate") if name in alone), None)
     features = next((name for name in ("ssl-all", "ssl-labelled") if any(arm.features == name for arm in ridge)), None)
     wanted = [(clinical, None), (None, features), (clinical, features)]
     return [arm for arm in ridge if (arm.clinical, arm.features) in wanted]
-
-
-def _inputs(arms: Sequence[Arm]) -> list[tuple[str | None, str | None]]:
-    return [(arm.clinical, arm.features) for arm in arms]
 
 
 def _refittable(study: Study) -> list[Arm]:
@@ -127,15 +107,13 @@ def _refittable(study: Study) -> list[Arm]:
     ]
 
 
-def _left_out(study: Study, judged: Sequence[Arm]) -> list[str]:
-    arms = [arm for arm in study.arm_list if arm not in judged and not arm.is_network]
-    if not arms:
-        return []
-    names = ", ".join(arm.label for arm in arms)
-    return [
+def _uncorrected_note(study: Study, corrected: Sequence[Arm]) -> list[str]:
+    names = ", ".join(arm.label for arm in study.arm_list if arm not in corrected and not arm.is_network)
+    text = (
         f"Optimism-corrected performance is not given for {names}: bootstrap samples refit the regression and not what "
-        "the features were learned with, or a refit takes too long. Cross-validation tells of these arms."
-    ]
+        "the features were learned with, or a refit takes too long. Cross-validation estimates it for these arms."
+    )
+    return [text] if names else []
 
 
 # --- bootstrap samples -----------------------------------------------------------------------------------------
@@ -190,8 +168,8 @@ def _bootstrap(data: StudyData, out: Path, arms: Sequence[Arm], pool: Workers, p
         label=lambda task: f"refits to {len(counts)} bootstrap samples: {tables[task[0]].arm.label}",
     )
     risks: dict[Arm, list[FloatArray]] = {arm: [] for arm in arms}
-    for (number, _), found in zip(tasks, done, strict=True):
-        risks[tables[number].arm].append(found)
+    for (number, _), of_samples in zip(tasks, done, strict=True):
+        risks[tables[number].arm].append(of_samples)
     return {
         table.arm: Refits(
             y.to_numpy() == 1,
@@ -228,11 +206,9 @@ def _curves(
     ]
     if not fractions:
         return [], notes
-    tests = list(
-        pool.run(_curve_of_fold, data.folds, data, out, arms, fractions, progress=progress, label="learning curve")
-    )
+    tests = pool.run(_curve_of_fold, data.folds, data, out, arms, fractions, progress=progress, label="learning curve")
     curves = learning_curves(
-        pd.concat(tests, ignore_index=True),
+        pd.concat(list(tests), ignore_index=True),
         {arm.name: arm.label for arm in arms},
         n_resamples=data.study.validation.n_bootstrap,
         seed=derive_seed(data.study.seed, "bootstrap"),

@@ -73,17 +73,10 @@ class FileTask:
     n_of_source: int = 1
     split_s: float | None = None
 
-    @property
-    def n_sources(self) -> int:
-        return len(self.sources)
-
 
 @dataclass(frozen=True)
 class FileRows:
-    """What the store takes from one task.
-
-    ``rejects`` come with the hash of the source they speak of; ``long`` are sources that need tasks of their own.
-    """
+    """What the store takes from one task: ``rejects`` with the hash of their source, ``long`` to be read in tasks."""
 
     recordings: list[StoredRecording] = field(default_factory=list)
     segments: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -100,7 +93,7 @@ class FileRows:
 
 
 def plan(sources: Sequence[SourceFile], cohort: Cohort, *, n_workers: int) -> list[FileTask]:
-    """Tasks of some files each: enough that handing them out costs little, few enough that all workers have some."""
+    """Tasks of some files each: enough that handing out costs little, few enough that all workers have some."""
     most = min(_TASK_FILES, max(1, len(sources) // (8 * n_workers)))
     tasks: list[FileTask] = []
     group: list[SourceFile] = []
@@ -136,14 +129,14 @@ def do_task(task: FileTask) -> FileRows:
     for source in task.sources:
         sha256 = source_sha256(source, task.cohort)
         try:
-            found = _chunks(source, sha256, task)
+            of_source = _chunks(source, sha256, task)
         except _BAD_FILE as error:
             rows.rejects.append((file_reject(source, error, task.cohort), sha256))
             continue
-        if isinstance(found, LongSource):
-            rows.long.append(found)
+        if isinstance(of_source, LongSource):
+            rows.long.append(of_source)
         else:
-            chunks += found
+            chunks += of_source
         rows.rejects.extend((note, sha256) for note in _notes(source, task.cohort))
     if task.long is not None:
         try:
@@ -151,8 +144,7 @@ def do_task(task: FileTask) -> FileRows:
         except _BAD_FILE as error:
             rows.rejects.append((file_reject(task.long.source, error, task.cohort), task.long.sha256))
     stored = process(chunks, task.cohort)
-    segments = segment_rows(stored, task.cohort)
-    return replace(rows, recordings=stored, segments=segments)
+    return replace(rows, recordings=stored, segments=segment_rows(stored, task.cohort))
 
 
 def look(task: FileTask) -> tuple[list[dict[str, object]], list[Reject]]:
@@ -172,7 +164,7 @@ def look(task: FileTask) -> tuple[list[dict[str, object]], list[Reject]]:
 
 
 def file_reject(source: SourceFile, error: Exception, cohort: Cohort) -> Reject:
-    """What became of a file that raised ``error``; with `privacy`, in words that show nothing of the file."""
+    """The reject of a file that raised ``error``; with `privacy`, in words that show nothing of the file."""
     fields = {"patient": source.patient_id, "visit": source.visit, "recording": source.recording}
     places = {source.path: source.relative}
     places |= {path: fill_pattern(pattern, fields) for pattern, path in source.companions.items()}
@@ -203,10 +195,8 @@ def _chunks(source: SourceFile, sha256: str, task: FileTask) -> list[Chunk] | Lo
 def _intervals(long: LongSource, task: FileTask) -> list[Chunk]:
     recordings = open_source(long.source, task.cohort)
     if not set(long.intervals) <= set(intervals_of(recordings)):
-        raise ReadError(
-            "became shorter or longer while it was read. Is it still being copied? Try again when it is done.",
-            path=long.source.path,
-        )
+        problem = "became shorter or longer while it was read. Is it still being copied? Try again when it is done."
+        raise ReadError(long.source.path, problem)
     return [_chunk(recordings, interval, long.sha256, task.n_of_source) for interval in long.intervals]
 
 
@@ -230,13 +220,11 @@ def _parts(number: int, recording: OpenRecording) -> list[Interval]:
 
 
 def _split(recordings: Sequence[OpenRecording], split_s: float) -> list[Interval]:
-    return [
-        interval
-        for number, recording in enumerate(recordings)
-        for interval in _between(
-            number, recording, [part * split_s for part in range(round(recording.duration_s / split_s) + 1)], "joined"
-        )
-    ]
+    intervals = []
+    for number, recording in enumerate(recordings):
+        edges_s = [part * split_s for part in range(round(recording.duration_s / split_s) + 1)]
+        intervals += _between(number, recording, edges_s, "joined")
+    return intervals
 
 
 def _between(

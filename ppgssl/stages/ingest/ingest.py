@@ -50,12 +50,12 @@ _COMMIT_BYTES = 24_000_000
 # Fewer and smaller files are read right here: starting processes would cost more than it saves.
 _FEW_FILES, _FEW_BYTES = 8, 16_000_000
 
-Found = TypeVar("Found")
+Rows = TypeVar("Rows")
 
 
 @dataclass(frozen=True)
 class IngestSummary:
-    """What one ``ingest`` found and did."""
+    """Counts and rejects of one ``ingest``."""
 
     store: Path
     n_files: int
@@ -91,11 +91,8 @@ def ingest(
         The store; made if absent. After an interruption, of whatever kind, the same call goes on where it stopped.
     described
         What the file describes, where it was read and changed; its paths are relative to the file.
-    n_jobs
-        Processes; -1 is one a core.
-    scheduler
-        Address of a Dask scheduler (``tcp://host:port``) whose workers do the work. They must see the raw files under
-        the same path.
+    n_jobs, scheduler
+        See :func:`ppgssl.core.parallel.workers`.
     progress
         Called with the number of files done and the number to do.
 
@@ -122,7 +119,8 @@ def ingest(
                 add_files(store, cohort, to_do, pool, progress)
             store.drop_incomplete()
         split_joined(store, cohort, sources)
-        store.replace_rejects("folder", [*escaped, *map(_gone_note, gone)])
+        kept = [Reject(Reason.FILE_GONE, name, "its recordings are kept in the store") for name in gone]
+        store.replace_rejects("folder", [*escaped, *kept])
         store.replace_rejects("vitals", vital_rejects(cohort))
         store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
         patients = {source.patient_id for source in sources} | set(store.recordings(["patient_id"])["patient_id"])
@@ -132,7 +130,10 @@ def ingest(
         ensure_grid(store, cohort.segments)
         _record_run(store, watch, n_files=len(sources))
         counts = _summary(store, n_files=len(sources), n_new=len(to_do), n_gone=len(gone))
-        return replace(counts, warnings=_key_warnings(cohort, cohort_file, root, folder))
+    if cohort.privacy is None:
+        return counts
+    folders = [("the folder of the raw files", root), ("the store", folder)]
+    return replace(counts, warnings=key_warnings(cohort.privacy.pseudonyms, cohort_file, folders))
 
 
 def _open_cohort(cohort_file: Path, described: Cohort | None = None) -> tuple[Cohort, Path, Pseudonyms | None]:
@@ -160,21 +161,10 @@ def _find_sources(
 def clinical_table(
     cohort: Cohort, root: Path, names: Pseudonyms | None, *, instead: Path | None = None
 ) -> Clinical | None:
-    """The cohort's clinical table, if it has one, under the names that patients have.
+    """The cohort's clinical table, if it has one, with the patients' ids or pseudonyms.
 
-    Parameters
-    ----------
-    cohort, root, names
-        As they are known to :func:`ingest`.
-    instead : Path, optional
-        A file to read in place of ``clinical.file``, and as that is described. Where patients have pseudonyms, its name
-        is not shown: it may be a patient's.
-
-    Raises
-    ------
-    ConfigError
-        As :func:`ppgssl.readers.clinical.table.read_clinical`; where patients have pseudonyms, without values of the
-        table.
+    ``instead`` is read in place of ``clinical.file``, and as that is described. Errors are those of
+    :func:`ppgssl.readers.clinical.table.read_clinical`; with pseudonyms, they show no value and no name of a file.
     """
     if cohort.clinical is None:
         return None
@@ -186,20 +176,10 @@ def clinical_table(
         raise redacted_error(error, cohort) from None
 
 
-def _key_warnings(cohort: Cohort, cohort_file: Path, root: Path, folder: Path) -> tuple[str, ...]:
-    if cohort.privacy is None:
-        return ()
-    folders = [("the folder of the raw files", root), ("the store", folder)]
-    return key_warnings(cohort.privacy.pseudonyms, cohort_file, folders)
-
-
 def original_names(cohort_file: Path) -> dict[str, str]:
-    """What the pseudonyms of a cohort with `privacy` stand for: patients, recordings and files, from the raw data.
+    """Pseudonym -> original name of patients, recordings and files of a cohort with `privacy`, from the raw data.
 
-    Raises
-    ------
-    ConfigError
-        As :func:`ingest`; and if the cohort has no `privacy`.
+    Raises ConfigError as :func:`ingest`; and if the cohort has no `privacy`.
     """
     cohort, root, names = _open_cohort(cohort_file)
     if names is None:
@@ -243,10 +223,6 @@ def _old_notes(
     return sorted(set(notes.loc[is_gone | notes["subject"].isin(unread), "subject"]))
 
 
-def _gone_note(name: str) -> Reject:
-    return Reject(Reason.FILE_GONE, name, "its recordings are kept in the store")
-
-
 def _n_jobs(sources: Sequence[SourceFile], cohort: Cohort, n_jobs: int) -> int:
     is_little = len(sources) < _FEW_FILES and sum(source_bytes(source, cohort) for source in sources) < _FEW_BYTES
     return 1 if is_little else n_jobs
@@ -275,8 +251,8 @@ def add_files(
 def _rows(cohort: Cohort, to_do: Sequence[SourceFile], pool: Workers) -> Iterator[tuple[int, FileRows]]:
     """Rows of all sources, and how many of them are finished with these: long ones come last."""
     long: list[LongSource] = []
-    for task, found in _run(do_task, plan(to_do, cohort, n_workers=pool.n_workers), pool):
-        rows = _failing_rows(task.sources[0], cohort) if isinstance(found, Died) else found
+    for task, done in _run(do_task, plan(to_do, cohort, n_workers=pool.n_workers), pool):
+        rows = _failing_rows(task.sources[0], cohort) if isinstance(done, Died) else done
         long += rows.long
         yield len(task.sources) - len(rows.long), rows
     for source in long:
@@ -284,15 +260,15 @@ def _rows(cohort: Cohort, to_do: Sequence[SourceFile], pool: Workers) -> Iterato
 
 
 def _run(
-    function: Callable[[FileTask], Found], tasks: Sequence[FileTask], pool: Workers
-) -> Iterator[tuple[FileTask, Found | Died]]:
-    """What is found in each task; where a process was killed, in each of its sources alone: one of them is to blame."""
+    function: Callable[[FileTask], Rows], tasks: Sequence[FileTask], pool: Workers
+) -> Iterator[tuple[FileTask, Rows | Died]]:
+    """Rows of each task; where a process was killed, of each of its sources alone, to find the failing file."""
     candidates: list[FileTask] = []
-    for task, found in zip(tasks, pool.run_surviving(function, tasks), strict=True):
-        if isinstance(found, Died):
+    for task, rows in zip(tasks, pool.run_surviving(function, tasks), strict=True):
+        if isinstance(rows, Died):
             candidates += [FileTask(task.cohort, (source,)) for source in task.sources]
         else:
-            yield task, found
+            yield task, rows
     yield from zip(candidates, pool.run_alone(function, candidates), strict=True)
 
 
@@ -300,18 +276,18 @@ def _rows_of_long(long: LongSource, cohort: Cohort, pool: Workers) -> Iterator[t
     """Rows of all intervals; or, where one cannot be read, of some of them, and why: the store drops such a source."""
     tasks = plan_long(long, cohort)
     has_failed = False
-    for number, found in enumerate(pool.run_surviving(do_task, tasks), start=1):
-        rows = _failing_rows(long.source, cohort) if isinstance(found, Died) else found
+    for number, done in enumerate(pool.run_surviving(do_task, tasks), start=1):
+        rows = _failing_rows(long.source, cohort) if isinstance(done, Died) else done
         yield int(number == len(tasks)), FileRows() if has_failed else rows
         has_failed = has_failed or bool(rows.rejects)
 
 
 def _failing_file(source: SourceFile, cohort: Cohort) -> Reject:
     error = ReadError(
+        source.path,
         "the process that read this file was killed, by a fault that the file sets off in a library or for want of "
         "memory. Copy the file again from its source; if it is sound, give the machine more memory, or ingest with "
         "fewer --jobs.",
-        path=source.path,
     )
     return file_reject(source, error, cohort)
 
@@ -336,13 +312,8 @@ def split_joined(
 ) -> None:
     """Split recordings that are a whole multiple of the length that nearly all others have.
 
-    Parameters
-    ----------
-    store, cohort
-    sources : sequence of SourceFile
-        Those of the recordings of the store that may be split.
-    others : DataFrame, optional
-        ``source``, ``duration_s`` and ``start_s`` of recordings that are not in the store, for the typical length.
+    ``sources`` are those whose recordings may be split; ``others`` (``source``, ``duration_s``, ``start_s``) are
+    recordings that are not in the store and count for the typical length.
     """
     by_name = {source.relative: source for source in sources}
     recordings = store.recordings(["source", "duration_s", "start_s"])
@@ -365,7 +336,7 @@ def split_joined(
 
 @dataclass(frozen=True)
 class CheckSummary:
-    """What ``ingest`` would read, and all that it would complain about."""
+    """What ``ingest`` would read and reject."""
 
     n_files: int
     n_recordings: int
@@ -374,12 +345,9 @@ class CheckSummary:
 
 
 def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress = silent) -> CheckSummary:
-    """Read a cohort's description, clinical table and raw files, and say what is wrong with each.
+    """Read a cohort's description, clinical table and raw files, and report what is wrong with each.
 
-    Raises
-    ------
-    ConfigError
-        As :func:`ingest`.
+    Raises ConfigError as :func:`ingest`.
     """
     cohort, root, names = _open_cohort(cohort_file)
     sources, escaped = _find_sources(cohort, cohort_file, root, names)
@@ -388,12 +356,12 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress = si
     complaints: list[Reject] = []
     n_done = 0
     with workers(_n_jobs(sources, cohort, n_jobs)) as pool:
-        for task, found in _run(look, plan(sources, cohort, n_workers=pool.n_workers), pool):
-            if isinstance(found, Died):
+        for task, read in _run(look, plan(sources, cohort, n_workers=pool.n_workers), pool):
+            if isinstance(read, Died):
                 complaints.append(_failing_file(task.sources[0], cohort))
             else:
-                rows += found[0]
-                complaints += found[1]
+                rows += read[0]
+                complaints += read[1]
             n_done += len(task.sources)
             progress(n_done, len(sources))
     recordings = pd.DataFrame(rows, columns=list(SIGNAL_COLUMNS))

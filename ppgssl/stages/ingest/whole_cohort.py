@@ -10,11 +10,11 @@ import pandas as pd
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
+from ppgssl.core.text import listed
 from ppgssl.readers.clinical.table import Clinical, id_hint
 
 # Of recordings with the cohort's typical length, from which a length that is a multiple of it is suspicious.
 _TYPICAL_PROPORTION = 0.8
-_MAX_NAMES = 10
 
 
 def joined_reject(source: str) -> Reject:
@@ -54,8 +54,7 @@ def find_duplicates(recordings: pd.DataFrame) -> list[Reject]:
     repeated = recordings[recordings.duplicated("signal_sha256", keep=False)]
     rejects: list[Reject] = []
     for _, group in repeated.groupby("signal_sha256"):
-        names = ", ".join(group["recording_id"].head(_MAX_NAMES))
-        names += f" and {len(group) - _MAX_NAMES} more" if len(group) > _MAX_NAMES else ""
+        names = listed(group["recording_id"].tolist(), most=10)
         if len(set(group["patient_id"])) == 1:
             reason, excluded = Reason.COPY_OF_PATIENT, group["recording_id"].iloc[1:]
         else:
@@ -69,14 +68,16 @@ def clinical_rejects(
 ) -> list[Reject]:
     """What is wrong with the clinical table, and the patients that only the table or only the files know.
 
-    Where patients have pseudonyms, ``originals`` says what these stand for, as far as it is known: ids that nearly meet
-    are counted then, and not named.
+    Where patients have pseudonyms, ``originals`` are their names as far as they are known; ids that nearly match are
+    counted then, and not named.
     """
     if clinical is None:
         return []
     kept = set(clinical.patients.index)
     in_table = kept | set(clinical.rejected_ids)
-    written = [_as_written(names, originals) for names in (in_table, patients_with_signals)]
+    written = [in_table, patients_with_signals]
+    if originals is not None:
+        written = [{originals[name] for name in names if name in originals} for names in written]
     hint = id_hint(*written, show_ids=originals is None)
     hint = f" ({hint})" if hint else ""
     no_signals = sorted(kept - patients_with_signals)
@@ -86,7 +87,3 @@ def clinical_rejects(
         *(Reject(Reason.NO_SIGNALS, name, f"no signal file names this patient{hint}") for name in no_signals),
         *(Reject(Reason.NOT_IN_TABLE, name, f"no row in the clinical table{hint}") for name in no_row),
     ]
-
-
-def _as_written(names: set[str], originals: Mapping[str, str] | None) -> set[str]:
-    return names if originals is None else {originals[name] for name in names if name in originals}

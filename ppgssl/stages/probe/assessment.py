@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-from typing import Literal, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from ppgssl.core.results.base import Difference, Interval
 from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeRepresentation, ProbeResults
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.predictions import align_predictions
 from ppgssl.evaluation.probes import assess_probes
 from ppgssl.evaluation.ranked_pairs import resample_auroc
-from ppgssl.evaluation.resampling import resample_means
+from ppgssl.evaluation.resampling import Replicates, resample_means
 from ppgssl.stages.probe.measuring import N_DRAWS, OUTCOME, RETRIEVAL, Plan
-from ppgssl.stages.probe.targets import Target
+from ppgssl.stages.probe.representations import Representation
 from ppgssl.store.study_data import StudyData
 
 Statistic = Literal["r2", "mae", "top1", "reciprocal_rank", "auroc"]
 
 
-class _Judged(Protocol):
-    """One statistic of all competitors."""
-
-    def interval(self, name: str, /) -> Interval: ...
-
-    def difference(self, name: str, reference: str, /) -> Difference: ...
-
-
-def judge(rows: pd.DataFrame, plan: Plan, data: StudyData, *, made_of: str, seconds: float) -> ProbeResults:
+def assess(rows: pd.DataFrame, plan: Plan, data: StudyData, *, made_of: str, seconds: float) -> ProbeResults:
     """All statistics of a probe.
 
     Parameters
@@ -40,10 +30,12 @@ def judge(rows: pd.DataFrame, plan: Plan, data: StudyData, *, made_of: str, seco
         Of :func:`ppgssl.stages.probe.measuring.measure`, for every representation and fold.
     made_of : str
         Fingerprint of all that decided the rows.
-    seconds : float
     """
-    rows = rows.assign(competitor=rows["representation"] + "/" + rows["part"])
-    judge_one = _Judge(rows, plan, data)
+    groups = rows.assign(competitor=rows["representation"] + "/" + rows["part"]).groupby(
+        ["cohort", "quantity"], sort=False
+    )
+    by_quantity = {(str(cohort), str(quantity)): of_both for (cohort, quantity), of_both in groups}
+    representations = [_representation(one, rows) for one in plan.representations]
     return ProbeResults(
         made_of=made_of,
         n_folds=data.study.probe.n_folds,
@@ -52,151 +44,128 @@ def judge(rows: pd.DataFrame, plan: Plan, data: StudyData, *, made_of: str, seco
         n_draws=N_DRAWS,
         segment_s=data.study.inputs.segment_s,
         seconds=seconds,
-        representations=judge_one.representations,
-        quantities=list(judge_one.quantities()),
-        measures=list(judge_one.measures()),
+        representations=representations,
+        quantities=list(_quantities(by_quantity, plan, data)),
+        measures=[
+            measure
+            for (cohort, quantity), of_both in by_quantity.items()
+            for statistic, replicates in _statistics(cohort, quantity, of_both, plan, data)
+            for measure in _measures(cohort, quantity, statistic, replicates, representations)
+        ],
     )
 
 
-class _Judge:
-    def __init__(self, rows: pd.DataFrame, plan: Plan, data: StudyData) -> None:
-        self.plan, self.data = plan, data
-        groups = rows.groupby(["cohort", "quantity"], sort=False)
-        self.by_quantity = {(str(cohort), str(quantity)): of_both for (cohort, quantity), of_both in groups}
-        self.competitors = list(dict.fromkeys(rows["competitor"]))
-        self.representations = [_representation(one.name, one.label, one.kind, rows) for one in plan.representations]
-        self.references = {
-            f"{one.name}/{one.own_part}": one.name for one in self.representations if one.kind == "baseline"
-        }
-        self.n_resamples = data.study.validation.n_bootstrap
-
-    # --- what was asked --------------------------------------------------------------------------------------------
-
-    def quantities(self) -> Iterator[ProbeQuantity]:
-        for cohort, patients in self.plan.cohorts.items():
-            for target in self.plan.targets[cohort]:
-                yield self._target(cohort, len(patients), target)
-            yield self._retrieval(cohort, len(patients))
-            if cohort == self.data.labelled.cohort.name:
-                yield self._outcome(cohort, len(patients))
-
-    def _target(self, cohort: str, n_patients: int, target: Target) -> ProbeQuantity:
-        n_known = len(target.truth)
-        return ProbeQuantity(
-            cohort=cohort,
-            name=target.name,
-            label=target.label,
-            unit=target.unit,
-            source=target.source,
-            n_patients=n_known,
-            n_unknown=n_patients - n_known,
-            is_measured=(cohort, target.name) in self.by_quantity,
-            mean=float(target.truth.mean()) if n_known else None,
-            sd=float(target.truth.std()) if n_known > 1 else None,
-        )
-
-    def _retrieval(self, cohort: str, n_patients: int) -> ProbeQuantity:
-        rows = self.by_quantity.get((cohort, RETRIEVAL))
-        n_known = 0 if rows is None else int(rows["patient"].nunique())
-        chance = {} if rows is None else rows.groupby("statistic")["value"].mean().to_dict()
-        return ProbeQuantity(
-            cohort=cohort,
-            name=RETRIEVAL,
-            label="Same patient found",
-            source="two segments of a patient that do not overlap",
-            n_patients=n_known,
-            n_unknown=n_patients - n_known,
-            is_measured=n_known > 1,
-            chance={name: chance[f"chance_{name}"] for name in ("top1", "reciprocal_rank") if chance},
-        )
-
-    def _outcome(self, cohort: str, n_patients: int) -> ProbeQuantity:
-        variable = self.data.clinical.variables[self.data.study.outcome]
-        return ProbeQuantity(
-            cohort=cohort,
-            name=OUTCOME,
-            label=variable.label or self.data.study.outcome,
-            source="clinical table",
-            n_patients=len(self.data.y),
-            n_unknown=n_patients - len(self.data.y),
-            is_measured=self.plan.has_outcome,
-            chance={"auroc": 0.5},
-        )
-
-    # --- what was found --------------------------------------------------------------------------------------------
-
-    def measures(self) -> Iterator[ProbeMeasure]:
-        for (cohort, quantity), rows in self.by_quantity.items():
-            for statistic, judged in self._judge(cohort, quantity, rows):
-                for representation in self.representations:
-                    for part in representation.parts:
-                        yield self._measure(cohort, quantity, statistic, representation, part, judged)
-
-    def _judge(self, cohort: str, quantity: str, rows: pd.DataFrame) -> Iterator[tuple[Statistic, _Judged]]:
-        seed = derive_seed(self.data.study.seed, "probe bootstrap", cohort, quantity)
-        judge_means = partial(resample_means, self.competitors, n_resamples=self.n_resamples, seed=seed)
-        if quantity == OUTCOME:
-            table = rows.rename(columns={"competitor": "arm", "patient": "patient_id", "value": "y_score"})
-            table["y_true"] = self.data.y.loc[table["patient_id"]].to_numpy()
-            yield (
-                "auroc",
-                resample_auroc(align_predictions(table, self.competitors), n_resamples=self.n_resamples, seed=seed),
-            )
-        elif quantity == RETRIEVAL:
-            yield "top1", judge_means(self._mean_of_patients(rows, "top1"))
-            yield "reciprocal_rank", judge_means(self._mean_of_patients(rows, "reciprocal_rank"))
-        else:
-            target = next(one for one in self.plan.targets[cohort] if one.name == quantity)
-            patients = sorted(rows["patient"].unique())
-            predictions = {
-                str(name): of_name.pivot_table(index="repeat", columns="patient", values="value")[patients].to_numpy()
-                for name, of_name in rows.groupby("competitor", sort=False)
-            }
-            truth = target.truth.loc[patients].to_numpy()
-            scores = assess_probes(truth, predictions, n_resamples=self.n_resamples, seed=seed)
-            yield "r2", scores.r2
-            yield "mae", scores.mae
-
-    def _mean_of_patients(self, rows: pd.DataFrame, statistic: str) -> np.ndarray:
-        """Shape (n_competitors, n_patients); over repeats, in each of which a patient is tested once."""
-        of_statistic = rows[rows["statistic"] == statistic]
-        table = of_statistic.pivot_table(index="competitor", columns="patient", values="value", aggfunc="mean")
-        return np.asarray(table.loc[self.competitors].to_numpy())
-
-    def _measure(
-        self,
-        cohort: str,
-        quantity: str,
-        statistic: Statistic,
-        representation: ProbeRepresentation,
-        part: str,
-        judged: _Judged,
-    ) -> ProbeMeasure:
-        name = f"{representation.name}/{part}"
-        references = self.references if representation.kind == "ssl" and statistic != "mae" else {}
-        return ProbeMeasure(
-            cohort=cohort,
-            quantity=quantity,
-            statistic=statistic,
-            representation=representation.name,
-            part=part,
-            value=judged.interval(name),
-            differences=[
-                judged.difference(name, reference).model_copy(update={"reference": baseline})
-                for reference, baseline in references.items()
-            ],
-        )
-
-
-def _representation(name: str, label: str, kind: Literal["ssl", "baseline"], rows: pd.DataFrame) -> ProbeRepresentation:
-    parts = rows.loc[rows["representation"] == name, ["part", "n_features", "is_own"]].drop_duplicates("part")
+def _representation(one: Representation, rows: pd.DataFrame) -> ProbeRepresentation:
+    parts = rows.loc[rows["representation"] == one.name, ["part", "n_features", "is_own"]].drop_duplicates("part")
     return ProbeRepresentation(
-        name=name,
-        label=label,
-        kind=kind,
+        name=one.name,
+        label=one.label,
+        kind=one.kind,
         parts={str(part): int(n) for part, n in zip(parts["part"], parts["n_features"], strict=True)},
         own_part=str(parts.loc[parts["is_own"], "part"].iloc[0]),
     )
+
+
+def _quantities(
+    by_quantity: Mapping[tuple[str, str], pd.DataFrame], plan: Plan, data: StudyData
+) -> Iterator[ProbeQuantity]:
+    def quantity(cohort: str, name: str, n_known: int, **fields: Any) -> ProbeQuantity:
+        n_unknown = len(plan.cohorts[cohort]) - n_known
+        return ProbeQuantity(cohort=cohort, name=name, n_patients=n_known, n_unknown=n_unknown, **fields)
+
+    for cohort in plan.cohorts:
+        for target in plan.targets[cohort]:
+            n_known = len(target.truth)
+            yield quantity(
+                cohort,
+                target.name,
+                n_known,
+                label=target.label,
+                unit=target.unit,
+                source=target.source,
+                is_measured=(cohort, target.name) in by_quantity,
+                mean=float(target.truth.mean()) if n_known else None,
+                sd=float(target.truth.std()) if n_known > 1 else None,
+            )
+        rows = by_quantity.get((cohort, RETRIEVAL), pd.DataFrame(columns=["patient", "statistic", "value"]))
+        n_known, chance = rows["patient"].nunique(), rows.groupby("statistic")["value"].mean().to_dict()
+        yield quantity(
+            cohort,
+            RETRIEVAL,
+            n_known,
+            label="Same patient found",
+            source="two segments of a patient that do not overlap",
+            is_measured=n_known > 1,
+            chance={name: chance[f"chance_{name}"] for name in ("top1", "reciprocal_rank") if chance},
+        )
+        if cohort == data.labelled.cohort.name:
+            label = data.clinical.variables[data.study.outcome].label or data.study.outcome
+            more = {"label": label, "source": "clinical table", "chance": {"auroc": 0.5}}
+            yield quantity(cohort, OUTCOME, len(data.y), is_measured=plan.has_outcome, **more)
+
+
+def _statistics(
+    cohort: str, quantity: str, rows: pd.DataFrame, plan: Plan, data: StudyData
+) -> Iterator[tuple[Statistic, Replicates]]:
+    """Each statistic of one quantity, of all competitors on the same draws of patients."""
+    competitors = list(dict.fromkeys(rows["competitor"]))
+    settings: dict[str, int] = {
+        "n_resamples": data.study.validation.n_bootstrap,
+        "seed": derive_seed(data.study.seed, "probe bootstrap", cohort, quantity),
+    }
+    if quantity == OUTCOME:
+        table = rows.rename(columns={"competitor": "arm", "patient": "patient_id", "value": "y_score"})
+        table["y_true"] = data.y.loc[table["patient_id"]].to_numpy()
+        yield "auroc", resample_auroc(align_predictions(table, competitors), **settings)
+    elif quantity == RETRIEVAL:
+        yield "top1", resample_means(competitors, _patient_means(rows, "top1", competitors), **settings)
+        means = _patient_means(rows, "reciprocal_rank", competitors)
+        yield "reciprocal_rank", resample_means(competitors, means, **settings)
+    else:
+        target = next(one for one in plan.targets[cohort] if one.name == quantity)
+        patients = sorted(rows["patient"].unique())
+        predictions = {
+            str(name): of_name.pivot_table(index="repeat", columns="patient", values="value")[patients].to_numpy()
+            for name, of_name in rows.groupby("competitor", sort=False)
+        }
+        scores = assess_probes(target.truth.loc[patients].to_numpy(), predictions, **settings)
+        yield "r2", scores.r2
+        yield "mae", scores.mae
+
+
+def _patient_means(rows: pd.DataFrame, statistic: str, competitors: list[str]) -> np.ndarray:
+    """Shape (n_competitors, n_patients); over repeats, in each of which a patient is tested once."""
+    of_statistic = rows[rows["statistic"] == statistic]
+    table = of_statistic.pivot_table(index="competitor", columns="patient", values="value", aggfunc="mean")
+    return np.asarray(table.loc[competitors].to_numpy())
+
+
+def _measures(
+    cohort: str,
+    quantity: str,
+    statistic: Statistic,
+    replicates: Replicates,
+    representations: list[ProbeRepresentation],
+) -> Iterator[ProbeMeasure]:
+    baselines = [one for one in representations if one.kind == "baseline" and statistic != "mae"]
+    for one in representations:
+        for part in one.parts:
+            name = f"{one.name}/{part}"
+            differences = [
+                replicates.difference(name, f"{other.name}/{other.own_part}").model_copy(
+                    update={"reference": other.name}
+                )
+                for other in (baselines if one.kind == "ssl" else ())
+            ]
+            yield ProbeMeasure(
+                cohort=cohort,
+                quantity=quantity,
+                statistic=statistic,
+                representation=one.name,
+                part=part,
+                value=replicates.interval(name),
+                differences=differences,
+            )
 
 
 def as_table(results: ProbeResults) -> pd.DataFrame:

@@ -1,9 +1,10 @@
-"""What one representation of one fold tells of the fold's test patients: rows of predictions, nothing judged yet."""
+"""Predictions by one representation of one fold for the fold's test patients; statistics follow later."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,7 @@ from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.probes import linear_probe
 from ppgssl.evaluation.retrieval import draw_pairs, retrieve
-from ppgssl.features.summaries import Summary, summarise
-from ppgssl.selfsupervised.bank import SegmentBank
+from ppgssl.features.summaries import summarise
 from ppgssl.selfsupervised.input_description import describe_study_input, study_bank
 from ppgssl.stages.probe.representations import Representation, describe
 from ppgssl.stages.probe.targets import Target
@@ -26,23 +26,16 @@ from ppgssl.store.study_data import StudyData
 N_DRAWS = 20
 RETRIEVAL, OUTCOME = "retrieval", "outcome"
 
+# Of a cohort: patients with two segments that do not overlap; query and other segment of each draw and patient.
+_Pairs = tuple[list[str], IntArray, IntArray]
+
 
 @dataclass(frozen=True)
 class Plan:
     """What is probed, the same for every representation.
 
-    Attributes
-    ----------
-    cohorts : dict of name to list of str
-        Patients of each probed cohort.
-    targets : dict of cohort to list of Target
-        Measurable or not.
-    min_patients : int
-        With a value, for a target to be measurable.
-    has_outcome : bool
-        Whether the labelled cohort is probed, and has both outcomes in every fold.
-    folds : list of Fold
-    representations : list of Representation
+    Patients and targets (measurable or not) are by cohort; a target is measurable if ``min_patients`` have a value.
+    ``has_outcome`` is whether the labelled cohort is probed, and has both outcomes in every fold.
     """
 
     cohorts: dict[str, list[str]] = field(repr=False)
@@ -63,121 +56,94 @@ def measure(task: tuple[Representation, Fold], plan: Plan, data: StudyData, out:
     -------
     DataFrame
         ``representation``, ``part``, ``n_features``, ``is_own``, ``cohort``, ``quantity``, ``statistic``, ``repeat``,
-        ``fold``, ``patient``, ``value``: a predicted value, a probability of the event, or how the retrieval fared.
+        ``fold``, ``patient``, ``value``: a predicted value, a probability of the event, or a statistic of retrieval.
     """
     representation, fold = task
     file = folder / f"{representation.name}-{fold.name}.parquet"
     if file.is_file():
         return pd.read_parquet(file)
-    rows = pd.DataFrame(list(_FoldMeasurer(representation, fold, plan, data, out).rows()))
+    rows = pd.DataFrame(list(_fold_rows(representation, fold, plan, data, out)))
     rows = rows.assign(representation=representation.name, repeat=fold.repeat, fold=fold.fold)
     with replaced(file) as temporary:
         rows.to_parquet(temporary, index=False)
     return rows
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One part of a representation in one fold: features of patients, and of the segments that retrieval asks for."""
-
-    name: str
-    is_own: bool
-    features: pd.DataFrame
-    segments: FloatArray
-
-
-class _FoldMeasurer:
-    def __init__(self, representation: Representation, fold: Fold, plan: Plan, data: StudyData, out: Path) -> None:
-        self.fold, self.plan, self.data = fold, plan, data
-        self.test, self.train = set(fold.test), set(fold.train)
-        is_training = ~data.of_patients(fold.test)
-        bank = study_bank(data, describe_study_input(data, is_training))
-        self.described = describe(representation, fold, data, out, bank, np.flatnonzero(is_training))
-        self.pairs = {cohort: self._pairs(cohort) for cohort in plan.cohorts}
-        drawn = [numbers.ravel() for _, *both in self.pairs.values() for numbers in both]
-        self.drawn = np.unique(np.concatenate([*drawn, np.zeros(0, dtype=np.int64)]))
-        self.patients = sorted(self.train | self.test)
-        self.summary = self._summary(bank, is_training)
-
-    def _pairs(self, cohort: str) -> tuple[list[str], IntArray, IntArray]:
-        """Test patients of a cohort with two segments that do not overlap; query and other of each draw."""
-        table = self.data.segments.table
-        chosen = np.flatnonzero(table["patient"].isin(self.test & set(self.plan.cohorts[cohort])))
-        patient, names = pd.factorize(table["patient"].iloc[chosen], sort=True)
-        seed = derive_seed(self.data.study.seed, RETRIEVAL, self.fold.name, cohort)
-        start, length = self.data.segments.start[chosen], self.data.segments.length
-        found, query, other = draw_pairs(patient, start, length, n_draws=N_DRAWS, seed=seed)
-        return [str(names[number]) for number in found], chosen[query], chosen[other]
-
-    def _summary(self, bank: SegmentBank, is_training: np.ndarray) -> Summary:
-        table = self.data.segments.table
-        index = np.flatnonzero(table["patient"].isin(self.patients))
-        patient = pd.Index(self.patients).get_indexer(pd.Index(table["patient"].iloc[index]))
-        return summarise(
-            self.described.represent,
-            bank,
-            index,
-            patient,
-            n_patients=len(self.patients),
-            keep=np.searchsorted(index, self.drawn),
-            is_fitting=is_training[index],
+def _fold_rows(
+    representation: Representation, fold: Fold, plan: Plan, data: StudyData, out: Path
+) -> Iterator[dict[str, object]]:
+    is_training = ~data.of_patients(fold.test)
+    bank = study_bank(data, describe_study_input(data, is_training))
+    described = describe(representation, fold, data, out, bank, np.flatnonzero(is_training))
+    pairs = {cohort: _draw_pairs(cohort, fold, plan, data) for cohort in plan.cohorts}
+    drawn = np.unique(np.concatenate([segments.ravel() for _, *both in pairs.values() for segments in both]))
+    patients = sorted({*fold.train, *fold.test})
+    owner = data.segments.table["patient"]
+    index = np.flatnonzero(owner.isin(patients))
+    summary = summarise(
+        described.represent,
+        bank,
+        index,
+        pd.Index(patients).get_indexer(pd.Index(owner.iloc[index])),
+        n_patients=len(patients),
+        keep=np.searchsorted(index, drawn),
+        is_fitting=is_training[index],
+    )
+    for name, columns in described.parts.items():
+        part = summary.part(columns)
+        features = pd.DataFrame(part.means, index=patients)
+        common = {"part": name, "n_features": features.shape[1], "is_own": name == described.own_part}
+        rows = chain(
+            _probe_rows(features, fold, plan),
+            _retrieval_rows(part.scaled(), drawn, pairs),
+            _outcome_rows(features, fold, data) if plan.has_outcome else (),
         )
+        yield from (common | row for row in rows)
 
-    def rows(self) -> Iterator[dict[str, object]]:
-        for name, columns in self.described.parts.items():
-            of_part = self.summary.part(columns)
-            features = pd.DataFrame(of_part.means, index=self.patients)
-            part = _Part(name, name == self.described.own_part, features, of_part.scaled())
-            common = {"part": name, "n_features": features.shape[1], "is_own": part.is_own}
-            for found in (self._probes(part), self._retrieval(part), self._outcome(part)):
-                yield from (common | row for row in found)
 
-    def _probes(self, part: _Part) -> Iterator[dict[str, object]]:
-        for cohort, targets in self.plan.targets.items():
-            for target in filter(self.plan.is_measurable, targets):
-                train, test = self._known(target.truth.index)
-                X_train, X_test = part.features.loc[train].to_numpy(), part.features.loc[test].to_numpy()
-                predicted = linear_probe(X_train, target.truth.loc[train].to_numpy(), X_test)
-                yield from _rows(cohort, target.name, "predicted", test, predicted)
+def _draw_pairs(cohort: str, fold: Fold, plan: Plan, data: StudyData) -> _Pairs:
+    owner = data.segments.table["patient"]
+    chosen = np.flatnonzero(owner.isin({*fold.test} & {*plan.cohorts[cohort]}))
+    patient, names = pd.factorize(owner.iloc[chosen], sort=True)
+    seed = derive_seed(data.study.seed, RETRIEVAL, fold.name, cohort)
+    start, length = data.segments.start[chosen], data.segments.length
+    kept, query, other = draw_pairs(patient, start, length, n_draws=N_DRAWS, seed=seed)
+    return [str(names[number]) for number in kept], chosen[query], chosen[other]
 
-    def _known(self, patients: pd.Index) -> tuple[list[str], list[str]]:
-        """Those of the patients who train, and who are tested."""
-        return [name for name in patients if name in self.train], [name for name in patients if name in self.test]
 
-    def _retrieval(self, part: _Part) -> Iterator[dict[str, object]]:
-        for cohort, (patients, query, other) in self.pairs.items():
-            if len(patients) < 2:
-                continue
-            found = retrieve(part.segments, np.searchsorted(self.drawn, query), np.searchsorted(self.drawn, other))
-            n = len(patients)
-            for statistic, values in (
-                ("top1", found.top1),
-                ("reciprocal_rank", found.reciprocal_rank),
-                ("chance_top1", np.full(n, found.chance_top1)),
-                ("chance_reciprocal_rank", np.full(n, found.chance_reciprocal_rank)),
-            ):
+def _split(
+    features: pd.DataFrame, values: pd.Series, fold: Fold
+) -> tuple[FloatArray, FloatArray, FloatArray, list[str]]:
+    """Features and values of the patients who train; features and names of those tested."""
+    train, test = (values.index[values.index.isin(patients)] for patients in (fold.train, fold.test))
+    return features.loc[train].to_numpy(), values.loc[train].to_numpy(), features.loc[test].to_numpy(), list(test)
+
+
+def _probe_rows(features: pd.DataFrame, fold: Fold, plan: Plan) -> Iterator[dict[str, object]]:
+    for cohort, targets in plan.targets.items():
+        for target in filter(plan.is_measurable, targets):
+            X_train, y_train, X_test, test = _split(features, target.truth, fold)
+            yield from _rows(cohort, target.name, "predicted", test, linear_probe(X_train, y_train, X_test))
+
+
+def _retrieval_rows(segments: FloatArray, drawn: IntArray, pairs: Mapping[str, _Pairs]) -> Iterator[dict[str, object]]:
+    for cohort, (patients, query, other) in pairs.items():
+        if len(patients) > 1:
+            retrieval = retrieve(segments, np.searchsorted(drawn, query), np.searchsorted(drawn, other))
+            for statistic in ("top1", "reciprocal_rank", "chance_top1", "chance_reciprocal_rank"):
+                values = np.broadcast_to(getattr(retrieval, statistic), len(patients))
                 yield from _rows(cohort, RETRIEVAL, statistic, patients, values)
 
-    def _outcome(self, part: _Part) -> Iterator[dict[str, object]]:
-        cohort, y = self.data.labelled.cohort.name, self.data.y
-        if not self.plan.has_outcome:
-            return
-        train, test = self._known(y.index)
-        X_train, X_test = part.features.loc[train].to_numpy(), part.features.loc[test].to_numpy()
-        seed = derive_seed(self.data.study.seed, "inner folds", self.fold.name)
-        model = RiskModel(seed=seed).fit(X_train, y.loc[train].to_numpy(dtype=int))
-        y_score = model.predict_proba(X_test)[:, 1]
-        yield from _rows(cohort, OUTCOME, "y_score", test, y_score)
+
+def _outcome_rows(features: pd.DataFrame, fold: Fold, data: StudyData) -> Iterator[dict[str, object]]:
+    X_train, y_train, X_test, test = _split(features, data.y, fold)
+    model = RiskModel(seed=derive_seed(data.study.seed, "inner folds", fold.name)).fit(X_train, y_train.astype(int))
+    yield from _rows(data.labelled.cohort.name, OUTCOME, "y_score", test, model.predict_proba(X_test)[:, 1])
 
 
 def _rows(
     cohort: str, quantity: str, statistic: str, patients: Sequence[str], values: FloatArray
 ) -> Iterator[dict[str, object]]:
+    about = {"cohort": cohort, "quantity": quantity, "statistic": statistic}
     for patient, value in zip(patients, values, strict=True):
-        yield {
-            "cohort": cohort,
-            "quantity": quantity,
-            "statistic": statistic,
-            "patient": patient,
-            "value": float(value),
-        }
+        yield {**about, "patient": patient, "value": float(value)}

@@ -1,26 +1,25 @@
-"""Stage beside evaluation: is the representation any good? Encoders of every objective, and baselines, on one task."""
+"""The probe: how much the encoder of every objective, and baselines, encode, on the same patients."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
-import torch
 from pydantic import ValidationError
 
 from ppgssl.core.errors import ConfigError, EvaluationError
-from ppgssl.core.parallel import Progress, Workers, silent, workers
+from ppgssl.core.parallel import Progress, Workers, silent
 from ppgssl.core.provenance import Stopwatch, fingerprint, made_of, versions, write_atomically
 from ppgssl.core.results.probe import ProbeResults
 from ppgssl.features.random_kernels import check_random_kernels
 from ppgssl.report.text.terminal import probe_lines as probe_lines
 from ppgssl.selfsupervised.study_encoders import EncoderJob, encoder_fingerprint, encoder_warnings
 from ppgssl.stages.pretrain import train_encoders
-from ppgssl.stages.probe.assessment import as_table, judge
+from ppgssl.stages.probe.assessment import as_table, assess
 from ppgssl.stages.probe.measuring import Plan, measure
 from ppgssl.stages.probe.representations import probe_job, representations
 from ppgssl.stages.probe.targets import cohort_targets, probe_folds, probed_cohorts
+from ppgssl.stages.study import current_folder, study_workers
 from ppgssl.store.study_data import StudyData
 
 PROBE_FOLDER, PROBE_FILE, TABLE_FILE = "probe", "probe.json", "probe.csv"
@@ -29,20 +28,17 @@ PROBE_FOLDER, PROBE_FILE, TABLE_FILE = "probe", "probe.json", "probe.csv"
 def make_plan(data: StudyData) -> Plan:
     """Who is probed for what, and by which representations.
 
-    Raises
-    ------
-    ConfigError
-        If the study's `probe` does not fit its cohorts.
+    Raises ConfigError if the study's `probe` does not fit its cohorts.
     """
     cohorts, settings = probed_cohorts(data), data.study.probe
-    rarer = min(int(data.y.sum()), int((1 - data.y).sum()))
+    n_minority = min(int(data.y.sum()), int((1 - data.y).sum()))
     return Plan(
         cohorts=cohorts,
         targets={
             store.cohort.name: cohort_targets(data, store) for store in data.stores if store.cohort.name in cohorts
         },
         min_patients=settings.min_patients,
-        has_outcome=data.labelled.cohort.name in cohorts and rarer >= settings.n_folds,
+        has_outcome=data.labelled.cohort.name in cohorts and n_minority >= settings.n_folds,
         folds=probe_folds(data, cohorts),
         representations=representations(data.study),
     )
@@ -57,19 +53,9 @@ def pretrain_probes(
     scheduler: str | None = None,
     progress: Progress = silent,
 ) -> list[EncoderJob]:
-    """Pretrain the encoders that a probe needs and that are not there yet: one for each objective and fold.
+    """Pretrain the encoders that a probe needs and that are absent, one for each objective and fold; return all jobs.
 
-    Returns
-    -------
-    list of EncoderJob
-        All that the probe needs.
-
-    Raises
-    ------
-    ConfigError
-        If the study asks for a baseline whose package is not installed.
-    TrainingError
-        If training cannot start, or a loss is not finite.
+    Raises ConfigError if a baseline's package is not installed, TrainingError if training fails.
     """
     if "minirocket" in data.study.probe.baselines:
         check_random_kernels()
@@ -93,22 +79,18 @@ def probe(
     """Measure every representation of a study, and write ``out/probe/probe.json`` and ``probe.csv``.
 
     Encoders that are missing are pretrained first. What is done and unchanged is not done again.
+    Of ``n_jobs`` and ``scheduler``, see :func:`ppgssl.stages.study.study_workers`.
 
-    Raises
-    ------
-    ConfigError, TrainingError
-        As :func:`pretrain_probes`.
+    Raises ConfigError, TrainingError as :func:`pretrain_probes`.
     """
     watch = Stopwatch()
     jobs = pretrain_probes(plan, data, out, n_jobs=n_jobs, scheduler=scheduler)
     made, folder = _fingerprint(plan, data, out), out / PROBE_FOLDER
     if (known := _load(folder, made)) is not None:
         return known
-    reads = [store.folder for store in data.stores]
-    n_processes = 1 if torch.cuda.is_available() else n_jobs
-    with workers(n_processes, scheduler=scheduler, folder=folder, reads=reads) as pool:
+    with study_workers(data, folder, n_jobs, scheduler) as pool:
         rows = _measure_all(plan, data, out, made, pool, progress)
-    results = judge(rows, plan, data, made_of=made, seconds=watch.seconds())
+    results = assess(rows, plan, data, made_of=made, seconds=watch.seconds())
     for one in results.representations:
         one.warnings.extend(encoder_warnings([job for job in jobs if job.encoder == one.name]))
     as_table(results).to_csv(folder / TABLE_FILE, index=False)
@@ -118,7 +100,7 @@ def probe(
 
 
 def finished_probe(data: StudyData, out: Path) -> ProbeResults | None:
-    """What a probe of the study as it is now has found; None where none was run, or data or settings changed since."""
+    """The results of a probe of the study as it is now; None where none was run, or data or settings changed since."""
     folder = out / PROBE_FOLDER
     if not (folder / PROBE_FILE).is_file():
         return None
@@ -130,7 +112,7 @@ def finished_probe(data: StudyData, out: Path) -> ProbeResults | None:
 
 
 def outdated_note(out: Path) -> str:
-    """What to tell where :func:`finished_probe` finds nothing: empty, unless there is a probe that is out of date."""
+    """A note that a probe is out of date; empty where there is none. For when :func:`finished_probe` returns None."""
     if not (out / PROBE_FOLDER / PROBE_FILE).is_file():
         return ""
     return (
@@ -172,11 +154,7 @@ def _jobs(plan: Plan, data: StudyData, out: Path) -> list[tuple[EncoderJob, Stud
 
 def _measure_all(plan: Plan, data: StudyData, out: Path, made: str, pool: Workers, progress: Progress) -> pd.DataFrame:
     """Rows of all representations and folds; each pair is kept as soon as it is done, under the hash of its inputs."""
-    folder = out / PROBE_FOLDER / "folds" / made[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    for outdated in folder.parent.iterdir():
-        if outdated != folder:
-            shutil.rmtree(outdated)
+    folder = current_folder(out / PROBE_FOLDER / "folds", made)
     tasks = [(representation, fold) for representation in plan.representations for fold in plan.folds]
     frames = pool.run(measure, tasks, plan, data, out, folder, progress=progress, label=lambda task: task[0].label)
     return pd.concat(list(frames), ignore_index=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ppgssl.core.config.pretraining import AnyObjective
 from ppgssl.core.config.study import Study
-from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.records import IntArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.features.depths import Depths
 from ppgssl.features.principal_components import fit_principal_components
@@ -46,16 +46,7 @@ _MOST_FITTED = 4000
 
 @dataclass(frozen=True)
 class Representation:
-    """One of the competitors.
-
-    Attributes
-    ----------
-    name, label : str
-        Unique in a study.
-    kind : {"ssl", "baseline"}
-    objective : options of ``pretraining_options`` or None
-        The pretext task of an SSL representation.
-    """
+    """One of the competitors: name and label are unique in a study, and the pretext task is of SSL alone."""
 
     name: str
     label: str
@@ -67,14 +58,7 @@ class Representation:
 class Described:
     """A representation of one fold, ready for use.
 
-    Attributes
-    ----------
-    represent : callable
-        From segments to features.
-    parts : dict of name to slice
-        Columns that are judged alone.
-    own_part : str
-        The part that stands for a segment in the study's arms.
+    ``parts`` are columns of its features that are assessed alone; ``own_part`` is the one that the study's arms take.
     """
 
     represent: Represent
@@ -85,19 +69,17 @@ class Described:
 def representations(study: Study) -> list[Representation]:
     """The objectives in the order of the study, then the baselines."""
     objectives = study.probe.objectives or [study.pretraining.objective]
-    found: dict[str, Representation] = {}
+    ssl: dict[str, Representation] = {}
     for objective in objectives:
         n_before = sum(other.name == objective.name for other in objectives[: objectives.index(objective)])
         name = f"{objective.name}-{n_before + 1}" if n_before else objective.name
-        found[name] = Representation(name, _objective_label(objective, objectives), "ssl", objective)
-    baselines = (
-        Representation(name, _BASELINE_LABELS[name], "baseline") for name in dict.fromkeys(study.probe.baselines)
-    )
-    return [*found.values(), *baselines]
+        ssl[name] = Representation(name, _objective_label(objective, objectives), "ssl", objective)
+    baselines = dict.fromkeys(study.probe.baselines)
+    return [*ssl.values(), *(Representation(name, _BASELINE_LABELS[name], "baseline") for name in baselines)]
 
 
 def _objective_label(objective: AnyObjective, objectives: Sequence[AnyObjective]) -> str:
-    """The objective's words; of several with one name, also the options that are not the defaults."""
+    """Of several objectives with one name, with the options that are not the defaults."""
     label = _OBJECTIVE_LABELS.get(objective.name, objective.name)
     if sum(other.name == objective.name for other in objectives) < 2:
         return label
@@ -118,50 +100,28 @@ def probe_job(representation: Representation, fold: Fold, data: StudyData, out: 
 def describe(
     representation: Representation, fold: Fold, data: StudyData, out: Path, bank: SegmentBank, train: IntArray
 ) -> Described:
-    """Load, make or fit a representation for one fold.
+    """Load, make or fit a representation for one fold; ``train`` are the segments that may be fitted on.
 
-    Parameters
-    ----------
-    bank : SegmentBank
-        The study's segments, normalised by those of ``train``.
-    train : int array
-        Segments that may be fitted on.
-
-    Raises
-    ------
-    LeakageError
-        If an encoder has seen a patient whom the fold tests.
-    ConfigError
-        If a baseline needs a package that is not installed.
+    Raises LeakageError if an encoder has seen a patient whom the fold tests, and ConfigError if a baseline needs a
+    package that is not installed.
     """
+    if representation.kind == "baseline" and representation.name != UNTRAINED:
+        represent = _baseline(representation.name, fold, data, bank, train)
+        n_features = represent(bank.gather(np.zeros(1, dtype=np.int64)).cpu().numpy()).shape[1]
+        return Described(represent, {WHOLE: slice(0, n_features)}, WHOLE)
     if representation.name == UNTRAINED:
-        return _of_depths(Depths(initial_encoder(data, fold)))
-    if representation.kind == "ssl":
+        depths = Depths(initial_encoder(data, fold))
+    else:
         job, _ = probe_job(representation, fold, data, out)
         check_no_leakage(map(hashed_patient, fold.test), patients_seen(job), f"the encoder {job.name}")
-        return _of_depths(Depths(load_encoder(job.folder)))
-    return _whole(_baseline(representation.name, fold, data, bank, train), bank)
+        depths = Depths(load_encoder(job.folder))
+    return Described(depths, depths.parts, depths.own)
 
 
 def _baseline(name: str, fold: Fold, data: StudyData, bank: SegmentBank, train: IntArray) -> Represent:
     if name == "pulse-wave":
         return PulseWave(data.study.inputs.fs_hz)
     seed = derive_seed(data.study.seed, name, fold.name)
-    segments = _some(bank, train, seed)
+    chosen = np.random.default_rng(seed).choice(train, min(_MOST_FITTED, len(train)), replace=False)
+    segments = bank.gather(np.sort(chosen)).cpu().numpy()
     return fit_principal_components(segments, seed=seed) if name == "pca" else fit_random_kernels(segments, seed=seed)
-
-
-def _some(bank: SegmentBank, train: IntArray, seed: int) -> FloatArray:
-    """At most so many training segments as serve to fit a baseline, drawn evenly."""
-    rng = np.random.default_rng(seed)
-    chosen = rng.choice(train, min(_MOST_FITTED, len(train)), replace=False)
-    return np.asarray(bank.gather(np.sort(chosen)).cpu().numpy())
-
-
-def _of_depths(depths: Depths) -> Described:
-    return Described(depths, depths.parts, depths.own)
-
-
-def _whole(represent: Represent, bank: SegmentBank) -> Described:
-    n_features = represent(bank.gather(np.zeros(1, dtype=np.int64)).cpu().numpy()).shape[1]
-    return Described(represent, {WHOLE: slice(0, n_features)}, WHOLE)

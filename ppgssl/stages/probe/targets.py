@@ -27,13 +27,8 @@ _VITALS = (
 class Target:
     """A quantity, known for some patients of a cohort.
 
-    Attributes
-    ----------
-    name, label, unit : str
-    source : str
-        Where the values come from, in words.
-    truth : Series of float, index patient key
-        Patients with a value; empty where it cannot be measured.
+    ``source`` is where the values come from, in words; ``truth`` (index patient key) is empty where it cannot be
+    measured.
     """
 
     name: str
@@ -46,10 +41,8 @@ class Target:
 def probed_cohorts(data: StudyData) -> dict[str, list[str]]:
     """Cohort -> its patients with accepted segments, sorted, for the cohorts that the study probes.
 
-    Raises
-    ------
-    ConfigError
-        If the study names a cohort that it does not have, or that has too few patients, or none has enough.
+    Raises ConfigError if the study names a cohort that it does not have, or that has too few patients, or none has
+    enough.
     """
     wanted, least = data.study.probe.cohorts, data.study.probe.min_patients
     table = data.segments.table
@@ -63,7 +56,7 @@ def probed_cohorts(data: StudyData) -> dict[str, list[str]]:
                 f"`probe.cohorts` names {name!r}, which is no cohort of this study{suggest(name, patients)}; there are "
                 f"{', '.join(patients)}"
             )
-    large = {name: found for name, found in patients.items() if len(found) >= least and name in (wanted or patients)}
+    large = {name: ids for name, ids in patients.items() if len(ids) >= least and name in (wanted or patients)}
     if lacking := [name for name in wanted or () if name not in large] or ([] if large else list(patients)):
         counts = ", ".join(f"{name} has {len(patients[name])}" for name in lacking)
         raise ConfigError(
@@ -73,12 +66,9 @@ def probed_cohorts(data: StudyData) -> dict[str, list[str]]:
 
 
 def probe_folds(data: StudyData, cohorts: dict[str, list[str]]) -> list[Fold]:
-    """Split the probed patients, each cohort and each outcome in equal shares.
+    """Split the probed patients, stratified by cohort and outcome.
 
-    Raises
-    ------
-    EvaluationError
-        If there are fewer patients than folds.
+    Raises EvaluationError if there are fewer patients than folds.
     """
     settings = data.study.probe
     patients = pd.Series({name: cohort for cohort, names in cohorts.items() for name in names}, dtype=object)
@@ -87,25 +77,14 @@ def probe_folds(data: StudyData, cohorts: dict[str, list[str]]) -> list[Fold]:
     stratum = patients + "/" + data.y.reindex(patients.index).astype(str)
     folds = []
     for repeat in range(settings.n_repeats):
-        of_patient = _dealt(stratum, settings.n_folds, np.random.default_rng([data.study.seed, repeat]))
-        folds += [
-            Fold(repeat, fold, _names(patients, of_patient != fold), _names(patients, of_patient == fold))
-            for fold in range(settings.n_folds)
-        ]
+        # Shuffled, ordered by stratum, and dealt out like cards, so that a stratum may be smaller than a fold.
+        order = np.random.default_rng([data.study.seed, repeat]).permutation(len(stratum))
+        order = order[np.argsort(stratum.to_numpy()[order], kind="stable")]
+        for fold in range(settings.n_folds):
+            is_test = np.isin(np.arange(len(stratum)), order[fold :: settings.n_folds])
+            train, test = (tuple(sorted(patients.index[chosen])) for chosen in (~is_test, is_test))
+            folds.append(Fold(repeat, fold, train, test))
     return folds
-
-
-def _names(patients: pd.Series, is_chosen: np.ndarray) -> tuple[str, ...]:
-    return tuple(sorted(patients.index[is_chosen]))
-
-
-def _dealt(stratum: pd.Series, n_folds: int, rng: np.random.Generator) -> np.ndarray:
-    """Fold of each patient: shuffled, ordered by stratum, and dealt out like cards, so that no stratum may be rare."""
-    order = rng.permutation(len(stratum))
-    order = order[np.argsort(stratum.to_numpy()[order], kind="stable")]
-    fold = np.empty(len(stratum), dtype=np.int64)
-    fold[order] = np.arange(len(stratum)) % n_folds
-    return fold
 
 
 def cohort_targets(data: StudyData, store: CohortStore) -> list[Target]:
@@ -114,24 +93,18 @@ def cohort_targets(data: StudyData, store: CohortStore) -> list[Target]:
     A patient's vital sign is the median over the accepted segments in which it is known. What the device displayed
     is preferred to what was computed from the signals: it does not stem from the samples that the encoders see.
 
-    Raises
-    ------
-    ConfigError
-        If `probe.variables` names a variable that is absent, or is not numeric.
+    Raises ConfigError if `probe.variables` names a variable that is absent, or is not numeric.
     """
-    segments = _accepted_with_vitals(data, store)
+    inputs, decisions = data.study.inputs, data.segments.decisions
+    accepted = decisions[decisions["accepted"] & (decisions["cohort"] == store.cohort.name)]
+    segments = accepted[["patient", "recording_id", "start_s"]].merge(
+        store.segments(inputs.segment_s, inputs.step_s),
+        on=["recording_id", "start_s"],
+        how="left",
+        validate="one_to_one",
+    )
     targets = [_vital(segments, *vital) for vital in _VITALS]
     return [*targets, *_clinical(data)] if store is data.labelled else targets
-
-
-def _accepted_with_vitals(data: StudyData, store: CohortStore) -> pd.DataFrame:
-    """``patient`` and all columns of the store, of the accepted segments of one cohort."""
-    inputs, decisions = data.study.inputs, data.segments.decisions
-    accepted = decisions.loc[
-        decisions["accepted"] & (decisions["cohort"] == store.cohort.name), ["patient", "recording_id", "start_s"]
-    ]
-    stored = store.segments(inputs.segment_s, inputs.step_s)
-    return accepted.merge(stored, on=["recording_id", "start_s"], how="left", validate="one_to_one")
 
 
 def _vital(segments: pd.DataFrame, name: str, label: str, unit: str, column: str) -> Target:

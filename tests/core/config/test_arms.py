@@ -76,14 +76,14 @@ def test_each_arm_of_two_inputs_is_compared_with_its_clinical_input_alone(name):
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name.count("pulse-wave") and parse_arm(name).encoder])
-def test_an_encoder_beside_hand_crafted_features_is_compared_with_these_alone(name):
+def test_an_encoder_with_hand_crafted_features_is_compared_with_these_alone(name):
     arm, alone = parse_arm(name), parse_arm(str(without_encoder(parse_arm(name))))
     assert alone.feature_sets == ("pulse-wave",)
     assert arm.feature_sets == (arm.encoder, "pulse-wave")
     assert replace(arm, name=alone.name, label=alone.label, features="pulse-wave", has_hand_crafted=False) == alone
 
 
-def test_hand_crafted_features_beside_an_encoders_are_named():
+def test_hand_crafted_features_added_to_an_encoders_are_named():
     arm = parse_arm("covariates+ssl-all+pulse-wave:horseshoe:late")
     assert arm.label == (
         "Covariates + SSL features (all recordings) + hand-crafted pulse features, horseshoe logistic regression, "

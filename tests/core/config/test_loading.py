@@ -62,7 +62,7 @@ def changed(description: dict, key: str, value: object) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("nmae", "x", "unknown key `nmae` (did you mean 'name'?)"),
         ("signals.chanels", {}, "unknown key `signals.chanels` (did you mean 'channels'?)"),
@@ -88,15 +88,15 @@ def changed(description: dict, key: str, value: object) -> dict:
         ("clinical.variables.age.transform", {"offset": 1}, "missing key `clinical.variables.age.transform.name`"),
     ],
 )
-def test_a_mistake_in_a_cohort_is_named_with_its_key(tmp_path, key, value, said):
+def test_a_mistake_in_a_cohort_is_named_with_its_key(tmp_path, key, value, message):
     with pytest.raises(ConfigError) as error:
         load_cohort(write(tmp_path, changed(COHORT, key, value)))
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "description.yaml" in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("arms", ["covariate"], "did you mean 'covariates'?"),
         ("covariates", ["admitted"], "cannot be a covariate of itself"),
@@ -132,16 +132,16 @@ def test_a_mistake_in_a_cohort_is_named_with_its_key(tmp_path, key, value, said)
         ("inputs.normalisation", "fixed", "needs `fixed"),
         ("validation", {"scheme": "loocv"}, "`validation.scheme`"),
         ("validation", {"scheme": "leave-one-site-out"}, "`site` names a clinical variable"),
-        ("learning_curve", {"fractions": [0.5, 2]}, "`learning_curve.fractions`: each share must be above 0"),
+        ("learning_curve", {"fractions": [0.5, 2]}, "`learning_curve.fractions`: each fraction must be above 0"),
         ("decisions", {"risks": [1.2]}, "risks between 0 and 1"),
         ("missing", {"method": "mcie"}, "`missing.method`"),
         ("arms", ["covariats"], "did you mean 'covariates'?"),
     ],
 )
-def test_a_mistake_in_a_study_is_named_with_its_key(tmp_path, key, value, said):
+def test_a_mistake_in_a_study_is_named_with_its_key(tmp_path, key, value, message):
     with pytest.raises(ConfigError) as error:
         load_study(write(tmp_path, changed(STUDY, key, value)))
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
 def test_all_mistakes_are_listed_at_once(tmp_path):
@@ -152,12 +152,12 @@ def test_all_mistakes_are_listed_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("a: [1", "not valid YAML"), ("- 1\n- 2\n", "must be a mapping"), ("", "must be a mapping")]
+    ("text", "message"), [("a: [1", "not valid YAML"), ("- 1\n- 2\n", "must be a mapping"), ("", "must be a mapping")]
 )
-def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, said):
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text, message):
     path = tmp_path / "broken.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         load_cohort(path)
 
 
@@ -189,7 +189,7 @@ def log_of_age(**more) -> dict:
         ),
     ],
 )
-def test_a_transformed_variable_tells_its_formula_and_the_unit_in_it_once(tmp_path, more, label):
+def test_a_transformed_variable_has_its_formula_as_label_and_the_unit_in_it_once(tmp_path, more, label):
     cohort = Cohort.model_validate(log_of_age(**more))
     variable = cohort.clinical.variables["log_age"]
     assert (variable.label, variable.unit, variable.written_unit) == (label, "", "years")
@@ -211,7 +211,7 @@ def test_two_units_of_one_transformed_variable_are_refused(tmp_path):
         load_cohort(path)
 
 
-def test_variables_of_a_column_that_defines_an_outcome_all_say_so(tmp_path):
+def test_variables_of_a_column_that_defines_an_outcome_all_define_it(tmp_path):
     other = {"column": "sbp", "kind": "numeric", "range": [40, 300], "transform": "log10"}
     path = write(tmp_path, changed(COHORT, "clinical.variables.log_sbp", other))
     with pytest.raises(ConfigError, match=r"'log_sbp' is of column 'sbp', .*defines 'admitted': so it defines it too"):

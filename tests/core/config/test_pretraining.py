@@ -1,4 +1,4 @@
-"""What may be said about pretraining, and what is made of it."""
+"""What may be written about pretraining, and what is made of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def names_of(union):
     return {options.model_fields["name"].annotation.__args__[0] for options in union.__args__}
 
 
-def test_every_name_that_may_be_said_is_there_and_the_other_way_round():
+def test_every_name_that_may_be_written_is_there_and_the_other_way_round():
     assert names_of(AnyObjective) == set(OBJECTIVES)
     assert names_of(AnyAugmentation) == set(AUGMENTATIONS)
     losses = MaskedAutoencoderOptions.model_fields["loss"].annotation
@@ -31,9 +31,9 @@ def test_every_name_that_may_be_said_is_there_and_the_other_way_round():
 
 def test_a_name_stands_for_its_options_at_their_defaults():
     for name in OBJECTIVES:
-        said = Pretraining(objective=name)
-        assert said == Pretraining(objective={"name": name})
-        assert said.objective.name == name
+        short = Pretraining(objective=name)
+        assert short == Pretraining(objective={"name": name})
+        assert short.objective.name == name
     assert Pretraining() == Pretraining(objective="contrastive-masked-autoencoder")
     assert Pretraining(encoder="resnet50-1d").encoder == ResNet50Shape(name="resnet50-1d")
     assert Pretraining(encoder={"width": 8}).encoder == ResNet1dShape(width=8)

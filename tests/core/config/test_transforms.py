@@ -1,4 +1,4 @@
-"""Transformed values: the formula, what it may be asked for, and how it is told."""
+"""Transformed values: the formula, what it may be asked for, and how it is written."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_range_that_becomes_infinite_is_refused():
 
 
 @pytest.mark.parametrize("change", [{"factor": 0}, {"slope": 0}, {"offset": math.inf}, {"slope": math.nan}])
-def test_a_formula_that_tells_nobody_apart_is_refused(change):
+def test_a_formula_that_distinguishes_nobody_is_refused(change):
     with pytest.raises(ValidationError):
         Log10Transform.model_validate({"name": "log10", **change})
 
@@ -99,13 +99,13 @@ def test_a_formula_that_tells_nobody_apart_is_refused(change):
         ({"factor": -2, "offset": 9, "slope": 3, "intercept": 1}, "3 log10(9 - 2 CRP) + 1"),
     ],
 )
-def test_the_formula_is_told_with_the_label_in_it_and_only_once(change, words):
+def test_the_formula_is_written_with_the_label_in_it_and_only_once(change, words):
     transform = Log10Transform.model_validate({"name": "log10", **change})
     assert transform.words("CRP") == words
     assert transform.words(words) == words
 
 
-def test_the_published_formula_is_told_as_it_was_published():
+def test_the_published_formula_is_written_as_it_was_published():
     assert PUBLISHED.words("SpO2") == "4.314 log10(103.711 - SpO2) - 37.315"
     assert VIRTUAL_SHUNT.words("SpO2") == "68.864 log10(103.711 - SpO2) - 52.11"
 

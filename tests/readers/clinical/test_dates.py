@@ -24,7 +24,7 @@ DAY = datetime.date(2020, 2, 29)
         ("2020-02-29 23:59", "%Y-%m-%d %H:%M"),
     ],
 )
-def test_a_date_is_read_as_its_format_says(text, date_format):
+def test_a_date_is_read_by_its_format(text, date_format):
     assert read_date(text, date_format) == DAY
 
 

@@ -1,4 +1,4 @@
-"""REDCap data dictionaries, as the program downloads them and as its API tells them."""
+"""REDCap data dictionaries, as the program downloads them and as its API exports them."""
 
 from __future__ import annotations
 
@@ -10,49 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ppgssl.core.errors import ReadError
-from ppgssl.readers.clinical.redcap import Field, added_column, export_columns, is_dictionary, read_dictionary
+from ppgssl.readers.clinical.redcap import Field, added_column, dictionary_fields, export_columns, is_dictionary
 from ppgssl.readers.clinical.text_tables import TextTable, read_text_table
 
-DOWNLOADED = [
-    "Variable / Field Name",
-    "Form Name",
-    "Section Header",
-    "Field Type",
-    "Field Label",
-    "Choices, Calculations, OR Slider Labels",
-    "Field Note",
-    "Text Validation Type OR Show Slider Number",
-    "Text Validation Min",
-    "Text Validation Max",
-    "Identifier?",
-    "Branching Logic (Show field only if...)",
-    "Required Field?",
-    "Custom Alignment",
-    "Question Number (surveys only)",
-    "Matrix Group Name",
-    "Matrix Ranking?",
-    "Field Annotation",
-]
-API = [
-    "field_name",
-    "form_name",
-    "section_header",
-    "field_type",
-    "field_label",
-    "select_choices_or_calculations",
-    "field_note",
-    "text_validation_type_or_show_slider_number",
-    "text_validation_min",
-    "text_validation_max",
-    "identifier",
-    "branching_logic",
-    "required_field",
-    "custom_alignment",
-    "question_number",
-    "matrix_group_name",
-    "matrix_ranking",
-    "field_annotation",
-]
+
+def divided(text):
+    return text.split("|")
+
+
+DOWNLOADED = divided(
+    "Variable / Field Name|Form Name|Section Header|Field Type|Field Label|"
+    "Choices, Calculations, OR Slider Labels|Field Note|Text Validation Type OR Show Slider Number|"
+    "Text Validation Min|Text Validation Max|Identifier?|Branching Logic (Show field only if...)|Required Field?|"
+    "Custom Alignment|Question Number (surveys only)|Matrix Group Name|Matrix Ranking?|Field Annotation"
+)
+API = divided(
+    "field_name|form_name|section_header|field_type|field_label|select_choices_or_calculations|field_note|"
+    "text_validation_type_or_show_slider_number|text_validation_min|text_validation_max|identifier|"
+    "branching_logic|required_field|custom_alignment|question_number|matrix_group_name|matrix_ranking|"
+    "field_annotation"
+)
 ROWS = [
     ["record_id", "triage", "", "text", "Study ID"],
     ["sex", "triage", "<b>Child</b>", "radio", "Sex of\nthe <i>child</i> &amp; more", "1, Male | 2, Female, or other"],
@@ -61,6 +38,10 @@ ROWS = [
     ["name", "triage", "", "text", "Name", "", "", "", "", "", "y"],
     ["total", "triage", "", "calc", "Score", "[a] | [b], 2"],
 ]
+
+
+def read_dictionary(path):
+    return dictionary_fields(path, read_text_table(path))
 
 
 def write(path: Path, rows=ROWS, header=DOWNLOADED, encoding="utf-8") -> Path:
@@ -78,20 +59,10 @@ def test_the_fields_of_a_dictionary(tmp_path, header, encoding):
     assert is_dictionary(read_text_table(path))
     assert read_dictionary(path) == [
         Field("record_id", "text", "Study ID", "triage"),
-        Field(
-            "sex",
-            "radio",
-            "Sex of the child & more",
-            "triage",
-            choices={"1": "Male", "2": "Female, or other"},
-        ),
+        Field("sex", "radio", "Sex of the child & more", "triage", choices={"1": "Male", "2": "Female, or other"}),
         Field("weight", "text", "Weight", "triage", "in kg", {}, "number_1dp", "1", "40"),
         Field(
-            "signs",
-            "checkbox",
-            "Danger signs",
-            "triage",
-            choices={"1": "Cough", "-9": "Don't know", "A.b": "Other"},
+            "signs", "checkbox", "Danger signs", "triage", choices={"1": "Cough", "-9": "Don't know", "A.b": "Other"}
         ),
         Field("name", "text", "Name", "triage", is_identifier=True),
         Field("total", "calc", "Score", "triage"),
@@ -129,7 +100,7 @@ def test_a_table_of_patients_is_no_dictionary():
         ([["age", *["f"] * 20]], "row 2 has another number of cells"),
     ],
 )
-def test_a_broken_dictionary_says_what_is_wrong(tmp_path, rows, words):
+def test_what_is_wrong_with_a_dictionary_is_named(tmp_path, rows, words):
     with pytest.raises(ReadError, match=words):
         read_dictionary(write(tmp_path / "d.csv", rows))
 

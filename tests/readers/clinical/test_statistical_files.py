@@ -56,7 +56,7 @@ ROWS = [
 
 
 def write(path: Path) -> Path:
-    """The patients in the format that the suffix says."""
+    """The patients in the format that the suffix gives."""
     if path.suffix == ".dta":
         pyreadstat.write_dta(PATIENTS, path, column_labels=LABELS, variable_value_labels=LEVELS)
     elif path.suffix == ".xpt":
@@ -114,38 +114,24 @@ def test_extended_missing_values_of_stata_are_missing_and_no_levels(tmp_path):
     assert table.levels == {"sex": {"1": "Male", "2": "Female"}}
 
 
-@pytest.mark.parametrize("date_format", ["%td", "%tdDD/NN/CCYY", "%d", "%-tdD_m_Y"])
-def test_every_date_format_of_stata_is_a_date(tmp_path, date_format):
-    frame = pd.DataFrame({"day": [21974.0, None]})
-    pyreadstat.write_dta(frame, tmp_path / "t.dta", variable_format={"day": date_format})
-    assert read_typed_table(tmp_path / "t.dta").rows == [["2020-02-29"], [""]]
+SPSS_SECONDS = (datetime.datetime(2020, 2, 29) - datetime.datetime(1582, 10, 14)).total_seconds()
 
 
-@pytest.mark.parametrize("date_format", ["%tm", "%tq", "%ty", "%9.0g"])
-def test_other_numbers_of_stata_stay_numbers(tmp_path, date_format):
-    frame = pd.DataFrame({"month": [720.0, None]})
-    pyreadstat.write_dta(frame, tmp_path / "t.dta", variable_format={"month": date_format})
-    assert read_typed_table(tmp_path / "t.dta").rows == [["720"], [""]]
-
-
-@pytest.mark.parametrize("date_format", ["DATE", "MMDDYY10", "E8601DA10", "YYMMDDN8", "WORDDATE"])
-def test_date_formats_of_sas_are_dates(tmp_path, date_format):
-    frame = pd.DataFrame({"day": [21974.0, None]})
-    pyreadstat.write_xport(frame, tmp_path / "t.xpt", variable_format={"day": date_format})
-    assert read_typed_table(tmp_path / "t.xpt").rows == [["2020-02-29"], [""]]
-
-
-@pytest.mark.parametrize("date_format", ["DATE11", "ADATE10", "EDATE10", "SDATE10", "DATETIME20"])
-def test_date_formats_of_spss_are_dates(tmp_path, date_format):
-    seconds = (datetime.datetime(2020, 2, 29) - datetime.datetime(1582, 10, 14)).total_seconds()
-    pyreadstat.write_sav(pd.DataFrame({"day": [seconds]}), tmp_path / "t.sav", variable_format={"day": date_format})
-    assert read_typed_table(tmp_path / "t.sav").rows == [["2020-02-29"]]
-
-
-def test_a_number_beyond_the_calendar_is_left_a_number(tmp_path):
-    frame = pd.DataFrame({"day": [1e12, -1e12]})
-    pyreadstat.write_xport(frame, tmp_path / "t.xpt", variable_format={"day": "DATE"})
-    assert read_typed_table(tmp_path / "t.xpt").rows == [["1000000000000"], ["-1000000000000"]]
+@pytest.mark.parametrize(
+    ("suffix", "formats", "number", "text"),
+    [
+        (".dta", ["%td", "%tdDD/NN/CCYY", "%d", "%-tdD_m_Y"], 21974.0, "2020-02-29"),
+        (".dta", ["%tm", "%tq", "%ty", "%9.0g"], 720.0, "720"),
+        (".xpt", ["DATE", "MMDDYY10", "E8601DA10", "YYMMDDN8", "WORDDATE"], 21974.0, "2020-02-29"),
+        (".xpt", ["DATE"], 1e12, "1000000000000"),  # beyond the calendar
+        (".sav", ["DATE11", "ADATE10", "EDATE10", "SDATE10", "DATETIME20"], SPSS_SECONDS, "2020-02-29"),
+    ],
+)
+def test_numbers_with_a_format_of_dates_are_dates_and_others_stay_numbers(tmp_path, suffix, formats, number, text):
+    write = {".dta": pyreadstat.write_dta, ".xpt": pyreadstat.write_xport, ".sav": pyreadstat.write_sav}[suffix]
+    for name in formats:
+        write(pd.DataFrame({"day": [number, None]}), tmp_path / f"t{suffix}", variable_format={"day": name})
+        assert read_typed_table(tmp_path / f"t{suffix}").rows == [[text], [""]]
 
 
 def test_32_bit_numbers_have_the_digits_that_were_typed(tmp_path):
@@ -188,7 +174,7 @@ def test_rows_count_as_in_the_program_and_empty_ones_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".dta", ".xpt", ".sav", ".zsav", ".sas7bdat", ".parquet"])
-def test_another_file_under_that_name_says_what_to_do(tmp_path, suffix):
+def test_another_file_under_that_name_is_refused_with_advice(tmp_path, suffix):
     (tmp_path / f"t{suffix}").write_text("id,age\n1,61\n")
     with pytest.raises(ReadError, match=r"or damaged .* save the table as CSV") as caught:
         read_typed_table(tmp_path / f"t{suffix}")

@@ -101,7 +101,7 @@ def test_a_formula_without_a_result_is_not_taken_for_an_empty_cell(tmp_path):
         ("a.xls", "id,x\n", "old Excel format"),
     ],
 )
-def test_a_file_that_is_no_table_says_what_to_do(tmp_path, name, content, words):
+def test_a_file_that_is_no_table_is_refused_with_advice(tmp_path, name, content, words):
     with pytest.raises(ReadError, match=words):
         read_text_table(written(tmp_path / name, content))
 

@@ -32,7 +32,7 @@ ADULTS = table(weight_kg="kg", height_cm="cm", temperature_c="°C")
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("n", [30, 300, 3000])
-def test_a_population_in_one_unit_raises_no_suspicion(seed, n):
+def test_a_population_in_one_unit_has_no_candidates(seed, n):
     assert find_unit_candidates(people(n, seed), ADULTS) == []
 
 
@@ -56,7 +56,7 @@ def test_values_in_another_unit_are_found(variable, written, unit, n_wrong):
     assert found.patient_ids == list(wrong)
 
 
-def test_weight_is_judged_by_height():
+def test_weight_is_compared_by_height():
     rng = np.random.default_rng(1)
     patients = people(200)
     patients["weight_kg"] = np.exp(rng.normal(np.log(22), 0.12, 200)) * (patients["height_cm"] / 100) ** 2
@@ -125,7 +125,7 @@ def test_the_weights_of_mw_ppg_that_are_probably_jin_are_found(test_data):
     assert "jin (500 g)" in found.other_units
 
 
-def test_ppg_bp_raises_no_suspicion(test_data):
+def test_ppg_bp_has_no_candidates(test_data):
     units = {"age_years": "years", "height_cm": "cm", "weight_kg": "kg", "sbp_mmhg": "mmHg", "dbp_mmhg": "mmHg"}
     description = table(**units).model_copy(update={"file": "clinical.csv", "patient_column": "subject_id"})
     patients = read_clinical(description, test_data / "ppg_bp").patients

@@ -1,4 +1,4 @@
-"""A first description of a variable: what is sure is said, what is not is asked, and nobody's values are told."""
+"""A first description of a variable: what is not sure is asked, and nobody's values are shown."""
 
 from __future__ import annotations
 
@@ -29,9 +29,6 @@ def of_field(kind: str, texts=None, **more):
     return draft_of_field(one, "x", cells=None if texts is None else Cells([str(text) for text in texts]))
 
 
-# --- from a column ---------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("texts", "kind"),
     [
@@ -45,13 +42,29 @@ def of_field(kind: str, texts=None, **more):
         (["29/02/2020", "01/02/2021"], "date"),
     ],
 )
-def test_the_kind_of_a_column_shows_in_its_values(texts, kind):
-    assert of_column("x", texts).kind == kind
+def test_the_kind_of_a_column_shows_in_its_values_and_its_range_does_not(texts, kind):
+    draft = of_column("x", texts)
+    assert (draft.kind, draft.range, draft.dates) == (kind, None, None)
 
 
-def test_few_whole_numbers_are_a_quantity_where_the_name_or_the_unit_says_so():
+def test_a_column_is_described_by_its_name_and_spellings_too():
     for column, label in (("age", ""), ("x", "Duration (days)"), ("stay_days", "")):
         assert of_column(column, [1, 2, 3] * 10, label).kind == "numeric"
+    draft = of_column("x", ["Male", "male", "Female", "FEMALE"] * 5)
+    assert draft.levels == {"Male": "Male", "male": "Male", "FEMALE": "FEMALE", "Female": "FEMALE"}
+    assert "spellings were joined" in draft.notes
+    assert of_column("x", ["1", "1.0", "01", "2"] * 5).levels == {"1": "1", "2": "2"}
+    draft = of_column("x", ["03/04/2020", "05/06/2020"])
+    assert draft.date_format == "%d/%m/%Y"
+    assert draft.notes == ("all dates would also fit '%m/%d/%Y': which is right?",)
+
+
+def test_values_that_do_not_fit_are_counted_and_not_shown():
+    draft = of_column("x", [*range(30), "see notes"])
+    assert draft.kind == "numeric"
+    assert draft.notes == ("1 value is no number: marks of missing belong in `missing`",)
+    draft = of_field("radio", ["1", "2", "refers to B"], choices={"1": "a", "2": "b"})
+    assert draft.notes[-1] == "the table has other values too, 1 different: see `missing`"
 
 
 @pytest.mark.parametrize(
@@ -65,31 +78,10 @@ def test_few_whole_numbers_are_a_quantity_where_the_name_or_the_unit_says_so():
         (["1", "2"], "2"),
     ],
 )
-def test_the_level_that_says_no_is_the_first(texts, event):
+def test_the_negative_level_is_the_first(texts, event):
     draft = of_column("x", texts * 10)
     assert list(draft.levels.values())[-1] == event
     assert f"the event is {event!r}" in draft.notes[0]
-
-
-def test_spellings_that_differ_by_case_are_one_level():
-    draft = of_column("x", ["Male", "male", "Female", "FEMALE"] * 5)
-    assert draft.levels == {"Male": "Male", "male": "Male", "FEMALE": "FEMALE", "Female": "FEMALE"}
-    assert "spellings were joined" in draft.notes
-
-
-def test_equal_numbers_are_one_level():
-    assert of_column("x", ["1", "1.0", "01", "2"] * 5).levels == {"1": "1", "2": "2"}
-
-
-def test_a_day_that_may_be_a_month_is_asked_about():
-    draft = of_column("x", ["03/04/2020", "05/06/2020"])
-    assert draft.date_format == "%d/%m/%Y"
-    assert draft.notes == ("all dates would also fit '%m/%d/%Y': which is right?",)
-
-
-def test_a_range_is_never_taken_from_the_values():
-    assert of_column("x", [36.5, 37.5, 38.5]).range is None
-    assert of_column("x", ["2020-02-29", "2021-01-01"]).dates is None
 
 
 def test_value_labels_of_the_file_are_the_levels():
@@ -102,25 +94,16 @@ def test_value_labels_of_the_file_are_the_levels():
     assert "888 = not known" in draft.notes[0]
 
 
-def test_values_that_are_no_numbers_are_counted_and_not_told():
-    draft = of_column("x", [*range(30), "see notes"])
-    assert draft.kind == "numeric"
-    assert draft.notes == ("1 value is no number: marks of missing belong in `missing`",)
-
-
 @pytest.mark.parametrize(
     "column",
     ["name", "First Name", "patientName", "dob", "Date of Birth", "phone_number", "home_address", "GPS", "comments"],
 )
-def test_columns_that_may_say_who_a_person_is_are_left_out(column):
+def test_columns_that_may_identify_a_person_are_left_out(column):
     draft = of_column(column, ["a", "b"] * 20)
     assert isinstance(draft, LeftOut)
     assert "may identify a person" in draft.reason
-
-
-def test_harmless_columns_are_not_taken_for_identifying():
-    for column in ("birth_weight", "hospitalized", "oxygen", "tb_contact", "pregnant"):
-        assert isinstance(of_column(column, [0, 1] * 20), VariableDraft)
+    for harmless in ("birth_weight", "hospitalized", "oxygen", "tb_contact", "pregnant"):
+        assert isinstance(of_column(harmless, [0, 1] * 20), VariableDraft)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +126,7 @@ words = st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max
 
 
 @given(st.lists(words | st.sampled_from("01") | st.floats().map(str), max_size=60), words)
-def test_every_draft_is_a_description_and_tells_no_more_than_few_levels(texts, column):
+def test_every_draft_is_a_description_and_shows_few_levels(texts, column):
     draft = of_column(column, [text.strip() for text in texts])
     if isinstance(draft, VariableDraft):
         assert len(draft.levels) <= MAX_LEVELS
@@ -151,18 +134,8 @@ def test_every_draft_is_a_description_and_tells_no_more_than_few_levels(texts, c
 
 
 def assert_is_description(draft: VariableDraft) -> None:
-    Variable.model_validate(
-        {
-            "kind": draft.kind,
-            "levels": draft.levels,
-            "range": draft.range,
-            "dates": draft.dates,
-            "date_format": draft.date_format,
-        }
-    )
-
-
-# --- from a field of REDCap ------------------------------------------------------------------------------------
+    keys = ("kind", "levels", "range", "dates", "date_format")
+    Variable.model_validate({key: getattr(draft, key) for key in keys})
 
 
 @pytest.mark.parametrize(
@@ -187,13 +160,10 @@ def assert_is_description(draft: VariableDraft) -> None:
             {"kind": "text", "validation": "date_dmy", "low": "2019-01-01", "high": "31/12/2021"},
             {"kind": "date", "dates": ("2019-01-01", "2021-12-31"), "date_format": "%Y-%m-%d"},
         ),
-        (
-            {"kind": "text", "validation": "datetime_seconds_mdy"},
-            {"kind": "date", "date_format": "%Y-%m-%d %H:%M:%S"},
-        ),
+        ({"kind": "text", "validation": "datetime_seconds_mdy"}, {"kind": "date", "date_format": "%Y-%m-%d %H:%M:%S"}),
     ],
 )
-def test_a_field_says_what_its_column_holds(more, expected):
+def test_a_field_describes_its_column(more, expected):
     draft = of_field(**more)
     assert isinstance(draft, VariableDraft)
     assert {name: getattr(draft, name) for name in expected} == expected
@@ -235,11 +205,6 @@ def test_the_table_decides_between_codes_and_labels():
     assert of_field("checkbox", ["Checked", "Unchecked"]).levels == {"Unchecked": "no", "Checked": "yes"}
 
 
-def test_values_that_are_no_choice_are_counted_and_not_told():
-    draft = of_field("radio", ["1", "2", "refers to B"], choices={"1": "a", "2": "b"})
-    assert draft.notes[-1] == "the table has other values too, 1 different: see `missing`"
-
-
 def test_the_table_decides_how_dates_are_written():
     def date_format(validation, *texts):
         return of_field("text", texts, validation=validation).date_format
@@ -249,9 +214,6 @@ def test_the_table_decides_how_dates_are_written():
     assert date_format("date_dmy", "03/04/2020") == "%d/%m/%Y"
     assert date_format("datetime_seconds_ymd", "2020-02-29 10:11") == "%Y-%m-%d %H:%M"
     assert "not all values are dates" in of_field("text", ["soon"], validation="date_ymd").notes[0]
-
-
-# --- marks of missing ------------------------------------------------------------------------------------------
 
 
 def test_marks_of_missing_stand_apart_from_the_values_of_their_column():
@@ -267,9 +229,6 @@ def test_what_is_likely_a_value_somewhere_is_no_mark():
     assert missing_marks([weight], ".", codes=["-9"]) == []
     assert missing_marks([["1", "2", "none"], ["none", "mask", "tube"]], ".") == []
     assert missing_marks([[str(number) for number in range(1000)]], ".") == []
-
-
-# --- labels and units ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_one_place_is_given_and_not_two():
             PseudonymKey(**places)
 
 
-def test_a_key_beside_the_data_or_open_to_others_is_warned_of(tmp_path):
+def test_a_key_with_the_data_or_open_to_others_is_warned_of(tmp_path):
     folders = [("the folder of the raw files", tmp_path / "raw"), ("the store", tmp_path / "store")]
     cohort_file = tmp_path / "cohort.yaml"
     assert key_warnings(key_file(tmp_path / "safe"), cohort_file, folders) == ()
@@ -68,7 +68,7 @@ def test_a_key_beside_the_data_or_open_to_others_is_warned_of(tmp_path):
     assert "chmod 600" in is_open
 
 
-def test_a_link_to_a_key_elsewhere_is_not_beside_the_data(tmp_path):
+def test_a_link_to_a_key_elsewhere_is_not_with_the_data(tmp_path):
     key_file(tmp_path / "safe")
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "key").symlink_to(tmp_path / "safe" / "key")

@@ -71,12 +71,7 @@ def test_design_definitions_and_timing_are_always_left_to_the_reader():
         ("4.1 evaluation", {"study": BY_SITE}, "Yes", "2 sites, each left out in turn"),
         ("4.2 evaluation", {}, "Probably no", "has 36 patients; at least 100 are advised"),
         ("4.2 evaluation", {"n_patients": 900, "n_events": 300}, "Probably yes", "has 300 patients"),
-        (
-            "4.2 evaluation",
-            {"study": {"validation": {"scheme": "single-split"}}},
-            "No",
-            "has about 7 patients",
-        ),
+        ("4.2 evaluation", {"study": {"validation": {"scheme": "single-split"}}}, "No", "has about 7 patients"),
         ("4.4 evaluation", {}, "Yes", "36 (25%) with the event"),
         ("4.4 evaluation", {"arms": REGRESSIONS}, "Not applicable", "No arm corrects"),
         ("4.5 evaluation", {}, "Yes", "found none shared"),
@@ -105,7 +100,7 @@ def test_no_missing_covariate_needs_no_imputation():
     assert reply(_replies(results)["4.3 development"]) == "Probably yes"
 
 
-def test_a_leak_that_is_told_of_is_named():
+def test_a_reported_leak_is_named():
     results = make_results()
     results.leakage[0].n_shared = 3
     given = _replies(results)["4.5 evaluation"]
@@ -113,7 +108,7 @@ def test_a_leak_that_is_told_of_is_named():
     assert results.leakage[0].what in plain(given.text)
 
 
-def test_what_defines_the_outcome_is_named_where_the_data_say_it():
+def test_what_defines_the_outcome_is_named_where_the_data_hold_it():
     results = make_results()
     assert reply(_replies(results)["3.3"]) == "For the reader"
     results.provenance.cohorts[0]["clinical"]["variables"]["bmi"]["defines"] = ["htn"]

@@ -127,7 +127,7 @@ def test_class_imbalance_follows_the_arms(full):
     assert "regressions" not in only
 
 
-def test_leaving_sites_out_is_told_and_makes_differences_the_authors_business():
+def test_leaving_sites_out_is_reported_and_makes_differences_the_authors_business():
     entries = _entries(study=BY_SITE)
     assert "2 sites: North and South" in plain(entries["6a"].text)
     assert _statuses(entries)["12d"] == "reported"

@@ -11,10 +11,10 @@ from ppgssl.report.figures import signals as figures
 from tests.support.fake_results import make_results
 
 
-def test_an_rejected_stretch_is_one_that_no_accepted_segment_covers():
+def test_a_rejected_interval_is_one_that_no_accepted_segment_covers():
     example = make_results().examples[0]
-    verdicts = figures._verdicts(example, 60.0)
-    rejected = [(start, stop, reason) for start, stop, is_accepted, reason in verdicts if not is_accepted]
+    intervals = figures._intervals(example, 60.0)
+    rejected = [(start, stop, reason) for start, stop, is_accepted, reason in intervals if not is_accepted]
     # Segments of 10 s every 5 s; those that start at 5 and 10 s are rejected, their neighbours are not.
     assert rejected == [(10.0, 15.0, "gap")]
 

@@ -119,7 +119,7 @@ def test_each_section_of_results_begins_with_how_to_read_it():
             assert len(plain(sections[title].blocks[0].text)) > 100
 
 
-def test_a_cohort_that_is_too_small_is_warned_of_where_its_size_is_told():
+def test_a_cohort_that_is_too_small_is_warned_of_where_its_size_is_reported():
     def cautions(sections: dict[str, Section]) -> list[str]:
         return [block.title for block in sections["Sample size"].blocks if isinstance(block, Callout)]
 

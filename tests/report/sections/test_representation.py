@@ -6,7 +6,6 @@ import pytest
 from pypdf import PdfReader
 
 from ppgssl.report.document import Bullets, Callout, Picture, Strong, Table, plain
-from ppgssl.report.pdf import write_report
 from ppgssl.report.sections.representation import (
     depth_table,
     plot_depths,
@@ -15,13 +14,9 @@ from ppgssl.report.sections.representation import (
     representation_section,
 )
 from ppgssl.report.text import rounding
-from tests.support.composed import LEAST
+from tests.support.composed import LEAST, cells, write_report
 from tests.support.fake_probe import make_probe
 from tests.support.fake_results import PARTS, SPECIAL, make_results
-
-
-def cells(table: Table) -> list[tuple[str, ...]]:
-    return [tuple(plain(cell) for cell in row.cells) for row in table.rows]
 
 
 def test_without_a_probe_there_is_no_section():
@@ -76,7 +71,7 @@ def test_the_best_depth_of_each_encoder_is_bold():
             assert float(plain(depths[is_bold.index(True)])) == best
 
 
-def test_what_is_not_measurable_is_said_with_the_number_of_patients():
+def test_what_is_not_measurable_is_reported_with_the_number_of_patients():
     section = representation_section(make_results().model_copy(update={"probe": make_probe()}))
     bullets = next(block for block in section.blocks if isinstance(block, Bullets))
     assert "SpO2 is not measurable" in plain(bullets.items[0])

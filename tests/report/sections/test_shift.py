@@ -15,7 +15,7 @@ from tests.support.fake_results import make_results
 
 
 def measure(name: str, **changes: object) -> ShiftMeasure:
-    told = {
+    plain = {
         "name": name,
         "label": name.title(),
         "group": "covariate",
@@ -33,7 +33,7 @@ def measure(name: str, **changes: object) -> ShiftMeasure:
         "index_by_chance": 0.3,
         "is_warning": True,
     }
-    return ShiftMeasure.model_validate(told | changes)
+    return ShiftMeasure.model_validate(plain | changes)
 
 
 def external(*, auroc: tuple[float, float] = (0.6, 0.8), slope: float = 0.5, shift: list[ShiftMeasure]) -> Results:
@@ -69,7 +69,7 @@ def words(text: object) -> str:
     return "".join(part if isinstance(part, str) else getattr(part, "text", "") for part in parts)
 
 
-def test_the_headline_tells_discrimination_calibration_and_likeness():
+def test_the_headline_reports_discrimination_calibration_and_likeness():
     text = headline(external(shift=[measure("age")]))
     assert "distinguishes patients better than guessing here (AUROC 0.70, 0.60 to 0.80)" in text
     assert "its risks are too high, and they are too extreme: recalibrate it before any use here" in text
@@ -78,10 +78,10 @@ def test_the_headline_tells_discrimination_calibration_and_likeness():
 
 
 @pytest.mark.parametrize(
-    ("auroc", "said"), [((0.4, 0.6), "was not shown to distinguish"), ((0.2, 0.4), "the wrong way round")]
+    ("auroc", "words"), [((0.4, 0.6), "was not shown to distinguish"), ((0.2, 0.4), "the wrong way round")]
 )
-def test_a_model_that_does_not_work_is_not_praised(auroc, said):
-    assert said in headline(external(auroc=auroc, shift=[]))
+def test_a_model_that_does_not_work_is_not_praised(auroc, words):
+    assert words in headline(external(auroc=auroc, shift=[]))
 
 
 def test_too_few_events_claim_nothing():

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ppgssl.report.document import Table, plain
+from ppgssl.report.document import plain
 from ppgssl.report.tables import performance as tables
-from ppgssl.report.text import families, rounding
+from ppgssl.report.text import rounding
+from ppgssl.report.text.families import Family
+from tests.support.composed import cells, notes
 from tests.support.fake_results import PARTS, make_results
 
-LATER = [
-    tables.metrics_table,
-    tables.intervals_table,
-    tables.calibration_table,
-    tables.operating_table,
-    tables.added_value_table,
-]
-
-
-def _cells(table: Table) -> list[tuple[str, ...]]:
-    return [tuple(plain(cell) for cell in row.cells) for row in table.rows]
-
-
-def _notes(table: Table) -> str:
-    return " ".join(map(plain, table.notes))
+LATER = ("metrics_table", "intervals_table", "calibration_table", "operating_table", "added_value_table")
 
 
 def test_every_arm_has_a_row_and_only_controls_are_muted():
@@ -38,9 +26,9 @@ def test_every_arm_has_a_row_and_only_controls_are_muted():
 
 def test_undefined_statistics_are_en_dashes_with_a_note():
     table = tables.results_table(make_results(with_intervals=False))
-    assert any("–" in row for row in _cells(table))
-    assert "– not defined" in _notes(table)
-    assert "– not defined" not in _notes(tables.results_table(make_results()))
+    assert any("–" in row for row in cells(table))
+    assert "– not defined" in notes(table)
+    assert "– not defined" not in notes(tables.results_table(make_results()))
 
 
 def test_columns_without_content_are_left_out():
@@ -50,88 +38,70 @@ def test_columns_without_content_are_left_out():
 
 def test_transductive_arms_carry_a_dagger_that_a_note_explains():
     table = tables.results_table(make_results(exposure="transductive"))
-    assert any(row[0].endswith("†") for row in _cells(table))
-    assert "saw the signals of test patients" in _notes(table)
-    assert not any("†" in row[0] for row in _cells(tables.results_table(make_results())))
+    assert any(row[0].endswith("†") for row in cells(table))
+    assert "saw the signals of test patients" in notes(table)
+    assert not any("†" in row[0] for row in cells(tables.results_table(make_results())))
 
 
 def test_the_untrained_table_names_both_arms_of_each_comparison():
-    table = tables.untrained_table(make_results())
-    assert table is not None
-    assert _cells(table)[0][:2] == ("SSL features (labelled cohort)", "Untrained encoder features")
-    assert tables.untrained_table(make_results(arms=["covariates", "ssl-all"])) is None
+    table = tables.paired_table(make_results(), "table-untrained")
+    assert cells(table)[0][:2] == ("SSL features (labelled cohort)", "Untrained encoder features")
+    assert tables.paired_table(make_results(arms=["covariates", "ssl-all"]), "table-untrained") is None
 
 
 def test_arms_stand_in_the_order_of_the_published_table():
     rows = tables.results_table(make_results()).rows
     groups = [plain(row.cells[0]) for row in rows if row.kind == "group"]
-    assert groups == [
-        families.CLINICAL,
-        families.SSL_ALONE,
-        families.VITALS_SSL,
-        families.COVARIATES_SSL,
-        families.NETWORKS,
-        families.CONTROLS,
-        families.LEARNERS,
-    ]
+    absent = {Family.EXTERNAL, Family.HAND_CRAFTED_SSL, Family.OTHERS}
+    assert groups == [family for family in Family if family not in absent]
 
 
 def test_p_values_are_the_adjusted_ones_where_there_are_any():
     results = make_results()
-    found = {row[0]: row for row in _cells(tables.results_table(results)) if len(row) > 1}
+    found = {row[0]: row for row in cells(tables.results_table(results)) if len(row) > 1}
     assert [column.header for column in tables.results_table(results).columns][4] == "p (Holm)"
     for arm in results.arms:
         if arm.difference is not None:
             assert found[arm.label][4] == rounding.p_value(arm.difference.p_adjusted, 2000)
-    assert "adjusted by Holm" in _notes(tables.results_table(results))
+    assert "adjusted by Holm" in notes(tables.results_table(results))
     raw = tables.results_table(make_results(is_adjusted=False))
     assert raw.columns[4].header == "p"
-    assert "not adjusted" in _notes(raw)
+    assert "not adjusted" in notes(raw)
 
 
 @pytest.mark.parametrize("make", LATER)
 def test_a_table_of_what_was_not_computed_is_left_out(make):
-    assert make(make_results(without=PARTS)) is None
+    assert getattr(tables, make)(make_results(without=PARTS)) is None
 
 
 def test_arms_without_further_measures_are_not_listed_among_them():
     results = make_results(n_extra_arms=2)
     table = tables.metrics_table(results)
-    assert table is not None
-    assert "Extra arm number 0" not in str(_cells(table))
+    assert "Extra arm number 0" not in str(cells(table))
     assert "AUPRC" in [column.header for column in table.columns]
 
 
 def test_the_operating_table_has_a_block_for_each_rule_and_percents():
     results = make_results(arms=["covariates", "ssl-all"])
     table = tables.operating_table(results)
-    assert table is not None
     assert [row.kind for row in table.rows] == 3 * ["group", "indent", "indent"]
     point = results.arms[0].operating_points[0]
-    assert _cells(table)[1][3] == rounding.percent_interval(point.sensitivity)
-    assert _cells(table)[1][3].split(" ")[0] == f"{100 * point.sensitivity.estimate:.0f}"
+    assert cells(table)[1][3] == rounding.percent_interval(point.sensitivity)
+    assert cells(table)[1][3].split(" ")[0] == f"{100 * point.sensitivity.estimate:.0f}"
 
 
 def test_the_clinical_table_compares_with_the_same_learner():
-    results = make_results(
-        arms=[
-            "covariates",
-            "covariates:gradient-boosting",
-            "covariates+ssl-all",
-            "covariates+ssl-all:gradient-boosting",
-        ]
-    )
-    table = tables.clinical_table(results)
-    assert table is not None
-    assert [row[1] for row in _cells(table)] == ["Clinical covariates", "Clinical covariates, gradient boosting"]
+    arms = ["covariates", "covariates+ssl-all"]
+    results = make_results(arms=[*arms, *(f"{arm}:gradient-boosting" for arm in arms)])
+    table = tables.paired_table(results, "table-clinical")
+    assert [row[1] for row in cells(table)] == ["Clinical covariates", "Clinical covariates, gradient boosting"]
 
 
 def test_the_hand_crafted_table_compares_with_the_same_arm_without_an_encoder():
     arms = ["pulse-wave", "covariates", "covariates+pulse-wave", "ssl-all+pulse-wave", "covariates+ssl-all+pulse-wave"]
     results = make_results(arms=arms)
-    table = tables.hand_crafted_table(results)
-    assert table is not None
-    assert [row[1] for row in _cells(table)] == [
+    table = tables.paired_table(results, "table-hand-crafted")
+    assert [row[1] for row in cells(table)] == [
         "Hand-crafted pulse features",
         "Covariates + hand-crafted pulse features",
     ]
@@ -141,8 +111,7 @@ def test_the_hand_crafted_table_compares_with_the_same_arm_without_an_encoder():
 def test_added_value_has_a_column_of_net_benefit_for_each_threshold_per_100_patients():
     results = make_results()
     table = tables.added_value_table(results)
-    assert table is not None
     headers = [column.header for column in table.columns]
     assert headers[4:] == ["Net benefit at 10%, per 100", "Net benefit at 20%, per 100"]
     benefit = results.added_value[0].net_benefit[0]
-    assert _cells(table)[0][4].startswith(rounding.number(100 * benefit.estimate, 1, signed=True))
+    assert cells(table)[0][4].startswith(rounding.number(100 * benefit.estimate, 1, signed=True))

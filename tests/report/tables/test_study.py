@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from ppgssl.report.document import Table, plain
 from ppgssl.report.tables import study as tables
+from tests.support.composed import cells
 from tests.support.fake_results import make_results
 
 
-def _cells(table: Table) -> list[tuple[str, ...]]:
-    return [tuple(plain(cell) for cell in row.cells) for row in table.rows]
-
-
 def test_table_one_gives_means_medians_and_counts_with_missing_values():
-    rows = _cells(tables.table_one(make_results()))
+    rows = cells(tables.table_one(make_results()))
     assert ("Age, years, mean (SD)", "57 (16)", "55 (16)", "65 (12)", "0", "0.71") in rows
     assert rows[1][0] == "Body mass index, kg/m², median [IQR]"
     assert rows[1][1] == "21.5 [18.8 to 24.2]"
@@ -25,16 +21,14 @@ def test_table_one_gives_means_medians_and_counts_with_missing_values():
 def test_every_exclusion_is_listed_with_its_reason_and_count():
     results = make_results(n_cohorts=3)
     table = tables.exclusions_table(results)
-    assert table is not None
     n_exclusions = sum(len(flow.exclusions) for flow in results.flow)
     assert sum(row.kind == "indent" for row in table.rows) == n_exclusions
-    assert ("low signal quality index", "segment", "17", "") in _cells(table)
+    assert ("low signal quality index", "segment", "17", "") in cells(table)
 
 
 def test_unknown_defects_are_counted_as_other():
     results = make_results()
     results.quality[0].defects["saturated lamp"] = 3
     table = tables.quality_table(results)
-    assert table is not None
     assert [column.header for column in table.columns][-2] == "Other"
-    assert _cells(table)[1][-2] == "3"
+    assert cells(table)[1][-2] == "3"

@@ -51,12 +51,7 @@ def test_an_interval_above_zero_is_a_claim_only_with_an_adjusted_p_value_below_5
     assert claims.claim(results, _difference(0.01, 0.05, p_value, p_adjusted)) == claim
 
 
-@given(
-    low=st.floats(-0.3, 0.3),
-    width=st.floats(0.0, 0.4),
-    p_value=st.floats(0, 1),
-    n_events=st.integers(1, 99),
-)
+@given(low=st.floats(-0.3, 0.3), width=st.floats(0.0, 0.4), p_value=st.floats(0, 1), n_events=st.integers(1, 99))
 def test_claims_follow_the_three_rules(low, width, p_value, n_events):
     results = make_results(n_patients=100, n_events=n_events, arms=["covariates"], without=PARTS)
     found = claims.claim(results, _difference(low, low + width, p_value, p_value))

@@ -1,4 +1,4 @@
-"""The methods text says what was configured, and changes with it."""
+"""The methods text describes what was configured, and changes with it."""
 
 from __future__ import annotations
 
@@ -60,10 +60,7 @@ def test_the_text_follows_the_configuration(study, words):
         ({"objective": "autoencoder"}, "a plain autoencoder"),
         ({"objective": "masked-autoencoder"}, "fill in 50% of the time axis, hidden in intervals of 0.2 s"),
         ({"objective": "contrastive-masked-autoencoder"}, "At the same time, as a masked autoencoder"),
-        (
-            {"objective": "contrastive-patient"},
-            "find two non-overlapping segments of one patient among those of",
-        ),
+        ({"objective": "contrastive-patient"}, "find two non-overlapping segments of one patient among those of"),
         ({"objective": "vicreg"}, "give two non-overlapping segments of one patient the same projection"),
         ({"objective": "transformation-recognition"}, "scaling, negation, time reversal, permutation and time warping"),
         ({"objective": {"name": "masked-autoencoder", "mask_channels": "apart"}}, "different ones in each channel"),
@@ -209,7 +206,7 @@ def test_an_arm_brings_the_sentences_of_its_learner_and_inputs(arm, lost, gained
     assert _are(new, gained), new
 
 
-def test_hand_crafted_features_are_described_where_they_stand_beside_an_encoders_alone():
+def test_hand_crafted_features_are_described_where_they_are_joined_with_an_encoders_alone():
     arms = ["covariates", "ssl-all", "ssl-all+pulse-wave"]
     assert "Hand-crafted features describe the rhythm" in _text(arms=arms)
     assert "Hand-crafted features" not in _text(arms=arms[:2])
@@ -225,7 +222,7 @@ def test_p_values_are_called_adjusted_only_where_they_are():
     assert new == []
 
 
-def test_the_horseshoe_is_told_of_the_inputs_that_it_has():
+def test_the_horseshoe_is_described_with_the_inputs_that_it_has():
     assert "products of pairs of columns are included, as in the published model; a pre" in _text(
         arms=["covariates:horseshoe"]
     )
@@ -234,7 +231,7 @@ def test_the_horseshoe_is_told_of_the_inputs_that_it_has():
     assert "products of pairs" not in _text(arms=["ssl-all:horseshoe"])
 
 
-def test_missing_values_are_told_as_far_as_arms_have_columns():
+def test_missing_values_are_described_as_far_as_arms_have_columns():
     assert "Missing signal features were replaced by the median. All of this" in _text(arms=["ssl-all", "untrained"])
     only = _text(arms=["covariates:gradient-boosting"])
     assert "takes missing values as they are" in only

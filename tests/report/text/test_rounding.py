@@ -52,13 +52,6 @@ def test_numbers_have_a_true_minus_sign_and_no_signed_zero(value, decimals, sign
     assert rounding.number(value, decimals, signed=signed) == text
 
 
-def test_an_interval_uses_the_word_to_and_says_where_it_is_missing():
-    assert rounding.interval(Interval(estimate=0.7812, ci_low=0.701, ci_high=0.861)) == "0.78 (0.70 to 0.86)"
-    assert rounding.interval(Interval(estimate=0.7812, ci_low=None, ci_high=None)) == "0.78 (no interval)"
-    assert rounding.interval(Interval(estimate=None, ci_low=None, ci_high=None)) == "–"
-    assert rounding.interval(None) == "–"
-
-
 def test_wide_intervals_get_two_decimals_and_narrow_ones_three():
     same = {"covariates": 0.70, "ssl-all": 0.70, "untrained": 0.70}
     assert rounding.auroc_decimals(make_results(arms=list(same), auroc=same, half_width=0.08)) == 2
@@ -79,16 +72,19 @@ def test_percents_have_a_decimal_only_where_the_group_is_large_enough(part, whol
     assert rounding.percent(part, whole) == text
 
 
-@pytest.mark.parametrize(("sd", "decimals"), [(15.8, 0), (4.0, 1), (0.31, 2), (0.00001, 4), (0.0, 1), (None, 1)])
-def test_a_standard_deviation_keeps_two_significant_digits(sd, decimals):
-    assert rounding.sd_decimals(sd) == decimals
-
-
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(4.21, "4.2 s"), (42.0, "42 s"), (420.0, "7 min"), (6270.0, "1 h 44 min"), (None, "–")]
+    ("words", "values", "printed"),
+    [
+        (rounding.sd_decimals, (15.8, 4.0, 0.31, 0.00001, 0.0, None), (0, 1, 2, 4, 1, 1)),  # two significant digits
+        (rounding.duration, (4.21, 42.0, 420.0, 6270.0, None), ("4.2 s", "42 s", "7 min", "1 h 44 min", "–")),
+        (rounding.energy, (None, 0.4, 840, 12_340, 345_600), ("–", "0 J", "840 J", "12.3 kJ", "346 kJ")),
+        (rounding.energy, (4.56e6,), ("4.6 MJ",)),
+        (rounding.risk, (0.2, 0.025, 0.0012, 0.1), ("20%", "2.5%", "0.12%", "10%")),
+        (rounding.p_exact, (1e-12, 0.0113, None), ("<0.001", "0.01", "–")),  # limited by print alone
+    ],
 )
-def test_durations_use_the_unit_that_a_reader_would(seconds, text):
-    assert rounding.duration(seconds) == text
+def test_numbers_have_the_unit_and_the_decimals_that_a_reader_would_use(words, values, printed):
+    assert tuple(map(words, values)) == printed
 
 
 @given(value=st.floats(allow_nan=True, allow_infinity=True), decimals=st.integers(0, 4))
@@ -106,34 +102,22 @@ def test_no_p_value_prints_as_zero(p, n_bootstrap):
 
 
 def test_enumerations_read_like_english():
-    assert [rounding.enumeration(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
-        "",
-        "a",
-        "a and b",
-        "a, b and c",
-    ]
+    assert [rounding.enumeration("abc"[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
 
 
-@pytest.mark.parametrize(
-    ("joules", "text"),
-    [(None, "–"), (0.4, "0 J"), (840, "840 J"), (12_340, "12.3 kJ"), (345_600, "346 kJ"), (4.56e6, "4.6 MJ")],
-)
-def test_energy_is_told_in_the_unit_of_its_size(joules, text):
-    assert rounding.energy(joules) == text
-
-
-def test_percents_of_intervals_are_those_of_the_shares():
-    value = Interval(estimate=0.782, ci_low=0.7, ci_high=0.851)
+def test_intervals_use_the_word_to_and_show_where_they_are_missing():
+    value, none = (
+        Interval(estimate=0.782, ci_low=0.7, ci_high=0.851),
+        Interval(estimate=None, ci_low=None, ci_high=None),
+    )
+    assert rounding.interval(value) == "0.78 (0.70 to 0.85)"
+    assert rounding.interval(Interval(estimate=0.78, ci_low=None, ci_high=None)) == "0.78 (no interval)"
+    assert rounding.interval(none) == rounding.interval(None) == "–"
     assert rounding.percent_interval(value) == "78 (70 to 85)"
     assert rounding.percent_interval(value, 1, signed=True) == "+78.2 (+70.0 to +85.1)"
     assert rounding.percent_interval(None) == "–"
     assert rounding.interval_words(value) == "0.78, 0.70 to 0.85"
     assert rounding.interval_words(Interval(estimate=0.5, ci_low=None, ci_high=None)) == "0.50"
-
-
-@pytest.mark.parametrize(("threshold", "text"), [(0.2, "20%"), (0.025, "2.5%"), (0.0012, "0.12%"), (0.1, "10%")])
-def test_a_risk_has_the_decimals_that_it_needs(threshold, text):
-    assert rounding.risk(threshold) == text
 
 
 @pytest.mark.parametrize(
@@ -148,11 +132,6 @@ def test_a_risk_has_the_decimals_that_it_needs(threshold, text):
 )
 def test_ratios_have_decimals_by_their_size(limits, text):
     assert rounding.ratio(Interval(estimate=limits[0], ci_low=limits[1], ci_high=limits[2])) == text
-
-
-@pytest.mark.parametrize(("p", "text"), [(1e-12, "<0.001"), (0.0113, "0.01"), (None, "–")])
-def test_a_p_value_without_resampling_is_limited_by_print_alone(p, text):
-    assert rounding.p_exact(p) == text
 
 
 def test_long_labels_are_shortened_between_words():

@@ -99,7 +99,7 @@ def test_the_published_embedding_is_the_mean_over_time_of_the_last_map(name):
 
 
 @EVERY_ENCODER
-def test_a_judged_segment_is_embedded_alike_whatever_else_is_in_its_batch(name):
+def test_an_evaluated_segment_is_embedded_alike_whatever_else_is_in_its_batch(name):
     encoder = make_small(name)
     encoder.embed(make_segments(64, seed=2))  # batch statistics, where there are any
     encoder.eval()
@@ -196,9 +196,6 @@ def test_training_lowers_the_loss_of_a_batch(name):
     assert losses[-1] < 0.9 * losses[0]
 
 
-# --- resnet1d --------------------------------------------------------------------------------------------------
-
-
 @given(
     length=st.integers(1, 400),
     n_stages=st.integers(1, 6),
@@ -219,9 +216,6 @@ def test_feature_maps_of_resnet1d_double_from_stage_to_stage():
     assert encoder.depth_dims == [8, 8, 16, 32]  # the stem has the width of the first stage
     assert encoder.embedding_dim == 2 * (8 + 8 + 16 + 32)
     assert n_parameters(encoder) == sum(value.numel() for value in encoder.state_dict().values())
-
-
-# --- resnet50-1d -----------------------------------------------------------------------------------------------
 
 
 def published_features(encoder, x):
@@ -268,9 +262,6 @@ def test_resnet50_has_the_published_size():
     assert all(layer.stride == (1, 1) for layer in convolutions)
 
 
-# --- patch-transformer -----------------------------------------------------------------------------------------
-
-
 def test_a_patch_more_is_a_token_more_and_the_last_one_is_filled_up_with_zeros():
     encoder = make_small("patch-transformer", 2)
     segments = make_segments(2, 2, 200)
@@ -309,6 +300,6 @@ def test_attention_is_the_weighted_mean_that_it_is_defined_as():
     torch.testing.assert_close(found, after + block.mlp(block.before_mlp(after)), rtol=1e-4, atol=1e-5)
 
 
-def test_heads_must_share_the_width_evenly():
+def test_the_width_must_be_a_multiple_of_the_heads():
     with pytest.raises(ValidationError, match="must be a multiple of `n_heads`, and 10 is none of 4"):
         PatchTransformerShape(name="patch-transformer", width=10, n_heads=4)

@@ -16,7 +16,7 @@ def of_masked(draws):
 
 @pytest.mark.parametrize("pairs", ["patient", "segment"])
 @torch.no_grad()
-def test_the_loss_is_that_of_finding_partners_and_the_weighted_share_of_what_a_flat_line_misses(pairs):
+def test_the_loss_is_that_of_finding_partners_and_the_weighted_proportion_of_what_a_flat_line_misses(pairs):
     joined = make_task(NAME, pairs=pairs, reconstruction_weight=3.0)
     alone = make_task("contrastive-patient", pairs=pairs)
     alone.load_state_dict({key: value for key, value in joined.state_dict().items() if not key.startswith("masked.")})
@@ -25,11 +25,11 @@ def test_the_loss_is_that_of_finding_partners_and_the_weighted_share_of_what_a_f
     contrastive = alone.loss(batch, {key: value for key, value in draws.items() if not key.startswith("masked.")})
     segments, mask = (batch[:, 0] if pairs == "patient" else batch), draws["masked.mask"].expand(8, 2, 200)
     reconstruction = joined.masked.reconstruct(segments, of_masked(draws))
-    shares = [
+    proportions = [
         float(((one - other)[hidden] ** 2).mean() / (other[hidden] ** 2).mean())
         for one, other, hidden in zip(reconstruction, segments, mask, strict=True)
     ]
-    expected = float(contrastive) + 3.0 * sum(shares) / 8
+    expected = float(contrastive) + 3.0 * sum(proportions) / 8
     assert float(joined.loss(batch, draws)) == pytest.approx(expected, rel=1e-5)
 
 
@@ -41,11 +41,11 @@ def test_a_decoder_that_gives_a_flat_line_misses_everything_whatever_the_unit():
     batch = make_batch(joined)
     draws = joined.draw(8, 200, generator())
     for unit in (1.0, 0.01):
-        torch.testing.assert_close(joined.share_missed(unit * batch, draws), torch.ones(8))
+        torch.testing.assert_close(joined.proportion_missed(unit * batch, draws), torch.ones(8))
 
 
 @torch.no_grad()
-def test_judging_tells_the_joined_loss_and_how_often_the_partner_was_found():
+def test_an_evaluation_gives_the_joined_loss_and_how_often_the_partner_was_found():
     joined = make_task(NAME).eval()
     batch = make_batch(joined)
     draws = joined.draw(8, 200, generator())

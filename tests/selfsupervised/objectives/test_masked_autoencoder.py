@@ -22,7 +22,7 @@ def draw_mask(n, length, seed=0, **options):
 
 @pytest.mark.parametrize("mask_ratio", [0.1, 0.5, 0.75, 0.9])
 @pytest.mark.parametrize(("mask_channels", "n_masks"), [("together", 1), ("apart", 2)])
-def test_the_chosen_share_of_every_segment_is_hidden(mask_ratio, mask_channels, n_masks):
+def test_the_chosen_proportion_of_every_segment_is_hidden(mask_ratio, mask_channels, n_masks):
     mask = draw_mask(50, 1000, mask_ratio=mask_ratio, mask_group_s=0.1, mask_channels=mask_channels)
     assert mask.shape == (50, n_masks, 1000)
     np.testing.assert_allclose(mask.float().mean(dim=-1), mask_ratio)
@@ -92,7 +92,7 @@ def test_hidden_samples_never_reach_the_encoder():
     assert torch.equal(objective.reconstruct(batch, draws), objective.reconstruct(changed, draws))
 
 
-def test_an_absent_channel_is_neither_filled_with_the_mask_value_nor_judged():
+def test_an_absent_channel_is_neither_filled_with_the_mask_value_nor_counted():
     objective = make_masked()
     torch.nn.init.constant_(objective.mask_value, 0.3)
     batch = torch.randn(4, 2, 200, generator=generator())
@@ -116,7 +116,7 @@ def test_a_dropped_channel_has_to_be_filled_in_from_the_other():
     assert torch.equal(objective.reconstruct(batch, draws), objective.reconstruct(changed, draws))
 
 
-def test_a_stretch_as_long_as_the_segment_is_refused_with_the_way_out():
+def test_an_interval_as_long_as_the_segment_is_refused_with_the_way_out():
     objective = make_masked(mask_group_s=2.0)
     with pytest.raises(
         TrainingError, match=r"intervals of 2 s in segments of 2 s.*`pretraining.objective.mask_group_s`"

@@ -31,7 +31,7 @@ SMALL_SHAPES = {
 every_case = pytest.mark.parametrize(("name", "options"), CASES)
 
 
-def share_of(draws, part):
+def part_of(draws, part):
     return {key: value[part] for key, value in draws.items()}
 
 
@@ -90,9 +90,9 @@ def test_parts_of_a_batch_with_their_draws_are_batches(name, options):
     batch = make_batch(objective, length=203)
     with torch.no_grad():
         batch[0, ..., :1, :] = 0  # a channel that a cohort lacks
-        halves = [objective.loss(batch[part], share_of(draws, part)) for part in (slice(0, 4), slice(4, 8))]
+        halves = [objective.loss(batch[part], part_of(draws, part)) for part in (slice(0, 4), slice(4, 8))]
         assert all(torch.isfinite(half) for half in halves)
-        assert torch.isfinite(objective.loss(batch[:1], share_of(draws, slice(0, 1))))
+        assert torch.isfinite(objective.loss(batch[:1], part_of(draws, slice(0, 1))))
         if name not in (
             "contrastive-patient",
             "contrastive-masked-autoencoder",

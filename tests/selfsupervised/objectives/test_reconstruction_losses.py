@@ -62,14 +62,16 @@ def literal_spectrum(x, first, window):
 
 def literal_spectral_distance(output, target, counted, n):
     """Of one channel, at one window length."""
-    padded_output, padded_target, padded_judged = (np.pad(x, n // 2, mode="reflect") for x in (output, target, counted))
+    padded_output, padded_target, padded_counted = (
+        np.pad(x, n // 2, mode="reflect") for x in (output, target, counted)
+    )
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
     starts = range(0, len(padded_target) - n + 1, n // 4)
     all_wanted = [literal_spectrum(padded_target, first, window) for first in starts]
     floor = 0.01 * np.sqrt(np.mean(np.square(all_wanted)))
     found, wanted = [], []
     for first, spectrum in zip(starts, all_wanted, strict=True):
-        if padded_judged[first : first + n].any():
+        if padded_counted[first : first + n].any():
             found.append(literal_spectrum(padded_output, first, window))
             wanted.append(spectrum)
     found, wanted = np.array(found), np.array(wanted)
@@ -113,7 +115,7 @@ def test_a_loss_equals_its_formula_written_out(loss, literal):
 
 @pytest.mark.parametrize("loss", RECONSTRUCTION_LOSSES.values())
 @given(seed=st.integers(0, 10_000))
-def test_only_judged_samples_count_and_a_perfect_reconstruction_is_the_best(loss, seed):
+def test_only_counted_samples_count_and_a_perfect_reconstruction_is_the_best(loss, seed):
     output, target, counted = make_signals(seed)
     elsewhere = torch.where(counted, output, output + 50)
     torch.testing.assert_close(loss(elsewhere, target, counted, FS_HZ), loss(output, target, counted, FS_HZ))
@@ -123,7 +125,7 @@ def test_only_judged_samples_count_and_a_perfect_reconstruction_is_the_best(loss
 
 
 @pytest.mark.parametrize("loss", RECONSTRUCTION_LOSSES.values())
-def test_nothing_judged_gives_no_loss_and_no_gradient_that_is_not_finite(loss):
+def test_nothing_counted_gives_no_loss_and_no_gradient_that_is_not_finite(loss):
     output, target, counted = make_signals()
     output.requires_grad_()
     target[1], counted[1] = 0, False
@@ -162,7 +164,7 @@ def test_the_scale_of_a_channel_does_not_change_a_relative_loss(loss):
     )
 
 
-def test_spectra_tell_a_wrong_rate_from_a_wrong_phase():
+def test_spectra_separate_a_wrong_rate_from_a_wrong_phase():
     time = torch.arange(600) / FS_HZ
     pulse = torch.sin(2 * torch.pi * 1.2 * time).expand(1, 1, -1)
     counted = torch.ones_like(pulse, dtype=torch.bool)
@@ -171,7 +173,7 @@ def test_spectra_tell_a_wrong_rate_from_a_wrong_phase():
     assert late < fast / 3
 
 
-def test_the_sign_of_a_filled_in_stretch_shows_in_the_spectra_of_what_surrounds_it():
+def test_the_sign_of_a_filled_in_interval_shows_in_the_spectra_of_what_surrounds_it():
     time = torch.arange(600) / FS_HZ
     pulse = torch.sin(2 * torch.pi * 1.2 * time).expand(1, 1, -1)
     counted = torch.zeros_like(pulse, dtype=torch.bool)

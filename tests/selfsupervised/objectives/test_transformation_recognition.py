@@ -45,9 +45,9 @@ def test_the_loss_equals_cross_entropy_written_out():
 
 def balanced_accuracy(answers, truth):
     of_columns = []
-    for said, true in zip(answers.T > 0, truth.T, strict=True):
+    for answer, true in zip(answers.T > 0, truth.T, strict=True):
         if true.any() and not true.all():
-            of_columns.append((said[true].mean() + (~said[~true]).mean()) / 2)
+            of_columns.append((answer[true].mean() + (~answer[~true]).mean()) / 2)
     return np.mean(of_columns)
 
 

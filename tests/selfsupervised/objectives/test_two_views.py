@@ -28,7 +28,7 @@ def test_the_nearest_view_equals_a_search_written_out(offset):
 
 
 @pytest.mark.parametrize("name", ["contrastive-patient", "vicreg"])
-def test_tallies_of_batches_add_up_to_the_share_of_partners_found(name):
+def test_tallies_of_batches_add_up_to_the_proportion_of_partners_found(name):
     objective = make_task(name, augmentations=[]).eval()
     batches = make_patients(objective, 24).split(12)
     with torch.no_grad():

@@ -48,7 +48,7 @@ def test_the_card_follows_its_schema(fitted):
     jsonschema.validate(json.loads((model.folder / "model.json").read_text()), json.loads(schema_text("model")))
 
 
-def test_the_encoder_has_seen_everybody_and_the_card_says_whom(fitted):
+def test_the_encoder_has_seen_everybody_and_the_card_reports_whom(fitted):
     data, _, model = fitted
     run = read_run(model.folder.parent / "out" / "encoders" / "ssl-all" / "final")
     everybody = {hashed_patient(name) for name in data.segments.table["patient"]}
@@ -61,14 +61,14 @@ def test_the_encoder_has_seen_everybody_and_the_card_says_whom(fitted):
 
 def test_performance_is_what_cross_validation_of_the_arm_found(fitted):
     _, results, model = fitted
-    judged = next(arm for arm in results.arms if arm.name == "covariates+ssl-all")
-    assert model.card.performance.auroc == judged.auroc
-    assert model.card.performance.calibration_slope == judged.calibration.slope
+    evaluated = next(arm for arm in results.arms if arm.name == "covariates+ssl-all")
+    assert model.card.performance.auroc == evaluated.auroc
+    assert model.card.performance.calibration_slope == evaluated.calibration.slope
     assert model.card.performance.scheme == "2-fold cross-validation, repeated 1 times"
-    assert f"{judged.auroc.estimate:.3f}" in (model.folder / "model_card.md").read_text()
+    assert f"{evaluated.auroc.estimate:.3f}" in (model.folder / "model_card.md").read_text()
 
 
-def test_performance_is_not_told_where_results_are_absent_or_of_other_settings(fitted, tmp_path):
+def test_performance_is_not_reported_where_results_are_absent_or_of_other_settings(fitted, tmp_path):
     data, _, model = fitted
     bare = fit_model(data, "covariates", tmp_path / "out", tmp_path / "bare", n_refits=2)
     assert bare.card.performance is None
@@ -262,7 +262,7 @@ def test_normalisation_by_cohort_is_kept_as_its_constants(tmp_path):
     assert list(model.card.input.cohorts) == [data.labelled.cohort.name]
 
 
-def test_chained_equations_are_kept_and_the_card_says_so(tmp_path):
+def test_chained_equations_are_kept_and_the_card_reports_so(tmp_path):
     data = hospital_data(tmp_path, missing={"method": "mice", "n_imputations": 2})
     model = fit_model(data, "covariates", tmp_path / "out", tmp_path / "model", n_refits=2)
     table = patient_risks(model, data).table

@@ -74,7 +74,7 @@ def test_binary_values_are_compared_by_their_levels(tmp_path):
     assert moved.is_warning
 
 
-def test_patients_far_away_in_all_features_together_are_told(known):
+def test_patients_far_away_in_all_features_together_are_reported(known):
     model, found, rows = known
     far = replace(found, distance=np.full(len(rows), model.card.applicability_domain.threshold * 2))
     titles = dict(shift_findings(model, [], far, rows))

@@ -124,7 +124,7 @@ def log_model(tmp_path_factory):
     return fit_hospital(folder, "covariates", covariates=["log_age", "stage"], arms=["covariates"])
 
 
-def test_the_card_tells_the_formula_and_ranges_on_its_scale(log_model):
+def test_the_card_shows_the_formula_and_ranges_on_its_scale(log_model):
     age = log_model.card.covariates[0]
     assert (age.name, age.label, age.unit) == ("log_age", "log10(Age in years)", "")
     assert age.plausible == pytest.approx((0, np.log10(120)))
@@ -159,10 +159,7 @@ def site_table(model, folder, variables):
             {**LOG_AGE, "transform": {"name": "log10", "offset": 1}},
             r"`log_age` is log10\(1 \+ value in years\), and was log10\(value in years\)",
         ),
-        (
-            {**LOG_AGE, "unit": "months", "transform": "log10"},
-            "`log_age` is in months, and was in years: convert it",
-        ),
+        ({**LOG_AGE, "unit": "months", "transform": "log10"}, "`log_age` is in months, and was in years: convert it"),
     ],
 )
 def test_a_cohort_without_the_models_transform_is_refused(log_model, tmp_path, described, message):

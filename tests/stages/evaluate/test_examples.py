@@ -66,7 +66,7 @@ def test_segments_shown_lie_end_to_end(data):
         assert starts[-1] + 4.0 <= len(example.samples) / example.fs_hz + 1e-9
 
 
-def test_the_verdicts_shown_are_those_of_the_study(data):
+def test_the_decisions_shown_are_those_of_the_study(data):
     marks = {
         example.recording_id: [(mark.start_s, mark.accepted, mark.defect) for mark in example.segments]
         for example in example_waveforms(data, data.labelled)

@@ -73,7 +73,7 @@ def test_kept_folds_are_read_and_a_lost_one_is_made_again(predicted):
 
 
 def test_outcomes_and_values_of_test_patients_do_not_reach_a_fit(tiny_study, tmp_path):
-    data = tiny_study.data(arms=ARMS)
+    data = tiny_study.data(arms=[*ARMS, "network-random"])
     fold = data.folds[0]
     test = list(fold.test)
     before = [FoldFitter(fold, data, tmp_path).fit(arm) for arm in data.study.arm_list]
@@ -133,7 +133,7 @@ def test_hand_crafted_features_are_the_same_in_all_folds_and_have_names(predicte
         assert any(name.endswith("rise_s") for name in columns.features)
 
 
-def test_features_of_an_encoder_beside_hand_crafted_ones_are_one_set_of_columns(predicted):
+def test_features_of_an_encoder_with_hand_crafted_ones_are_one_set_of_columns(predicted):
     data, out, _ = predicted
     fitter = FoldFitter(data.folds[0], data, out)
     table, columns = fitter.inputs(parse_arm("covariates+untrained+pulse-wave"))
@@ -144,7 +144,7 @@ def test_features_of_an_encoder_beside_hand_crafted_ones_are_one_set_of_columns(
     assert set(columns.clinical) == set(parts[0].columns)
 
 
-def test_hand_crafted_features_beside_an_encoders_are_computed_once_for_all_folds(tiny_study, tmp_path):
+def test_hand_crafted_features_with_an_encoders_are_computed_once_for_all_folds(tiny_study, tmp_path):
     data = tiny_study.data(arms=["untrained+pulse-wave"])
     known = fold_features.common_features(data, tmp_path)
     alone = FoldFitter(data.folds[0], data, tmp_path).inputs(parse_arm("pulse-wave"))[0]
@@ -174,7 +174,7 @@ def test_a_test_part_with_one_outcome_is_predicted(tiny_study, tmp_path):
         assert len(FoldFitter(fold, data, tmp_path).fit(arm).predictions) == 4
 
 
-def test_too_few_of_one_outcome_to_train_on_are_told_with_the_arm_and_the_way_out(tiny_study, tmp_path):
+def test_too_few_of_one_outcome_to_train_on_are_reported_with_the_arm_and_the_way_out(tiny_study, tmp_path):
     data = tiny_study.data(arms=["covariates"])
     events = list(data.y.index[data.y == 1])
     train = tuple(sorted([events[0], *data.y.index[data.y == 0][:6]]))

@@ -16,7 +16,7 @@ def test_an_arm_is_compared_with_covariates_with_its_untrained_twin_and_with_its
     }
 
 
-def test_an_encoder_beside_hand_crafted_features_is_compared_with_these_too():
+def test_an_encoder_with_hand_crafted_features_is_compared_with_these_too():
     pairs = comparisons(["covariates", "pulse-wave", "ssl-all+pulse-wave", "covariates+ssl-all+pulse-wave:late"])
     assert pairs["difference_from_hand_crafted"] == {"ssl-all+pulse-wave": "pulse-wave"}
     assert pairs["difference_from_clinical"] == {"covariates+ssl-all+pulse-wave:late": "covariates"}

@@ -1,4 +1,4 @@
-"""Leaks of each kind, planted in a study as they happen in practice, are caught; the honest pipeline is let pass."""
+"""Leaks of each kind, planted in a study as they happen in practice, are caught; a pipeline without leaks passes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def parts(data) -> FittedParts:
 @pytest.mark.parametrize("estimator", [StandardScaler(), SimpleImputer(strategy="median")])
 def test_a_scaler_or_imputer_fitted_to_everybody_is_caught(data, parts, estimator):
     fold, ages = data.folds[0], data.covariates[["age"]]
-    parts.fit("honest one", estimator, ages.loc[list(fold.train)])
+    parts.fit("leak-free one", estimator, ages.loc[list(fold.train)])
     parts.check(fold.test)
     parts.fit("scaler of everybody", estimator, ages)
     with pytest.raises(LeakageError, match=f"{fold.name}: scaler of everybody has seen {len(fold.test)} of the patie"):
@@ -76,9 +76,9 @@ def test_an_encoder_of_another_fold_is_caught(tiny_study, tmp_path):
     pretrain(data, tmp_path, n_jobs=1)
     first, second = data.folds
     jobs = [job_for("ssl-labelled", fold, data.study, tmp_path) for fold in data.folds]
-    honest = FittedParts(first.name, data.shared_signals)
-    honest.record_hashed(jobs[0].name, patients_seen(jobs[0]))
-    assert all(check.n_shared == 0 for check in honest.check(first.test))
+    clean = FittedParts(first.name, data.shared_signals)
+    clean.record_hashed(jobs[0].name, patients_seen(jobs[0]))
+    assert all(check.n_shared == 0 for check in clean.check(first.test))
     leaky = FittedParts(first.name, data.shared_signals)
     leaky.record_hashed(jobs[1].name, patients_seen(jobs[1]))
     with pytest.raises(LeakageError, match=f"ssl-labelled, {second.name} has seen {len(first.test)} of the patients"):
@@ -141,7 +141,7 @@ def test_a_prediction_does_not_depend_on_who_else_is_tested(method):
     assert alone[0] == pytest.approx(together[0], abs=1e-9)
 
 
-def test_the_honest_folds_pass(data):
+def test_leak_free_folds_pass(data):
     for fold in data.folds:
         fitted = FoldFitter(fold, data, data.labelled.folder).fit(parse_arm("covariates"))
         assert [check.n_shared for check in fitted.leakage] == [0, 0]

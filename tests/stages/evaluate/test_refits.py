@@ -73,13 +73,13 @@ def test_the_curve_ends_in_the_results_table(refitted):
     """All training patients, all arms: the same models on the same patients as in the results table."""
     data, out, results = refitted
     predictions = predict_folds(data, out, "a" * 64, Workers(1)).predictions
-    judged = resample_auroc(
+    evaluated = resample_auroc(
         align_predictions(predictions, data.study.arms),
         n_resamples=data.study.validation.n_bootstrap,
         seed=derive_seed(data.study.seed, "bootstrap"),
     )
     for curve in results.learning_curves:
-        last, expected = curve.points[-1], judged.interval(curve.arm)
+        last, expected = curve.points[-1], evaluated.interval(curve.arm)
         assert last.auroc.model_dump() == pytest.approx(expected.model_dump(), abs=1e-12)
         assert last.n_fits == len(data.folds)
 

@@ -1,38 +1,31 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from deltalake import DeltaTable
 
-from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.provenance import RUN_FILE
 from ppgssl.core.reasons import Reason
-from ppgssl.readers.files import SourceFile, find_files
-from ppgssl.readers.raw_recordings import at_one_rate
-from ppgssl.readers.sources import OpenRecording
-from ppgssl.signals.preprocessing import preprocess
-from ppgssl.stages.ingest import file_tasks
 from ppgssl.stages.ingest import ingest as ingest_module
-from ppgssl.stages.ingest.file_tasks import FileTask, do_task, plan
 from ppgssl.stages.ingest.ingest import check_cohort
-from ppgssl.stages.ingest.whole_cohort import find_duplicates, find_joined
 from ppgssl.store import tables
 from ppgssl.store.tables import CohortStore
 from tests.conftest import REPOSITORY
 from tests.support import oximeter
+from tests.support.same_stores import Power, assert_same_store, content, copy_signal, reasons, table_versions
 from tests.support.small_cohorts import (
     FS_HZ,
     N_SEGMENTS,
     SECONDS,
     clinical_row,
     describe,
+    describe_bad_ward,
+    expected_of_bad_ward,
     make_ward,
     signal,
     write_clinical,
@@ -40,40 +33,10 @@ from tests.support.small_cohorts import (
 )
 
 GRID = (4.0, 2.0)
-TABLES = ("recordings", "segments", "patients", "rejects")
 
 
 def ingest(cohort_file: Path, folder: Path, **how):
     return ingest_module.ingest(cohort_file, folder, n_jobs=1, **how)
-
-
-def reasons(rejects: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(rejects["subject"], rejects["reason"], strict=True))
-
-
-def table_versions(folder: Path) -> dict[str, int]:
-    return {name: DeltaTable(str(folder / name)).version() for name in TABLES if (folder / name).is_dir()}
-
-
-def content(folder: Path) -> tuple[str, pd.DataFrame, pd.DataFrame]:
-    """Fingerprint, segments and rejects of a store, as far as they do not depend on the order of commits."""
-    store = CohortStore(folder)
-    # Read past the store, which would hide segments without a recording.
-    segments = DeltaTable(str(folder / "segments")).to_pandas()
-    segments = segments.sort_values(["recording_id", "start_s"], ignore_index=True)
-    return store.fingerprint(), segments, store.rejects()
-
-
-def assert_same_store(a: Path, b: Path) -> None:
-    for one, other in zip(content(a), content(b), strict=True):
-        if isinstance(one, pd.DataFrame):
-            pd.testing.assert_frame_equal(one, other)
-        else:
-            assert one == other
-
-
-def copy_signal(folder: Path, source: str, target: str) -> None:
-    (folder / "signals" / f"{target}.csv").write_bytes((folder / "signals" / f"{source}.csv").read_bytes())
 
 
 # --- what is wrong with a cohort ---------------------------------------------------------------------------------
@@ -85,31 +48,6 @@ def bad_ward(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("bad")
     describe_bad_ward(folder)
     return folder
-
-
-def describe_bad_ward(folder: Path) -> Path:
-    cohort_file = make_ward(folder, 8)
-    (folder / "signals" / "p11_1.csv").write_text("")
-    (folder / "signals" / "p12_1.csv").write_text("red,ir\n" + "the sensor fell off,again\n" * 50)
-    (folder / "signals" / "p13_1.csv").symlink_to(folder / "signals" / "never_copied")
-    write_signal(folder, "p14_1", signal(14))
-    rows = [clinical_row(number) for number in (*range(1, 9), 11, 12, 13, 15)]
-    twice_the_same, contradicting, impossible = clinical_row(1), "p2,77,a,0", "p8,187.125,a,0"
-    write_clinical(folder, [*rows[:7], impossible, *rows[8:], twice_the_same, contradicting])
-    return cohort_file
-
-
-def expected_of_bad_ward() -> dict[str, Reason]:
-    return {
-        "signals/p11_1.csv": Reason.FILE_UNREADABLE,
-        "signals/p12_1.csv": Reason.FILE_UNREADABLE,
-        "signals/p13_1.csv": Reason.FILE_UNREADABLE,
-        "p14": Reason.NOT_IN_TABLE,
-        "p15": Reason.NO_SIGNALS,
-        "p1": Reason.REPEATED_PATIENT,
-        "p2": Reason.CONTRADICTING_ROWS,
-        "p8/age": Reason.IMPLAUSIBLE,
-    }
 
 
 def test_each_defect_of_a_cohort_is_a_row_of_rejects_and_the_rest_is_ingested(bad_ward, tmp_path):
@@ -130,14 +68,14 @@ def test_no_complaint_shows_a_clinical_value(bad_ward, tmp_path):
         assert value not in text
 
 
-def test_check_says_the_same_as_ingest(bad_ward, tmp_path):
+def test_check_reports_the_same_as_ingest(bad_ward, tmp_path):
     checked = check_cohort(bad_ward / "cohort.yaml", n_jobs=1)
     ingested = ingest(bad_ward / "cohort.yaml", tmp_path / "store")
     columns = ["unit", "subject", "reason", "detail"]
-    said, done = (
+    output, done = (
         rejects[columns].sort_values(columns, ignore_index=True) for rejects in (checked.rejects, ingested.rejects)
     )
-    pd.testing.assert_frame_equal(said, done)
+    pd.testing.assert_frame_equal(output, done)
     assert (checked.n_files, checked.n_recordings, checked.n_patients) == (12, 9, 9)
 
 
@@ -206,27 +144,24 @@ def test_a_second_ingest_of_the_same_files_changes_nothing(bad_ward, tmp_path):
     assert (again.n_files_new, again.n_files_gone) == (0, 0)
 
 
-def test_new_files_are_added_to_those_that_are_there(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "seconds", "n_recordings", "n_segments"),
+    [("p1_2", SECONDS, 4, 4 * N_SEGMENTS), ("p2_1", SECONDS - 4, 3, 3 * N_SEGMENTS - 2)],
+    ids=["new", "changed"],
+)
+def test_a_new_file_is_added_and_a_changed_one_replaces_its_recordings(
+    tmp_path, name, seconds, n_recordings, n_segments
+):
     cohort_file = make_ward(tmp_path, 3)
     ingest(cohort_file, tmp_path / "store")
-    write_signal(tmp_path, "p1_2", signal(50))
+    write_signal(tmp_path, name, signal(50, seconds))
     summary = ingest(cohort_file, tmp_path / "store")
-    assert (summary.n_files_new, summary.n_recordings, summary.n_segments) == (1, 4, 4 * N_SEGMENTS)
+    assert (summary.n_files_new, summary.n_recordings, summary.n_segments) == (1, n_recordings, n_segments)
     ingest(cohort_file, tmp_path / "fresh")
     assert_same_store(tmp_path / "store", tmp_path / "fresh")
 
 
-def test_a_changed_file_replaces_its_recordings(tmp_path):
-    cohort_file = make_ward(tmp_path, 3)
-    ingest(cohort_file, tmp_path / "store")
-    write_signal(tmp_path, "p2_1", signal(51, SECONDS - 4))
-    summary = ingest(cohort_file, tmp_path / "store")
-    assert (summary.n_files_new, summary.n_recordings, summary.n_segments) == (1, 3, 3 * N_SEGMENTS - 2)
-    ingest(cohort_file, tmp_path / "fresh")
-    assert_same_store(tmp_path / "store", tmp_path / "fresh")
-
-
-def test_a_mended_file_is_taken_in_and_its_complaint_goes(tmp_path):
+def test_a_fixed_file_is_taken_in_and_its_complaint_goes(tmp_path):
     cohort_file = make_ward(tmp_path, 3)
     (tmp_path / "signals" / "p2_1.csv").write_text("")
     assert len(ingest(cohort_file, tmp_path / "store").rejects) == 1
@@ -244,10 +179,7 @@ def test_recordings_of_a_file_that_is_gone_are_kept_and_named(tmp_path):
         (tmp_path / "signals" / f"{name}.csv").unlink()
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_files_gone, summary.n_recordings, summary.n_segments) == (1, 2, 2 * N_SEGMENTS)
-    assert reasons(summary.rejects) == {
-        "p2": Reason.NO_SIGNALS,
-        "signals/p3_1.csv": Reason.FILE_GONE,
-    }
+    assert reasons(summary.rejects) == {"p2": Reason.NO_SIGNALS, "signals/p3_1.csv": Reason.FILE_GONE}
 
 
 def test_a_corrected_clinical_table_needs_no_file_to_be_read_again(tmp_path):
@@ -259,6 +191,15 @@ def test_a_corrected_clinical_table_needs_no_file_to_be_read_again(tmp_path):
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_files_new, len(summary.rejects)) == (0, 0)
     assert json.loads((tmp_path / "store" / RUN_FILE).read_text())["made_of"] != run["made_of"]
+
+
+def mixed_ward(folder: Path) -> Path:
+    """Files that commit, that fail, that hold two recordings joined, and that repeat one another."""
+    cohort_file = make_ward(folder, 5)
+    write_signal(folder, "p5_1", signal(5, 2 * SECONDS))
+    (folder / "signals" / "p6_1.csv").write_text("")
+    copy_signal(folder, "p1_1", "p1_2")
+    return cohort_file
 
 
 # --- interruptions -----------------------------------------------------------------------------------------------
@@ -280,37 +221,10 @@ def test_an_ingest_that_stops_after_some_files_goes_on_from_there(tmp_path, n_do
     assert_same_store(tmp_path / "store", tmp_path / "fresh")
 
 
-class _Power:
-    """Fails just before one of the writes to the store."""
-
-    def __init__(self, monkeypatch) -> None:
-        self.n_writes, self.fail_at = 0, -1
-        monkeypatch.setattr(tables, "write_deltalake", self._guard(tables.write_deltalake))
-        monkeypatch.setattr(DeltaTable, "delete", self._guard(DeltaTable.delete))
-
-    def _guard(self, write):
-        def guarded(*arguments, **options):
-            self.n_writes += 1
-            if self.n_writes == self.fail_at:
-                raise KeyboardInterrupt
-            return write(*arguments, **options)
-
-        return guarded
-
-
-def mixed_ward(folder: Path) -> Path:
-    """Files that commit, that fail, that hold two recordings joined, and that repeat one another."""
-    cohort_file = make_ward(folder, 5)
-    write_signal(folder, "p5_1", signal(5, 2 * SECONDS))
-    (folder / "signals" / "p6_1.csv").write_text("")
-    copy_signal(folder, "p1_1", "p1_2")
-    return cohort_file
-
-
 def test_power_may_fail_between_any_two_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(ingest_module, "_COMMIT_BYTES", 15_000)  # two or three files
     cohort_file = mixed_ward(tmp_path)
-    power = _Power(monkeypatch)
+    power = Power(monkeypatch)
     ingest(cohort_file, tmp_path / "fresh")
     n_writes = power.n_writes
     assert n_writes > 8
@@ -351,11 +265,6 @@ def test_identical_signals_of_one_patient_count_once_and_of_two_patients_not_at_
     assert rejects.set_index("subject").loc["p2_1", "detail"] == "identical signals: p2_1, p3_2"
 
 
-def test_different_signals_are_no_duplicates():
-    rows = [("a_1", "a", "h1"), ("a_2", "a", "h2"), ("b_1", "b", "h3")]
-    assert find_duplicates(pd.DataFrame(rows, columns=["recording_id", "patient_id", "signal_sha256"])) == []
-
-
 def test_joined_recordings_are_split_and_no_segment_spans_the_seam(tmp_path):
     cohort_file = make_ward(tmp_path, 6)
     halves = signal(60), signal(61)
@@ -389,28 +298,6 @@ def test_a_joined_file_that_is_replaced_is_no_longer_called_joined(tmp_path):
     assert (len(summary.rejects), summary.n_recordings) == (0, 6)
 
 
-@pytest.mark.parametrize(
-    ("durations", "found"),
-    [
-        ([60, 60, 60, 60, 120], [4]),
-        ([60, 60, 60, 60, 180.0], [4]),
-        ([60, 60, 60, 60, 90], []),
-        ([60, 60, 60, 60, 30], []),
-        ([60, 60, 60, 120, 120], []),  # no length that nearly all share
-        ([], []),
-    ],
-)
-def test_a_recording_is_joined_if_it_is_a_multiple_of_what_nearly_all_others_last(durations, found):
-    assert (
-        list(
-            find_joined(
-                pd.DataFrame({"source": map(str, range(len(durations))), "start_s": 0.0, "duration_s": durations})
-            ).index
-        )
-        == found
-    )
-
-
 def test_a_recording_shorter_than_a_segment_is_kept_without_segments(tmp_path):
     cohort_file = make_ward(tmp_path, 2)
     write_signal(tmp_path, "p2_1", signal(70, 3.0))
@@ -418,7 +305,7 @@ def test_a_recording_shorter_than_a_segment_is_kept_without_segments(tmp_path):
     assert (summary.n_recordings, summary.n_segments, len(summary.rejects)) == (2, N_SEGMENTS, 0)
 
 
-def test_a_file_without_one_of_the_channels_is_left_out_and_says_which(tmp_path):
+def test_a_file_without_one_of_the_channels_is_left_out_and_reports_which(tmp_path):
     cohort_file = make_ward(tmp_path, 2)
     path = tmp_path / "signals" / "p2_1.csv"
     path.write_text("\n".join(line.split(",")[0] for line in path.read_text().splitlines()))
@@ -435,7 +322,7 @@ def test_a_band_that_the_rate_cannot_hold_rejects_files_and_not_the_run(tmp_path
         assert "cannot band-pass 0.5-8 Hz at fs = 10 Hz" in rejects["detail"].iloc[0]
 
 
-def test_a_stack_of_pieces_is_a_recording_each(tmp_path):
+def test_a_stack_of_chunks_is_a_recording_each(tmp_path):
     cohort_file = stack_ward(tmp_path)
     summary = ingest(cohort_file, tmp_path / "store")
     assert (summary.n_files, summary.n_recordings, summary.n_patients, summary.n_segments) == (2, 6, 2, 6 * N_SEGMENTS)
@@ -474,17 +361,9 @@ def test_a_gap_is_not_stored_as_signal_and_its_segments_are_not_accepted(tmp_pat
     is_lost = np.isnan(rows["p2_1"].channels["ppg_red"].samples)
     assert is_lost[5 * FS_HZ : 6 * FS_HZ].all()
     assert not is_lost[: 5 * FS_HZ].any()
-    verdicts = store.segments(*GRID).query("recording_id == 'p2_1'").set_index("start_s")
-    assert verdicts["defect_ppg_red"].to_dict() == {0: "", 2: "gap", 4: "gap", 6: "", 8: ""}
-    assert verdicts["accepted"].tolist() == [True, False, False, True, True]
-
-
-def test_a_file_that_vanishes_between_listing_and_reading_is_a_reject(tmp_path):
-    make_ward(tmp_path, 1)
-    cohort = ingest_module.load_cohort(tmp_path / "cohort.yaml")
-    gone = SourceFile(tmp_path / "gone.csv", "gone.csv", "p9", "p9_1")
-    ((reject, sha256),) = do_task(FileTask(cohort, (gone,))).rejects
-    assert (reject.unit, reject.subject, reject.reason, sha256) == ("file", "gone.csv", Reason.FILE_UNREADABLE, "")
+    labels = store.segments(*GRID).query("recording_id == 'p2_1'").set_index("start_s")
+    assert labels["defect_ppg_red"].to_dict() == {0: "", 2: "gap", 4: "gap", 6: "", 8: ""}
+    assert labels["accepted"].tolist() == [True, False, False, True, True]
 
 
 # --- real recordings ---------------------------------------------------------------------------------------------
@@ -588,80 +467,6 @@ def test_a_changed_companion_is_read_again(tmp_path):
     assert set(segments.loc[segments["recording_id"] == "2", "device_sqi"]) == {30.0}
 
 
-# --- long recordings ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def small_parts(monkeypatch):
-    """Recordings of more than two minutes are long, and a task reads two parts."""
-    monkeypatch.setattr(file_tasks, "PART_S", 120.0)
-    monkeypatch.setattr(file_tasks, "TASK_SAMPLES", 2 * 2 * 120 * oximeter.FS_HZ)
-
-
-def long_ward(folder: Path) -> Path:
-    oximeter.write_binary(folder / "signals", "1", seed=1, seconds=700)
-    oximeter.write_binary(folder / "signals", "2", seed=2, seconds=60)
-    return oximeter.describe(folder, "oximeter_binary")
-
-
-@pytest.mark.usefixtures("small_parts")
-def test_a_long_recording_is_stored_in_parts_as_if_it_were_one(tmp_path):
-    cohort_file = long_ward(tmp_path)
-    summary = ingest(cohort_file, tmp_path / "store")
-    assert summary.rejects.empty
-    store = CohortStore(tmp_path / "store")
-    parts = store.recordings(["recording_id", "start_s", "duration_s", "n_of_source"])
-    assert parts["recording_id"].tolist() == ["1@0", "1@120", "1@240", "1@360", "1@480", "1@600", "2"]
-    assert parts["start_s"].tolist() == [0, 120, 240, 360, 480, 600, 0]
-    assert parts["duration_s"].tolist() == [120] * 5 + [100, 60]
-    rows = {row.recording_id: row for row in store.iterate(["ppg_ir"])}
-    joined = np.concatenate([rows[f"1@{start}"].channels["ppg_ir"].samples for start in range(0, 700, 120)])
-    whole = preprocess(oximeter.oximetry(1, 700)[1], fs_hz=80, fs_out_hz=80, band_hz=(0.5, 8)).samples
-    assert len(joined) == len(whole) == 700 * 80
-    # The neighbourhood that a part is filtered with is long enough that no seam can be seen.
-    np.testing.assert_allclose(joined, -whole, atol=1e-3 * np.nanstd(whole))
-    baseline = np.concatenate([rows[f"1@{start}"].channels["ppg_ir"].baseline for start in range(0, 700, 120)])
-    assert len(baseline) == 700
-    assert [len(rows[f"1@{start}"].trends["sqi"]) for start in range(0, 700, 120)] == [120] * 5 + [100]
-
-
-@pytest.mark.usefixtures("small_parts")
-def test_parts_that_are_missing_after_an_interruption_are_made_again(tmp_path, monkeypatch):
-    cohort_file = long_ward(tmp_path)
-    ingest(cohort_file, tmp_path / "fresh")
-    monkeypatch.setattr(ingest_module, "_COMMIT_BYTES", 1)
-    power = _Power(monkeypatch)
-    ingest(cohort_file, tmp_path / "counted")
-    for fail_at in range(1, power.n_writes + 1):
-        folder = tmp_path / f"store{fail_at}"
-        power.n_writes, power.fail_at = 0, fail_at
-        with pytest.raises(KeyboardInterrupt):
-            ingest(cohort_file, folder)
-        power.fail_at = -1
-        ingest(cohort_file, folder)
-        assert_same_store(folder, tmp_path / "fresh")
-
-
-@pytest.mark.usefixtures("small_parts")
-def test_check_reads_long_recordings_in_parts_too(tmp_path):
-    summary = check_cohort(long_ward(tmp_path), n_jobs=1)
-    assert (summary.n_files, summary.n_recordings, summary.n_patients) == (2, 7, 2)
-    assert summary.rejects.empty
-
-
-def test_parts_are_whole_minutes_and_hold_no_more_than_a_task_reads():
-    for channels, fs_hz in ((2, 80.0), (15, 1000.0), (3, 249.89)):
-        n_samples = round(86_400 * fs_hz)
-        raw = at_one_rate(range(channels), fs_hz, n_samples, lambda _: {})
-        source = SourceFile(Path("p1.hea"), "p1.hea", "p1", "p1")
-        opened = OpenRecording(source, "p1", {f"ecg_{number}": (raw, number) for number in range(channels)})
-        parts = file_tasks.intervals_of([opened])
-        assert parts[0].start_s == 0
-        assert parts[-1].stop_s == opened.duration_s
-        assert all(one.stop_s == other.start_s and one.stop_s % 60 == 0 for one, other in pairwise(parts))
-        assert max(part.n_samples for part in parts) <= file_tasks.TASK_SAMPLES
-
-
 # --- elsewhere, and under fire -----------------------------------------------------------------------------------
 
 
@@ -689,14 +494,3 @@ def test_recordings_in_which_nothing_varies_are_not_called_identical(tmp_path):
     summary = ingest(cohort_file, tmp_path / "store")
     assert summary.n_recordings == 4
     assert summary.rejects.query("stage == 'duplicates'").empty
-
-
-def test_tasks_are_of_the_size_of_the_samples_that_headers_name(tmp_path):
-    with (tmp_path / "samples.dat").open("wb") as file:
-        file.truncate(3_000_000)
-    for number in range(64):
-        (tmp_path / f"{number}.hea").write_text(f"{number} 1 100\nsamples.dat 16 1 16 0 0 0 0 PLETH\n")
-    signals = {"files": "{patient}.hea", "reader": "wfdb", "channels": {"ppg": {"column": "PLETH"}}}
-    cohort = Cohort.model_validate({"name": "ward", "signals": signals})
-    sources, _ = find_files(cohort, tmp_path)
-    assert [task.n_sources for task in plan(sources, cohort, n_workers=1)] == [2] * 32

@@ -20,12 +20,7 @@ from ppgssl.stages.probe.probe import finished_probe, make_plan, pretrain_probes
 from ppgssl.stages.probe.representations import probe_job
 from ppgssl.store.leakage import hashed_patient
 
-PROBE = {
-    "objectives": ["autoencoder"],
-    "baselines": ["untrained", "pulse-wave"],
-    "min_patients": 20,
-    "n_folds": 2,
-}
+PROBE = {"objectives": ["autoencoder"], "baselines": ["untrained", "pulse-wave"], "min_patients": 20, "n_folds": 2}
 # What is evaluated alongside the probe: an arm, once.
 NO_REFITS = {"arms": ["covariates"], "validation__n_optimism": 0, "learning_curve__n_draws": 0}
 
@@ -73,7 +68,7 @@ def test_encoders_saw_nobody_whom_they_are_probed_on(probed):
         assert set(patients_seen(job)) == everybody - {hashed_patient(name) for name in fold.test}
 
 
-def test_hand_crafted_features_tell_the_heart_rate_and_know_a_patient_again(probed):
+def test_hand_crafted_features_encode_the_heart_rate_and_recognise_a_patient_again(probed):
     _, _, _, results = probed
     assert value_of(results, representation="pulse-wave", statistic="r2", quantity="heart_rate").value.estimate > 0.8
     retrieval = value_of(results, representation="pulse-wave", statistic="top1")
@@ -137,7 +132,7 @@ def test_the_report_of_a_study_holds_its_probe(probed, tiny_study):
     assert (again.probe, again.probe_note) == (results, "")
 
 
-def test_without_a_probe_nothing_is_said_of_it(tiny_study, tmp_path):
+def test_without_a_probe_nothing_is_reported_of_it(tiny_study, tmp_path):
     results = evaluate(tiny_study.data(**NO_REFITS), tmp_path, n_jobs=1)
     assert (results.probe, results.probe_note) == (None, "")
 

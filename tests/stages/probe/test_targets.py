@@ -50,7 +50,7 @@ def test_what_the_device_displayed_is_preferred_to_what_the_signals_say(tmp_path
     inputs = {"channels": [{"name": "ppg", "any_of": ["ppg_ir"]}], "fs_hz": 40, "segment_s": 10, "step_s": 5}
     data = study_of(tmp_path, inputs=inputs, covariates=[], arms=["heart-rate"])
     targets = targets_of(data)
-    # The display always said 120; the pulses of the four recordings differ.
+    # The display always showed 120; the pulses of the four recordings differ.
     assert targets["heart_rate"].source == "device's display"
     assert targets["heart_rate"].truth.to_dict() == {f"{name}/{number}": 120.0 for number in range(6)}
     assert targets["spo2"].truth.eq(95).all()
@@ -74,7 +74,7 @@ def test_a_variable_that_is_not_a_number_is_refused(tmp_path, variable, message)
         cohort_targets(data, data.labelled)
 
 
-def test_folds_hold_each_patient_once_a_repeat_and_each_outcome_in_equal_shares(tmp_path):
+def test_folds_hold_each_patient_once_a_repeat_and_each_outcome_in_equal_parts(tmp_path):
     make_ward(tmp_path, 14)
     data = study_of(tmp_path, probe={"min_patients": 5, "n_folds": 3, "n_repeats": 2})
     cohorts = probed_cohorts(data)
