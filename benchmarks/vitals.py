@@ -2,8 +2,8 @@
 
     python benchmarks/vitals.py [--data FOLDER]
 
-FOLDER holds the public recordings (ppg_bp, mw_ppg, arrhythmia_pool, wfdb_samples, oximetry_phone, spc2015); without
-it, that of the environment variable PPGSSL_TEST_DATA, or ../shared/data. Prints one table a question, as in
+FOLDER holds the public recordings (ppg_bp, mw_ppg, arrhythmia_pool, wfdb_samples, oximetry_phone, spc2015, oxiwear);
+without it, that of the environment variable PPGSSL_TEST_DATA, or ../shared/data. Prints one table a question, as in
 docs/vitals.md, and ends with ratios of time, neurokit2's over ours. Signals are prepared as ingest prepares them, at
 100 Hz; neurokit2 sees the same samples, gaps filled with 0.
 """
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import neurokit2 as nk
 import numpy as np
 import wfdb
+from oximetry import finger_table, phone_table
 from scipy.io import loadmat
 
 from ppgssl.core.config.fixed import BANDS_HZ
@@ -505,7 +506,7 @@ def oximetry_simulated() -> None:
             starts = grid(red.samples, 2.0)
             beats = ppg_beats(infrared.samples, fs_hz=FS_HZ)
             levels = (red.baseline, infrared.baseline)
-            ratio = ratio_of_ratios(red.samples, infrared.samples, *levels, beats, starts, LENGTH, fs_hz=FS_HZ)
+            ratio = ratio_of_ratios(red.samples, infrared.samples, *levels, starts, LENGTH, fs_hz=FS_HZ)
             found["SpO2"].append(spo2(ratio, (110.0, -25.0)))
             index = perfusion_index(infrared.samples, infrared.baseline, beats, starts, LENGTH, fs_hz=FS_HZ)
             found["perfusion index"].append(index)
@@ -646,6 +647,8 @@ def main() -> None:
     respiration_records(folder)
     respiration_simulated()
     oximetry_simulated()
+    finger_table(folder, table)
+    phone_table(folder, table)
     pulse_arrival_records(folder)
     polarity_table(folder)
     for name, ratio in speed(folder).items():

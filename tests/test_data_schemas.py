@@ -11,6 +11,7 @@ import yaml
 from ppgssl.data_schemas import FOLDER, MODELS, schema_text
 
 from ppgssl.core.config.loading import load_cohort, load_study
+from ppgssl.core.reasons import Reason
 from ppgssl.simulate.published import simulate_published
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.store.tables import CohortStore
@@ -65,7 +66,7 @@ def test_the_recipe_follows_the_schema(path):
 def test_the_recipe_reads_files_of_the_published_layouts(name, published, tmp_path):
     summary = ingest(RECIPE / f"{name}.yaml", tmp_path / "store", n_jobs=1)
     truth = pd.read_csv(published / "truth.csv").query("cohort == @name")
-    assert summary.rejects.empty
+    assert list(summary.rejects["reason"]) == [Reason.SPO2_UNCALIBRATED]
     assert summary.n_recordings == len(truth)
     assert summary.n_patients == truth["patient_id"].nunique()
     # 10 s every 2 s of 30 s, of which the device's SQI leaves out those that are all motion.

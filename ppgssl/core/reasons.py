@@ -11,6 +11,8 @@ from typing import Literal, Self
 Unit = Literal["file", "source", "recording", "segment", "patient", "row", "cell", "variable"]
 Severity = Literal["note", "caution"]
 _CONSEQUENCES = {
+    "spo2-uncalibrated": "Its percentages may be wrong by more than ten points where the saturation is low. Use it to "
+    "rank patients of one device, not as a percentage.",
     "name-nearly-matches": "Not read: rename them, or correct the pattern in cohort.yaml.",
     "file-gone": "Their recordings are kept in the store, and used.",
     "file-unreadable": "Left out; the store's table of rejects gives the cause for each.",
@@ -88,6 +90,9 @@ class Reason(StrEnum):
     JUMP = "jump", "segment", "jump or wrap-around", "note", "Jump"
     LOW_SQI = "low-sqi", "segment", "low signal quality index", "note", "Low SQI"
     LOW_DEVICE_SQI = "low-device-sqi", "segment", "low SQI of the device", "note", "Low device SQI"
+
+    # Vital signs.
+    SPO2_UNCALIBRATED = "spo2-uncalibrated", "variable", "oxygen saturation uncalibrated", "caution"
 
     # The clinical table.
     ROW_WITHOUT_ID = "row-without-id", "patient", "row without a patient id"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,17 @@ from ppgssl.core.config.arms import Arm
 from ppgssl.core.errors import ConfigError
 from ppgssl.core.records import BoolArray, IntArray
 from ppgssl.core.seeds import derive_seed
-from ppgssl.features.patient_table import ArmTable, GivenFeatures, NormalisedSegments, PatientFeatures, SegmentFeatures
+from ppgssl.features.patient_table import (
+    ArmTable,
+    GivenFeatures,
+    NormalisedSegments,
+    PatientFeatures,
+    SegmentFeatures,
+    needs_spo2_curve,
+)
 from ppgssl.features.pulse_wave import PulseWave
 from ppgssl.features.random_kernels import RandomKernels, check_random_kernels, fit_random_kernels
+from ppgssl.features.spo2_curve import Curve, fitted_spo2_curve
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import load_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
@@ -56,7 +65,16 @@ class FoldFeatures(Mapping[str, PatientFeatures]):
 
     def arm_table(self, arm: Arm) -> ArmTable:
         """The table of an arm."""
-        return ArmTable(arm, self.data.study, self.data.clinical.variables, self, self.segments)
+        curve = self.spo2_curve if needs_spo2_curve(arm, self.data.study) else None
+        return ArmTable(arm, self.data.study, self.data.clinical.variables, self, self.segments, curve)
+
+    @cached_property
+    def spo2_curve(self) -> Curve | None:
+        """The calibration of SpO2 on the fold's training patients, if the cohort asks for one."""
+        curve = fitted_spo2_curve(self.data, self.fold.train)
+        if curve is not None:
+            self.parts.record("Calibration of SpO2", self.fold.train)
+        return curve
 
     def __getitem__(self, name: str) -> PatientFeatures:
         if name not in self._made:

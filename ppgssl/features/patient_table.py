@@ -17,6 +17,7 @@ from ppgssl.features.embeddings import embed
 from ppgssl.features.pooling import pool_to_patients
 from ppgssl.features.segment_table import SegmentTable
 from ppgssl.features.signal_summary import signal_summary
+from ppgssl.features.spo2_curve import Curve
 from ppgssl.features.summaries import Represent, summarise
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
@@ -42,6 +43,7 @@ class ArmTable:
     variables : the clinical dictionary that the arm is fitted with; it classifies columns as numbers or levels
     features : at least those that the arm names; what several arms use is computed once
     segments : optional; for an arm whose learner takes the segments themselves
+    spo2_curve : optional; fitted to training patients, see :mod:`ppgssl.features.spo2_curve`
     """
 
     def __init__(
@@ -51,9 +53,10 @@ class ArmTable:
         variables: Mapping[str, Variable],
         features: Mapping[str, PatientFeatures],
         segments: NormalisedSegments | None = None,
+        spo2_curve: Curve | None = None,
     ) -> None:
         self.arm, self.study, self.variables = arm, study, variables
-        self.features, self.segments = features, segments
+        self.features, self.segments, self.spo2_curve = features, segments, spo2_curve
 
     def transform(self, data: StudyData) -> pd.DataFrame | SegmentTable:
         """The patients of ``data.y``, in that order; segments by patient for a network.
@@ -83,7 +86,7 @@ class ArmTable:
         if self.arm.clinical == "covariates":
             return data.covariates[self.study.covariates]
         wanted = _vitals(self.arm, self.study)
-        signals = signal_summary(data) if signal_vitals(self.arm, self.study) else pd.DataFrame()
+        signals = signal_summary(data, self.spo2_curve) if signal_vitals(self.arm, self.study) else pd.DataFrame()
         columns = [data.covariates[variable] if variable else signals[column] for variable, column in wanted]
         return pd.concat(columns, axis=1) if columns else pd.DataFrame(index=data.y.index)
 
@@ -98,6 +101,11 @@ def clinical_variables(arm: Arm, study: Study) -> list[str]:
 def signal_vitals(arm: Arm, study: Study) -> list[str]:
     """Vital signs that an arm takes from the signals, since the study names no clinical variable for them."""
     return [column for variable, column in _vitals(arm, study) if not variable]
+
+
+def needs_spo2_curve(arm: Arm, study: Study) -> bool:
+    """Whether an arm takes a saturation from the signals."""
+    return "spo2_percent" in signal_vitals(arm, study)
 
 
 def needs_signals(arm: Arm, study: Study) -> bool:

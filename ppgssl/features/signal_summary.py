@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ppgssl.features.spo2_curve import Curve
+from ppgssl.signals.oximetry import spo2_by_curve
 from ppgssl.store.study_data import StudyData
 
 # Columns of :func:`signal_summary`, with label and unit.
@@ -17,10 +19,11 @@ SIGNAL_QUANTITIES = {
 }
 
 
-def signal_summary(data: StudyData) -> pd.DataFrame:
+def signal_summary(data: StudyData, spo2_curve: Curve | None = None) -> pd.DataFrame:
     """Of each patient of ``data.y``: ``n_segments``, ``n_accepted``, and the columns of :data:`SIGNAL_QUANTITIES`.
 
-    Vital signs are medians over accepted segments; NaN where there is none.
+    Vital signs are medians over accepted segments; NaN where there is none. The store of a cohort with
+    `vitals.spo2_calibration: fit` holds ratios of ratios alone: ``spo2_curve`` makes saturations of them.
     """
     inputs, cohort = data.study.inputs, data.labelled.cohort.name
     decisions = data.segments.decisions[data.segments.decisions["cohort"] == cohort]
@@ -32,6 +35,9 @@ def signal_summary(data: StudyData) -> pd.DataFrame:
     summary["proportion_accepted"] = summary["n_accepted"] / summary["n_segments"].where(summary["n_segments"] > 0)
     vitals = [name for name in SIGNAL_QUANTITIES if name not in summary.columns]
     accepted = decisions.loc[decisions["accepted"], ["patient", "recording_id", "start_s"]]
-    stored = data.labelled.segments(inputs.segment_s, inputs.step_s)[["recording_id", "start_s", *vitals]]
+    stored = data.labelled.segments(inputs.segment_s, inputs.step_s)
+    if spo2_curve is not None and data.labelled.cohort.vitals.spo2_calibration == "fit":
+        stored = stored.assign(spo2_percent=spo2_by_curve(stored["ratio_of_ratios"].to_numpy(), spo2_curve))
+    stored = stored[["recording_id", "start_s", *vitals]]
     merged = accepted.merge(stored, on=["recording_id", "start_s"], how="left", validate="one_to_one")
     return summary.join(merged.groupby("patient")[vitals].median().astype(float))

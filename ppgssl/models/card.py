@@ -113,6 +113,9 @@ class ModelCard(Schema):
     applicability_domain: ApplicabilityDomain | None = Field(
         None, description="Of the features; null without features."
     )
+    spo2_curve: tuple[float, float] | None = Field(
+        None, description="Constant and slope in log R of the SpO2 that was calibrated on the training patients."
+    )
     check: list[float] = Field(
         default_factory=list, description="Embedding of a made-up segment: another one means other software."
     )

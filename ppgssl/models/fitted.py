@@ -23,6 +23,7 @@ from ppgssl.features.patient_table import ArmTable, NormalisedSegments, PatientF
 from ppgssl.features.pulse_wave import PulseWave
 from ppgssl.features.random_kernels import RandomKernels
 from ppgssl.features.segment_table import SegmentTable
+from ppgssl.features.spo2_curve import Curve
 from ppgssl.models.card import ModelCard
 from ppgssl.models.refits import Refits
 from ppgssl.selfsupervised.bank import SegmentBank
@@ -69,7 +70,9 @@ class FittedModel:
         """
         card, arm = self.card, parse_arm(self.card.arm)
         encoder = self.encoder if arm.encoder else None
-        return final_arm_table(arm, card.study_model(), card.variables(), card.input, encoder, self.kernels)
+        return final_arm_table(
+            arm, card.study_model(), card.variables(), card.input, encoder, self.kernels, card.spo2_curve
+        )
 
     def risks(self, X: pd.DataFrame | SegmentTable) -> FloatArray:
         """Risks of patients, shape (1 + n, n_patients).
@@ -113,6 +116,7 @@ def final_arm_table(
     description: InputDescription,
     encoder: EncoderNetwork | None,
     kernels: RandomKernels | None,
+    spo2_curve: Curve | None = None,
 ) -> ArmTable:
     """The table of an arm whose features are fitted: of an encoder, hand-crafted, or of MiniRocket's kernels."""
     segments = NormalisedSegments(description)
@@ -126,7 +130,7 @@ def final_arm_table(
         represent = kernels if name == "minirocket" else encoder
         assert represent is not None  # all other features are embeddings
         features[name] = SegmentFeatures(represent, segments)
-    return ArmTable(arm, study, variables, features, segments)
+    return ArmTable(arm, study, variables, features, segments, spo2_curve)
 
 
 def check_embedding(encoder: EncoderNetwork, description: InputDescription) -> list[float]:

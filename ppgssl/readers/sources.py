@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +25,13 @@ class OpenRecording:
     """One recording of a source, of which any interval can be read.
 
     ``channels`` are where each lies; ``trends``, arrays of shape (n_intervals,), what the device displayed every
-    ``interval_s``.
+    ``interval_s``; ``ambient``, the columns of what is subtracted from some channels, each in its channel's file.
     """
 
     source: SourceFile
     recording_id: str
     channels: Mapping[str, tuple[RawRecording, Column]]
+    ambient: Mapping[str, Column] = field(default_factory=dict)
     trends: Mapping[TrendName, FloatArray] = field(default_factory=dict)
     interval_s: float = 1.0
 
@@ -53,6 +54,9 @@ class OpenRecording:
         stop_s = self.duration_s if stop_s is None else stop_s
         read = {id(raw): raw.read(start_s, stop_s) for raw, _ in self.channels.values()}
         signals = {name: read[id(raw)][column] for name, (raw, column) in self.channels.items()}
+        for name, column in self.ambient.items():
+            dark = read[id(self.channels[name][0])][column]
+            signals[name] = replace(signals[name], samples=signals[name].samples - dark.samples)
         source = self.source
         return Recording(self.recording_id, source.patient_id, signals, source.relative, source.visit)
 
@@ -82,11 +86,43 @@ def open_source(source: SourceFile, cohort: Cohort) -> list[OpenRecording]:
                 name: (by_file[channel.file or ""][number], channel.column)
                 for name, channel in cohort.signals.channels.items()
             },
+            ambient=_ambient(source, cohort, by_file, number),
             trends=trends,
             interval_s=described.interval_s if described else 1.0,
         )
         for number in range(n_recordings)
     ]
+
+
+def _ambient(
+    source: SourceFile, cohort: Cohort, by_file: Mapping[str, list[RawRecording]], number: int
+) -> dict[str, Column]:
+    """The ambient light of each channel that has one, as long and as often sampled as the channel."""
+    found: dict[str, Column] = {}
+    for name, channel in cohort.signals.channels.items():
+        if channel.ambient is None:
+            continue
+        raw = by_file[channel.file or ""][number]
+        lengths = [(raw.n_samples[column], raw.fs_hz[column]) for column in (channel.column, channel.ambient)]
+        if lengths[0] != lengths[1]:
+            problem = (
+                "channel {channel} has {n} samples at {fs_hz:g} Hz, and its ambient light {column!r} {n_ambient} at "
+                "{fs_ambient_hz:g} Hz: one cannot be subtracted from the other. Correct `ambient` in "
+                "`signals.channels`."
+            )
+            (n, fs_hz), (n_ambient, fs_ambient_hz) = lengths
+            raise ReadError(
+                source.path,
+                problem,
+                channel=name,
+                n=n,
+                fs_hz=fs_hz,
+                column=channel.ambient,
+                n_ambient=n_ambient,
+                fs_ambient_hz=fs_ambient_hz,
+            )
+        found[name] = channel.ambient
+    return found
 
 
 def lacks_trends(source: SourceFile, cohort: Cohort) -> bool:
@@ -138,5 +174,6 @@ def _open_file(source: SourceFile, cohort: Cohort, pattern: str) -> list[RawReco
         )
         raise ReadError(source.path, problem, channels=list(channels), pattern=pattern)
     reader = get_reader(files.reader)
-    columns = [channel.column for channel in channels.values()]
+    named = [column for channel in channels.values() for column in (channel.column, channel.ambient)]
+    columns = list(dict.fromkeys(column for column in named if column is not None))
     return reader.open(path, columns, files.fs_hz, reader.parse_options(files.options))

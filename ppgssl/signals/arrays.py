@@ -18,7 +18,6 @@ from ppgssl.core.errors import SignalError
 from ppgssl.core.records import FloatArray
 from ppgssl.signals import oximetry, respiration
 from ppgssl.signals.beat_times import BeatTimes, ecg_beats, ppg_beats
-from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import preprocess_all
 from ppgssl.signals.pulse_rate import beat_rate
 from ppgssl.signals.pulse_rate import heart_rate as segment_heart_rate
@@ -382,7 +381,7 @@ def spo2(
     Returns
     -------
     float array, shape (...)
-        Percent, 50 to 100; NaN with fewer than three whole beats, or a ratio outside 0.2 to 2.4.
+        Percent, 50 to 100; NaN with less than 2 s where red follows infrared, or a ratio outside 0.2 to 2.4.
 
     Raises
     ------
@@ -412,12 +411,8 @@ def _same_shape(red: FloatArray, infrared: FloatArray) -> tuple[FloatArray, Floa
 
 def _ratio_of_ratios(samples: FloatArray, levels: FloatArray, *, fs_hz: float, n_samples: int) -> float:
     """Of one signal; ``samples`` and ``levels`` hold red and infrared."""
-    red, infrared = samples
-    # The light received falls while blood flows in; the ratio does not depend on which way pulses point.
-    is_down = is_inverted(polarity(infrared, fs_hz=fs_hz))
-    found = ppg_beats(-infrared if is_down else infrared, fs_hz=fs_hz)
-    whole = np.zeros(1, dtype=np.int64)
-    ratio = oximetry.ratio_of_ratios(red, infrared, levels[0], levels[1], found, whole, n_samples, fs_hz=fs_hz)
+    (red, infrared), (red_level, infrared_level), whole = samples, levels, np.zeros(1, dtype=np.int64)
+    ratio = oximetry.ratio_of_ratios(red, infrared, red_level, infrared_level, whole, n_samples, fs_hz=fs_hz)
     return float(ratio[0])
 
 

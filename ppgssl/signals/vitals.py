@@ -306,7 +306,6 @@ class _Assessed:
             infrared.samples,
             red.baseline,
             infrared.baseline,
-            self.recording.beats["ppg_ir"],
             self.starts,
             self.length,
             fs_hz=self.fs_hz,

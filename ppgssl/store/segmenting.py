@@ -124,7 +124,7 @@ def _vitals(
 ) -> dict[str, FloatArray]:
     if not cohort.vitals.enabled:
         return {name: np.full(sum(len(one.starts) for one in recordings), np.nan, dtype=np.float32) for name in VITALS}
-    calibration = cohort.vitals.spo2_calibration
+    calibration = cohort.vitals.spo2_polynomial
     found = [
         # Where quality was not assessed, all channels are as good.
         segment_vitals(

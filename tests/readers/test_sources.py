@@ -7,7 +7,9 @@ from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.loading import load_cohort
 from ppgssl.core.errors import ReadError
 from ppgssl.core.reasons import Reason
+from ppgssl.readers import sources
 from ppgssl.readers.files import find_files
+from ppgssl.readers.raw_recordings import RawRecording
 from ppgssl.readers.sources import lacks_trends, open_source, source_bytes, source_sha256
 from tests.support import oximeter
 
@@ -110,3 +112,52 @@ def test_the_size_of_a_record_counts_the_samples_that_its_header_names(tmp_path)
     cohort = Cohort.model_validate({"name": "ward", "signals": signals})
     (source,), _ = find_files(cohort, tmp_path)
     assert source_bytes(source, cohort) == len(header) + 1000
+
+
+def dark_ward(folder, *, columns="ir,red,dark", ambient="dark", n_rows=200):
+    """A source whose channels have their ambient light in the same file, or in an array of another length."""
+    rng = np.random.default_rng(1)
+    rows = rng.integers(500, 90_000, (n_rows, 3))
+    np.savetxt(folder / "7.csv", rows, fmt="%d", delimiter=",", header=columns, comments="")
+    channels = {
+        name: {"column": column, "has_baseline": True, "ambient": ambient}
+        for name, column in (("ppg_ir", "ir"), ("ppg_red", "red"))
+    }
+    signals = {"files": "{patient}.csv", "reader": "delimited", "fs_hz": 64, "channels": channels}
+    cohort = Cohort.model_validate({"name": "ward", "signals": signals})
+    return cohort, find_files(cohort, folder)[0][0], rows
+
+
+def test_ambient_light_is_subtracted_from_each_channel_that_names_it(tmp_path):
+    cohort, source, rows = dark_ward(tmp_path)
+    (opened,) = open_source(source, cohort)
+    for part, chosen in ((opened.read(), slice(None)), (opened.read(1.0, 2.0), slice(64, 128))):
+        assert list(part.signals) == ["ppg_ir", "ppg_red"]
+        for place, name in enumerate(part.signals):
+            np.testing.assert_array_equal(part.signals[name].samples, (rows[:, place] - rows[:, 2])[chosen])
+
+
+def test_a_missing_column_of_ambient_light_is_named(tmp_path):
+    cohort, source, _ = dark_ward(tmp_path, columns="ir,red,temperature")
+    with pytest.raises(ReadError, match=r"no column is named 'dark'.*ir, red, temperature"):
+        open_source(source, cohort)
+
+
+def test_ambient_light_of_another_rate_is_refused(tmp_path, monkeypatch):
+    """As in formats that have a rate for each channel."""
+    cohort, source, _ = dark_ward(tmp_path)
+    rates, lengths = {"ir": 64.0, "red": 64.0, "dark": 32.0}, {"ir": 200, "red": 200, "dark": 100}
+    raw = RawRecording(rates, lengths, lambda *_: {})
+    monkeypatch.setattr(sources, "_open_file", lambda *_: [raw])
+    with pytest.raises(ReadError, match=r"ppg_ir has 200 samples at 64 Hz, and its ambient light 'dark' 100 at 32 Hz"):
+        open_source(source, cohort)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "message"), [("ecg_ii", "II", "is no light"), ("ppg_ir", "dark", "are one column, 'dark'")]
+)
+def test_ambient_light_is_that_of_another_column_and_of_light(name, column, message):
+    channel = {"column": column, "ambient": "dark"}
+    signals = {"files": "{patient}.csv", "reader": "delimited", "fs_hz": 64, "channels": {name: channel}}
+    with pytest.raises(ValueError, match=message):
+        Cohort.model_validate({"name": "ward", "signals": signals})

@@ -58,7 +58,7 @@ def write_long_and_short(folder: Path, seconds: float = 480) -> Path:
 def describe(folder: Path, name: str, **keys: object) -> Path:
     """The example description ``name`` for the files in ``folder``, with top-level keys changed."""
     description = yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8"))
-    description |= {"root": ".", **keys}
+    description |= {"root": ".", "vitals": {"spo2_calibration": [110, -25]}, **keys}
     path = folder / "cohort.yaml"
     path.write_text(yaml.safe_dump(description, sort_keys=False))
     return path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +14,9 @@ from ppgssl.core.schema import NAME_PATTERN, Name, Schema
 
 _CHANNEL = r"^(ppg|ppg_[a-z0-9]+|ecg_[a-z0-9]+|acc_[xyz])$"
 
+
+# 110 - 25 R: Tremper and Barker, Pulse oximetry, Anesthesiology 70:98-108, 1989, doi 10.1097/00000542-198901000-00019.
+TEXTBOOK_SPO2 = [110.0, -25.0]
 
 TrendName = Literal["sqi", "heart_rate_bpm", "spo2_percent", "perfusion_index_percent"]
 _FREE_TEXT = ("text", "free text", "freetext", "string", "str", "note", "notes", "comment", "name", "id", "identifier")
@@ -27,6 +30,11 @@ class ChannelSource(Schema):
     has_baseline: bool = Field(
         False,
         description="True where the raw level is proportional to the light received, so that AC/DC has a meaning.",
+    )
+    ambient: str | int | None = Field(
+        None,
+        description="Column, of the same file, of the light that was measured with no lamp lit: subtracted from this "
+        "channel before anything else.",
     )
     inverted: bool | Literal["auto"] = Field(
         "auto",
@@ -78,6 +86,10 @@ class SignalFiles(Schema):
                     f"channel {name!r} must be named ppg, ppg_red, ppg_ir, ppg_green, ..., ecg_<lead>, or acc_x, acc_y "
                     "or acc_z"
                 )
+            if value[name].ambient is not None and modality(name) != "ppg":
+                raise ValueError(f"channel {name!r} is no light: `ambient` belongs to a ppg")
+            if value[name].ambient == value[name].column:
+                raise ValueError(f"channel {name!r} and its `ambient` are one column, {value[name].column!r}")
         if all(modality(name) == "acc" for name in value):
             raise ValueError("an accelerometer alone is no signal: add a ppg or ecg channel")
         return value
@@ -259,13 +271,24 @@ class Vitals(Schema):
     """Vital signs of each segment, from its signals."""
 
     enabled: bool = Field(True, description="False leaves all vital signs but the device's missing, and saves time.")
-    spo2_calibration: list[float] = Field(
-        default_factory=lambda: [110.0, -25.0],
-        min_length=1,
-        max_length=5,
-        description="SpO2 in percent as a polynomial of the ratio of ratios R, the constant first: 110 - 25 R unless "
-        "your device's curve is known.",
+    spo2_calibration: Annotated[list[float], Field(min_length=1, max_length=5)] | Literal["fit"] | None = Field(
+        None,
+        description="The device's own curve: SpO2 in percent as a polynomial of the ratio of ratios R, the constant "
+        "first; or `fit`: a line in log R is fitted to training patients. Without it, 110 - 25 R of the textbooks is "
+        "taken, and the saturation is called uncalibrated.",
     )
+    spo2_reference: str | None = Field(
+        None,
+        description="Of `spo2_calibration: fit`, the clinical variable with the saturation of each patient; by default "
+        "the device's trend `spo2_percent`.",
+    )
+
+    @property
+    def spo2_polynomial(self) -> list[float]:
+        """The device's curve, or that of the textbooks; empty where a curve is fitted later."""
+        if self.spo2_calibration == "fit":
+            return []
+        return TEXTBOOK_SPO2 if self.spo2_calibration is None else self.spo2_calibration
 
 
 class Quality(Schema):
@@ -324,6 +347,30 @@ class Cohort(Schema):
     @classmethod
     def _switch(cls, value: Any) -> Any:
         return {"enabled": value} if isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _has_reference_of_spo2(self) -> Self:
+        name, trends = self.vitals.spo2_reference, self.signals.trends
+        if self.vitals.spo2_calibration != "fit":
+            if name is not None:
+                raise ValueError("`vitals.spo2_reference` belongs to `vitals.spo2_calibration: fit`")
+        elif name is None and (trends is None or "spo2_percent" not in trends.columns):
+            raise ValueError(
+                "`vitals.spo2_calibration: fit` needs a saturation to fit to: `spo2_percent` in "
+                "`signals.trends.columns`, or a clinical variable as `vitals.spo2_reference`"
+            )
+        elif name is not None and (self.clinical is None or name not in self.clinical.variables):
+            raise ValueError(f"`vitals.spo2_reference` names {name!r}, which is no variable of the clinical table")
+        elif name is not None and self.clinical and self.clinical.variables[name].kind != "numeric":
+            raise ValueError(f"`vitals.spo2_reference` must be a numeric variable, and {name!r} is none")
+        return self
+
+    @property
+    def has_uncalibrated_spo2(self) -> bool:
+        """Whether a saturation is computed from the signals by a curve that is not that of the device."""
+        light = [self.signals.channels.get(name) for name in ("ppg_red", "ppg_ir")]
+        has_spo2 = self.vitals.enabled and all(one is not None and one.has_baseline for one in light)
+        return has_spo2 and self.vitals.spo2_calibration is None
 
     @model_validator(mode="after")
     def _names_nobody(self) -> Self:

@@ -52,6 +52,30 @@ def finding(cohort: str, kind: Reason | FindingKind, text: str) -> Finding:
     return Finding(cohort=cohort, kind=kind, text=text, severity=kind.severity)
 
 
+class Spo2Agreement(ResultSchema):
+    """Saturation from the signals against its reference, in one range of the reference."""
+
+    low: float | None = Field(description="Reference from here on; null: any.")
+    high: float | None = Field(description="Reference below; null: any.")
+    n_segments: int
+    n_patients: int
+    bias: float = Field(description="Mean of estimate minus reference, in points.")
+    a_rms: float = Field(description="Root mean square of estimate minus reference, in points (ISO 80601-2-61).")
+
+
+class Spo2Check(ResultSchema):
+    """How well the saturation from the signals agrees with that of the device or of the clinical table."""
+
+    cohort: str
+    reference: str = Field(description="What it is compared with, in words.")
+    calibration: Literal["fit", "device", "textbook"]
+    curve: tuple[float, float] | None = Field(
+        None, description="Constant and slope in log R, fitted to all patients; each was tested with one of others."
+    )
+    n_unknown: int = Field(description="Accepted segments with a reference and without a saturation.")
+    ranges: list[Spo2Agreement]
+
+
 class TableOneCell(ResultSchema):
     """Summary of one variable in one group: n, then moments and quartiles, or a count."""
 

@@ -18,6 +18,7 @@ from ppgssl.core.results.data import (
     Finding,
     LeakageCheck,
     MissingData,
+    Spo2Check,
     TableOneRow,
 )
 from ppgssl.core.results.frames import results_frame
@@ -76,6 +77,7 @@ class Results(ResultSchema):
     table_one: list[TableOneRow]
     quality: list[ChannelQuality]
     examples: list[ExampleWaveform]
+    spo2: Spo2Check | None = None
     acquisition: list[AcquisitionCheck] = Field(default_factory=list)
     pretraining: list[PretrainingRun]
     validation: ValidationSummary

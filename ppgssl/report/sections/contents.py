@@ -143,7 +143,7 @@ def _acquisition(results: Results) -> Iterable[Block]:
 
 
 def _quality(results: Results, config: Configuration) -> Iterable[Block]:
-    yield from _present(tables.quality_table(results))
+    yield from _present(tables.quality_table(results), tables.spo2_table(results))
     min_sqi = config.study.inputs.min_sqi
     for number, rows in enumerate(chunks(results.quality, figures.QUALITY_PANELS)):
         values = {"min_sqi": min_sqi, "title_of": partial(tables.cohort_title, results)}

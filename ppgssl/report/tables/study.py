@@ -9,7 +9,7 @@ import re
 from itertools import groupby
 
 from ppgssl.core.reasons import SEGMENT_REASONS
-from ppgssl.core.results.data import ChannelQuality, CohortFlow, Exclusion, TableOneCell, TableOneRow
+from ppgssl.core.results.data import ChannelQuality, CohortFlow, Exclusion, Spo2Agreement, TableOneCell, TableOneRow
 from ppgssl.core.results.study import Results
 from ppgssl.report.document import Row, Table, Text
 from ppgssl.report.tables.build import build_table, grouped_rows, right
@@ -45,6 +45,29 @@ def exclusions_table(results: Results) -> Table | None:
 
 def _exclusion_cells(exclusion: Exclusion) -> tuple[Text, ...]:
     return exclusion.reason.text, exclusion.unit, rounding.count(exclusion.n), ", ".join(exclusion.examples)
+
+
+def spo2_table(results: Results) -> Table | None:
+    """Agreement of the saturation from the signals with its reference, where there is one."""
+    check = results.spo2
+    if check is None:
+        return None
+    rows = [Row(_spo2_cells(row)) for row in check.ranges]
+    return build_table("table-spo2", rows, check=check, title=cohort_title(results, check.cohort))
+
+
+def _spo2_cells(row: Spo2Agreement) -> tuple[Text, ...]:
+    if row.low is None:
+        reference = "all" if row.high is None else f"below {row.high:g} %"
+    else:
+        reference = f"{row.low:g} % and above" if row.high is None else f"{row.low:g} to {row.high:g} %"
+    return (
+        reference,
+        rounding.count(row.n_segments),
+        rounding.count(row.n_patients),
+        f"{row.bias:+.1f}".replace("-", "\u2212"),
+        f"{row.a_rms:.1f}",
+    )
 
 
 def table_one(results: Results) -> Table | None:

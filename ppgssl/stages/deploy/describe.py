@@ -23,6 +23,7 @@ from ppgssl.features.columns import Columns
 from ppgssl.features.patient_table import clinical_variables, needs_signals
 from ppgssl.features.random_kernels import RandomKernels
 from ppgssl.features.signal_summary import SIGNAL_QUANTITIES
+from ppgssl.features.spo2_curve import Curve
 from ppgssl.models.card import Covariate, ModelCard, ModelColumns, Performance, Seen, Threshold, TypicalSignal
 from ppgssl.models.reference import ApplicabilityDomain, Reference, level_reference, numeric_reference
 from ppgssl.models.refits import Refits
@@ -49,6 +50,7 @@ class FittedArm:
     signals: pd.DataFrame = field(repr=False)
     domain: ApplicabilityDomain | None = field(repr=False)
     precision: FloatArray | None = field(repr=False)
+    spo2_curve: Curve | None = None
 
     @property
     def columns(self) -> Columns:
@@ -83,6 +85,7 @@ def describe_model(
         performance_note=note,
         input=description,
         check=check,
+        spo2_curve=fitted.spo2_curve,
         study=_study_without_paths(study),
         cohort=cohort_without_paths(data.labelled.cohort),
         stores={store.cohort.name: store.fingerprint() for store in data.stores},

@@ -25,7 +25,9 @@ from ppgssl.core.records import IntArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.refits import drawable_counts
 from ppgssl.features.fold_features import check_feature_packages, fitted_kernels
+from ppgssl.features.patient_table import needs_spo2_curve
 from ppgssl.features.signal_summary import signal_summary
+from ppgssl.features.spo2_curve import fitted_spo2_curve
 from ppgssl.models.card_text import card_text
 from ppgssl.models.fitted import FittedModel, check_embedding, final_arm_table
 from ppgssl.models.folder import load_model, save_model
@@ -184,7 +186,8 @@ def _fit_arm(
     if "minirocket" in arm.feature_sets:
         bank = segment_bank(data.segments, description)
         kernels, _ = fitted_kernels(data, data.of_patients(list(data.y.index)), bank, place="all")
-    arm_table = final_arm_table(arm, data.study, data.clinical.variables, description, encoder, kernels)
+    curve = fitted_spo2_curve(data, list(data.y.index)) if needs_spo2_curve(arm, data.study) else None
+    arm_table = final_arm_table(arm, data.study, data.clinical.variables, description, encoder, kernels, curve)
     rows = arm_table.transform(data)
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(index=rows.index)
     model = make_risk_model(arm, arm_table.columns(table), data.study, fold="all", encoder=encoder)
@@ -195,7 +198,7 @@ def _fit_arm(
         refits = fit_refits(model, table, data.y, samples, pool, progress)
     features = list(model.columns_.features) if isinstance(model, RiskModel) else []
     domain, precision = fit_domain(table[features].to_numpy(dtype=float)) if features else (None, None)
-    return FittedArm(model, refits, kernels, table, signal_summary(data), domain, precision)
+    return FittedArm(model, refits, kernels, table, signal_summary(data, curve), domain, precision, curve)
 
 
 def _bootstrap_samples(data: StudyData, n_samples: int) -> Sequence[IntArray]:

@@ -52,7 +52,7 @@ def patient_risks(model: FittedModel, data: StudyData) -> PatientRisks:
     domain, distance = model.card.applicability_domain, None
     if domain is not None and model.precision is not None:
         distance = domain.distances(table[model.card.columns.features].to_numpy(dtype=float), model.precision)
-    return PatientRisks(table, signal_summary(data), model.risks(rows), distance)
+    return PatientRisks(table, signal_summary(data, model.card.spo2_curve), model.risks(rows), distance)
 
 
 def refusals(card: ModelCard, patients: PatientRisks) -> list[str]:

@@ -12,7 +12,7 @@ from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.config.cohort import ClinicalTable, Cohort, Quality, Variable
 from ppgssl.core.errors import ConfigError, StoreError
 from ppgssl.core.reasons import Reason
-from ppgssl.features.patient_table import clinical_variables
+from ppgssl.features.patient_table import clinical_variables, needs_spo2_curve
 from ppgssl.models.card import ModelCard
 from ppgssl.selfsupervised.input_description import InputDescription
 from ppgssl.store.assembly import StudySegments, assemble, patient_key
@@ -51,8 +51,15 @@ def site_cohort(cohort: Cohort, card: ModelCard) -> tuple[Cohort, list[str]]:
 def check_channels(cohort: Cohort, card: ModelCard) -> None:
     """Refuse a cohort that records nothing which an input of the model could be made of.
 
-    Raises ConfigError, naming the input and the channels.
+    Raises ConfigError, naming the input and the channels; and if the model takes a saturation that this cohort leaves
+    to be fitted.
     """
+    takes_spo2 = needs_spo2_curve(parse_arm(card.arm), card.study_model())
+    if takes_spo2 and cohort.vitals.spo2_calibration == "fit" and card.spo2_curve is None:
+        raise ConfigError(
+            f"the model takes an SpO2 in percent and holds no curve for it, and the cohort {cohort.name!r} has "
+            "`vitals.spo2_calibration: fit`: give the curve of its device instead"
+        )
     has = cohort.signals.channels
     for one in card.study_model().inputs.channels:
         if not one.optional and not set(one.any_of) & set(has):

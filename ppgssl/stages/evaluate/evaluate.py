@@ -23,6 +23,7 @@ from ppgssl.stages.evaluate.flow import cohort_flow, findings
 from ppgssl.stages.evaluate.folds import FoldPredictions, check_arms, predict_folds
 from ppgssl.stages.evaluate.performance import fit_findings, study_performance
 from ppgssl.stages.evaluate.refits import refit_arms
+from ppgssl.stages.evaluate.spo2 import spo2_check
 from ppgssl.stages.probe.probe import finished_probe, outdated_note
 from ppgssl.stages.study import study_workers
 from ppgssl.store.study_data import StudyData
@@ -142,6 +143,7 @@ def _make_results(
         table_one=table_one(data.covariates, data.y, table, list(dict.fromkeys([*study.covariates, *vitals]))),
         quality=[quality for store in data.stores for quality in channel_quality(data, store)],
         examples=[example for store in data.stores for example in example_waveforms(data, store)],
+        spo2=spo2_check(data),
         acquisition=checks,
         pretraining=_pretraining(data, jobs),
         validation=performance.validation,

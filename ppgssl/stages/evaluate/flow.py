@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from ppgssl.core.config.study import Study
 from ppgssl.core.reasons import DEFECTS, Reason
 from ppgssl.core.results.data import CohortFlow, Exclusion, Finding, finding
 from ppgssl.core.text import listed
+from ppgssl.features.patient_table import needs_spo2_curve
 from ppgssl.store.assembly import shared_recordings
 from ppgssl.store.study_data import StudyData
 from ppgssl.store.tables import CohortStore
@@ -52,8 +54,13 @@ def cohort_flow(data: StudyData, store: CohortStore) -> CohortFlow:
 def findings(data: StudyData, store: CohortStore) -> list[Finding]:
     """The defects of one cohort, and what was done about each."""
     cohort = store.cohort.name
+    arms = _arms_with_spo2_of_signals(data.study) if store is data.labelled else ""
     rows = [
-        finding(cohort, Reason(str(reason)), _reject_text(Reason(str(reason)), group))
+        finding(
+            cohort,
+            Reason(str(reason)),
+            _reject_text(Reason(str(reason)), group) + (arms if reason == Reason.SPO2_UNCALIBRATED else ""),
+        )
         for reason, group in store.rejects().groupby("reason")
     ]
     shared = sorted(shared_recordings(data.stores)[cohort])
@@ -67,6 +74,11 @@ def findings(data: StudyData, store: CohortStore) -> list[Finding]:
         text = f"{len(segments)} segments of {recordings}. {Reason(str(defect)).consequence}"
         rows.append(finding(cohort, Reason(str(defect)), text))
     return rows
+
+
+def _arms_with_spo2_of_signals(study: Study) -> str:
+    names = [name for name, arm in zip(study.arms, study.arm_list, strict=True) if needs_spo2_curve(arm, study)]
+    return f" It is a clinical input of {', '.join(names)}: these models serve this device alone." if names else ""
 
 
 def _reject_text(reason: Reason, group: pd.DataFrame) -> str:

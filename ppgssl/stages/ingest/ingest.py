@@ -34,7 +34,13 @@ from ppgssl.stages.ingest.file_tasks import (
     plan,
     plan_long,
 )
-from ppgssl.stages.ingest.whole_cohort import clinical_rejects, find_duplicates, find_joined, joined_reject
+from ppgssl.stages.ingest.whole_cohort import (
+    clinical_rejects,
+    find_duplicates,
+    find_joined,
+    joined_reject,
+    vital_rejects,
+)
 from ppgssl.store.rows import rejects_frame, sourced_rejects_frame
 from ppgssl.store.segmenting import concatenate, ensure_grid
 from ppgssl.store.tables import CohortStore, only_writer
@@ -115,6 +121,7 @@ def ingest(
         split_joined(store, cohort, sources)
         kept = [Reject(Reason.FILE_GONE, name, "its recordings are kept in the store") for name in gone]
         store.replace_rejects("folder", [*escaped, *kept])
+        store.replace_rejects("vitals", vital_rejects(cohort))
         store.replace_rejects("duplicates", find_duplicates(store.recordings(SIGNAL_COLUMNS)))
         patients = {source.patient_id for source in sources} | set(store.recordings(["patient_id"])["patient_id"])
         store.replace_rejects("clinical", clinical_rejects(clinical, patients, names.originals() if names else None))
@@ -362,6 +369,7 @@ def check_cohort(cohort_file: Path, *, n_jobs: int = -1, progress: Progress = si
         "folder": escaped,
         "files": complaints,
         "joined": [joined_reject(source) for source in dict.fromkeys(find_joined(recordings)["source"])],
+        "vitals": vital_rejects(cohort),
         "duplicates": find_duplicates(recordings),
         "clinical": clinical_rejects(
             clinical, {source.patient_id for source in sources}, names.originals() if names else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.reasons import Reason
 from ppgssl.core.records import Reject
 from ppgssl.core.text import listed
@@ -19,6 +20,14 @@ _TYPICAL_PROPORTION = 0.8
 def joined_reject(source: str) -> Reject:
     detail = "a whole number of times as long as nearly all other recordings: split at that length"
     return Reject(Reason.JOINED, source, detail)
+
+
+def vital_rejects(cohort: Cohort) -> list[Reject]:
+    """What a reader must know of the vital signs of a cohort."""
+    if not cohort.has_uncalibrated_spo2:
+        return []
+    detail = "computed by 110 - 25 R of the textbooks, since `vitals.spo2_calibration` gives no curve of the device"
+    return [Reject(Reason.SPO2_UNCALIBRATED, "spo2_percent", detail)]
 
 
 def find_joined(recordings: pd.DataFrame) -> pd.DataFrame:

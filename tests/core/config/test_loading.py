@@ -257,3 +257,27 @@ def test_the_example_studies_are_valid_and_their_cohorts_exist(path):
     study = load_study(path)
     for entry in study.cohorts:
         assert (path.parent / entry.cohort).is_file()
+
+
+@pytest.mark.parametrize(
+    ("vitals", "message"),
+    [
+        ({"spo2_calibration": "fit"}, "needs a saturation to fit to"),
+        ({"spo2_calibration": "fit", "spo2_reference": "sao2"}, "'sao2', which is no variable of the clinical table"),
+        ({"spo2_calibration": "fit", "spo2_reference": "sex"}, "must be a numeric variable, and 'sex' is none"),
+        ({"spo2_reference": "age"}, "belongs to `vitals.spo2_calibration: fit`"),
+        ({"spo2_calibration": []}, "at least 1 item"),
+    ],
+)
+def test_a_calibration_of_spo2_without_its_reference_is_refused(tmp_path, vitals, message):
+    with pytest.raises(ConfigError, match=message):
+        load_cohort(write(tmp_path, COHORT | {"vitals": vitals}))
+
+
+def test_a_calibration_of_spo2_may_be_fitted_to_the_trend_or_to_a_variable(tmp_path):
+    by_variable = COHORT | {"vitals": {"spo2_calibration": "fit", "spo2_reference": "sbp"}}
+    trends = {"file": "{patient}.csv", "columns": {"spo2_percent": "Saturation"}}
+    by_trend = changed(COHORT, "signals.trends", trends) | {"vitals": {"spo2_calibration": "fit"}}
+    for description in (by_variable, by_trend):
+        assert load_cohort(write(tmp_path, description)).vitals.spo2_polynomial == []
+    assert load_cohort(write(tmp_path, COHORT)).vitals.spo2_polynomial == [110.0, -25.0]
