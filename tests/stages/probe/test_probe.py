@@ -187,7 +187,7 @@ def test_the_command_prints_a_table_and_where_the_rest_is(probed, tiny_study, tm
     file.write_text(yaml.safe_dump(description))
     done = CliRunner().invoke(app, ["probe", str(file), "--out", str(out)])
     assert done.exit_code == 0, done.output
-    assert "Heart rate, R2 (23 patients, device's display)" in done.stdout
+    assert "Heart rate, R2 (24 patients, device's display)" in done.stdout
     assert "SpO2" in done.stdout
     assert "Hand-crafted pulse features" in done.stdout
     assert str(out / "probe" / "probe.csv") in done.stdout
