@@ -100,9 +100,12 @@ def ingested(cohort_file: Path, out: Path) -> Stored:
 def ingested_by_commands(ppgssl: Callable[..., Any], cohort_file: Path, out: Path, *options: object) -> Stored:
     """As :func:`ingested`, by the commands that a user types."""
     checked = ppgssl("check", cohort_file, "--jobs", 1, *options)
-    assert (checked.returncode, "complaints                0" in checked.stdout) == (0, True), checked.stderr
+    assert checked.returncode == 0, checked.stderr
     done = ppgssl("ingest", cohort_file, "--out", out, "--jobs", 1, "--json", *options)
-    assert (done.returncode, json.loads(done.stdout)["rejects"]) == (0, {}), done.stderr
+    assert done.returncode == 0, done.stderr
+    rejects = json.loads(done.stdout)["rejects"]
+    assert set(rejects) <= {Reason.SPO2_UNCALIBRATED}
+    assert re.search(rf"complaints +{sum(rejects.values())}\n", checked.stdout)
     return opened(out)
 
 
