@@ -27,5 +27,5 @@ def check(cohort: CohortArgument, data: DataOption = None, jobs: JobsOption = -1
         as_json=json,
         next_command=f"ppgssl ingest {cohort} --out STORE",
     )
-    if len(summary.rejects):
+    if (summary.rejects["stage"] != "vitals").any():  # An uncalibrated saturation is a caution, and costs nothing.
         raise typer.Exit(2)
