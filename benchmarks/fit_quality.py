@@ -1,6 +1,6 @@
 """Fit the probabilities of ``ppgssl/signals/segment_quality.py``, people left out, and write their numbers.
 
-    python benchmarks/fit_quality.py [--out FILE] [--report]
+    python benchmarks/fit_quality.py [--out FILE] [--report] [--figure FILE]
 
 A segment of a channel is right if its heart rate is within 5 per minute of the true one and the F1 of its beats, found
 within 150 ms or 0.3 beat intervals, is at least 0.9. The rates of a person come from a track that was fitted without
@@ -40,6 +40,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ppgssl.core.records import FloatArray
+from ppgssl.evaluation.inference import wilson_interval
 from ppgssl.signals import arrays, rate_track, vitals
 from ppgssl.signals.quality_indices import index_table
 from ppgssl.signals.rate_track import Network
@@ -319,6 +320,25 @@ def report(title: str, table: pd.DataFrame) -> None:
         )
 
 
+def plot(tables: dict[str, pd.DataFrame], file: Path) -> None:
+    """Reliability curves: proportion right by tenth of probability, people left out, with 95 % intervals (Wilson)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    for name, table in tables.items():
+        held = left_out(table)
+        tenths = held.groupby(np.minimum((10 * held["probability"]).astype(int), 9))
+        x, right, n = tenths["probability"].mean(), tenths["right"].mean(), tenths.size()
+        ends = np.array([wilson_interval(round(p * m), m) for p, m in zip(right, n, strict=True)]).T
+        axes.errorbar(x, right, yerr=np.abs(ends - right.to_numpy()), marker="o", markersize=3, label=TITLES[name])
+    axes.set_xlabel("probability that rate and beats are right")
+    axes.set_ylabel("proportion right")
+    axes.legend(fontsize=7, frameon=False)
+    figure.savefig(file, dpi=130)
+
+
 TITLES = {
     "ppg_without": "PPG, no accelerometer",
     "ppg_with": "PPG with an accelerometer",
@@ -331,7 +351,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--report", action="store_true")
-    parser.add_argument("--save", type=Path)
+    parser.add_argument("--save", type=Path, help="folder for the tables of segments")
+    parser.add_argument("--figure", type=Path, help="file for the reliability curves")
     options = parser.parse_args()
     tables = {
         "ppg_without": table_of_pulses(with_acceleration=False),
@@ -344,6 +365,8 @@ def main() -> None:
             table.to_parquet(options.save / f"{name}.parquet")
     for name, table in tables.items():
         report(TITLES[name], table)
+    if options.figure:
+        plot(tables, options.figure)
     if not options.report:
         tables["ppg"] = pd.concat([tables.pop("ppg_without"), tables.pop("ppg_with")], ignore_index=True)
         found = {name: numbers(table) for name, table in sorted(tables.items())}
