@@ -200,6 +200,12 @@ def _quality(results: Results) -> Iterator[Record]:
         yield _plain(row, "cohort", "channel", "n_segments", "n_accepted") | rates
 
 
+def _saturation(results: Results) -> Iterator[Record]:
+    for one in results.spo2.ranges if results.spo2 else ():
+        row = _plain(results.spo2, "cohort", "calibration") | {"from_spo2": one.low, "below_spo2": one.high}
+        yield row | _plain(one, "n_segments", "n_patients", "bias", "a_rms")
+
+
 def _acquisition(results: Results) -> Iterator[Record]:
     for check in results.acquisition:
         row = {"cohort": check.cohort, "property": check.name}
@@ -255,6 +261,7 @@ TIDY: dict[str, Callable[[Results], Iterable[Record]]] = {
         _flow,
         _exclusions,
         _quality,
+        _saturation,
         _acquisition,
         _leakage,
         _shift,

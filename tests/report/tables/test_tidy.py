@@ -10,6 +10,7 @@ from ppgssl.core.results.study import Results
 from ppgssl.report.tables.tidy import TIDY, tidy_tables
 from ppgssl.report.text.prose import load
 from tests.report.sections.test_shift import measure
+from tests.report.tables.test_build import spo2_check
 from tests.support.fake_probe import make_probe
 from tests.support.fake_results import make_results
 
@@ -46,6 +47,7 @@ HELD_BY = {
     "optimism": "optimism",
     "embedding_maps": "embedding_maps",
     "probe": "probes",
+    "spo2": "saturation",
 }
 
 
@@ -53,7 +55,7 @@ HELD_BY = {
 def results() -> Results:
     """With everything that results may hold, once."""
     found = make_results(arms=["covariates", "ssl-all", "covariates+ssl-all", "untrained"])
-    return found.model_copy(update={"probe": make_probe(), "shift": [measure("age")]})
+    return found.model_copy(update={"probe": make_probe(), "shift": [measure("age")], "spo2": spo2_check()})
 
 
 def test_everything_found_is_in_a_table_or_known_to_be_none(results):

@@ -65,6 +65,18 @@ def assert_opens(store: Path) -> int:
     return len(recordings)
 
 
+# The moment counts from a result that is handed over to be stored.
+KILL_AT_ROWS = """
+rows = ingest._rows
+def rows_until_killed(*arguments):
+    for number, item in enumerate(rows(*arguments)):
+        if number == KILL_AT:
+            threading.Thread(target=die, args=(KILL_AFTER_S,), daemon=True).start()
+        yield item
+ingest._rows = rows_until_killed
+"""
+
+
 @dataclass
 class Kills:
     """Kills an ingest again and again at random moments, and starts another one when it ends before."""
@@ -110,18 +122,7 @@ def test_kill_at_any_moment_leaves_a_store_that_opens_and_that_a_rerun_completes
 @pytest.mark.slow
 def test_kill_while_processes_side_by_side_read(commands, ward, tmp_path):
     # They are killed too; the moment counts from the first result that they hand over.
-    before = (
-        SMALL_COMMITS
-        + """
-rows = ingest._rows
-def rows_until_killed(*arguments):
-    for number, item in enumerate(rows(*arguments)):
-        if number == KILL_AT:
-            threading.Thread(target=die, args=(KILL_AFTER_S,), daemon=True).start()
-        yield item
-ingest._rows = rows_until_killed
-"""
-    )
+    before = SMALL_COMMITS + KILL_AT_ROWS
     rng = random.Random(2)
     store = tmp_path / "store"
     for _ in range(2):
@@ -146,11 +147,14 @@ def long_ward(tmp_path_factory: pytest.TempPathFactory, commands: CommandLine) -
 
 
 def test_kill_between_the_parts_of_a_long_recording(commands, long_ward, tmp_path):
-    kills, rng = Kills(commands, long_ward, tmp_path, before=oximeter.SMALL_PARTS), random.Random(3)
-    whole_s = kills.time()
-    # As often as it takes to meet a store that holds some of the parts.
-    rounds = (kills.run(2, lambda: rng.uniform(0.2, 1.0) * whole_s) for _ in range(10))
-    assert any(n not in (0, 9) for held in rounds for n in held)
+    rng, store = random.Random(3), tmp_path / "store"
+    for parts in (2, 3):
+        before = f"KILL_AT, KILL_AFTER_S = {parts}, {rng.uniform(0, 0.01)};" + oximeter.SMALL_PARTS + KILL_AT_ROWS
+        done = commands.ingest(long_ward / "cohort.yaml", store, before=before)
+        assert done.code == -signals.SIGKILL, done.stderr
+        assert 0 < assert_opens(store) < 9
+    assert commands.ingest(long_ward / "cohort.yaml", store, before=oximeter.SMALL_PARTS).code == 0
+    assert_same_store(store, long_ward / "whole")
 
 
 def test_a_store_that_was_killed_while_it_was_made_is_made_again(commands, ward, tmp_path):
