@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -69,16 +70,22 @@ def open_arrays(
     path
         ``.npy`` (one array, named ``array``, number 0), ``.npz``, or ``.mat`` of MATLAB version 4 to 7.3.
     columns
-        Names or numbers of arrays. In MATLAB 7.3, arrays in a structure are named ``structure.field`` or
-        ``structure/field``, and numbers count in alphabetical order.
+        Names or numbers of arrays; ``name[1]`` is the second channel of a matrix of channels. In MATLAB 7.3, arrays in
+        a structure are named ``structure.field`` or ``structure/field``, and numbers count in alphabetical order.
     fs_hz, options
         See :class:`ppgssl.readers.Reader`.
     """
     rate = check_rate(fs_hz)
     variables = _variables(path)
-    names = {column: list(variables)[_position(path, column, list(variables))] for column in columns}
-    stacks = {column: _stack(path, variables[name], options) for column, name in names.items()}
-    _check_same_shape(path, {names[column]: stack for column, stack in stacks.items()})
+    rows = {column: _row(column, variables) for column in columns}
+    names = {column: list(variables)[_position(path, name, list(variables))] for column, (name, _) in rows.items()}
+    stacks = {
+        column: _stack(path, variables[name], options)
+        if rows[column][1] is None
+        else _row_of(path, variables[name], int(rows[column][1] or 0))
+        for column, name in names.items()
+    }
+    _check_same_shape(path, {str(column): stack for column, stack in stacks.items()})
     first = next(iter(stacks.values()))
 
     def read(number: int, place: slice) -> dict[Column, FloatArray]:
@@ -97,6 +104,25 @@ def _position(path: Path, column: Column, names: Sequence[str]) -> int:
         dotted = column.strip("/").replace("/", ".")
         column = dotted if dotted in names else column
     return position(path, column, names, Message("array"))
+
+
+def _row(column: Column, variables: Collection[str]) -> tuple[Column, str | None]:
+    """Name of the array, and number of the row where the column is one of a matrix: ``sig[1]``."""
+    found = re.fullmatch(r"(.+)\[([0-9]{1,6})\]", column) if isinstance(column, str) else None
+    return (column, None) if found is None or column in variables else (found[1], found[2])
+
+
+def _row_of(path: Path, variable: dict[str, Any], row: int) -> _Stack:
+    """One channel of a matrix, whose longer axis is time."""
+    name, shape = variable["name"], tuple(variable["shape"])
+    matrix = _stack(path, variable, ArrayOptions(samples_axis=0 if len(shape) == 2 and shape[0] > shape[1] else -1))
+    n_rows = matrix.n_recordings if len(shape) == 2 else 0
+    if row >= n_rows:
+        problem = (
+            "array {name!r} has the shape ({shape}): there is no channel {row}, counted from 0 on its shorter axis."
+        )
+        raise ReadError(path, problem, name=name, shape=shape, row=row)
+    return matrix._replace(n_recordings=1, index_of=lambda _, samples: matrix.index_of(row, samples))
 
 
 def _variables(path: Path) -> dict[str, dict[str, Any]]:

@@ -288,3 +288,12 @@ def test_all_recordings_of_the_arrhythmia_pool_are_read(test_data):
 def test_a_matlab_4_file_of_physionet_is_read(test_data):
     (recording,) = open_arrays(test_data / "wfdb_samples" / "a103l.mat", ["val"], 250.0, ArrayOptions())[:1]
     assert recording.duration_s == 330.0
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_channel_may_be_a_row_or_a_column_of_a_matrix(tmp_path, transposed):
+    scipy.io.savemat(tmp_path / "p1.mat", {"sig": STACK.T if transposed else STACK, "other": np.zeros(4)})
+    assert read(tmp_path / "p1.mat", "sig[0]", "sig[2]", "other") == [[STACK[0].tolist(), STACK[2].tolist(), [0] * 4]]
+    for column in ("sig[3]", "other[1]"):
+        with pytest.raises(ReadError, match=r"there is no channel \d, counted from 0"):
+            read(tmp_path / "p1.mat", column)
