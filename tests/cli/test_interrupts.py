@@ -18,9 +18,11 @@ from tests.stages.test_pretrain import write_study
 from tests.support.processes import started
 
 LINE = "interrupted: what was finished is kept; run the same command again to go on"
-# The line comes when Python has started, whose own start answers Ctrl-C with a traceback.
+# The line comes when Python has started, whose own start answers Ctrl-C with a traceback. What a shell starts in the
+# background ignores Ctrl-C, and so would these.
 PROGRAM = (
-    "import sys; from ppgssl.cli.app import main; import os; os.write(2, b'started\\n'); sys.argv[0] = 'ppgssl'; main()"
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from ppgssl.cli.app import main; os.write(2, b'started\\n'); sys.argv[0] = 'ppgssl'; main()"
 )
 N_TRIES = int(os.environ.get("PPGSSL_TEST_INTERRUPTS", "7"))
 
