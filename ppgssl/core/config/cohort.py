@@ -346,6 +346,8 @@ class Cohort(Schema):
     @field_validator("quality", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
+        if not isinstance(value, bool | dict | Quality):
+            raise ValueError(f"expected `false`, or a mapping such as {{method: rules}}, and found {value!r}")
         return {"enabled": value} if isinstance(value, bool) else value
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ import yaml
 from ppgssl.core.config.cohort import Cohort
 from ppgssl.core.config.loading import cohort_root, load_cohort, load_study, save_description
 from ppgssl.core.errors import ConfigError
+from tests.support import small_cohorts
 
 EXAMPLES = Path(__file__).parents[3] / "data_schemas" / "examples"
 
@@ -281,3 +282,12 @@ def test_a_calibration_of_spo2_may_be_fitted_to_the_trend_or_to_a_variable(tmp_p
     for description in (by_variable, by_trend):
         assert load_cohort(write(tmp_path, description)).vitals.spo2_polynomial == []
     assert load_cohort(write(tmp_path, COHORT)).vitals.spo2_polynomial == [110.0, -25.0]
+
+
+@pytest.mark.parametrize(
+    ("quality", "message"), [("maybe", "expected `false`, or a mapping"), ({"method": "best"}, "'rules'")]
+)
+def test_quality_is_switched_off_or_described(tmp_path, quality, message):
+    with pytest.raises(ConfigError, match=message):
+        load_cohort(small_cohorts.describe(tmp_path, quality=quality))
+    assert load_cohort(small_cohorts.describe(tmp_path, quality={"method": "rules"})).quality.method == "rules"
