@@ -102,16 +102,16 @@ def _stratified_folds(y: np.ndarray, n_folds: int, rng: np.random.Generator) -> 
 
 def intervals(aligned: AlignedPredictions, *, n_resamples: int, seed: int) -> Iterator[tuple[str, str, Interval]]:
     """Arm or ``difference``, method and interval, of one study."""
-    judged = resample_auroc(aligned, n_resamples=n_resamples, seed=seed)
+    evaluated = resample_auroc(aligned, n_resamples=n_resamples, seed=seed)
     placements = place(aligned)
     by_theory, jackknife = delong(placements), placements.jackknife()
     for row, arm in enumerate(ARMS):
-        yield arm, "percentile bootstrap", judged.interval(arm)
-        yield arm, "BCa bootstrap", _bca(judged.draws[row], judged.estimates[row], jackknife[row])
+        yield arm, "percentile bootstrap", evaluated.interval(arm)
+        yield arm, "BCa bootstrap", _bca(evaluated.draws[row], evaluated.estimates[row], jackknife[row])
         yield arm, "DeLong", _wald(by_theory, row)
         yield arm, "logit DeLong", by_theory.interval(arm)
-    differences = (one[..., 0] - one[..., 1] for one in (judged.draws.T, judged.estimates, jackknife.T))
-    yield "difference", "percentile bootstrap", judged.difference(*ARMS)
+    differences = (one[..., 0] - one[..., 1] for one in (evaluated.draws.T, evaluated.estimates, jackknife.T))
+    yield "difference", "percentile bootstrap", evaluated.difference(*ARMS)
     yield "difference", "BCa bootstrap", _bca(*differences)
     yield "difference", "DeLong", by_theory.difference(*ARMS)
 
@@ -266,8 +266,8 @@ def _is_good(values: list[float]) -> bool:
     return min(values) >= 93 and max(values) <= 97
 
 
-def _tally_with_seed(judge: partial, scenario: Scenario, seed: int) -> dict[tuple[str, str], Tally]:
-    return judge(scenario, seed=seed)
+def _tally_with_seed(evaluate: partial, scenario: Scenario, seed: int) -> dict[tuple[str, str], Tally]:
+    return evaluate(scenario, seed=seed)
 
 
 def main() -> None:
@@ -279,9 +279,9 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the page to write, docs/coverage.md")
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + len(SCENARIOS))
-    judge = partial(tally, n_studies=options.studies, n_resamples=options.resamples)
+    evaluate = partial(tally, n_studies=options.studies, n_resamples=options.resamples)
     with ProcessPoolExecutor(options.jobs) as pool:
-        tallies = list(pool.map(_tally_with_seed, repeat(judge), SCENARIOS, seeds))
+        tallies = list(pool.map(_tally_with_seed, repeat(evaluate), SCENARIOS, seeds))
     found = dict(zip(SCENARIOS, tallies, strict=True))
     for scenario, of_scenario in found.items():
         for (quantity, method), one in of_scenario.items():

@@ -187,9 +187,9 @@ def _one_model(n: int) -> tuple[Any, ...]:
 def trained_tables(found: Mapping[str, pd.DataFrame]) -> None:
     """AUROC of each arm beside its oracle, and how often each conclusion was found."""
     arms = [arm for arm in ARMS if arm in set(next(iter(found.values()))["arm"])]
-    whole = [judged(predictions, arms) for predictions in found.values()]
+    whole = [evaluated(predictions, arms) for predictions in found.values()]
     split = [
-        judged(fold, arms) for predictions in found.values() for _, fold in predictions.groupby(["repeat", "fold"])
+        evaluated(fold, arms) for predictions in found.values() for _, fold in predictions.groupby(["repeat", "fold"])
     ]
     oracle = oracle_aucs(n=40_000, rng=np.random.default_rng(2023))
     print(f"{len(found)} simulated studies, {len(split)} splits\n")
@@ -209,7 +209,7 @@ def trained_tables(found: Mapping[str, pd.DataFrame]) -> None:
                 print(f"| | all, five folds | {row_of(pair, whole)} |")
 
 
-def judged(predictions: pd.DataFrame, arms: list[str]) -> DeLong:
+def evaluated(predictions: pd.DataFrame, arms: list[str]) -> DeLong:
     return delong(place(align_predictions(predictions, arms)))
 
 
