@@ -151,19 +151,11 @@ def rows(
         for name in reference.channels
     }
     recording = replace(recording, indices=indices)
-    seen: dict[str, FloatArray] = {}
-
-    def keep(inputs: FloatArray, kind: str) -> FloatArray:  # noqa: ARG001
-        seen[str(len(seen))] = inputs
-        return inputs[:, INPUTS.index("rhythm")]
-
-    with patch.object(vitals, "right_probability", keep):
-        quality = vitals.segment_quality(recording)
     start_s = recording.starts / FS_HZ
     true = reference.rates(start_s, grid_s[0])
     tables = []
-    for name, inputs in zip([*recording.ecg, *recording.ppg], seen.values(), strict=True):
-        own, rate = recording.own_rate(name), recording.rate(name)
+    for name in reference.channels:
+        inputs, _ = vitals.inputs_of(recording, name)
         f1 = [
             _f1(recording.beats[name].sample / FS_HZ, reference.beats_s + delay_s[name], start, grid_s[0])
             for start in start_s
@@ -179,11 +171,9 @@ def rows(
                 n_channels=len(reference.channels),
                 start_s=start_s,
                 true_bpm=true,
-                rate_bpm=rate,
-                own_bpm=own,
+                rate_bpm=recording.rate(name),
                 index=np.fmin.reduce(indices[name], axis=1),
                 f1=f1,
-                whole=quality[name] > -1,
             )
         )
     found = pd.concat(tables, ignore_index=True)

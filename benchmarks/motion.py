@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from fit_quality import segmented, tracks_without
+from fit_rate_track import examples
 from references import DATA, FS_HZ, Reference, filtered, spc2015, window_starts
 from scipy.signal.windows import hann
 
 from ppgssl.core.records import FloatArray
-from ppgssl.signals.beat_times import ppg_beats
 from ppgssl.signals.pulse_rate import heart_rate
 from ppgssl.signals.quality_indices import index_table, sqi
-from ppgssl.signals.rate_track import WINDOW_S, Network, rate_evidence, track_of
+from ppgssl.signals.rate_track import WINDOW_S, Network, track_of
 from ppgssl.signals.segmentation import cut
 from ppgssl.signals.vitals import segment_quality, segment_vitals
 
@@ -101,13 +101,7 @@ def by_segment(reference: Reference, *, acceleration: bool) -> FloatArray:  # no
 
 def tracked(models: dict[bool, dict[str, Network]]) -> Callable[..., FloatArray]:
     def of(reference: Reference, *, acceleration: bool) -> FloatArray:
-        channels = list(reference.channels.values())
-        evidence = rate_evidence(
-            channels,
-            [ppg_beats(samples, fs_hz=FS_HZ) for samples in channels],
-            fs_hz=FS_HZ,
-            acceleration=reference.acceleration if acceleration else (),
-        )
+        evidence = examples(reference, with_acceleration=acceleration).evidence.astype(np.float64)
         return track_of(evidence, models[acceleration][reference.person]).heart_rate_bpm
 
     return of

@@ -58,7 +58,6 @@ _MAX_MISSING = 0.25
 _CHANGE = 0.02
 _JUMP = 1e-4
 _INTERVAL_SD = 0.05
-_BLOCK = 256
 
 
 @dataclass(frozen=True)

@@ -149,9 +149,15 @@ def segment_quality(recording: SegmentedRecording) -> dict[str, FloatArray]:
 
 
 def _quality_of(recording: SegmentedRecording, name: str) -> FloatArray:
+    segments = recording.segments(name)
+    is_whole = np.isfinite(segments).all(axis=1) & (np.ptp(segments, axis=1) > 0)
+    return np.where(is_whole, right_probability(*inputs_of(recording, name)), 0.0)
+
+
+def inputs_of(recording: SegmentedRecording, name: str) -> tuple[FloatArray, Kind]:
+    """Inputs of the probability for one channel's segments, shape (n_segments, 15), and which coefficients apply."""
     is_ecg = name in recording.ecg
     alike = recording.ecg if is_ecg else recording.ppg
-    segments = recording.segments(name)
     rates = None if is_ecg else recording.tracked
     kind: Kind = "ecg" if is_ecg else "short_ppg" if rates is None else "ppg"
     if rates is None:
@@ -161,13 +167,12 @@ def _quality_of(recording: SegmentedRecording, name: str) -> FloatArray:
         rates,
         recording.beats[name],
         [recording.beats[other] for other in alike if other != name],
-        np.nan_to_num(segments.std(axis=1, dtype=np.float64)),
+        np.nan_to_num(recording.segments(name).std(axis=1, dtype=np.float64)),
         recording.starts,
         recording.length,
         fs_hz=recording.fs_hz,
     )
-    is_whole = np.isfinite(segments).all(axis=1) & (np.ptp(segments, axis=1) > 0)
-    return np.where(is_whole, right_probability(inputs, kind), 0.0)
+    return inputs, kind
 
 
 def joined_rate(own: FloatArray, tracked: SegmentRates, of_beats: FloatArray, likeness: FloatArray) -> FloatArray:

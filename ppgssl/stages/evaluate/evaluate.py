@@ -74,12 +74,13 @@ def evaluate(
     whole = fingerprint([made, evaluation, probe.made_of if probe else None, probe_note])
     if made_of(out) == whole and (out / RESULTS_FILE).is_file():
         return load_results(out / RESULTS_FILE)
+    spo2 = spo2_check(data)  # A calibration that cannot be fitted is refused before anything is computed.
     with locked(out, f"the study's folder {out}"), study_workers(data, out, n_jobs, scheduler) as pool:
         folds = predict_folds(data, out, made, pool, progress=progress)
         folds.predictions.to_parquet(out / "predictions.parquet", index=False)
         folds.training.to_parquet(out / "training_predictions.parquet", index=False)
         results = _make_results(data, jobs, folds, out, watch, pool, progress)
-        results = results.model_copy(update={"probe": probe, "probe_note": probe_note})
+        results = results.model_copy(update={"spo2": spo2, "probe": probe, "probe_note": probe_note})
         save_results(results, out / RESULTS_FILE)
         watch.write(out, "evaluate", made_of=whole, study=data.study.model_dump(mode="json"), seed=data.study.seed)
     return results
@@ -143,7 +144,6 @@ def _make_results(
         table_one=table_one(data.covariates, data.y, table, list(dict.fromkeys([*study.covariates, *vitals]))),
         quality=[quality for store in data.stores for quality in channel_quality(data, store)],
         examples=[example for store in data.stores for example in example_waveforms(data, store)],
-        spo2=spo2_check(data),
         acquisition=checks,
         pretraining=_pretraining(data, jobs),
         validation=performance.validation,
