@@ -157,7 +157,7 @@ def _held(
     measures: FloatArray, ends: FloatArray, row: IntArray, is_alike: BoolArray, held: FloatArray, length: int
 ) -> FloatArray:
     """``held``, shape (n_rows, n_times, n_measures), with the measures of the beat that each time lies in."""
-    n_rows, n_times, _ = held.shape
+    n_times = held.shape[1]
     step = length / n_times
     # Middles of the intervals at or after the start of a beat, and before its end.
     first, last = (np.clip(np.ceil(ends / step - 0.5), 0, n_times).astype(np.int64)).T

@@ -22,11 +22,10 @@ def _name_or(default: str) -> Any:
 # --- encoders --------------------------------------------------------------------------------------------------
 
 Representation = Literal["moments+readouts", "moments", "last"]
-_REPRESENTATION = Field(
-    None,
-    description="What stands for a segment. moments: mean and SD over time of the feature maps of every depth; "
+_REPRESENTED = (
+    "What stands for a segment. moments: mean and SD over time of the feature maps of every depth; "
     "moments+readouts: these, and a summary of the beats as the head of a beat objective tells them; last: the mean "
-    "over time of the last map (the published way). By default moments+readouts where the objective tells beats.",
+    "over time of the last map (the published way). By default moments+readouts where the objective tells beats."
 )
 
 
@@ -40,7 +39,7 @@ class ResNet1dShape(Schema):
     n_stages: int = Field(2, ge=1, le=6, description="Stages; each halves the time axis.")
     blocks_per_stage: int = Field(1, ge=1, le=8)
     kernel_size: int = Field(7, ge=3, le=63)
-    representation: Representation | None = _REPRESENTATION
+    representation: Representation | None = Field(None, description=_REPRESENTED)
 
     @field_validator("kernel_size")
     @classmethod
@@ -58,7 +57,7 @@ class ResNet50Shape(Schema):
         64, ge=4, le=512, description="Feature maps inside the bottlenecks of the first stage; doubled by each stage."
     )
     n_features: int = Field(32, ge=2, le=4096, description="Features of the last map.")
-    representation: Representation | None = Field("last", description=_REPRESENTATION.description)
+    representation: Representation | None = Field("last", description=_REPRESENTED)
 
 
 class PatchTransformerShape(Schema):
@@ -69,7 +68,7 @@ class PatchTransformerShape(Schema):
     width: int = Field(64, ge=8, le=2048, description="Features of a token.")
     n_blocks: int = Field(4, ge=1, le=48)
     n_heads: int = Field(4, ge=1, le=64)
-    representation: Representation | None = _REPRESENTATION
+    representation: Representation | None = Field(None, description=_REPRESENTED)
 
     @model_validator(mode="after")
     def _divisible(self) -> PatchTransformerShape:
@@ -140,13 +139,52 @@ class TimeWarpingOptions(_Augmentation):
     n_knots: int = Field(4, ge=2, le=50, description="Places at which a speed is drawn.")
 
 
+class MotionOptions(_OfHalf):
+    """Movement: irregular waves, alike in all channels, over a part of the segment."""
+
+    name: Literal["motion"]
+    sd: float = Field(1.0, gt=0, le=10, description="Largest SD of the waves, in SDs of the segment's channel.")
+    n_knots: int = Field(40, ge=4, le=1000, description="Turning points of the waves in a segment.")
+
+
+class AmbientLightOptions(_OfHalf):
+    """Light from outside: slow waves, alike in all channels."""
+
+    name: Literal["ambient-light"]
+    sd: float = Field(0.5, gt=0, le=10, description="Largest SD of the waves, in SDs of the segment's channel.")
+    n_knots: int = Field(8, ge=2, le=1000, description="Turning points of the waves in a segment.")
+
+
+class ContactLossOptions(_OfHalf):
+    """The probe is off for a while: the signal is flat in all channels."""
+
+    name: Literal["contact-loss"]
+    proportion: float = Field(0.3, gt=0, lt=1, description="Largest proportion of the segment that is flat.")
+
+
+class ClippingOptions(_OfHalf):
+    """The amplifier saturates: what exceeds a limit is cut off."""
+
+    name: Literal["clipping"]
+    limit: float = Field(0.5, gt=0, lt=1, description="Lowest limit, as a proportion of the largest sample.")
+
+
 AnyAugmentation = (
-    NoiseOptions | ScalingOptions | NegationOptions | TimeReversalOptions | PermutationOptions | TimeWarpingOptions
+    NoiseOptions
+    | ScalingOptions
+    | NegationOptions
+    | TimeReversalOptions
+    | PermutationOptions
+    | TimeWarpingOptions
+    | MotionOptions
+    | AmbientLightOptions
+    | ContactLossOptions
+    | ClippingOptions
 )
 AugmentationOptions = Annotated[AnyAugmentation, Field(discriminator="name"), BeforeValidator(named)]
 
 
-_KEEP_TIME = ("noise", "scaling")
+_KEEP_TIME = ("noise", "scaling", "motion", "ambient-light", "contact-loss", "clipping")
 
 
 def _published_augmentations() -> list[AnyAugmentation]:
@@ -240,15 +278,20 @@ class ContrastivePatientOptions(ContrastiveOptions):
     name: Literal["contrastive-patient"]
 
 
-class ContrastiveMaskedAutoencoderOptions(ContrastiveOptions, MaskOptions):
+class ContrastiveMaskedOptions(ContrastiveOptions, MaskOptions):
     """Partners have to be found, and hidden intervals filled in."""
 
-    name: Literal["contrastive-masked-autoencoder"]
     reconstruction_weight: float = Field(
         5.0,
         gt=0,
         description="Weight of the loss of filling in (1 for a flat line), relative to that of finding partners.",
     )
+
+
+class ContrastiveMaskedAutoencoderOptions(ContrastiveMaskedOptions):
+    """Partners have to be found, and hidden intervals filled in."""
+
+    name: Literal["contrastive-masked-autoencoder"]
 
 
 _MEASURE_WEIGHTS = {
@@ -303,15 +346,10 @@ class BeatSequenceOptions(BeatOptions):
     name: Literal["beat-sequence"]
 
 
-class ContrastiveMaskedBeatsOptions(ContrastiveOptions, MaskOptions, BeatOptions):
+class ContrastiveMaskedBeatsOptions(ContrastiveMaskedOptions, BeatOptions):
     """Partners have to be found, hidden intervals filled in, and the beats told."""
 
     name: Literal["contrastive-masked-beats"]
-    reconstruction_weight: float = Field(
-        5.0,
-        gt=0,
-        description="Weight of the loss of filling in (1 for a flat line), relative to that of finding partners.",
-    )
     beat_weight: float = Field(
         1.0, gt=0, description="Weight of the loss of telling the beats, relative to that of finding partners."
     )
