@@ -295,8 +295,9 @@ class ContrastiveMaskedAutoencoderOptions(ContrastiveMaskedOptions):
 
 
 _MEASURE_WEIGHTS = {
-    "interval": 2.5,
-    "height": 2.5,
+    "interval": 6.0,
+    "height": 3.0,
+    "foot": 3.0,
     "rise": 1.0,
     "width": 1.0,
     "area": 1.0,
