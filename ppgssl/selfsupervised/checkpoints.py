@@ -14,6 +14,7 @@ from ppgssl.core.config.pretraining import Pretraining
 from ppgssl.core.errors import TrainingError
 from ppgssl.core.provenance import fingerprint, write_atomically
 from ppgssl.selfsupervised.encoder_io import MODEL_FILE
+from ppgssl.selfsupervised.initial_weights import decisive_settings
 
 CHECKPOINT_FILE = "checkpoint.pt"
 # Raised when a change to encoder, objective or loop makes older checkpoints unfit to go on from.
@@ -26,7 +27,7 @@ def run_fingerprint(data: Mapping[str, str], settings: Pretraining, *, fs_hz: fl
         {
             "version": _VERSION,
             "data": dict(data),
-            "settings": settings.model_dump(mode="json"),
+            "settings": decisive_settings(settings),
             "fs_hz": fs_hz,
             "seed": seed,
         }

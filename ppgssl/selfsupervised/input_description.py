@@ -77,12 +77,8 @@ def describe_study_input(data: StudyData, is_training: BoolArray) -> InputDescri
     the other methods have nothing to fit. A ``SignalError`` is raised if a cohort has no such segment.
     """
     inputs = data.study.inputs
-    may_drop = data.study.pretraining.channel_dropout > 0
     return InputDescription(
-        channels=[
-            _channel(data, number, is_optional=channel.optional or may_drop)
-            for number, channel in enumerate(inputs.channels)
-        ],
+        channels=input_channels(data),
         fs_hz=inputs.fs_hz,
         segment_s=inputs.segment_s,
         step_s=inputs.step_s,
@@ -91,6 +87,15 @@ def describe_study_input(data: StudyData, is_training: BoolArray) -> InputDescri
         fixed=inputs.fixed if inputs.normalisation == "fixed" else {},
         cohorts=_fitted(data, is_training) if inputs.normalisation == "cohort" else {},
     )
+
+
+def input_channels(data: StudyData) -> list[ChannelDescription]:
+    """The channels of a study's encoders; the first cohort that has a channel decides how it is processed."""
+    may_drop = data.study.pretraining.channel_dropout > 0
+    return [
+        _channel(data, number, is_optional=channel.optional or may_drop)
+        for number, channel in enumerate(data.study.inputs.channels)
+    ]
 
 
 def segment_bank(segments: Segments, description: InputDescription, cohort: ArrayLike | None = None) -> SegmentBank:

@@ -30,6 +30,7 @@ from ppgssl.selfsupervised.devices import (
 from ppgssl.selfsupervised.distributed import ALONE, Team, any_of, first_does, mean_over, part_of
 from ppgssl.selfsupervised.encoders import ENCODERS, make_encoder
 from ppgssl.selfsupervised.encoders.base import n_parameters
+from ppgssl.selfsupervised.initial_weights import init_folder, start_from
 from ppgssl.selfsupervised.objectives import make_objective
 from ppgssl.selfsupervised.objectives.base import Objective
 from ppgssl.selfsupervised.optimisation import learning_rate, make_optimizer, set_learning_rate
@@ -67,7 +68,8 @@ def pretrain(
     """Pretrain an encoder, or go on where an interrupted run of the same data, settings and seed stopped.
 
     On a CPU with the same number of threads, an interrupted and resumed run ends with the same bits as an uninterrupted
-    one. The first weights are those of ``make_encoder(n_channels, settings.encoder, fs_hz=fs_hz, seed=seed)``. A folder
+    one. The first weights are those of ``make_encoder(n_channels, settings.encoder, fs_hz=fs_hz, seed=seed)``, in place
+    of which :func:`~ppgssl.selfsupervised.initial_weights.start_from` puts those that ``settings.init`` names. A folder
     whose run is finished is read, not trained again; one that belongs to other settings, another seed or other data is
     replaced, and ``restart_reason`` gives the reason.
 
@@ -94,7 +96,8 @@ def pretrain(
         If segments cannot be trained on (too few, shared, not finite), a loss is not finite, or the checkpoint cannot
         be written: the checkpoint of the last good weights then stays in the folder.
     ConfigError, StoreError
-        If the processes cannot share a batch equally; if the folder's finished run was damaged.
+        If the processes cannot share a batch equally, or the encoder that ``settings.init`` names has another shape; if
+        the folder's finished run, or that encoder, was damaged.
     KeyboardInterrupt
         At Ctrl-C, once the step in progress is done and the state is saved.
     """
@@ -353,6 +356,9 @@ class _Run:
 
 def _seeded_objective(n_channels: int, settings: Pretraining, *, fs_hz: float, seed: int) -> Objective:
     encoder = make_encoder(n_channels, settings.encoder, fs_hz=fs_hz, seed=seed)
+    folder = init_folder(settings)
+    if folder is not None:
+        start_from(encoder, folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)  # not the numbers that the encoder was made of
         return make_objective(encoder, settings, fs_hz=fs_hz)

@@ -18,6 +18,7 @@ from ppgssl.core.records import BoolArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.selfsupervised.encoders import make_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.initial_weights import decisive_settings
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
@@ -83,6 +84,13 @@ def seen_segments(job: EncoderJob, data: StudyData) -> BoolArray:
     return seen if job.fold is None else seen & ~data.of_patients(job.fold.unseen)
 
 
+def tested_patients(job: EncoderJob, data: StudyData) -> tuple[str, ...]:
+    """Patients whom an encoder must not have seen: those of its fold or, without one, all; none if transductive."""
+    if job.is_transductive:
+        return ()
+    return job.fold.unseen if job.fold else (*data.y.index, *data.linked)
+
+
 def held_out_patients(data: StudyData, seen: BoolArray, *, seed: int) -> set[str]:
     """Patients, a proportion of each cohort, on whom the pretraining loss is evaluated and never trained."""
     rng = np.random.default_rng(seed)
@@ -108,7 +116,7 @@ def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
             "fold": job.fold.name if job.fold else "all",
             "segments": hashlib.sha256(seen.to_csv(index=False).encode()).hexdigest(),
             "content": data.signals_content,
-            "pretraining": data.study.pretraining.model_dump(mode="json"),
+            "pretraining": decisive_settings(data.study.pretraining),
             "seed": data.study.seed,
             "torch": torch.__version__,
         }
@@ -116,7 +124,10 @@ def encoder_fingerprint(job: EncoderJob, data: StudyData) -> str:
 
 
 def patients_seen(job: EncoderJob) -> list[str]:
-    """Hashed patients that an encoder was pretrained on; without such a record nobody can be tested on it."""
+    """Hashed patients that an encoder, or the one whose weights it started from, was pretrained on.
+
+    Without such a record nobody can be tested on it.
+    """
     patients = (read_run(job.folder) or {}).get("patients_sha256")
     if not patients:
         raise StaleInputError(
@@ -132,7 +143,7 @@ def initial_seed(data: StudyData, fold: Fold | None) -> int:
 
 
 def initial_encoder(data: StudyData, fold: Fold) -> EncoderNetwork:
-    """The untrained control of a fold: the first weights of its SSL encoders."""
+    """The untrained control of a fold: random weights, from which its SSL encoders start unless ``init`` differs."""
     inputs, shape = data.study.inputs, data.study.pretraining.encoder
     return make_encoder(len(inputs.channels), shape, fs_hz=inputs.fs_hz, seed=initial_seed(data, fold))
 

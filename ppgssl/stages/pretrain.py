@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError
@@ -21,6 +22,7 @@ from ppgssl.core.tasks import limit_threads
 from ppgssl.selfsupervised.distributed import ALONE, n_processes_started
 from ppgssl.selfsupervised.distributed import Team as Team
 from ppgssl.selfsupervised.distributed import is_first_process as is_first_process
+from ppgssl.selfsupervised.initial_weights import check_init, seen_by_init
 from ppgssl.selfsupervised.input_description import describe_study_input, save_input_description, study_bank
 from ppgssl.selfsupervised.loop import pretrain as train_encoder
 from ppgssl.selfsupervised.pretraining_result import PretrainingResult
@@ -33,10 +35,12 @@ from ppgssl.selfsupervised.study_encoders import (
     held_out_patients,
     initial_seed,
     seen_segments,
+    tested_patients,
 )
 from ppgssl.selfsupervised.study_encoders import encoder_warnings as encoder_warnings
 from ppgssl.stages.study import study_workers
 from ppgssl.store.leakage import hashed_patient
+from ppgssl.store.linked_patients import held_signals
 from ppgssl.store.study_data import StudyData
 
 # An encoder, and the study by whose settings it is pretrained.
@@ -77,7 +81,9 @@ def pretrain(
     TrainingError
         If training cannot start, a loss is not finite, or a checkpoint cannot be written.
     ConfigError
-        If the team cannot be formed, or cannot divide a batch equally.
+        If the team cannot be formed, or cannot divide a batch equally; if `pretraining.init` does not fit the study.
+    LeakageError
+        If the encoder that `pretraining.init` names has seen a patient who is tested.
     BusyError
         If another command is pretraining encoders of this study.
     """
@@ -121,6 +127,8 @@ def train_encoders(
         )
     for _, study in to_do:
         team.check(study.pretraining.batch_size, study.pretraining.accumulate)
+    for job, study in to_do:
+        check_init(replace(data, study=study), tested_patients(job, data))
     n_steps = sum(_n_steps(task, data) for task in to_do)
     with locked(folder, f"the encoders in {folder}") if is_first_process() else nullcontext():
         if team.size == 1:
@@ -191,7 +199,10 @@ def _train(task: Task, data: StudyData, team: Team, report: Progress) -> None:
 
 
 def _record(job: EncoderJob, data: StudyData, seen: BoolArray, result: PretrainingResult, watch: Stopwatch) -> None:
-    patients = sorted(set(data.segments.table.loc[seen, "patient"]))
+    patients = set(data.segments.table.loc[seen, "patient"])
+    held = pd.concat([held_signals(store) for store in data.stores])
+    signals = held.loc[held["patient"].isin(patients), "signal_sha256"]
+    before, signals_before = seen_by_init(data.study.pretraining, data.stores)
     watch.write(
         job.folder,
         "pretrain",
@@ -206,7 +217,8 @@ def _record(job: EncoderJob, data: StudyData, seen: BoolArray, result: Pretraini
         energy=asdict(result.energy),
         warnings=list(result.warnings),
         note=result.note,
-        patients_sha256=[hashed_patient(name) for name in patients],
+        patients_sha256=sorted(before.union(map(hashed_patient, patients))),
+        signals_sha256=sorted(signals_before.union(signals)),
         n_patients=len(patients),
         n_segments=int(seen.sum()),
         stores={store.cohort.name: store.fingerprint() for store in data.stores},

@@ -27,14 +27,17 @@ def shared_signals(stores: Sequence[CohortStore]) -> dict[str, frozenset[str]]:
     signal that both hold. Signals are compared whole: a part cut out of another
     recording is not recognised, and neither is one that was filtered, scaled or rounded otherwise.
     """
-    held = pd.concat([part for store in stores for part in (_held(store), _pseudonyms(store))], ignore_index=True)
+    held = pd.concat(
+        [part for store in stores for part in (held_signals(store), _pseudonyms(store))], ignore_index=True
+    )
     n_holders = held.groupby("signal_sha256")["patient"].transform("size")
     return {
         str(patient): frozenset(hashes) for patient, hashes in held[n_holders > 1].groupby("patient")["signal_sha256"]
     }
 
 
-def _held(store: CohortStore) -> pd.DataFrame:
+def held_signals(store: CohortStore) -> pd.DataFrame:
+    """Whose patients hold which signals: columns ``patient``, the key, and ``signal_sha256``."""
     recordings = store.recordings(["patient_id", "signal_sha256"])
     recordings = recordings[recordings["signal_sha256"] != ""].drop_duplicates()  # empty where nothing varies
     patients = [patient_key(store.cohort.name, name) for name in recordings["patient_id"]]

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ppgssl.core.config.cohort import Cohort
+from ppgssl.core.config.pretraining import BASE, RANDOM
 from ppgssl.core.config.study import Study
 from ppgssl.core.errors import ConfigError
 from ppgssl.core.provenance import write_atomically
@@ -29,7 +30,11 @@ def load_cohort(path: Path) -> Cohort:
 
 def load_study(path: Path) -> Study:
     """Read and check a ``study.yaml``; see :func:`load_cohort`."""
-    return _load(path, Study)
+    study = _load(path, Study)
+    if study.pretraining.init in (RANDOM, BASE):
+        return study
+    init = str((path.parent / study.pretraining.init).resolve())
+    return study.model_copy(update={"pretraining": study.pretraining.model_copy(update={"init": init})})
 
 
 def save_description(description: BaseModel, path: Path) -> None:

@@ -399,6 +399,7 @@ ObjectiveOptions = Annotated[AnyObjective, Field(discriminator="name"), BeforeVa
 # --- training --------------------------------------------------------------------------------------------------
 
 
+RANDOM, BASE = "random", "base"
 # Of `n_steps: auto`; docs/choices.md holds the curves.
 _N_PASSES, _LEAST_STEPS, _MOST_STEPS = 20, 300, 3000
 
@@ -412,6 +413,12 @@ class Pretraining(Schema):
     )
     encoder: EncoderShape = Field(
         default_factory=ResNet1dShape, description="The encoder: its name, or a mapping of `name` and its size."
+    )
+    init: str = Field(
+        RANDOM,
+        min_length=1,
+        description="First weights: random; base, those of the encoder that comes with ppgssl; or those of an encoder "
+        "in a folder, its path relative to the study file.",
     )
     channel_dropout: float = Field(
         0.0,

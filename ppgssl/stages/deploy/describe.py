@@ -27,6 +27,7 @@ from ppgssl.features.spo2_curve import Curve
 from ppgssl.models.card import Covariate, ModelCard, ModelColumns, Performance, Seen, Threshold, TypicalSignal
 from ppgssl.models.reference import ApplicabilityDomain, Reference, level_reference, numeric_reference
 from ppgssl.models.refits import Refits
+from ppgssl.selfsupervised.initial_weights import seen_by_init
 from ppgssl.selfsupervised.input_description import InputDescription
 from ppgssl.stages.deploy.site import known_as
 from ppgssl.store.assembly import patient_key
@@ -204,10 +205,12 @@ def _thresholds(data: StudyData, oof: FloatArray) -> list[Threshold]:
 
 
 def _seen(data: StudyData, seen: BoolArray) -> Seen:
-    """Hashes of the labelled patients and of those whose segments the encoder was pretrained on."""
+    """Hashes of the labelled patients and of those whose segments the encoder, or its first weights, learned from."""
     keys = {*data.y.index, *data.segments.table.loc[seen, "patient"]}
     patients: set[str] = set()
     signals: set[str] = set()
+    if seen.any():
+        patients, signals = seen_by_init(data.study.pretraining, data.stores)
     for store in data.stores:
         recordings = store.recordings(["patient_id", "signal_sha256"])
         is_seen = [patient_key(store.cohort.name, name) in keys for name in recordings["patient_id"]]
@@ -221,7 +224,8 @@ def _study_without_paths(study: Study) -> dict[str, Any]:
     cohorts = [
         {"cohort": None, "store": f"stores/{number}", "role": entry.role} for number, entry in enumerate(study.cohorts)
     ]
-    return {**study.model_dump(mode="json"), "out": ".", "cohorts": cohorts}
+    pretraining = study.pretraining.model_dump(mode="json") | {"init": Path(study.pretraining.init).name}
+    return {**study.model_dump(mode="json"), "out": ".", "cohorts": cohorts, "pretraining": pretraining}
 
 
 def cohort_without_paths(cohort: Cohort) -> dict[str, Any]:

@@ -36,6 +36,8 @@ INPUTS = {"channels": [{"name": "pulse", "any_of": ["ppg_ir"]}], "fs_hz": 80, "s
         ({"pretraining": {"n_steps": 12345}}, "12,345 steps"),
         ({"pretraining": {"exposure": "transductive"}}, "including test patients, once for all folds (transductive)"),
         ({"pretraining": {"exposure": "disjoint"}}, "the unlabelled cohorts alone"),
+        ({"pretraining": {"init": "base"}}, "first weights were those of the encoder that comes with ppgssl"),
+        ({"pretraining": {"init": "/data/encoder"}}, "first weights were those of another pretrained encoder"),
         ({"network": {"freeze_epochs": 7}}, "frozen for the first 7 epochs"),
         ({"decisions": {"sensitivity": 0.8}}, "a sensitivity of 80%"),
         ({"spo2": "saturation"}, "SpO2 is the clinical variable “saturation”"),
