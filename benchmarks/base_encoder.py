@@ -139,7 +139,8 @@ def write_study(work: Path, data: Path, n_children: int, n_steps: int) -> Path:
         if not (folder / "truth.csv").is_file():
             shutil.rmtree(folder, ignore_errors=True)
             half = n_children // 2
-            simulate(folder, layout="ts", hospital=f"base_{seed}", n_labelled=half, n_unlabelled=half, seed=seed)
+            sizes = {"n_labelled": half, "n_unlabelled": half, "prevalence": 0.3}
+            simulate(folder, layout="ts", hospital=f"base_{seed}", seed=seed, **sizes)
         for part in ("labelled", "unlabelled"):
             entries.append((folder / f"{part}.yaml", f"{seed}_{part}"))
     for cohort in (WRIST, PHONE):
@@ -166,6 +167,7 @@ def write_study(work: Path, data: Path, n_children: int, n_steps: int) -> Path:
         },
         "outcome": "hospitalized",
         "arms": ["ssl-all"],
+        "validation": {"n_folds": 2, "n_repeats": 1},
         "pretraining": {"n_steps": n_steps, "exposure": "transductive"},  # nobody is tested
     }
     path = work / "study.yaml"

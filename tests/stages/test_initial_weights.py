@@ -103,9 +103,8 @@ def test_a_study_of_people_whom_the_base_encoder_has_seen_is_refused(test_data, 
         signals__options={"skip_rows": 2},
         signals__channels={"ppg": {"column": 0}},
         signal__fs_hz=40,
-        segments={"segment_s": 10, "step_s": 10},
+        segments={"segment_s": 10, "step_s": 10, "min_sqi": 0},
         vitals={"enabled": False},
-        quality={"enabled": False},
     )
     ingest(cohort, tmp_path / "store", n_jobs=1)
     file = describe_study(
