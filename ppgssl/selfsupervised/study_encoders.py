@@ -133,7 +133,7 @@ def initial_seed(data: StudyData, fold: Fold | None) -> int:
 
 def initial_encoder(data: StudyData, fold: Fold) -> EncoderNetwork:
     """The untrained control of a fold: the first weights of its SSL encoders."""
-    inputs, shape = data.study.inputs, data.study.pretraining.encoder
+    inputs, shape = data.study.inputs, data.study.pretraining.shape
     return make_encoder(len(inputs.channels), shape, fs_hz=inputs.fs_hz, seed=initial_seed(data, fold))
 
 

@@ -14,7 +14,6 @@ from ppgssl.signals.beat_sequence import MEASURES
 DEVIATION_SCALES = {
     "interval": 0.05,
     "height": 0.15,
-    "foot": 0.10,
     "rise": 0.04,
     "width": 0.04,
     "area": 0.03,
@@ -22,7 +21,7 @@ DEVIATION_SCALES = {
     "ratio": 0.10,
 }
 """What a deviation of each measure from its segment's mean is divided by: its typical size at rest."""
-SERIES = ("interval", "height", "foot")
+SERIES = ("interval", "height")
 """Measures whose variation over time is read out; of the others, the SD."""
 FREQUENCIES_HZ = tuple(round(0.1 * number, 1) for number in range(1, 13))
 """Of the readout's spectra: from slow waves of blood pressure to the breathing of infants."""
@@ -137,7 +136,7 @@ def spectrum(series: Tensor, step_s: float) -> Tensor:
 
 def _together(waves: Tensor, power: Tensor) -> Tensor:
     """Log power of the interval weighed by that of the height, and the covariance of both; shape (batch, 3)."""
-    interval, height, power = waves[:, 0], waves[:, 1], power[:, :2]
+    interval, height = waves[:, 0], waves[:, 1]
     weight = power[:, 1] / (power[:, 1].sum(dim=-1, keepdim=True) + _LEAST_POWER)
     shared = ((power[:, 0] * weight).sum(dim=-1) + _LEAST_POWER).log()
     size = power.sum(dim=-1).prod(dim=-1).sqrt() + _LEAST_POWER
