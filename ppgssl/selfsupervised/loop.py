@@ -68,7 +68,7 @@ def pretrain(
     """Pretrain an encoder, or go on where an interrupted run of the same data, settings and seed stopped.
 
     On a CPU with the same number of threads, an interrupted and resumed run ends with the same bits as an uninterrupted
-    one. The first weights are those of ``make_encoder(n_channels, settings.encoder, fs_hz=fs_hz, seed=seed)``, in place
+    one. The first weights are those of ``make_encoder(n_channels, settings.shape, fs_hz=fs_hz, seed=seed)``, in place
     of which :func:`~ppgssl.selfsupervised.initial_weights.start_from` puts those that ``settings.init`` names. A folder
     whose run is finished is read, not trained again; one that belongs to other settings, another seed or other data is
     replaced, and ``restart_reason`` gives the reason.
@@ -355,7 +355,7 @@ class _Run:
 
 
 def _seeded_objective(n_channels: int, settings: Pretraining, *, fs_hz: float, seed: int) -> Objective:
-    encoder = make_encoder(n_channels, settings.encoder, fs_hz=fs_hz, seed=seed)
+    encoder = make_encoder(n_channels, settings.shape, fs_hz=fs_hz, seed=seed)
     folder = init_folder(settings)
     if folder is not None:
         start_from(encoder, folder)

@@ -144,7 +144,7 @@ def initial_seed(data: StudyData, fold: Fold | None) -> int:
 
 def initial_encoder(data: StudyData, fold: Fold) -> EncoderNetwork:
     """The untrained control of a fold: random weights, from which its SSL encoders start unless ``init`` differs."""
-    inputs, shape = data.study.inputs, data.study.pretraining.encoder
+    inputs, shape = data.study.inputs, data.study.pretraining.shape
     return make_encoder(len(inputs.channels), shape, fs_hz=inputs.fs_hz, seed=initial_seed(data, fold))
 
 

@@ -10,7 +10,7 @@ from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.beat_times import vertex
 from ppgssl.signals.segment_beats import Beats, find_beats, inner_beats
 
-MEASURES = ("interval", "height", "foot", "rise", "width", "area", "descent", "ratio")
+MEASURES = ("interval", "height", "rise", "width", "area", "descent", "ratio")
 """Names of the measures of a beat, in the order of :func:`beat_sequence`."""
 # A beat further from the segment's median than this, in natural logarithms, was missed, doubled, or none of the heart.
 _MOST_UNLIKE = {"interval": 0.4, "height": 1.0}
@@ -45,7 +45,6 @@ def beat_sequence(segments: FloatArray, *, fs_hz: float, n_times: int) -> BeatSe
 
     - ``interval``: natural logarithm of its length in seconds
     - ``height``: natural logarithm of highest minus lowest sample
-    - ``foot``: lowest sample, as a proportion of the median height of the segment's beats; it moves with breathing, too
     - ``rise``: from the steepest point to the peak, as a proportion of the interval
     - ``width``: proportion of the interval in which the signal is over half its height
     - ``area``: mean of the signal, as a proportion of its height
@@ -109,7 +108,6 @@ def _measures(
     values = [
         np.log(duration / fs_hz),
         np.log(height),
-        low / _row_medians(height, row, len(rows))[row],
         (_peak(flat, edges, is_followed, n_samples) - start) / duration,
         *proportions,
         (descent - low) / height,

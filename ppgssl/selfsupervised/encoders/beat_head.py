@@ -14,7 +14,6 @@ from ppgssl.signals.beat_sequence import MEASURES
 DEVIATION_SCALES = {
     "interval": 0.05,
     "height": 0.15,
-    "foot": 0.10,
     "rise": 0.04,
     "width": 0.04,
     "area": 0.03,
@@ -22,7 +21,7 @@ DEVIATION_SCALES = {
     "ratio": 0.10,
 }
 """What a deviation of each measure from its segment's mean is divided by: its typical size at rest."""
-SERIES = ("interval", "height", "foot")
+SERIES = ("interval", "height")
 """Measures whose variation over time is read out; of the others, the SD."""
 FREQUENCIES_HZ = tuple(round(0.1 * number, 1) for number in range(1, 13))
 """Of the readout's spectra: from slow waves of blood pressure to the breathing of infants."""
@@ -128,7 +127,7 @@ def spectrum(series: Tensor, step_s: float) -> Tensor:
     Products with sines, not a fast Fourier transform: the frequencies stay the same for any length, and ONNX knows it.
     """
     time = torch.ones_like(series[:1, :1]).cumsum(dim=-1).squeeze(0)  # 1, 2, ..., of any length
-    window = 0.5 - 0.5 * (2 * math.pi * (time - 0.5) / time[:, -1:]).cos()
+    window = 0.5 - 0.5 * (2 * math.pi * (time - 0.5) / time.amax(dim=-1, keepdim=True)).cos()
     frequency = torch.tensor(FREQUENCIES_HZ, device=series.device).unsqueeze(-1)
     angle = 2 * math.pi * step_s * frequency * time
     windowed = series * window
@@ -137,7 +136,7 @@ def spectrum(series: Tensor, step_s: float) -> Tensor:
 
 def _together(waves: Tensor, power: Tensor) -> Tensor:
     """Log power of the interval weighed by that of the height, and the covariance of both; shape (batch, 3)."""
-    interval, height, power = waves[:, 0], waves[:, 1], power[:, :2]
+    interval, height = waves[:, 0], waves[:, 1]
     weight = power[:, 1] / (power[:, 1].sum(dim=-1, keepdim=True) + _LEAST_POWER)
     shared = ((power[:, 0] * weight).sum(dim=-1) + _LEAST_POWER).log()
     size = power.sum(dim=-1).prod(dim=-1).sqrt() + _LEAST_POWER

@@ -166,7 +166,7 @@ def _write_encoder(
         network, made = load_encoder(job.folder), "SSL on all recordings"
     else:
         inputs, seed = data.study.inputs, initial_seed(data, None)
-        network = make_encoder(len(inputs.channels), options.encoder, fs_hz=inputs.fs_hz, seed=seed)
+        network = make_encoder(len(inputs.channels), options.shape, fs_hz=inputs.fs_hz, seed=seed)
         made = "first weights"
     save_encoder(folder, network, {"made": made, "pretraining": options.model_dump(mode="json")})
     save_input_description(folder, description)

@@ -118,9 +118,9 @@ def test_options_that_make_no_sense_are_refused_by_name(options, message):
 def test_readouts_need_an_objective_that_tells_beats():
     with pytest.raises(ValidationError, match="needs an objective that tells the beats"):
         Pretraining(objective="vicreg", encoder={"representation": "moments+readouts"})
-    assert Pretraining(objective="vicreg").encoder.representation == "moments"
-    assert Pretraining(objective="beat-sequence").encoder.representation == "moments+readouts"
-    assert Pretraining(encoder={"representation": "moments"}).encoder.representation == "moments"
+    assert Pretraining(objective="vicreg").shape.representation == "moments"
+    assert Pretraining(objective="beat-sequence").shape.representation == "moments+readouts"
+    assert Pretraining(encoder={"representation": "moments"}).shape.representation == "moments"
 
 
 def test_a_level_of_a_channel_that_no_segment_has_stays_standard():
