@@ -183,6 +183,43 @@ def publish(found: Path, out: Path, command: str) -> None:
     save_input_description(out, load_input_description(found))
     kept = {name: value for name, value in run.items() if name not in ("platform", "stores", "peak_memory_mb")}
     write_atomically(out / "run.json", json.dumps(kept, indent=0, ensure_ascii=False))
+    write_atomically(out / "README.md", card_text(card, kept))
+
+
+def card_text(card: dict[str, Any], run: dict[str, Any]) -> str:
+    """What people should know before they start from the encoder."""
+    inputs, history = run["inputs"], card["history"]
+    made = run["versions"]
+    sources = [f"| {one['name']} | {one['licence']} | {one['source']} |" for one in SOURCES]
+    losses = [f"| {row['step']} | {row['validation_loss']:.3f} | {row['score'] or 0:.3f} |" for row in history]
+    return "\n".join(
+        [
+            "# The encoder of `pretraining.init: base`",
+            "",
+            f"One PPG channel at {inputs['fs_hz']:g} Hz, segments of {inputs['segment_s']:g} s every "
+            f"{inputs['step_s']:g} s, normalisation `{inputs['normalisation']}`, pass band 0.5 to 8 Hz. Settings: "
+            "`model.json`. Made by:",
+            "",
+            f"    {card['command']}",
+            "",
+            f"It saw {run['n_patients']:,} people and {run['n_segments']:,} segments; `run.json` holds hashes of "
+            "patients and recordings, so that nobody of them is tested. Seed "
+            f"{run['seed']}; {card['history'][-1]['step']:,} steps, the weights of step {card['best_step']:,} were "
+            f"kept; ppgssl {made['ppgssl']}, torch {made['torch']}; {card['seconds']:.0f} s on {card['device']}.",
+            "",
+            "| data | licence | source |",
+            "|---|---|---|",
+            *sources,
+            "",
+            f"| step | loss of held-out people | {card['score_name']} |",
+            "|---|---|---|",
+            *losses,
+            "",
+            "Most recordings are simulated; the real ones are of healthy adults. It is a place to start from, not a "
+            "model to predict with, and nothing is claimed about sick children.",
+            "",
+        ]
+    )
 
 
 # --- compare ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,11 @@ import pytest
 import yaml
 
 from ppgssl.core.config.loading import load_study
+from ppgssl.core.config.pretraining import Pretraining
 from ppgssl.core.errors import ConfigError, LeakageError, StaleInputError
+from ppgssl.core.provenance import read_run
+from ppgssl.selfsupervised.encoder_io import load_encoder, read_model
+from ppgssl.selfsupervised.initial_weights import init_folder
 from ppgssl.selfsupervised.study_encoders import encoder_fingerprint, encoder_jobs, patients_seen
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.stages.pretrain import pretrain
@@ -91,11 +95,11 @@ def test_the_path_is_relative_to_the_study_and_its_weights_decide_the_encoder(ti
 
 def test_a_study_of_people_whom_the_base_encoder_has_seen_is_refused(test_data, tmp_path):
     """Whatever cohort and people are called: their recordings give them away."""
-    for number in range(1, 5):
+    for number in range(1, 9):
         (tmp_path / f"p{number}").mkdir()
         source = test_data / "stress_predict" / f"S{number:02d}" / "BVP.csv"
-        (tmp_path / f"p{number}" / "BVP.csv").symlink_to(source)
-    write_clinical(tmp_path, [clinical_row(number) for number in range(1, 5)])
+        shutil.copy(source, tmp_path / f"p{number}")
+    write_clinical(tmp_path, [clinical_row(number) for number in range(1, 9)])
     cohort = describe(
         tmp_path,
         signals__files="{patient}/BVP.csv",
@@ -121,6 +125,17 @@ def test_a_study_of_people_whom_the_base_encoder_has_seen_is_refused(test_data, 
         pretraining={"init": "base"},
     )
     with pytest.raises(
-        LeakageError, match=r"init: base` starts from has seen 2 of the patients .*\(ward/p\d, ward/p\d\)"
+        LeakageError, match=r"init: base` starts from has seen 4 of the patients .*\(ward/p\d, ward/p\d, "
     ):
         pretrain(load_study_data(load_study(file), file, tmp_path / "out"), tmp_path / "out", n_jobs=1)
+
+
+def test_the_base_encoder_comes_with_its_card_and_is_small():
+    folder = init_folder(Pretraining(init="base"))
+    card, run = read_model(folder)["card"], read_run(folder)
+    assert load_encoder(folder).n_channels == 1
+    assert {one["name"] for one in card["sources"]} == {"simulated children", "stress_predict", "oximetry_phone"}
+    assert all(one["licence"] for one in card["sources"])
+    assert card["history"][-1]["validation_loss"] < card["history"][0]["validation_loss"]
+    assert hashed_patient("stress_predict/S01") in run["patients_sha256"]
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 5e6
