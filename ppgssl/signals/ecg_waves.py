@@ -95,7 +95,8 @@ def ecg_wave_features(samples: FloatArray, beats: BeatTimes, *, fs_hz: float) ->
     start, end = max(r[0] - padding, 0), min(r[-1] + padding, len(samples))
     lead = np.pad(np.nan_to_num(samples[start:end].astype(np.float64)), padding, mode="edge")
     r += padding - start
-    marks = _marks(lead, r, fs_hz)
+    height = float(np.median(np.abs(lead[r])))
+    marks = _marks(lead / height, r, fs_hz) if height > 0 else None
     if marks is not None:
         measures = _measures(lead, r, marks, fs_hz)
         kept = is_usable[chosen]
@@ -118,7 +119,10 @@ def _best_run(is_usable: BoolArray) -> slice:
 
 
 def _marks(lead: FloatArray, r: IntArray, fs_hz: float) -> dict[str, dict[str, FloatArray]] | None:
-    """Places of the waves by method and neurokit2's name without its start; None where a method cannot find them."""
+    """Places of the waves by method and neurokit2's name without its start; None where a method cannot find them.
+
+    The R peaks of ``lead`` have the height 1, as in mV: `dwt` weighs heights of waves against seconds.
+    """
     import neurokit2 as nk
 
     found = {}
