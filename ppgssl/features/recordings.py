@@ -17,11 +17,12 @@ from ppgssl.core.records import FloatArray
 from ppgssl.signals.beat_times import ecg_beats, ppg_beats
 from ppgssl.signals.ecg_waves import ECG_WAVE_NAMES, ecg_wave_features
 from ppgssl.signals.rhythm import RHYTHM_NAMES, rhythm_features
+from ppgssl.signals.variability import trusted_intervals
 from ppgssl.store.assembly import StudySegments
 from ppgssl.store.study_data import StudyData
 
 # Patients that one task of a worker takes.
-_TASK_PATIENTS = 20
+_TASK_PATIENTS = 50
 
 
 class OfRecording(Protocol):
@@ -53,10 +54,9 @@ class Rhythm:
                 if channel.modality == modality and np.isfinite(one).any()
             ]
             if channels:
-                found = [
-                    rhythm_features(one, find(one, fs_hz=fs_hz), fs_hz=fs_hz, modality=modality) for one in channels
-                ]
-                return found[int(np.argmax(np.nan_to_num([one[0] for one in found])))]
+                beats = [find(one, fs_hz=fs_hz) for one in channels]
+                best = int(np.argmax([np.diff(one.sample)[trusted_intervals(one)].sum() for one in beats]))
+                return rhythm_features(channels[best], beats[best], fs_hz=fs_hz, modality=modality)
         return np.full(len(self.names), np.nan)
 
 

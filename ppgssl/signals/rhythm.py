@@ -16,7 +16,7 @@ from scipy.interpolate import CubicSpline
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.signals.beat_times import BeatTimes
 from ppgssl.signals.respiration import MIN_QUALITY, respiration
-from ppgssl.signals.variability import MIN_INTERVALS, normal_intervals
+from ppgssl.signals.variability import MIN_INTERVALS, trusted_intervals
 
 # Spectra and nonlinear indices are those of parts without a longer gap, each of about the five minutes of the standard;
 # their cost grows with the square of a part's beats.
@@ -100,7 +100,6 @@ _NONLINEAR = {
 }
 
 RHYTHM_NAMES = (
-    "normal_s",
     "normal_proportion",
     *_TIME,
     *_FREQUENCY,
@@ -109,12 +108,6 @@ RHYTHM_NAMES = (
     "respiratory_quality",
 )
 """Names of the features, in their order."""
-
-
-def usable_intervals(beats: BeatTimes) -> np.ndarray:
-    """Whether each interval lies between two normal, trusted beats, shape (n_intervals,)."""
-    trusted = beats.is_trusted
-    return np.asarray(normal_intervals(beats) & trusted[1:] & trusted[:-1])
 
 
 def rhythm_features(samples: FloatArray, beats: BeatTimes, *, fs_hz: float, modality: str) -> FloatArray:
@@ -141,9 +134,9 @@ def rhythm_features(samples: FloatArray, beats: BeatTimes, *, fs_hz: float, moda
     Returns
     -------
     float array, shape (len(RHYTHM_NAMES),)
-        ``normal_s`` and ``normal_proportion`` are the time between normal beats and the proportion of whole intervals
-        that it makes up. Powers are logarithms of ms^2. Of respiration see
-        :func:`ppgssl.signals.respiration.respiration`. NaN where the recording does not support an index.
+        ``normal_proportion`` is the proportion of whole intervals that count. Powers are logarithms of ms^2. Of
+        respiration see :func:`ppgssl.signals.respiration.respiration`. NaN where the recording does not support an
+        index.
 
     References
     ----------
@@ -154,10 +147,9 @@ def rhythm_features(samples: FloatArray, beats: BeatTimes, *, fs_hz: float, moda
        psychology: a review of HRV indices and an analysis tutorial, Sensors 21:3998, 2021, doi 10.3390/s21123998.
     """
     found = dict.fromkeys(RHYTHM_NAMES, np.nan)
-    is_usable = usable_intervals(beats)
+    is_usable = trusted_intervals(beats)
     interval_ms, end_s = np.diff(beats.sample) * (1000 / fs_hz), beats.sample[1:] / fs_hz
     if beats.is_interval.any():
-        found["normal_s"] = float(interval_ms[is_usable].sum() / 1000)
         found["normal_proportion"] = float(is_usable.sum() / beats.is_interval.sum())
     if is_usable.sum() >= MIN_INTERVALS:
         found |= _variability(interval_ms[is_usable], end_s[is_usable])
