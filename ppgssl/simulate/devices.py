@@ -33,6 +33,8 @@ class Device:
         Resolution of the converter, 12..16.
     motion_per_min, lost_contact_per_min : float
         Expected number of intervals a minute. Children differ: some lie still, some never do.
+    motion_s, lost_contact_s : float
+        Median length of an interval.
     """
 
     red_level: tuple[float, float] = (0.30, 0.09)
@@ -42,6 +44,18 @@ class Device:
     bits: int = 16
     motion_per_min: float = 0.8
     lost_contact_per_min: float = 0.1
+    motion_s: float = 3.0
+    lost_contact_s: float = 5.0
+
+
+ARTEFACTS: dict[str, dict[str, float]] = {
+    "none": {"motion_per_min": 0, "lost_contact_per_min": 0},
+    "clinic": {},
+    "finger": {"motion_per_min": 0.2, "lost_contact_per_min": 0.03},
+    "wrist": {"motion_per_min": 3, "motion_s": 15, "lost_contact_per_min": 0.1},
+    "running": {"motion_per_min": 6, "motion_s": 30, "lost_contact_per_min": 0.1},
+}
+"""Name -> fields of a :class:`Device` that make disturbances as frequent as they are (docs/simulator.md)."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +68,11 @@ class Acquired:
     is_lost: BoolArray
 
 
-def simulate_devices(n: int, rng: np.random.Generator) -> list[Device]:
+def simulate_devices(n: int, rng: np.random.Generator, artefacts: str = "clinic") -> list[Device]:
     """Devices of one kind, as a hospital owns them: no two alike in gain, noise, ambient light and resolution.
 
-    Over devices and recordings together, baselines have about the published mean and SD.
+    ``artefacts`` is a key of ``ARTEFACTS``. Over devices and recordings together, baselines have about the published
+    mean and SD.
     """
     gain = 1 + np.clip(rng.normal(0, 0.1, (2, n)), -0.25, 0.25)
     return [
@@ -67,6 +82,7 @@ def simulate_devices(n: int, rng: np.random.Generator) -> list[Device]:
             noise_counts=float(rng.lognormal(np.log(6), 0.4)),
             ambient=float(rng.uniform(0, 0.012)),
             bits=int(rng.choice([14, 15, 16])),
+            **ARTEFACTS[artefacts],
         )
         for number in range(n)
     ]
@@ -81,8 +97,9 @@ def acquire(light: Light, device: Device, *, fs_hz: float, rng: np.random.Genera
     """
     n = len(light.red)
     restlessness = rng.gamma(2, 0.5)
-    is_motion = _intervals(n, fs_hz, device.motion_per_min * restlessness, median_s=3.0, rng=rng)
-    is_lost = _intervals(n, fs_hz, device.lost_contact_per_min * restlessness, median_s=5.0, rng=rng)
+    is_motion = _intervals(n, fs_hz, device.motion_per_min * restlessness, median_s=device.motion_s, rng=rng)
+    lost_per_min = device.lost_contact_per_min * restlessness
+    is_lost = _intervals(n, fs_hz, lost_per_min, median_s=device.lost_contact_s, rng=rng)
     motion = _motion(is_motion, fs_hz, rng) if is_motion.any() else np.zeros(n)
     # A finger leaves and returns within about a tenth of a second.
     absence = _lag(is_lost, fs_hz, time_constant_s=0.05) if is_lost.any() else np.zeros(n)
