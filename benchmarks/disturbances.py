@@ -3,9 +3,10 @@
     python benchmarks/disturbances.py [--data FOLDER]
 
 Recordings are cut into minutes and prepared as in an ingest, one PPG channel each. A segment of 10 s is disturbed if
-its quality is under 0.5, or it has a defect, such as a lost contact. Weak is a pulse under 0.5 % of the light's level:
-only oxiwear's samples are proportional to the light. Its recordings last 3 to 7 s and are one segment each. Simulated are
-the children of `ppgssl simulate`, with each of `--artefacts`. Tables are in Markdown, as in docs/simulator.md.
+its quality is under 0.5, or it has a defect, such as a lost contact or a jump. Weak is a pulse under 0.5 % of the
+light's level: only oxiwear's samples are proportional to the light. Its recordings last 3 to 7 s and are one segment
+each. Simulated are the children of `ppgssl simulate`, with each of `--artefacts`. Tables are in Markdown, as in
+docs/simulator.md.
 """
 
 from __future__ import annotations

@@ -33,8 +33,10 @@ class Device:
         Resolution of the converter, 12..16.
     motion_per_min, lost_contact_per_min : float
         Expected number of intervals a minute. Children differ: some lie still, some never do.
-    motion_s, lost_contact_s : float
-        Median length of an interval.
+    motion_s : float
+        Median length of a movement.
+    restlessness : float
+        How alike children are in the number of intervals: the shape of a gamma distribution.
     """
 
     red_level: tuple[float, float] = (0.30, 0.09)
@@ -45,17 +47,18 @@ class Device:
     motion_per_min: float = 0.8
     lost_contact_per_min: float = 0.1
     motion_s: float = 3.0
-    lost_contact_s: float = 5.0
+    restlessness: float = 2.0
 
 
 ARTEFACTS: dict[str, dict[str, float]] = {
     "none": {"motion_per_min": 0, "lost_contact_per_min": 0},
     "clinic": {},
     "finger": {"motion_per_min": 0.2, "lost_contact_per_min": 0.03},
-    "wrist": {"motion_per_min": 3, "motion_s": 15, "lost_contact_per_min": 0.1},
-    "running": {"motion_per_min": 6, "motion_s": 30, "lost_contact_per_min": 0.1},
+    "wrist": {"motion_per_min": 6, "motion_s": 12, "lost_contact_per_min": 1, "restlessness": 1.2},
+    "running": {"motion_per_min": 6, "motion_s": 8, "lost_contact_per_min": 0, "restlessness": 8},
 }
-"""Name -> fields of a :class:`Device` that make disturbances as frequent as they are (docs/simulator.md)."""
+"""Name -> fields of a :class:`Device`. Disturbances are as frequent as on a still finger, on a wrist in daily life, and
+on one of runners (docs/simulator.md)."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,9 @@ def acquire(light: Light, device: Device, *, fs_hz: float, rng: np.random.Genera
     clip's detector sees its own diodes and saturates.
     """
     n = len(light.red)
-    restlessness = rng.gamma(2, 0.5)
+    restlessness = rng.gamma(device.restlessness, 1 / device.restlessness)
     is_motion = _intervals(n, fs_hz, device.motion_per_min * restlessness, median_s=device.motion_s, rng=rng)
-    lost_per_min = device.lost_contact_per_min * restlessness
-    is_lost = _intervals(n, fs_hz, lost_per_min, median_s=device.lost_contact_s, rng=rng)
+    is_lost = _intervals(n, fs_hz, device.lost_contact_per_min * restlessness, median_s=5.0, rng=rng)
     motion = _motion(is_motion, fs_hz, rng) if is_motion.any() else np.zeros(n)
     # A finger leaves and returns within about a tenth of a second.
     absence = _lag(is_lost, fs_hz, time_constant_s=0.05) if is_lost.any() else np.zeros(n)

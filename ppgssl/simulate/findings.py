@@ -261,8 +261,9 @@ GARDE2016 = Population(
     prevalence=0.30,
     ages_months=(15.0, 1.3),
 )
-"""Admitted and other children have the medians of heart rate, SDNN and RMSSD of Garde et al. [1]_, and SpO2 under 98 and
-94 % has their odds ratios; ages are those of Raihana et al. [2]_, of the same children (docs/simulator.md).
+"""Admitted and other children have the medians of heart rate, SDNN and RMSSD of Garde et al. [1]_, and time with SpO2
+under 98 and 94 % has their odds ratios. Ages are those that Raihana et al. [2]_ give for these children. The other
+numbers are as by default; docs/simulator.md compares what is measured.
 
 References
 ----------
