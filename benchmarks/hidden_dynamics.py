@@ -160,11 +160,11 @@ def expert(infrared: IntArray) -> dict[str, float]:
     }
 
 
-def simulated(n: int, seed: int = 5) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def simulated(n: int, artefacts: str = "clinic", seed: int = 5) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Children, their hand-crafted features and the expert's, a row a child."""
     rng = np.random.default_rng(seed)
     children = simulate_patients(n, population=POPULATION, rng=rng)
-    devices = simulate_devices(5, rng)
+    devices = simulate_devices(5, rng, artefacts)
     hand_crafted, looked_for = [], []
     for row in children.to_dict("records"):
         acquired, _ = record(Vitals.of(row), devices[int(rng.integers(5))], duration_s=60, rng=rng)

@@ -35,6 +35,7 @@ from ppgssl.core.config.fixed import BANDS_HZ
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.features.pulse_wave import PulseWave
 from ppgssl.signals import arrays
+from ppgssl.signals.oximetry import ratio_of_ratios, spo2
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import preprocess
 from ppgssl.signals.pulse_rate import heart_rate
@@ -476,22 +477,19 @@ def measured_vitals(children: pd.DataFrame, rng: np.random.Generator) -> pd.Data
     rows = []
     for row in children.to_dict("records"):
         acquired, _ = record(Vitals.of(row), devices[int(rng.integers(5))], duration_s=60, rng=rng)
-        both = -np.stack([acquired.red, acquired.infrared]).astype(float)
-        infrared = arrays.preprocess(both[1], fs_hz=FS_HZ, fs_out_hz=STORED_HZ).samples
+        raw = np.stack([acquired.red, acquired.infrared]).astype(float)
+        done = arrays.preprocess(raw, fs_hz=FS_HZ, fs_out_hz=STORED_HZ)
+        red, infrared = -np.asarray(done.samples, dtype=float)
         rates = arrays.heart_rate(arrays.segments(infrared, fs_hz=STORED_HZ, segment_s=SEGMENT_S), fs_hz=STORED_HZ)
-        variability = arrays.hrv(infrared, fs_hz=STORED_HZ)
-        red, infrared = (arrays.segments(-one, fs_hz=FS_HZ, segment_s=SEGMENT_S, step_s=2) for one in both)
-        saturation = arrays.spo2(red, infrared, fs_hz=FS_HZ)
-        known = np.isfinite(saturation).any()
+        starts = np.arange(0, len(red) - LENGTH + 1, 2 * round(STORED_HZ))
+        ratios = ratio_of_ratios(red, infrared, *done.baseline.astype(float), starts, LENGTH, fs_hz=STORED_HZ)
+        saturation = spo2(ratios[np.isfinite(ratios)], (110, -25))
+        known = np.mean if len(saturation) else lambda _: np.nan
         rows.append(
             {
-                "heart_rate_bpm": np.nanmedian(rates) if np.isfinite(rates).any() else np.nan,
-                "sdnn_ms": float(variability.sdnn_ms),
-                "rmssd_ms": float(variability.rmssd_ms),
-                **{
-                    f"under_{limit}_s": 60 * np.mean(saturation[np.isfinite(saturation)] < limit) if known else np.nan
-                    for limit in (98, 94)
-                },
+                "heart_rate_bpm": np.median(rates[np.isfinite(rates)]) if np.isfinite(rates).any() else np.nan,
+                **{name: float(value) for name, value in arrays.hrv(infrared, fs_hz=STORED_HZ)._asdict().items()},
+                **{f"under_{limit}_s": 60 * known(saturation < limit) for limit in (98, 94)},
             }
         )
     return pd.DataFrame(rows, index=children.index)

@@ -101,7 +101,7 @@ def test_the_table_reads_off_what_is_true_of_the_child(patients):
 
 def test_of_garde_2016_the_product_measures_the_published_medians_and_odds_ratios():
     rng = np.random.default_rng(3)
-    children = simulate_patients(700, population=GARDE2016, rng=rng)
+    children = simulate_patients(600, population=GARDE2016, rng=rng)
     measured = measured_vitals(children, rng)
     assert children["is_event"].mean() == pytest.approx(0.3, abs=0.04)
     medians = measured.groupby(children["is_event"]).median()
