@@ -47,14 +47,14 @@ def main() -> None:
     parser.add_argument("--features", default="pulse-wave,untrained,ssl-labelled,ssl-all")
     options = parser.parse_args()
     data = load_study_data(load_study(options.study), options.study, options.out)
-    truth, population = true_values(options.truth, data.y.index)
+    truth = true_values(options.truth, data.y.index)
     fold = data.folds[0]
     inputs = FoldFeatures(fold, data, options.out, FittedParts(fold.name, data.shared_signals))
     found = {name: inputs[name].transform(data).to_numpy(dtype=float) for name in options.features.split(",")}
     known = {name: known_of(features, truth) for name, features in found.items()}
     print(f"{len(data.y)} children, {int(data.y.sum())} with the outcome\n")
     print(f"| R2 | {' | '.join(known)} | AUROC alone | waveform without it |\n|{'---|' * (len(known) + 3)}")
-    worth = worth_of(population)
+    worth = worth_of(population_in(truth))
     for name in truth:
         cells = [f"{of_name[name]:.2f}" for of_name in known.values()]
         print(f"| {name} | {' | '.join(cells)} | {' | '.join(worth.get(name, ('', '')))} |")
@@ -64,18 +64,23 @@ def main() -> None:
     print(f"\nAll of the waveform: {worth['all'][0]}; without {' and '.join(BEATS)}: {worth['no beats'][0]}")
 
 
-def true_values(file: Path, patients: pd.Index) -> tuple[pd.DataFrame, Population]:
-    """Findings and parts, each on its scale, rows in the order of ``patients``; and the population that has them."""
+def population_in(truth: pd.DataFrame) -> Population:
+    """The population that has these columns."""
+    children = "garde2016" if "spo2_variation_pct" in truth else "mwaniki2023"
+    return population_of(children, hidden_dynamics="autonomic" in truth)
+
+
+def true_values(file: Path, patients: pd.Index) -> pd.DataFrame:
+    """Findings and parts, each on its scale, rows in the order of ``patients``."""
     table = pd.read_csv(file)
     table = table.set_index(table["cohort"] + "/" + table["patient_id"].astype(str))
     table = table[~table.index.duplicated()].loc[patients]
     table["desaturation_pct"] = 100 - table["spo2_pct"]
-    children = "garde2016" if "spo2_variation_pct" in table else "mwaniki2023"
-    population = population_of(children, hidden_dynamics="autonomic" in table)
+    population = population_in(table)
     values = {name: np.log(table[name]) if one.is_log else table[name] for name, one in population.recorded.items()}
     values["sinus_arrhythmia"] = np.log(table["sinus_arrhythmia"] / (1 - table["sinus_arrhythmia"]))
     values |= {name: np.arctanh(value) for name, value in values.items() if name.endswith("_coupling")}
-    return pd.DataFrame(values | {part: table[part] for part in population.parts}), population
+    return pd.DataFrame(values | {part: table[part] for part in population.parts})
 
 
 def known_of(features: FloatArray, truth: pd.DataFrame) -> dict[str, float]:

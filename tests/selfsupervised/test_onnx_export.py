@@ -31,7 +31,7 @@ def runtime():
 
 
 def save(folder, name="resnet1d"):
-    encoder = make_encoder(2, SHAPES[name], seed=1)
+    encoder = make_encoder(2, SHAPES[name], fs_hz=40.0, seed=1)
     encoder.embed(torch.randn(16, 2, 200, generator=torch.Generator().manual_seed(0)))  # batch statistics
     save_encoder(folder, encoder, {})
     channels = [{"name": name, "band_hz": [0.5, 8.0]} for name in ("red", "infrared")]
