@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,10 @@ def common_rules(
 ) -> list[tuple[bool, str]]:
     """What holds of the parameters of every simulated study, and what to say if it does not."""
     counts = {"n_labelled": n_labelled, "n_unlabelled": n_unlabelled}
-    words = (("children", children, POPULATIONS), ("artefacts", artefacts, ARTEFACTS))
+    words: list[tuple[str, str, Collection[str]]] = [
+        ("children", children, POPULATIONS),
+        ("artefacts", artefacts, ARTEFACTS),
+    ]
     return [
         *(
             (word in known, f"{key} is {word!r}{suggest(word, known)}: it must be {', '.join(known)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -62,9 +63,9 @@ class Vitals:
     alternans_coupling: float | None = None
 
     @classmethod
-    def of(cls, row: Mapping[Hashable, object]) -> Vitals:
+    def of(cls, row: Mapping[Hashable, Any]) -> Vitals:
         """Of a row of :func:`physiology.simulate_patients`; what it lacks is as by default."""
-        return cls(**{item.name: float(str(row[item.name])) for item in fields(cls) if item.name in row})
+        return cls(**{item.name: float(row[item.name]) for item in fields(cls) if item.name in row})
 
 
 @dataclass(frozen=True)
