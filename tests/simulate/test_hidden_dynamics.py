@@ -49,8 +49,8 @@ def test_strong_and_weak_beats_alternate_where_the_heart_rate_is_high_in_the_bre
         slope = np.polyfit(np.sin(phase[1:-1]), change, 1)[0]
         # A quarter of a breath to either side, alternation is as strong in all: half of the difference is left.
         assert slope == pytest.approx(0.04 * coupling / (1 + coupling**2 / 2) ** 0.5, abs=0.006)
-        sizes.append(np.sqrt(np.mean(change**2)))
-    assert np.ptp(sizes) < 0.1 * np.mean(sizes)
+        sizes.append(height.std() / height.mean())
+    assert np.ptp(sizes) < 0.05 * np.mean(sizes)
 
 
 @pytest.mark.parametrize("lag", [-1.5, 0.0, 1.5])
