@@ -51,9 +51,9 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_does_not(layout, t
 @pytest.mark.parametrize(
     ("layout", "start"),
     [
-        ("ts", "946cbec21c9b5ca1"),
-        ("text", "8fd3e8128923782f"),
-        ("wfdb", "d8d9a5bfc53e0fc1"),
+        ("ts", "6d565812e722b296"),
+        ("text", "60141b7f5e886809"),
+        ("wfdb", "8ce31b519dc840ba"),
         ("mwaniki2023", "8ddb454ca260c23a"),
     ],
 )
@@ -61,7 +61,7 @@ def test_by_default_the_bytes_are_those_of_the_figures_in_docs(layout, start, tm
     simulate(tmp_path / "study", layout=layout, n_labelled=6, n_unlabelled=5, duration_s=10, seed=3)
     digest = hashlib.sha256()
     for name, content in sorted(contents(tmp_path / "study").items(), key=lambda item: Path(item[0])):
-        if name != "README.md":
+        if not name.endswith((".md", ".yaml")):
             digest.update(name.encode() + content)
     assert digest.hexdigest().startswith(start)
 
