@@ -17,9 +17,11 @@ from ppgssl.selfsupervised.input_description import InputDescription, save_input
 from ppgssl.selfsupervised.onnx_export import export_onnx
 
 SHAPES = {
-    "resnet1d": ResNet1dShape(width=8),
+    "resnet1d": ResNet1dShape(width=8, representation="moments+readouts"),
     "resnet50-1d": ResNet50Shape(name="resnet50-1d", width=4),
-    "patch-transformer": PatchTransformerShape(name="patch-transformer", width=16, n_blocks=1),
+    "patch-transformer": PatchTransformerShape(
+        name="patch-transformer", width=16, n_blocks=1, representation="moments+readouts"
+    ),
 }
 
 

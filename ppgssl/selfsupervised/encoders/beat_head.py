@@ -127,7 +127,7 @@ def spectrum(series: Tensor, step_s: float) -> Tensor:
     Products with sines, not a fast Fourier transform: the frequencies stay the same for any length, and ONNX knows it.
     """
     time = torch.ones_like(series[:1, :1]).cumsum(dim=-1).squeeze(0)  # 1, 2, ..., of any length
-    window = 0.5 - 0.5 * (2 * math.pi * (time - 0.5) / time[:, -1:]).cos()
+    window = 0.5 - 0.5 * (2 * math.pi * (time - 0.5) / time.amax(dim=-1, keepdim=True)).cos()
     frequency = torch.tensor(FREQUENCIES_HZ, device=series.device).unsqueeze(-1)
     angle = 2 * math.pi * step_s * frequency * time
     windowed = series * window

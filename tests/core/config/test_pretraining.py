@@ -70,3 +70,11 @@ def test_two_views_of_one_segment_have_to_differ(name):
 def test_what_cannot_be_done_is_refused(options, reason):
     with pytest.raises(ValidationError, match=reason):
         Pretraining(**options)
+
+
+@pytest.mark.parametrize(("n_segments", "expected"), [(10, 300), (6400, 2000), (10**6, 4000)])
+def test_the_steps_follow_the_segments_unless_they_are_given(n_segments, expected):
+    assert Pretraining().steps(n_segments) == expected
+    assert Pretraining(n_steps=77).steps(n_segments) == 77
+    with pytest.raises(ValidationError, match="n_steps"):
+        Pretraining(n_steps="many")
