@@ -215,8 +215,8 @@ def card_text(card: dict[str, Any], run: dict[str, Any]) -> str:
             "|---|---|---|",
             *losses,
             "",
-            "Most recordings are simulated; the real ones are of healthy adults. It is a place to start from, not a "
-            "model to predict with, and nothing is claimed about sick children.",
+            "The children are simulated, and the real recordings are of healthy adults. It is a place to start from, "
+            "not a model to predict with, and nothing is claimed about sick children.",
             "",
         ]
     )
