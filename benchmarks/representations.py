@@ -216,7 +216,7 @@ def tables(files: list[Path]) -> None:
         best = oracle[arm if arm == "covariates" else "covariates+waveform" if "covariates" in arm else "waveform"]
         print(f"| {arm} | {np.mean(aucs):.3f} | {' '.join(f'{one:.3f}' for one in aucs)} | {best:.3f} |")
     print("\n| difference of AUROC | mean (95 % interval) | of each study |\n|---|---|---|")
-    for pair in COMPARISONS:
+    for pair in (one for one in COMPARISONS if set(one) <= set(arms)):
         found = [one.difference(*pair) for one in studies]
         values = np.array([one.estimate for one in found], dtype=float)
         se = np.array([(one.ci_high - one.ci_low) / (2 * 1.959964) for one in found], dtype=float)
