@@ -1,0 +1,549 @@
+"""What frozen features hold of what ECG, CO2 monitors, oximeters and cardiologists say, people left out.
+
+    python benchmarks/real_references.py --out DIR [--steps 200] [--sets spc2015,oxiwear] [--clean] \
+        [--encoder "default"] [--encoder "NAME: pretraining.objective=beat-sequence; KEY=VALUE"] [--given NAME=FOLDER]
+
+For each set of recordings (:mod:`real_studies`) and each ``--encoder`` (a name and changes of the study, as in
+``choices.py``) the product pretrains an encoder a fold on everybody but the fold's people, and embeds segments. Linear
+probes are fitted to the other people's segments. ``--given`` is the folder of an encoder that exists; it is used where
+its channels fit, and refused where it records that it has seen a person tested. Beside them, on the same segments: the
+untrained encoder and the hand-crafted features ``pulse-wave`` with the same probes, the product's own vital signs, and
+neurokit2. Noise and movement (:func:`real_studies.disturb`) are added to the recordings tested; probes are those of the
+undisturbed ones. Without ``--clean`` these tables come last.
+
+Intervals are 95 % percentile intervals over people, each of whom weighs the same; a difference is the mean absolute
+error (or AUROC) of a learnt representation minus that of the row, on the segments that both know.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import neurokit2 as nk
+import numpy as np
+import pandas as pd
+import torch
+from choices import changed_study
+from oximetry import RANGES
+from real_studies import MOTION, SOURCES, Disturbance, Source, write_study
+from vitals import FS_HZ, neurokit_peaks, table
+
+from ppgssl.core.provenance import read_run
+from ppgssl.core.records import FloatArray, IntArray
+from ppgssl.core.results.base import Interval
+from ppgssl.evaluation.probes import (
+    assess_segment_classes,
+    assess_segments,
+    linear_probe,
+    logistic_probe,
+    segment_errors,
+)
+from ppgssl.evaluation.resampling import Replicates, resample, resample_means
+from ppgssl.features.pulse_wave import PulseWave
+from ppgssl.selfsupervised.encoder_io import load_encoder
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
+from ppgssl.selfsupervised.input_description import describe_study_input, study_bank
+from ppgssl.selfsupervised.study_encoders import initial_encoder
+from ppgssl.signals.beat_times import ppg_beats
+from ppgssl.signals.oximetry import ratio_of_ratios
+from ppgssl.stages.ingest.ingest import ingest
+from ppgssl.stages.probe.measuring import Plan
+from ppgssl.stages.probe.probe import make_plan, pretrain_probes
+from ppgssl.stages.probe.representations import probe_job
+from ppgssl.stages.probe.targets import Target
+from ppgssl.store.leakage import check_no_leakage, hashed_patient
+from ppgssl.store.splits import Fold
+from ppgssl.store.study_data import StudyData, load_study_data
+
+SEED = 15
+NOISES: tuple[Disturbance, ...] = (20.0, 10.0, 5.0, 0.0, MOTION)
+DISTURBED = ("spc2015", "arrhythmia-pool")
+HAND_CRAFTED = "pulse-wave"
+KEY = ["recording_id", "start_s"]
+BATCH = 512
+# Under 2 ms, SDNN and RMSSD are the error of the R peaks' times.
+LEAST_MS = 2.0
+Represent = Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A column of a set's references, and what else answers it: name of a method -> column of :func:`scalars`.
+
+    ``is_log``: probes and R2 are of the logarithm, the mean absolute error of the value. ``within``: the proportion of
+    all segments with an error up to this. ``lines``: methods whose logarithm a line turns into the value, fitted to
+    the other people. ``by_recording``: the median over a recording's segments counts.
+    """
+
+    source: str
+    quantity: str
+    title: str
+    scalars: dict[str, str]
+    unit: str = ""
+    is_log: bool = False
+    within: float | None = None
+    lines: dict[str, str] = field(default_factory=dict)
+    by_recording: bool = False
+    is_oximetry: bool = False
+
+
+RATE = {"tracked rate": "heart_rate_bpm", "neurokit2": "nk_rate_bpm"}
+INTERVAL = {"beats and track": "interval_ms", "neurokit2": "nk_interval_ms"}
+SPREAD = {name: {"beats": f"{name}_ms", "neurokit2": f"nk_{name}_ms"} for name in ("sdnn", "rmssd")}
+WRIST = "the device's own intervals (stress_predict, 10 s, where it trusts them)"
+QUESTIONS = (
+    Question("spc2015", "hr_bpm", "Heart rate while running against ECG, 8 s, two channels", RATE, "/min", within=5),
+    Question("spc2015-one-channel", "hr_bpm", "The same from one channel", RATE, "/min", within=5),
+    Question("spc2015", "interval_ms", "Mean interval while running against ECG, 8 s", INTERVAL, "ms"),
+    Question("spc2015", "sdnn_ms", "SDNN while running against ECG, 8 s", SPREAD["sdnn"], "ms", is_log=True),
+    Question("spc2015", "rmssd_ms", "RMSSD while running against ECG, 8 s", SPREAD["rmssd"], "ms", is_log=True),
+    Question("stress-predict", "interval_ms", f"Mean interval against {WRIST}", INTERVAL, "ms"),
+    Question("stress-predict", "sdnn_ms", f"SDNN against {WRIST}", SPREAD["sdnn"], "ms", is_log=True),
+    Question("stress-predict", "rmssd_ms", f"RMSSD against {WRIST}", SPREAD["rmssd"], "ms", is_log=True),
+    Question(
+        "oxiwear",
+        "spo2_pct",
+        "SpO2 of a finger (one person: six parts of the session stand for people), by recording",
+        {"110 - 25 R": "spo2_percent"},
+        "%",
+        lines={"ratio of ratios, a line fitted": "ratio_of_ratios"},
+        by_recording=True,
+        is_oximetry=True,
+    ),
+    Question(
+        "oximetry-phone",
+        "spo2_pct",
+        "SpO2 of a phone's camera, 30 s, against an oximeter 20 s later",
+        {},
+        "%",
+        lines={"green / blue, a line fitted": "green_blue", "red / green, a line fitted": "red_green"},
+        is_oximetry=True,
+    ),
+    Question(
+        "oximetry-phone",
+        "breaths_per_min",
+        "Respiratory rate of a phone's camera, 30 s, against CO2 30 s later",
+        {"respiratory rate": "respiratory_rate_per_min", "neurokit2": "nk_breaths_per_min"},
+        "/min",
+        within=2,
+    ),
+    Question(
+        "arrhythmia-pool",
+        "is_af",
+        "Atrial fibrillation against sinus rhythm, 10 s",
+        {"beats: RMSSD / mean interval": "irregularity", "neurokit2: RMSSD / mean interval": "nk_irregularity"},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A set of recordings as one encoder's study sees it; ``disturbed`` are the same recordings, disturbed."""
+
+    source: Source
+    data: StudyData
+    plan: Plan
+    out: Path
+    disturbed: dict[Disturbance, StudyData]
+
+    def target(self, quantity: str) -> Target:
+        targets = self.plan.targets[self.source.name]
+        return next(one for one in targets if one.name == f"reference_{quantity}")
+
+    @property
+    def segments(self) -> pd.DataFrame:
+        """``recording_id``, ``start_s``, ``patient`` and ``sqi`` of the accepted segments, by number."""
+        return accepted(self.data)
+
+
+def accepted(data: StudyData) -> pd.DataFrame:
+    decisions = data.segments.decisions
+    return decisions[decisions["accepted"]].reset_index(drop=True)
+
+
+def opened(source: Source, changes: str, options: argparse.Namespace, out: Path) -> Studied:
+    def load(how: Disturbance) -> StudyData:
+        folder = options.out / "studies" / (source.name if how is None else f"{source.name}-{how}")
+        file = folder / "study.yaml"
+        if not file.is_file():
+            write_study(source, folder, n_steps=options.steps, n_folds=options.folds, how=how)
+        ingest(folder / "cohort.yaml", folder / "out" / "stores" / source.name, n_jobs=1)
+        given = f"pretraining.n_steps={options.steps}; probe.n_folds={options.folds}; {changes}"
+        return load_study_data(changed_study(file, given), file, out)
+
+    data = load(None)
+    noises = () if options.clean or source.name not in DISTURBED else NOISES
+    return Studied(source, data, make_plan(data), out, {how: load(how) for how in noises})
+
+
+# Representations, and their predictions
+
+
+def embedding(encoder: EncoderNetwork) -> Represent:
+    encoder = encoder.eval()
+
+    def of(segments: FloatArray) -> FloatArray:
+        with torch.inference_mode():
+            return encoder.embed(torch.as_tensor(segments, dtype=torch.float32)).numpy()
+
+    return of
+
+
+def features(represent: Represent, data: StudyData, index: IntArray) -> FloatArray:
+    bank = study_bank(data, describe_study_input(data, np.ones(len(data.segments.start), dtype=bool)))
+    parts = [index[first : first + BATCH] for first in range(0, len(index), BATCH)]
+    return np.concatenate([represent(bank.gather(part).numpy()) for part in parts])
+
+
+def predict(study: Studied, quantities: Sequence[Question], represent: Callable[[Fold], Represent]) -> dict[Any, Any]:
+    """(disturbance, quantity) -> prediction of each segment with that reference, by probes of other people."""
+    found = {
+        (how, one.quantity): np.full(len(study.target(one.quantity).truth), np.nan)
+        for how in (None, *study.disturbed)
+        for one in quantities
+    }
+    keys = pd.MultiIndex.from_frame(study.segments[KEY])
+    for fold in study.plan.folds:
+        of_fold = represent(fold)
+        held = {None: (features(of_fold, study.data, np.arange(len(keys))), np.arange(len(keys)))}
+        for how, other in study.disturbed.items():
+            chosen = np.flatnonzero(other.of_patients(fold.test))
+            place = pd.MultiIndex.from_frame(accepted(other).loc[chosen, KEY]).get_indexer(keys)
+            held[how] = (features(of_fold, other, chosen), place)
+        for one in quantities:
+            target = study.target(one.quantity)
+            is_train, is_test = (target.truth.index.isin(who) for who in (fold.train, fold.test))
+            y, patient = scaled(one, target.truth.to_numpy()), target.truth.index.to_numpy()
+            probe = logistic_probe if target.is_class else linear_probe
+            X_train = held[None][0][target.segment[is_train]]
+            for how, (X, place) in held.items():
+                at = place[target.segment[is_test]]
+                predicted = probe(X_train, y[is_train], X[np.maximum(at, 0)], patient[is_train])
+                found[how, one.quantity][is_test] = np.where(at >= 0, predicted, np.nan)
+    return found
+
+
+def scaled(question: Question, values: FloatArray) -> FloatArray:
+    return np.log(np.maximum(values, LEAST_MS)) if question.is_log else values
+
+
+def line_through(question: Question, study: Studied, values: FloatArray) -> FloatArray:
+    """A line in the logarithm of a ratio, fitted to the segments of other people."""
+    target, found = study.target(question.quantity), np.full(len(values), np.nan)
+    x, y = np.log(values), target.truth.to_numpy()
+    for fold in study.plan.folds:
+        is_train = target.truth.index.isin(fold.train) & np.isfinite(x)
+        is_test = target.truth.index.isin(fold.test)
+        found[is_test] = np.polyval(np.polyfit(x[is_train], y[is_train], 1), x[is_test])
+    return found
+
+
+# The product's vital signs, and neurokit2
+
+
+def scalars(study: Studied, data: StudyData) -> pd.DataFrame:
+    """Vital signs of the product and of neurokit2 (by the first channel), by recording and start of the segment."""
+    inputs, store = data.study.inputs, data.labelled
+    vitals = store.segments(inputs.segment_s, inputs.step_s).set_index(KEY)
+    vitals["interval_ms"] = 60_000 / vitals["heart_rate_bpm"]
+    starts = vitals.reset_index().groupby("recording_id")["start_s"].apply(np.array)
+    rows: list[pd.DataFrame] = []
+    for recording in store.iterate(study.source.channels):
+        start_s = starts[recording.recording_id]
+        first = recording.channels[study.source.channels[0]].samples
+        found = from_beats(neurokit_peaks(nk.ppg_findpeaks, first) / FS_HZ, start_s, inputs.segment_s, "nk_")
+        beats_s = ppg_beats(first, fs_hz=FS_HZ).sample / FS_HZ
+        found |= {"irregularity": from_beats(beats_s, start_s, inputs.segment_s, "")["irregularity"]}
+        if study.source.name == "oximetry-phone":
+            found |= of_phone(recording.channels, start_s, inputs.segment_s)
+        rows.append(pd.DataFrame({"recording_id": recording.recording_id, "start_s": start_s, **found}))
+    return vitals.join(pd.concat(rows).set_index(KEY))
+
+
+def from_beats(beats_s: FloatArray, start_s: FloatArray, segment_s: float, prefix: str) -> dict[str, FloatArray]:
+    """Rate, mean interval, SDNN, RMSSD (as neurokit2 defines them) and the last over the mean; NaN under three beats."""
+    values = np.full((5, len(start_s)), np.nan)
+    for number, start in enumerate(start_s):
+        ms = 1000 * np.diff(beats_s[(beats_s >= start) & (beats_s < start + segment_s)])
+        if len(ms) > 1:
+            rmssd = np.sqrt(np.mean(np.diff(ms) ** 2))
+            values[:, number] = 60_000 / ms.mean(), ms.mean(), ms.std(ddof=1), rmssd, rmssd / ms.mean()
+    names = ("rate_bpm", "interval_ms", "sdnn_ms", "rmssd_ms", "irregularity")
+    return {prefix + name: of_name for name, of_name in zip(names, values, strict=True)}
+
+
+def of_phone(channels: Any, start_s: FloatArray, segment_s: float) -> dict[str, FloatArray]:
+    """Ratios of ratios of two pairs of colours, and neurokit2's respiratory rate from the rate of green."""
+    starts, length = np.round(start_s * FS_HZ).astype(np.int64), round(segment_s * FS_HZ)
+    found = {}
+    for one, other in (("green", "blue"), ("red", "green")):
+        pair = [channels[f"ppg_{name}"] for name in (one, other)]
+        levels = [np.repeat(channel.baseline, FS_HZ)[: len(channel.samples)] for channel in pair]
+        samples = [channel.samples for channel in pair]
+        found[f"{one}_{other}"] = ratio_of_ratios(*samples, *levels, starts, length, fs_hz=FS_HZ)
+    green = channels["ppg_green"].samples
+    rate = nk.signal_rate(neurokit_peaks(nk.ppg_findpeaks, green), sampling_rate=FS_HZ, desired_length=len(green))
+    breathing = nk.ecg_rsp(rate, sampling_rate=FS_HZ)
+    found["nk_breaths_per_min"] = np.array(
+        [
+            np.mean(nk.rsp_rate(breathing[start : start + length], sampling_rate=FS_HZ, method="xcorr"))
+            for start in starts
+        ]
+    )
+    return found
+
+
+# Statistics
+
+
+def shown(value: Interval, digits: int) -> str:
+    if value.estimate is None or value.ci_low is None or value.ci_high is None:
+        return "-"
+    return f"{value.estimate:.{digits}f} ({value.ci_low:.{digits}f} to {value.ci_high:.{digits}f})"
+
+
+def by_person(values: FloatArray, patient: np.ndarray) -> FloatArray:
+    return pd.Series(values).groupby(patient).mean().to_numpy()
+
+
+def numbers(question: Question, y: FloatArray, predicted: FloatArray, patient: np.ndarray) -> dict[str, str]:
+    """The cells of a method's row; of what it knows, but for the proportion within a limit."""
+    known = np.isfinite(predicted)
+    if len(np.unique(patient[known])) < 2:
+        return {"known": f"{known.mean():.2f}"}
+    value, guess = (np.exp(one[known]) if question.is_log else one[known] for one in (y, predicted))
+    who, error = patient[known], guess - value
+    of_scaled = {"m": segment_errors(y[known], predicted[known], who)}
+    scores = assess_segments(y[known], who, of_scaled, seed=SEED)
+    mae = resample_means(["m"], by_person(np.abs(error), who)[None], seed=SEED)
+    cells = {
+        "known": f"{known.mean():.2f}",
+        "R2": shown(scores.r2.interval("m"), 2),
+        "R2 within people": shown(scores.r2_within.interval("m"), 2) if scores.r2_within else "-",
+        f"mean absolute error, {question.unit}": shown(mae.interval("m"), 2),
+    }
+    if question.within is not None:
+        is_near = np.where(known, np.abs(predicted - y) <= question.within, 0.0)
+        near = resample_means(["m"], by_person(is_near, patient)[None], seed=SEED)
+        cells[f"within {question.within:g}{question.unit}, of all"] = shown(near.interval("m"), 3)
+    if question.is_oximetry:
+        square = by_person(error**2, who)
+        bias = resample_means(["m"], by_person(error, who)[None], seed=SEED)
+        root = resample(lambda counts: np.sqrt(square @ counts / len(square))[None], ["m"], len(square), seed=SEED)
+        cells |= {"bias": shown(bias.interval("m"), 1), "A_rms": shown(root.interval("m"), 1)}
+        for low, high in RANGES[1:]:
+            is_in = (value >= low) & (value < high)
+            inside = np.sqrt(np.mean(error[is_in] ** 2)) if is_in.any() else np.nan
+            cells[f"A_rms {'below' if not low else f'{low} to'} {min(high, 100)}"] = f"{inside:.1f}"
+    return cells
+
+
+def difference(question: Question, y: FloatArray, both: Sequence[FloatArray], patient: np.ndarray) -> str:
+    """Mean absolute error of the first minus that of the second, where both are known."""
+    known = np.isfinite(both).all(axis=0)
+    if len(np.unique(patient[known])) < 2:
+        return "-"
+    values = [np.exp(one[known]) if question.is_log else one[known] for one in (y, *both)]
+    means = np.stack([by_person(np.abs(one - values[0]), patient[known]) for one in values[1:]])
+    return shown(resample_means(["a", "b"], means, seed=SEED).difference("a", "b"), 2)
+
+
+def classes(study: Studied, y: FloatArray, scores: dict[str, FloatArray], learnt: Sequence[str]) -> list[list[str]]:
+    """AUROC of each method, and the learnt ones' differences from it; a segment without a score gets the median."""
+    target = study.target("is_af")
+    patient, fold = target.truth.index.to_numpy(), np.zeros(len(y), dtype=np.int64)
+    for one in study.plan.folds:
+        fold[target.truth.index.isin(one.test)] = one.fold
+    filled = pd.DataFrame(scores)
+    filled = filled.fillna(filled.median())
+    tests = pd.DataFrame({"repeat": 0, "fold": fold, "patient": patient, "y_true": y})
+    found: Replicates = assess_segment_classes(tests, filled, seed=SEED)
+    return [
+        [
+            name,
+            f"{np.isfinite(scores[name]).mean():.2f}",
+            shown(found.interval(name), 3),
+            *("" if one == name else shown(found.difference(one, name), 3) for one in learnt),
+        ]
+        for name in scores
+    ]
+
+
+# Tables
+
+
+def answers(
+    question: Question, study: Studied, methods: dict[str, dict[Any, Any]], beside: dict[Any, pd.DataFrame]
+) -> Any:
+    """Disturbance -> method -> value of each segment with the reference, on the question's scale."""
+    target = study.target(question.quantity)
+    keys = pd.MultiIndex.from_frame(study.segments.loc[target.segment, KEY])
+    found: dict[Any, dict[str, FloatArray]] = {}
+    for how in (None, *study.disturbed):
+        found[how] = {name: of_one[how, question.quantity] for name, of_one in methods.items()}
+        for name, column in {**question.scalars, **question.lines}.items():
+            values = beside[how][column].reindex(keys).to_numpy(dtype=np.float64)
+            is_line = name in question.lines
+            found[how][name] = line_through(question, study, values) if is_line else scaled(question, values)
+    return found
+
+
+def report(question: Question, study: Studied, found: Any, learnt: Sequence[str]) -> None:
+    target = study.target(question.quantity)
+    y, patient = scaled(question, target.truth.to_numpy()), target.truth.index.to_numpy()
+    segments, clean = study.segments.loc[target.segment], found[None]
+    n = f"{len(np.unique(patient))} people, {len(y)} segments of {study.source.segment_s:g} s"
+    if target.is_class:
+        n += f", {int(y.sum())} of them of {len(np.unique(patient[y == 1]))} people with it"
+        header = ["method", "known", "AUROC", *(f"{name} minus this" for name in learnt)]
+        table(f"{question.title} ({n})", header, classes(study, y, clean, learnt))
+    else:
+        if question.by_recording:
+            recording = segments["recording_id"].to_numpy()
+            n += f", {len(np.unique(recording))} recordings"
+            patient = pd.Series(patient).groupby(recording).first().to_numpy()
+            y, *values = (pd.Series(one).groupby(recording).median().to_numpy() for one in (y, *clean.values()))
+            clean = dict(zip(clean, values, strict=True))
+        rows = {name: numbers(question, y, one, patient) for name, one in clean.items()}
+        columns = list(max(rows.values(), key=len))
+        header = ["method", *columns, *(f"{name} minus this" for name in learnt)]
+        minus = {
+            name: ["" if other == name else difference(question, y, (clean[other], one), patient) for other in learnt]
+            for name, one in clean.items()
+        }
+        cells = [
+            [name, *(of_one.get(column, "-") for column in columns), *minus[name]] for name, of_one in rows.items()
+        ]
+        table(f"{question.title} ({n})", header, cells)
+    if question.quantity == "hr_bpm" and not target.is_class:
+        by_quality(question, y, clean, patient, segments["sqi"].to_numpy())
+    if study.disturbed:
+        robustness(question, study, found)
+
+
+def by_quality(
+    question: Question, y: FloatArray, clean: dict[str, FloatArray], patient: np.ndarray, sqi: FloatArray
+) -> None:
+    edges = np.quantile(sqi, [0.25, 0.5, 0.75])
+    quarter = np.searchsorted(edges, sqi, side="right")
+    rows = [
+        [
+            name,
+            *(
+                f"{np.nanmean(np.abs(one - y)[quarter == q]):.1f} ({np.isfinite(one[quarter == q]).mean():.2f})"
+                for q in range(4)
+            ),
+        ]
+        for name, one in clean.items()
+    ]
+    limits = [0.0, *edges, 1.0]
+    header = [
+        "method",
+        *(f"SQI {limits[q]:.2f} to {limits[q + 1]:.2f} (n {int((quarter == q).sum())})" for q in range(4)),
+    ]
+    table(
+        f"{question.title}: mean absolute error by quarter of signal quality, over segments (proportion known)",
+        header,
+        rows,
+    )
+
+
+def robustness(question: Question, study: Studied, found: Any) -> None:
+    target = study.target(question.quantity)
+    y, patient = scaled(question, target.truth.to_numpy()), target.truth.index.to_numpy()
+    names = {how: "undisturbed" if how is None else how if how == MOTION else f"{how:g} dB" for how in found}
+    rows: list[list[str]] = []
+    if target.is_class:
+        columns = [classes(study, y, of_how, ()) for of_how in found.values()]
+        rows = [[name, *(column[number][2] for column in columns)] for number, name in enumerate(found[None])]
+        what = "AUROC"
+    else:
+        what = "R2 of the logarithm" if question.is_log else "mean absolute error"
+        if question.within is not None:
+            what = f"proportion of all within {question.within:g}{question.unit}"
+        for name in found[None]:
+            cells = [numbers(question, y, of_how[name], patient) for of_how in found.values()]
+            column = (
+                "R2" if question.is_log else next(key for key in cells[0] if what.split()[0] in key or "of all" in key)
+            )
+            if question.within is not None:
+                column = f"within {question.within:g}{question.unit}, of all"
+            rows.append([name, *(f"{of_how.get(column, '-')} [{of_how['known']}]" for of_how in cells)])
+        what += " [proportion known]"
+    table(f"{question.title}: {what} with noise added, or movement", ["method", *names.values()], rows)
+
+
+def learnt_of(study: Studied, given: EncoderNetwork | None, folder: Path | None) -> Callable[[Fold], Represent]:
+    """The encoder of each fold; a given one is checked against the people tested where it records whom it has seen."""
+    if given is not None and folder is not None:
+        seen = (read_run(folder) or {}).get("patients_sha256", [])
+
+        def of_given(fold: Fold) -> Represent:
+            check_no_leakage(map(hashed_patient, fold.test), seen, f"the encoder in {folder}")
+            return embedding(given)
+
+        return of_given
+    pretrain_probes(study.plan, study.data, study.out, n_jobs=1)
+    ssl = study.plan.representations[0]
+    return lambda fold: embedding(load_encoder(probe_job(ssl, fold, study.data, study.out)[0].folder))
+
+
+def representations(source: Source, base: Studied, options: argparse.Namespace) -> Iterator[tuple[str, Studied, Any]]:
+    """Name, study and what represents segments in each fold: the learnt ones first, then the baselines."""
+    untrained: dict[str, tuple[str, Studied]] = {}
+    for text in options.encoder:
+        name, _, changes = text.partition(":")
+        study = opened(
+            source, changes, options, options.out / "encoders" / name.strip().replace(" ", "-") / source.name
+        )
+        shape = study.data.study.pretraining.encoder.model_dump_json()
+        untrained.setdefault(shape, ("untrained" if not untrained else f"untrained, of {name.strip()}", study))
+        yield name.strip(), study, learnt_of(study, None, None)
+    for text in options.given:
+        name, _, folder = text.partition("=")
+        encoder = load_encoder(Path(folder))
+        if encoder.n_channels == len(source.channels):
+            yield name, base, learnt_of(base, encoder, Path(folder))
+    for name, study in untrained.values():
+        yield name, study, lambda fold, study=study: embedding(initial_encoder(study.data, fold))
+    wave = PulseWave(base.data.study.inputs.fs_hz)
+    yield HAND_CRAFTED, base, lambda _: wave
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=200, help="of pretraining, for each set and fold")
+    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--sets", default=",".join(SOURCES))
+    parser.add_argument("--encoder", action="append", default=[])
+    parser.add_argument("--given", action="append", default=[])
+    parser.add_argument("--clean", action="store_true", help="without noise and movement")
+    options = parser.parse_args()
+    options.encoder = options.encoder or ([] if options.given else ["default"])
+    warnings.simplefilter("ignore")  # neurokit2 warns of short signals.
+    for name in options.sets.split(","):
+        started, source = time.perf_counter(), SOURCES[name]
+        base = opened(source, "", options, options.out / "base" / name)
+        questions = [one for one in QUESTIONS if one.source == name]
+        methods: dict[str, dict[Any, Any]] = {}
+        for method, study, represent in representations(source, base, options):
+            for one in questions:
+                assert np.array_equal(study.target(one.quantity).segment, base.target(one.quantity).segment)
+            methods[method] = predict(study, questions, represent)
+        learnt = [one for one in methods if one != HAND_CRAFTED and not one.startswith("untrained")]
+        beside = {how: scalars(base, data) for how, data in {None: base.data, **base.disturbed}.items()}
+        for question in questions:
+            report(question, base, answers(question, base, methods, beside), learnt)
+        print(f"\n{name}: {time.perf_counter() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
