@@ -14,7 +14,7 @@ from ppgssl.core.config.study import Study
 from ppgssl.core.records import FloatArray
 from ppgssl.features.columns import Columns
 from ppgssl.features.embeddings import embed
-from ppgssl.features.pooling import pool_to_patients
+from ppgssl.features.pooling import feature_names, pool_to_patients
 from ppgssl.features.segment_table import SegmentTable
 from ppgssl.features.signal_summary import signal_summary
 from ppgssl.features.spo2_curve import Curve
@@ -160,7 +160,8 @@ class SegmentFeatures:
         bank = self.segments.bank(data)
         if isinstance(self.represent, EncoderNetwork):
             embeddings = embed(self.represent, bank, index)
-            return pool_to_patients(embeddings, patients[index]).reindex(data.y.index)
+            names = feature_names(self.represent)
+            return pool_to_patients(embeddings, patients[index], names).reindex(data.y.index)
         rows = pd.Index(data.y.index)
         means = self._means(bank, index, rows.get_indexer(pd.Index(patients[index])), len(rows))
         names = self.names or [f"feature_{number:04d}" for number in range(means.shape[1])]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from ppgssl.core.records import FloatArray
+from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 
-def feature_names(n: int) -> list[str]:
-    """``ssl_000``, ``ssl_001`` and so on."""
-    return [f"ssl_{number:03d}" for number in range(n)]
+def feature_names(encoder: EncoderNetwork) -> list[str]:
+    """``ssl_000``, ``ssl_001`` and so on of moments; of readouts, what they are: ``ssl_interval_log_rmssd``."""
+    moments = [f"ssl_{number:03d}" for number in range(encoder.moments_dim)]
+    return [*moments, *(f"ssl_{name}" for name in encoder.readout_names)]
 
 
-def pool_to_patients(embeddings: FloatArray, patient_ids: ArrayLike) -> pd.DataFrame:
-    """Mean over each patient's segments: one row a patient, index ``patient``, sorted; columns are named by number.
+def pool_to_patients(embeddings: FloatArray, patient_ids: ArrayLike, names: Sequence[str]) -> pd.DataFrame:
+    """Mean over each patient's segments: one row a patient, index ``patient``, sorted; columns of these names.
 
     Raises ValueError if there is not one patient for each row.
 
@@ -27,8 +31,7 @@ def pool_to_patients(embeddings: FloatArray, patient_ids: ArrayLike) -> pd.DataF
         raise ValueError(f"{len(embeddings)} embeddings need a patient each, and {len(ids)} were given")
     order = np.argsort(ids, kind="stable")
     patients, first, counts = np.unique(ids[order], return_index=True, return_counts=True)
-    columns = feature_names(embeddings.shape[1])
-    pooled = np.empty((0, len(columns)))
+    pooled = np.empty((0, len(names)))
     if len(ids):
         pooled = np.add.reduceat(embeddings[order], first, axis=0, dtype=np.float64) / counts[:, None]
-    return pd.DataFrame(pooled, index=pd.Index(patients, name="patient"), columns=columns)
+    return pd.DataFrame(pooled, index=pd.Index(patients, name="patient"), columns=list(names))

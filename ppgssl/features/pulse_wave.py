@@ -17,7 +17,7 @@ from scipy.signal.windows import hann
 from ppgssl.core.records import FloatArray
 from ppgssl.signals.beat_times import vertex
 from ppgssl.signals.pulse_rate import heart_rate
-from ppgssl.signals.segment_beats import Beats, beat_interval, beat_similarity, find_beats
+from ppgssl.signals.segment_beats import Beats, beat_interval, beat_similarity, find_beats, inner_beats
 
 # Intervals further from the segment's median are not between two normal beats, after Malik's rule for the HRV.
 _TOLERANCE = 0.2
@@ -92,7 +92,7 @@ class PulseWave:
 
 def _channel_features(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
     x = x - x.mean(axis=-1, keepdims=True)
-    beats = find_beats(x, fs_hz=fs_hz)
+    beats = inner_beats(find_beats(x, fs_hz=fs_hz), x.shape[-1])
     at_s = _beat_times_s(x, beats, fs_hz)
     rate_bpm = heart_rate(x, fs_hz=fs_hz)
     return {

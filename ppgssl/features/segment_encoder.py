@@ -102,8 +102,8 @@ class SegmentEncoder(TransformerMixin, BaseEstimator):
         return True
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:  # noqa: ARG002 - scikit-learn's signature
-        """``ssl_000``, ``ssl_001`` and so on."""
-        return np.array(feature_names(self.network.embedding_dim), dtype=object)
+        """``ssl_000``, ``ssl_001`` and so on of moments; of readouts, what they are: ``ssl_interval_log_rmssd``."""
+        return np.array(feature_names(self.network), dtype=object)
 
     def transform(self, X: ArrayLike, *, fs_hz: float | None = None) -> FloatArray:
         """Embedding of each recording: the mean over its segments.

@@ -22,7 +22,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from ppgssl.core.config.pretraining import (
+    AmbientLightOptions,
     AnyAugmentation,
+    ClippingOptions,
+    ContactLossOptions,
+    MotionOptions,
     NoiseOptions,
     PermutationOptions,
     ScalingOptions,
@@ -159,6 +163,54 @@ def _warp(x: Tensor, draws: Draws) -> Tensor:
     return torch.lerp(x.gather(-1, index), x.gather(-1, index + 1), weight)
 
 
+def _draw_interval(n: int, length: int, proportion: float, generator: torch.Generator) -> Tensor:
+    """An interval of a tenth to the whole of a proportion of each segment: float 0 or 1, shape (n, 1, length)."""
+    chance = torch.rand(n, 2, 1, 1, generator=generator, device=generator.device)
+    size = ((0.1 + 0.9 * chance[:, 0]) * proportion * length).clamp(min=1)
+    time = torch.arange(length, device=generator.device) - chance[:, 1] * (length - size)
+    return ((time >= 0) & (time < size)).float()
+
+
+def _draw_waves(
+    n: int, length: int, options: MotionOptions | AmbientLightOptions, generator: torch.Generator
+) -> Tensor:
+    """Straight lines between random heights, of a random size up to ``sd``, shape (n, 1, length)."""
+    knots = torch.randn(n, 1, options.n_knots, generator=generator, device=generator.device)
+    waves = functional.interpolate(knots, size=length, mode="linear", align_corners=True)
+    waves = waves / waves.std(dim=-1, unbiased=False, keepdim=True).clamp(min=1e-6)
+    return options.sd * torch.rand(n, 1, 1, generator=generator, device=generator.device) * waves
+
+
+def _draw_motion(n: int, n_channels: int, length: int, options: MotionOptions, generator: torch.Generator) -> Draws:
+    del n_channels
+    return {"noise": _draw_waves(n, length, options, generator) * _draw_interval(n, length, 1.0, generator)}
+
+
+def _draw_light(
+    n: int, n_channels: int, length: int, options: AmbientLightOptions, generator: torch.Generator
+) -> Draws:
+    del n_channels
+    return {"noise": _draw_waves(n, length, options, generator)}
+
+
+def _draw_loss(
+    n: int, n_channels: int, length: int, options: ContactLossOptions, generator: torch.Generator
+) -> Draws:
+    del n_channels
+    return {"factor": 1 - _draw_interval(n, length, options.proportion, generator)}
+
+
+def _draw_limit(n: int, n_channels: int, length: int, options: ClippingOptions, generator: torch.Generator) -> Draws:
+    del length
+    chance = torch.rand(n, n_channels, 1, generator=generator, device=generator.device)
+    return {"limit": options.limit + (1 - options.limit) * chance}
+
+
+def _clip(x: Tensor, draws: Draws) -> Tensor:
+    limit = draws["limit"] * x.abs().amax(dim=-1, keepdim=True)
+    return x.clamp(-limit, limit)
+
+
 AUGMENTATIONS: dict[str, Augmentation] = {
     "noise": Augmentation(_draw_noise, _add_noise),
     "scaling": Augmentation(_draw_factors, _scale),
@@ -166,4 +218,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "time-reversal": Augmentation(_draw_nothing, _reverse),
     "permutation": Augmentation(_draw_chunks, _permute),
     "time-warping": Augmentation(_draw_speeds, _warp),
+    "motion": Augmentation(_draw_motion, _add_noise),
+    "ambient-light": Augmentation(_draw_light, _add_noise),
+    "contact-loss": Augmentation(_draw_loss, _scale),
+    "clipping": Augmentation(_draw_limit, _clip),
 }

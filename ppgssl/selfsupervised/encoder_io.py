@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save_file
 from ppgssl.core.config.pretraining import EncoderShape
 from ppgssl.core.errors import StoreError
 from ppgssl.core.provenance import file_sha256, fingerprint, replaced, write_atomically
-from ppgssl.selfsupervised.encoders import ENCODERS
+from ppgssl.selfsupervised.encoders import build_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "encoder.safetensors"
-_VERSION = 2
+_VERSION = 3
 
 
 def save_encoder(folder: Path, encoder: EncoderNetwork, card: Mapping[str, Any]) -> None:
@@ -88,7 +88,7 @@ def read_model(folder: Path) -> dict[str, Any]:
 def _rebuild(model: dict[str, Any], weights: Path) -> EncoderNetwork:
     try:
         shape = TypeAdapter(EncoderShape).validate_python(model["shape"])
-        encoder: EncoderNetwork = ENCODERS[shape.name](model["n_channels"], shape)
+        encoder = build_encoder(model["n_channels"], shape)
         encoder.load_state_dict(load_file(weights))
     except (KeyError, ValidationError, RuntimeError, SafetensorError) as error:
         raise StoreError(f"{weights} does not hold the encoder that {MODEL_FILE} describes: {error}") from None

@@ -163,9 +163,11 @@ class _Run:
     ) -> None:
         self.settings, self.folder, self.made_of, self.seed = settings, folder, made_of, seed
         self.fabric, self.team, self.precision = fabric, team, precision
+        self.n_steps = settings.steps(len(data.train))
         self.bank = data.bank.to(fabric.device)
         self.objective = _seeded_objective(self.bank.n_channels, settings, fs_hz=fs_hz, seed=seed)
         self.objective.draw(1, self.bank.length, torch.Generator())  # refuses masks that do not fit, before any work
+        self.objective.prepare(self.bank.gather(spread_out(torch.from_numpy(data.train), MAX_SEGMENTS)))
         self.held_out = spread_out(data.held_out(settings), MAX_SEGMENTS)
         self.sampler = data.sampler(settings, seed=seed)
         self.generator = torch.Generator(self.bank.device).manual_seed(seed + 1)
@@ -196,7 +198,7 @@ class _Run:
                 if self._is_evaluation_due():
                     self._evaluate()
                     self._save()
-                if self.counters.step == self.settings.n_steps:
+                if self.counters.step == self.n_steps:
                     break
                 self._step()
                 if self._is_log_due():
@@ -209,7 +211,7 @@ class _Run:
 
     def _step(self) -> None:
         counters = self.counters
-        set_learning_rate(self.optimizer, learning_rate(counters.step, self.settings))
+        set_learning_rate(self.optimizer, learning_rate(counters.step, self.n_steps, self.settings))
         index = self.sampler.draw()
         draws = self.objective.draw(len(index), self.bank.length, self.generator)
         self.optimizer.zero_grad(set_to_none=True)
@@ -237,7 +239,7 @@ class _Run:
 
     def _is_evaluation_due(self) -> bool:
         step, history = self.counters.step, self.counters.history
-        is_due = step % self.settings.evaluate_every == 0 or step == self.settings.n_steps
+        is_due = step % self.settings.evaluate_every == 0 or step == self.n_steps
         return is_due and not (history and history[-1].step == step)
 
     def _evaluate(self) -> None:
@@ -255,7 +257,7 @@ class _Run:
             self.best = self._weights()
 
     def _is_log_due(self) -> bool:
-        return self.counters.step % _LOG_EVERY == 0 or self.counters.step == self.settings.n_steps
+        return self.counters.step % _LOG_EVERY == 0 or self.counters.step == self.n_steps
 
     def _log(self, progress: Callable[[StepProgress], None] | None) -> None:
         self._collect_losses()
@@ -271,10 +273,10 @@ class _Run:
         last = counters.history[-1]
         return StepProgress(
             step=counters.step,
-            n_steps=self.settings.n_steps,
+            n_steps=self.n_steps,
             train_loss=counters.loss_sum / counters.n_losses,
             validation_loss=last.validation_loss,
-            seconds_left=self.session.seconds_left(counters.step, self.settings.n_steps),
+            seconds_left=self.session.seconds_left(counters.step, self.n_steps),
             warning=last.warning if last.step else "",
         )
 

@@ -14,12 +14,12 @@ _BETAS = (0.9, 0.95)
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
 
-def learning_rate(step: int, settings: Pretraining) -> float:
-    """Linear warm-up, then half a cosine down to 0; ``step`` counts from 0."""
-    n_warmup = round(settings.warmup_fraction * settings.n_steps)
+def learning_rate(step: int, n_steps: int, settings: Pretraining) -> float:
+    """Linear warm-up, then half a cosine down to 0; ``step`` of ``n_steps`` counts from 0."""
+    n_warmup = round(settings.warmup_fraction * n_steps)
     if step < n_warmup:
         return settings.learning_rate * (step + 1) / n_warmup
-    progress = (step - n_warmup) / max(1, settings.n_steps - n_warmup)
+    progress = (step - n_warmup) / max(1, n_steps - n_warmup)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 

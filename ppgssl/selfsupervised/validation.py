@@ -15,7 +15,7 @@ from ppgssl.selfsupervised.health import Health, check_health
 from ppgssl.selfsupervised.objectives.base import Draws, Objective
 
 # More segments would not make the loss curve more certain, as they come from the same patients.
-MAX_SEGMENTS = 4096
+MAX_SEGMENTS = 2048
 # Any fixed number: every evaluation of every encoder hides the same samples of a segment.
 _SEED = 0
 
@@ -63,7 +63,7 @@ def evaluate(objective: Objective, bank: SegmentBank, index: Tensor, *, batch_si
         tally = objective.tally(batch, draws)
         total = tally if total is None else total + tally
         segments = batch.reshape(-1, bank.n_channels, bank.length)
-        embeddings.append(objective.encoder.embed(segments).cpu().numpy())
+        embeddings.append(objective.encoder.embed_moments(segments).cpu().numpy())
     objective.train(was_training)
     assert total is not None  # training refuses an empty validation set
     loss, score = objective.evaluation(total)
@@ -72,4 +72,4 @@ def evaluate(objective: Objective, bank: SegmentBank, index: Tensor, *, batch_si
 
 def _depth_dims(encoder: EncoderNetwork) -> tuple[int, ...]:
     """Dimensions of the embedding that each depth gives: mean and SD of its maps; none where one depth gives all."""
-    return tuple(2 * n for n in encoder.depth_dims) if encoder.representation == "every-depth" else ()
+    return tuple(2 * n for n in encoder.depth_dims) if encoder.representation != "last" else ()

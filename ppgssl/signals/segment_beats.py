@@ -51,6 +51,12 @@ def find_beats(segments: FloatArray, *, fs_hz: float) -> Beats:
     return Beats(*np.nonzero(is_beat))
 
 
+def inner_beats(beats: Beats, n_samples: int) -> Beats:
+    """Beats without those at a segment's first or last slope: the steepest point of a beat cut off there is unknown."""
+    is_inner = (beats.sample > 0) & (beats.sample < n_samples - 2)
+    return Beats(beats.segment[is_inner], beats.sample[is_inner])
+
+
 def beat_interval(beats: Beats, n_segments: int) -> FloatArray:
     """Median samples from beat to beat in each segment, shape (n_segments,); NaN with fewer than two beats."""
     same = beats.segment[1:] == beats.segment[:-1]

@@ -121,7 +121,7 @@ def train_encoders(
         )
     for _, study in to_do:
         team.check(study.pretraining.batch_size, study.pretraining.accumulate)
-    n_steps = sum(study.pretraining.n_steps for _, study in to_do)
+    n_steps = sum(_n_steps(task, data) for task in to_do)
     with locked(folder, f"the encoders in {folder}") if is_first_process() else nullcontext():
         if team.size == 1:
             with study_workers(data, folder, n_jobs, scheduler) as pool:
@@ -148,7 +148,13 @@ def _train_in_turn(
             report(n_before + done, n_steps, text)
 
         _train((job, study), data, replace(team, is_stopped=is_stopped), report_encoder)
-        n_before += study.pretraining.n_steps
+        n_before += _n_steps((job, study), data)
+
+
+def _n_steps(task: Task, data: StudyData) -> int:
+    """Steps of an encoder, before it is known who is held out of them: for the progress alone."""
+    job, study = task
+    return study.pretraining.steps(round((1 - study.pretraining.validation_fraction) * seen_segments(job, data).sum()))
 
 
 def _train(task: Task, data: StudyData, team: Team, report: Progress) -> None:

@@ -45,7 +45,7 @@ def test_a_loaded_encoder_equals_the_saved_one(folder):
 @pytest.mark.parametrize(
     "shape",
     [
-        ResNet50Shape(name="resnet50-1d", width=4, representation="every-depth"),
+        ResNet50Shape(name="resnet50-1d", width=4, representation="moments"),
         PatchTransformerShape(name="patch-transformer", width=16, n_blocks=1),
     ],
     ids=lambda shape: shape.name,
@@ -83,7 +83,7 @@ def test_another_description_than_the_one_written_is_noticed(folder):
         with pytest.raises(StoreError, match=r"model.json was changed after it was written"):
             load_encoder(folder)
     rewrite(folder, version=99)
-    with pytest.raises(StoreError, match="version 99, and this ppgssl reads version 2"):
+    with pytest.raises(StoreError, match="version 99, and this ppgssl reads version 3"):
         load_encoder(folder)
 
 

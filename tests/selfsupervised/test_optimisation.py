@@ -16,7 +16,7 @@ SETTINGS = Pretraining(
 
 
 def test_the_rate_rises_in_a_line_then_falls_along_half_a_cosine():
-    rates = np.array([learning_rate(step, SETTINGS) for step in range(100)])
+    rates = np.array([learning_rate(step, 100, SETTINGS) for step in range(100)])
     np.testing.assert_allclose(rates[:10], 1e-4 * np.arange(1, 11))
     assert rates.argmax() in (9, 10)
     assert (np.diff(rates[10:]) < 0).all()
@@ -27,7 +27,7 @@ def test_the_rate_rises_in_a_line_then_falls_along_half_a_cosine():
 @pytest.mark.parametrize("n_steps", [1, 2, 3])
 def test_the_shortest_runs_have_a_positive_rate(n_steps):
     chosen = SETTINGS.model_copy(update={"n_steps": n_steps})
-    assert all(learning_rate(step, chosen) > 0 for step in range(n_steps))
+    assert all(learning_rate(step, n_steps, chosen) > 0 for step in range(n_steps))
 
 
 @pytest.mark.parametrize("objective", ["masked-autoencoder", "vicreg"])

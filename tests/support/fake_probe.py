@@ -7,11 +7,11 @@ import numpy as np
 from ppgssl.core.results.base import Difference, Interval
 from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeRepresentation, ProbeResults
 
-_DEPTHS = {"every-depth": 96, "depth-1": 32, "depth-2": 64, "last": 32}
+_DEPTHS = {"moments": 96, "depth-1": 32, "depth-2": 64, "last": 32}
 _REPRESENTATIONS = (
-    ProbeRepresentation(name="vicreg", label="VICReg", kind="ssl", parts=_DEPTHS, own_part="every-depth"),
+    ProbeRepresentation(name="vicreg", label="VICReg", kind="ssl", parts=_DEPTHS, own_part="moments"),
     ProbeRepresentation(
-        name="untrained", label="Untrained encoder", kind="baseline", parts=_DEPTHS, own_part="every-depth"
+        name="untrained", label="Untrained encoder", kind="baseline", parts=_DEPTHS, own_part="moments"
     ),
     ProbeRepresentation(name="pca", label="Principal components", kind="baseline", parts={"all": 128}, own_part="all"),
 )

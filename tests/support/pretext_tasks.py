@@ -22,7 +22,8 @@ def make_task(
     settings = Pretraining(objective={"name": name, **options}, encoder=shape, channel_dropout=channel_dropout)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return make_objective(make_encoder(n_channels, shape, seed=0), settings, fs_hz=fs_hz)
+        encoder = make_encoder(n_channels, settings.encoder, seed=0)
+        return make_objective(encoder, settings, fs_hz=fs_hz)
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -21,13 +21,12 @@ def _name_or(default: str) -> Any:
 
 # --- encoders --------------------------------------------------------------------------------------------------
 
-Representation = Annotated[
-    Literal["every-depth", "last"],
-    Field(
-        description="What stands for a segment: mean and SD over time of the feature maps of every depth, or the mean "
-        "over time of the last one (the published way)."
-    ),
-]
+Representation = Literal["moments+readouts", "moments", "last"]
+_REPRESENTED = (
+    "What stands for a segment. moments: mean and SD over time of the feature maps of every depth; "
+    "moments+readouts: these, and a summary of the beats as the head of a beat objective tells them; last: the mean "
+    "over time of the last map (the published way). By default moments+readouts where the objective tells beats."
+)
 
 
 class ResNet1dShape(Schema):
@@ -40,7 +39,7 @@ class ResNet1dShape(Schema):
     n_stages: int = Field(2, ge=1, le=6, description="Stages; each halves the time axis.")
     blocks_per_stage: int = Field(1, ge=1, le=8)
     kernel_size: int = Field(7, ge=3, le=63)
-    representation: Representation = "every-depth"
+    representation: Representation | None = Field(None, description=_REPRESENTED)
 
     @field_validator("kernel_size")
     @classmethod
@@ -58,7 +57,7 @@ class ResNet50Shape(Schema):
         64, ge=4, le=512, description="Feature maps inside the bottlenecks of the first stage; doubled by each stage."
     )
     n_features: int = Field(32, ge=2, le=4096, description="Features of the last map.")
-    representation: Representation = "last"
+    representation: Representation | None = Field("last", description=_REPRESENTED)
 
 
 class PatchTransformerShape(Schema):
@@ -69,7 +68,7 @@ class PatchTransformerShape(Schema):
     width: int = Field(64, ge=8, le=2048, description="Features of a token.")
     n_blocks: int = Field(4, ge=1, le=48)
     n_heads: int = Field(4, ge=1, le=64)
-    representation: Representation = "every-depth"
+    representation: Representation | None = Field(None, description=_REPRESENTED)
 
     @model_validator(mode="after")
     def _divisible(self) -> PatchTransformerShape:
@@ -140,10 +139,52 @@ class TimeWarpingOptions(_Augmentation):
     n_knots: int = Field(4, ge=2, le=50, description="Places at which a speed is drawn.")
 
 
+class MotionOptions(_OfHalf):
+    """Movement: irregular waves, alike in all channels, over a part of the segment."""
+
+    name: Literal["motion"]
+    sd: float = Field(1.0, gt=0, le=10, description="Largest SD of the waves, in SDs of the segment's channel.")
+    n_knots: int = Field(40, ge=4, le=1000, description="Turning points of the waves in a segment.")
+
+
+class AmbientLightOptions(_OfHalf):
+    """Light from outside: slow waves, alike in all channels."""
+
+    name: Literal["ambient-light"]
+    sd: float = Field(0.5, gt=0, le=10, description="Largest SD of the waves, in SDs of the segment's channel.")
+    n_knots: int = Field(8, ge=2, le=1000, description="Turning points of the waves in a segment.")
+
+
+class ContactLossOptions(_OfHalf):
+    """The probe is off for a while: the signal is flat in all channels."""
+
+    name: Literal["contact-loss"]
+    proportion: float = Field(0.3, gt=0, lt=1, description="Largest proportion of the segment that is flat.")
+
+
+class ClippingOptions(_OfHalf):
+    """The amplifier saturates: what exceeds a limit is cut off."""
+
+    name: Literal["clipping"]
+    limit: float = Field(0.5, gt=0, lt=1, description="Lowest limit, as a proportion of the largest sample.")
+
+
 AnyAugmentation = (
-    NoiseOptions | ScalingOptions | NegationOptions | TimeReversalOptions | PermutationOptions | TimeWarpingOptions
+    NoiseOptions
+    | ScalingOptions
+    | NegationOptions
+    | TimeReversalOptions
+    | PermutationOptions
+    | TimeWarpingOptions
+    | MotionOptions
+    | AmbientLightOptions
+    | ContactLossOptions
+    | ClippingOptions
 )
 AugmentationOptions = Annotated[AnyAugmentation, Field(discriminator="name"), BeforeValidator(named)]
+
+
+_KEEP_TIME = ("noise", "scaling", "motion", "ambient-light", "contact-loss", "clipping")
 
 
 def _published_augmentations() -> list[AnyAugmentation]:
@@ -237,14 +278,80 @@ class ContrastivePatientOptions(ContrastiveOptions):
     name: Literal["contrastive-patient"]
 
 
-class ContrastiveMaskedAutoencoderOptions(ContrastiveOptions, MaskOptions):
+class ContrastiveMaskedOptions(ContrastiveOptions, MaskOptions):
     """Partners have to be found, and hidden intervals filled in."""
 
-    name: Literal["contrastive-masked-autoencoder"]
     reconstruction_weight: float = Field(
         5.0,
         gt=0,
         description="Weight of the loss of filling in (1 for a flat line), relative to that of finding partners.",
+    )
+
+
+class ContrastiveMaskedAutoencoderOptions(ContrastiveMaskedOptions):
+    """Partners have to be found, and hidden intervals filled in."""
+
+    name: Literal["contrastive-masked-autoencoder"]
+
+
+_MEASURE_WEIGHTS = {
+    "interval": 2.5,
+    "height": 2.5,
+    "rise": 1.0,
+    "width": 1.0,
+    "area": 1.0,
+    "descent": 1.0,
+    "ratio": 1.0,
+}
+
+
+class BeatOptions(Schema):
+    """How the beats are told."""
+
+    measure_weights: dict[str, float] = Field(
+        default_factory=lambda: dict(_MEASURE_WEIGHTS),
+        description="Weights of the losses of each measure of a beat; those that are not named keep theirs, 0 leaves "
+        "one out.",
+    )
+    beat_augmentations: list[AugmentationOptions] = Field(
+        default_factory=list,
+        description="What the input of this task goes through; the beats to tell are those of the clean segment.",
+    )
+
+    @field_validator("measure_weights")
+    @classmethod
+    def _known_measures(cls, value: dict[str, float]) -> dict[str, float]:
+        for name, weight in value.items():
+            if name not in _MEASURE_WEIGHTS:
+                raise ValueError(f"{name!r} is no measure of a beat; there are {', '.join(_MEASURE_WEIGHTS)}")
+            if not 0 <= weight <= 1000:
+                raise ValueError(f"the weight of {name!r} must lie in 0 to 1000, and is {weight:g}")
+        return _MEASURE_WEIGHTS | value
+
+    @field_validator("beat_augmentations")
+    @classmethod
+    def _keep_time(cls, value: list[AnyAugmentation]) -> list[AnyAugmentation]:
+        for augmentation in value:
+            if augmentation.name not in _KEEP_TIME:
+                raise ValueError(
+                    f"{augmentation.name!r} moves or turns the beats that are to be told; there are "
+                    f"{', '.join(_KEEP_TIME)}"
+                )
+        return value
+
+
+class BeatSequenceOptions(BeatOptions):
+    """Interval, height and shape of each beat have to be told, at every time of a segment."""
+
+    name: Literal["beat-sequence"]
+
+
+class ContrastiveMaskedBeatsOptions(ContrastiveMaskedOptions, BeatOptions):
+    """Partners have to be found, hidden intervals filled in, and the beats told."""
+
+    name: Literal["contrastive-masked-beats"]
+    beat_weight: float = Field(
+        1.0, gt=0, description="Weight of the loss of telling the beats, relative to that of finding partners."
     )
 
 
@@ -280,6 +387,8 @@ AnyObjective = (
     | MaskedAutoencoderOptions
     | ContrastivePatientOptions
     | ContrastiveMaskedAutoencoderOptions
+    | BeatSequenceOptions
+    | ContrastiveMaskedBeatsOptions
     | VicRegOptions
     | TransformationRecognitionOptions
 )
@@ -289,11 +398,15 @@ ObjectiveOptions = Annotated[AnyObjective, Field(discriminator="name"), BeforeVa
 # --- training --------------------------------------------------------------------------------------------------
 
 
+# Of `n_steps: auto`; docs/choices.md holds the curves.
+_N_PASSES, _LEAST_STEPS, _MOST_STEPS = 20, 300, 3000
+
+
 class Pretraining(Schema):
     """Self-supervised pretraining."""
 
     objective: ObjectiveOptions = Field(
-        default_factory=lambda: ContrastiveMaskedAutoencoderOptions(name="contrastive-masked-autoencoder"),
+        default_factory=lambda: ContrastiveMaskedBeatsOptions(name="contrastive-masked-beats"),
         description="The pretext task: its name, or a mapping of `name` and its options.",
     )
     encoder: EncoderShape = Field(
@@ -310,20 +423,45 @@ class Pretraining(Schema):
         description="What SSL on all recordings sees: training patients of each fold and the unlabelled cohorts; the "
         "unlabelled cohorts alone, once; or everything, test patients too, which the report marks as transductive.",
     )
-    n_steps: int = Field(1000, ge=1, description="Optimizer steps.")
+    n_steps: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description="Optimizer steps. auto: as many as 20 passes over the training segments take, at least 300 and at "
+        "most 3,000.",
+    )
     batch_size: int = Field(64, ge=2, description="Segments (or pairs) of a step, over all devices.")
     accumulate: int = Field(1, ge=1, description="Parts of a step's batch, one after the other, where memory is short.")
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     warmup_fraction: float = Field(0.1, ge=0, le=0.9)
     validation_fraction: float = Field(0.1, gt=0, lt=0.9, description="Patients held out to evaluate the loss.")
-    evaluate_every: int = Field(100, ge=1, description="Steps between validation losses, checkpoints and log lines.")
+    evaluate_every: int = Field(200, ge=1, description="Steps between validation losses, checkpoints and log lines.")
     precision: Literal["auto", "bf16-mixed", "32-true"] = Field(
         "auto",
         description="auto: bf16-mixed on a GPU, and for resnet50-1d on a processor that multiplies bfloat16; 32-true "
         "elsewhere.",
     )
     compile: bool = Field(False, description="Compile the network first: half a minute, for thousands of steps.")
+
+    def steps(self, n_segments: int) -> int:
+        """Optimizer steps of a run that trains on so many segments."""
+        if self.n_steps != "auto":
+            return self.n_steps
+        return min(max(round(_N_PASSES * n_segments / self.batch_size), _LEAST_STEPS), _MOST_STEPS)
+
+    @model_validator(mode="after")
+    def _readouts_are_trained(self) -> Self:
+        tells_beats = isinstance(self.objective, BeatOptions)
+        wanted = self.encoder.representation
+        if wanted == "moments+readouts" and not tells_beats:
+            raise ValueError(
+                f"`encoder.representation: moments+readouts` needs an objective that tells the beats, such as "
+                f"contrastive-masked-beats, and `objective` is {self.objective.name}"
+            )
+        if wanted is None:
+            found: Representation = "moments+readouts" if tells_beats else "moments"
+            # The encoder's file holds its shape alone, so what follows from the objective is written into it.
+            object.__setattr__(self, "encoder", self.encoder.model_copy(update={"representation": found}))
+        return self
 
     @model_validator(mode="after")
     def _parts_are_equal(self) -> Self:

@@ -28,6 +28,12 @@ _N_COLUMNS = 3
 _ROW_HEIGHT_IN = 0.22
 # An R2 far below 0 says no more than one just below, and would leave no room for the others.
 _LOWEST_R2 = -0.5
+_PART_WORDS = {
+    "moments+readouts": "Moments and readouts",
+    "moments": "Moments of every depth",
+    "readouts": "Readouts of the beats",
+    "last": "Deepest, mean alone",
+}
 
 
 def representation_section(results: Results) -> Section:
@@ -169,7 +175,7 @@ def _depths(one: ProbeRepresentation) -> list[str]:
 
 
 def _part_words(one: ProbeRepresentation, part: str) -> str:
-    words = {"every-depth": "Every depth", "last": "Deepest, mean alone"}.get(part, part.replace("depth-", "Depth "))
+    words = _PART_WORDS.get(part, part.replace("depth-", "Depth "))
     return f"{words} (as used)" if part == one.own_part else words
 
 

@@ -19,5 +19,12 @@ def make_encoder(n_channels: int, shape: AnyShape, *, seed: int) -> EncoderNetwo
     """An untrained encoder; one seed gives the same weights always, and leaves the global generator as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder: EncoderNetwork = ENCODERS[shape.name](n_channels, shape)
+        return build_encoder(n_channels, shape)
+
+
+def build_encoder(n_channels: int, shape: AnyShape) -> EncoderNetwork:
+    """An encoder of this shape, with a head that tells the beats where its representation has readouts."""
+    encoder: EncoderNetwork = ENCODERS[shape.name](n_channels, shape)
+    if shape.representation == "moments+readouts":
+        encoder.add_beat_head()  # last: an encoder without it starts from the same weights
     return encoder

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ppgssl.core.config.pretraining import AnyShape
+from ppgssl.selfsupervised.encoders.beat_head import BeatHead
 
 _MIN_VARIANCE = 1e-6
 
@@ -17,7 +18,8 @@ class EncoderNetwork(nn.Module, ABC):
     """A network over segments of ``n_channels`` input channels; a channel that a cohort lacks is all zeros.
 
     ``shape`` is its size, ``depth_dims`` the number of feature maps of each depth, ``n_features`` that of the last one,
-    and ``embedding_dim`` the length of the representation.
+    ``stride`` how many samples a time of the last map stands for. ``beat_head`` is None where the representation has no
+    readouts. ``moments_dim`` is the length of the representation without readouts, ``embedding_dim`` with them.
 
     References
     ----------
@@ -29,12 +31,27 @@ class EncoderNetwork(nn.Module, ABC):
     # Measured: products must be large for what bfloat16 saves to exceed what converting to it costs.
     bf16_pays_on_cpu: ClassVar[bool] = False
 
-    def __init__(self, n_channels: int, shape: AnyShape, depth_dims: list[int]) -> None:
+    def __init__(self, n_channels: int, shape: AnyShape, depth_dims: list[int], *, stride: int) -> None:
         super().__init__()
-        self.n_channels, self.shape, self.depth_dims = n_channels, shape, depth_dims
+        self.n_channels, self.shape, self.depth_dims, self.stride = n_channels, shape, depth_dims, stride
         self.n_features = depth_dims[-1]
-        self.representation: Literal["every-depth", "last"] = shape.representation
-        self.embedding_dim = 2 * sum(depth_dims) if self.representation == "every-depth" else self.n_features
+        self.representation = shape.representation or "moments"
+        self.moments_dim = self.n_features if self.representation == "last" else 2 * sum(depth_dims)
+        self.beat_head: BeatHead | None = None
+
+    def add_beat_head(self) -> BeatHead:
+        """The head that tells the beats; a new, untrained one where there is none yet."""
+        self.beat_head = self.beat_head or BeatHead(self.n_features, self.n_channels, stride=self.stride)
+        return self.beat_head
+
+    @property
+    def readout_names(self) -> list[str]:
+        """Names of the representation's last dimensions, those that the head of the beats gives."""
+        return self.beat_head.names if self.beat_head is not None else []
+
+    @property
+    def embedding_dim(self) -> int:
+        return self.moments_dim + len(self.readout_names)
 
     @abstractmethod
     def feature_maps(self, x: Tensor) -> list[Tensor]:
@@ -48,27 +65,42 @@ class EncoderNetwork(nn.Module, ABC):
         """Last feature map, shape (batch, n_features, time), of segments of shape (batch, n_channels, length)."""
         return self.feature_maps(x)[-1]
 
-    def embed_depths(self, x: Tensor) -> list[Tensor]:
-        """Mean and SD over time of the feature maps of each depth, each of shape (batch, 2 * features)."""
-        return [torch.cat(_moments(feature_map), dim=-1) for feature_map in self.feature_maps(x)]
-
     def embed(self, x: Tensor) -> Tensor:
         """Representation, shape (batch, embedding_dim), of segments of shape (batch, n_channels, length).
 
         The last layers of a pretrained network serve its pretext task, and earlier ones often transfer better [1]_.
-        Which ones cannot be known beforehand, so by default all are pooled and the classifier weighs them.
+        Which ones cannot be known beforehand, so by default all are pooled and the classifier weighs them. What varies
+        from beat to beat is lost in such a mean; the readouts hold it.
         """
+        maps = self.feature_maps(x)
+        moments = self._pooled(maps)
+        return moments if self.beat_head is None else torch.cat([moments, self.beat_head.readouts(maps[-1])], dim=-1)
+
+    def embed_moments(self, x: Tensor) -> Tensor:
+        """The representation without its readouts, shape (batch, moments_dim): what pretext tasks compare."""
+        return self._pooled(self.feature_maps(x))
+
+    def embed_parts(self, x: Tensor) -> list[Tensor]:
+        """Moments of each depth, each of shape (batch, 2 * features); then the readouts, where there are any."""
+        maps = self.feature_maps(x)
+        readouts = [self.beat_head.readouts(maps[-1])] if self.beat_head is not None else []
+        return [*(moments(feature_map) for feature_map in maps), *readouts]
+
+    def _pooled(self, maps: list[Tensor]) -> Tensor:
         if self.representation == "last":
-            return self(x).float().mean(dim=-1)
-        return torch.cat(self.embed_depths(x), dim=-1)
+            return maps[-1].float().mean(dim=-1)
+        return torch.cat([moments(feature_map) for feature_map in maps], dim=-1)
 
 
-def _moments(feature_map: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and SD over time; the variance is kept off 0, where the square root has no gradient."""
+def moments(feature_map: Tensor) -> Tensor:
+    """Mean and SD over time, shape (batch, 2 * features), of a map of shape (batch, features, time).
+
+    The variance is kept off 0, where the square root has no gradient.
+    """
     values = feature_map.float()
     mean = values.mean(dim=-1, keepdim=True)
     variance = (values - mean).square().mean(dim=-1)  # in two passes, twice as fast as torch's one
-    return mean.squeeze(-1), (variance + _MIN_VARIANCE).sqrt()
+    return torch.cat([mean.squeeze(-1), (variance + _MIN_VARIANCE).sqrt()], dim=-1)
 
 
 def n_parameters(module: nn.Module) -> int:

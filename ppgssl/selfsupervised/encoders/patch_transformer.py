@@ -36,7 +36,8 @@ class PatchTransformer(EncoderNetwork):
     name = "patch-transformer"
 
     def __init__(self, n_channels: int, shape: PatchTransformerShape) -> None:
-        super().__init__(n_channels, shape, [shape.width] * (shape.n_blocks + 1))
+        depth_dims = [shape.width] * (shape.n_blocks + 1)
+        super().__init__(n_channels, shape, depth_dims, stride=shape.patch_samples)
         self.patch_samples = shape.patch_samples
         self.embedding = nn.Linear(n_channels * shape.patch_samples, shape.width)
         self.blocks = nn.ModuleList(TransformerBlock(shape.width, shape.n_heads) for _ in range(shape.n_blocks))

@@ -36,7 +36,8 @@ class ResNet1d(EncoderNetwork):
     def __init__(self, n_channels: int, shape: ResNet1dShape) -> None:
         widths = [shape.width * 2**stage for stage in range(shape.n_stages)]
         before = [shape.width, *widths[:-1]]
-        super().__init__(n_channels, shape, [shape.width, *widths])
+        stride = STEM_STRIDE * _STAGE_STRIDE**shape.n_stages
+        super().__init__(n_channels, shape, [shape.width, *widths], stride=stride)
         self.widths = widths
         self.stem = convolution(n_channels, shape.width, shape.kernel_size, stride=STEM_STRIDE)
         self.stages = nn.ModuleList(_stage(n_in, width, shape) for n_in, width in zip(before, widths, strict=True))

@@ -51,7 +51,7 @@ class ResNet50d1(EncoderNetwork):
         widths = [shape.width * 2**stage for stage in range(len(_BLOCKS))]
         outputs = [_EXPANSION * width for width in widths]
         inputs = [shape.width, *outputs[:-1]]
-        super().__init__(n_channels, shape, [*inputs, outputs[-1], shape.n_features])
+        super().__init__(n_channels, shape, [*inputs, outputs[-1], shape.n_features], stride=_POOL**4)
         self.width = shape.width
         self.stem = nn.Sequential(
             _convolution(n_channels, shape.width, _STEM_KERNEL, dilation=_STEM_DILATION), nn.BatchNorm2d(shape.width)

@@ -8,7 +8,9 @@ from ppgssl.core.config.pretraining import Pretraining
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.autoencoder import Autoencoder
 from ppgssl.selfsupervised.objectives.base import Objective
+from ppgssl.selfsupervised.objectives.beat_sequence import BeatSequence
 from ppgssl.selfsupervised.objectives.contrastive_masked_autoencoder import ContrastiveMaskedAutoencoder
+from ppgssl.selfsupervised.objectives.contrastive_masked_beats import ContrastiveMaskedBeats
 from ppgssl.selfsupervised.objectives.contrastive_patient import ContrastivePatient
 from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
 from ppgssl.selfsupervised.objectives.transformation_recognition import TransformationRecognition
@@ -21,6 +23,8 @@ OBJECTIVES: dict[str, Any] = {
         MaskedAutoencoder,
         ContrastivePatient,
         ContrastiveMaskedAutoencoder,
+        BeatSequence,
+        ContrastiveMaskedBeats,
         VicReg,
         TransformationRecognition,
     )

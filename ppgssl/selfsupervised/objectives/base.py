@@ -47,6 +47,12 @@ class Objective(nn.Module, ABC):
         self.channel_dropout = channel_dropout if encoder.n_channels > 1 else 0.0
         self.segments_per_sample = 1
 
+    def prepare(self, segments: Tensor) -> None:
+        """Fit what the task needs to know of its data, once and before the first step.
+
+        ``segments``, shape (n, n_channels, length), are of training patients. Most tasks need nothing.
+        """
+
     def draw(self, n: int, length: int, generator: torch.Generator) -> Draws:  # noqa: ARG002 - subclasses need it
         """All randomness of a batch of n samples (segments, or pairs) of so many time steps.
 

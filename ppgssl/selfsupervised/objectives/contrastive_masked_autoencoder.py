@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ppgssl.core.config.pretraining import ContrastiveMaskedAutoencoderOptions
+from ppgssl.core.config.pretraining import ContrastiveMaskedOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.objectives.base import Draws
 from ppgssl.selfsupervised.objectives.contrastive_patient import ContrastivePatient
@@ -37,7 +37,7 @@ class ContrastiveMaskedAutoencoder(ContrastivePatient):
     def __init__(
         self,
         encoder: EncoderNetwork,
-        options: ContrastiveMaskedAutoencoderOptions,
+        options: ContrastiveMaskedOptions,
         *,
         fs_hz: float,
         channel_dropout: float = 0.0,

@@ -33,7 +33,7 @@ class ContrastivePatient(TwoViewsObjective):
         self, encoder: EncoderNetwork, options: ContrastiveOptions, *, fs_hz: float, channel_dropout: float = 0.0
     ) -> None:
         del fs_hz
-        width = encoder.embedding_dim
+        width = encoder.moments_dim
         head = projection_head(width, width, options.projection_dim, n_layers=2)
         super().__init__(encoder, options, head, channel_dropout=channel_dropout)
         self.options = options

@@ -47,7 +47,7 @@ class TransformationRecognition(Objective):
         self.transformations: list[AnyAugmentation] = [
             transformation.model_copy(update={"probability": _PROPORTION}) for transformation in options.transformations
         ]
-        width = encoder.embedding_dim
+        width = encoder.moments_dim
         self.head = projection_head(width, width, len(self.transformations), n_layers=2)
 
     def draw(self, n: int, length: int, generator: torch.Generator) -> Draws:
@@ -58,7 +58,7 @@ class TransformationRecognition(Objective):
     def answers(self, batch: Tensor, draws: Draws) -> Tensor:
         """Log-odds that each transformation was applied, float32, shape (n, n_transformations)."""
         changed = visible_channels(augment(batch, self.transformations, draws), draws)
-        logits: Tensor = self.head(self.encoder.embed(changed))
+        logits: Tensor = self.head(self.encoder.embed_moments(changed))
         return logits.float()
 
     def truth(self, draws: Draws) -> Tensor:

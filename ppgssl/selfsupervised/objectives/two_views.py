@@ -48,7 +48,7 @@ class TwoViewsObjective(Objective):
         pairs = batch if self.segments_per_sample == 2 else batch.unsqueeze(1).expand(-1, 2, -1, -1)
         of_views = {key: value.flatten(0, 1) for key, value in draws.items()}
         views = visible_channels(augment(pairs.flatten(0, 1), self.augmentations, of_views), of_views)
-        projections: Tensor = self.head(self.encoder.embed(views)).float()
+        projections: Tensor = self.head(self.encoder.embed_moments(views)).float()
         return projections.unflatten(0, (len(batch), 2))
 
     def loss(self, batch: Tensor, draws: Draws) -> Tensor:

@@ -31,7 +31,7 @@ class VicReg(TwoViewsObjective):
         self, encoder: EncoderNetwork, options: VicRegOptions, *, fs_hz: float, channel_dropout: float = 0.0
     ) -> None:
         del fs_hz
-        head = projection_head(encoder.embedding_dim, options.projection_dim, options.projection_dim, n_layers=3)
+        head = projection_head(encoder.moments_dim, options.projection_dim, options.projection_dim, n_layers=3)
         super().__init__(encoder, options, head, channel_dropout=channel_dropout)
         self.options = options
 

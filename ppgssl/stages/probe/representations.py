@@ -37,6 +37,8 @@ _OBJECTIVE_LABELS = {
     "masked-autoencoder": "Masked autoencoder",
     "contrastive-patient": "Contrastive (NT-Xent)",
     "contrastive-masked-autoencoder": "Contrastive + masked autoencoder",
+    "beat-sequence": "Beats told",
+    "contrastive-masked-beats": "Contrastive + masked + beats told",
     "vicreg": "VICReg",
     "transformation-recognition": "Transformation recognition",
 }

@@ -34,9 +34,9 @@ def test_a_name_stands_for_its_options_at_their_defaults():
         short = Pretraining(objective=name)
         assert short == Pretraining(objective={"name": name})
         assert short.objective.name == name
-    assert Pretraining() == Pretraining(objective="contrastive-masked-autoencoder")
+    assert Pretraining() == Pretraining(objective="contrastive-masked-beats")
     assert Pretraining(encoder="resnet50-1d").encoder == ResNet50Shape(name="resnet50-1d")
-    assert Pretraining(encoder={"width": 8}).encoder == ResNet1dShape(width=8)
+    assert Pretraining(encoder={"width": 8}).encoder == ResNet1dShape(width=8, representation="moments+readouts")
 
 
 def test_the_published_pretext_task_is_the_default_of_its_kind():

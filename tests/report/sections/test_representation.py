@@ -47,7 +47,7 @@ def test_each_measured_quantity_has_a_row_for_each_representation():
     assert "chance 0.020" in groups[1]
     labels = [row[0] for row in rows if len(row) > 1]
     assert labels == 3 * ["VICReg", "Untrained encoder", "Principal components"]
-    value = next(one.value for one in probe.measures if (one.statistic, one.part) == ("r2", "every-depth"))
+    value = next(one.value for one in probe.measures if (one.statistic, one.part) == ("r2", "moments"))
     assert rows[1][2] == rounding.interval(value)
     assert rows[1][3] != ""  # the mean error of a heart rate; a retrieval has none
     assert rows[5][3] == ""
@@ -57,7 +57,7 @@ def test_the_best_depth_of_each_encoder_is_bold():
     table = depth_table(make_results(), make_probe(), "cohort-0", "table-depth")
     rows = [row for row in table.rows if row.kind != "group"]
     assert [plain(row.cells[0]) for row in rows] == 2 * [
-        "Every depth (as used)",
+        "Moments of every depth (as used)",
         "Depth 1",
         "Depth 2",
         "Deepest, mean alone",

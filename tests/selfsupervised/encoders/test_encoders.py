@@ -82,7 +82,7 @@ def test_depth_dims_are_those_of_the_feature_maps(name):
 
 @EVERY_ENCODER
 def test_the_embedding_is_mean_and_sd_over_time_of_the_feature_maps_of_every_depth(name):
-    encoder = make_small(name, 2, representation="every-depth").eval()
+    encoder = make_small(name, 2, representation="moments").eval()
     maps = [depth.detach().numpy().astype(np.float64) for depth in encoder.feature_maps(make_segments(3, 2))]
     expected = np.concatenate(
         [moment for depth in maps for moment in (depth.mean(axis=-1), depth.std(axis=-1))], axis=1
@@ -118,7 +118,7 @@ def test_without_batch_statistics_that_holds_in_training_too(name):
 
 @EVERY_ENCODER
 def test_the_amplitude_of_a_segment_stays_in_its_embedding(name):
-    encoder = make_small(name, 2, representation="every-depth").eval()
+    encoder = make_small(name, 2, representation="moments").eval()
     segments = make_segments(1, 2)
     small, large = encoder.embed(torch.cat([segments, 3 * segments]))
     assert (large - small).norm() > 0.2 * small.norm()
@@ -134,7 +134,7 @@ def test_a_constant_segment_gives_finite_gradients(name, value):
 
 
 def make_trained(name):
-    encoder = make_small(name, representation="every-depth")
+    encoder = make_small(name, representation="moments")
     encoder.embed(make_segments()).square().sum().backward()
     return encoder
 

@@ -19,6 +19,10 @@ CASES = [
     ("contrastive-patient", {"pairs": "segment", "decoupled": True, "margin": 0.2}),
     ("contrastive-masked-autoencoder", {}),
     ("contrastive-masked-autoencoder", {"pairs": "segment", "loss": "sdsc", "mask_channels": "apart"}),
+    ("beat-sequence", {}),
+    ("beat-sequence", {"beat_augmentations": ["noise"], "measure_weights": {"ratio": 0}}),
+    ("contrastive-masked-beats", {}),
+    ("contrastive-masked-beats", {"pairs": "segment", "beat_augmentations": ["scaling"]}),
     ("vicreg", {}),
     ("vicreg", {"pairs": "segment", "augmentations": ["time-warping", "scaling"]}),
     ("transformation-recognition", {}),
@@ -55,7 +59,7 @@ def test_a_loss_is_one_finite_number_whose_gradient_reaches_the_whole_network(na
 
 @pytest.mark.parametrize("shape", ENCODERS)
 @pytest.mark.parametrize("name", OBJECTIVES)
-@pytest.mark.parametrize("representation", ["every-depth", "last"])
+@pytest.mark.parametrize("representation", ["moments", "last"])
 def test_every_objective_trains_every_encoder(name, shape, representation):
     chosen = SMALL_SHAPES[shape].model_copy(update={"representation": representation})
     objective = make_task(name, shape=chosen)
@@ -96,6 +100,7 @@ def test_parts_of_a_batch_with_their_draws_are_batches(name, options):
         if name not in (
             "contrastive-patient",
             "contrastive-masked-autoencoder",
+            "contrastive-masked-beats",
             "vicreg",
         ):  # these compare the samples of a batch
             torch.testing.assert_close(sum(halves) / 2, objective.loss(batch, draws))
