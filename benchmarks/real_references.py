@@ -22,6 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,13 @@ import numpy as np
 import pandas as pd
 import torch
 from choices import changed_study
+from fit_quality import tracks_without
+from fit_rate_track import examples
+from motion import by_segment
 from oximetry import RANGES
 from real_studies import MOTION, SOURCES, Disturbance, Source, write_study
-from vitals import FS_HZ, neurokit_peaks, table
+from references import FS_HZ, Reference, spc2015
+from vitals import neurokit_peaks, table
 
 from ppgssl.core.provenance import read_run
 from ppgssl.core.records import FloatArray, IntArray
@@ -52,12 +57,14 @@ from ppgssl.selfsupervised.input_description import describe_study_input, study_
 from ppgssl.selfsupervised.study_encoders import initial_encoder
 from ppgssl.signals.beat_times import ppg_beats
 from ppgssl.signals.oximetry import ratio_of_ratios
+from ppgssl.signals.rate_track import STEP_S, Network, track_of
 from ppgssl.stages.ingest.ingest import ingest
 from ppgssl.stages.probe.measuring import Plan
 from ppgssl.stages.probe.probe import make_plan, pretrain_probes
 from ppgssl.stages.probe.representations import probe_job
 from ppgssl.stages.probe.targets import Target
 from ppgssl.store.leakage import check_no_leakage, hashed_patient
+from ppgssl.store.rows import StoredRecording
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData, load_study_data
 
@@ -66,6 +73,7 @@ NOISES: tuple[Disturbance, ...] = (20.0, 10.0, 5.0, 0.0, MOTION)
 DISTURBED = ("spc2015", "arrhythmia-pool")
 HAND_CRAFTED = "pulse-wave"
 KEY = ["recording_id", "start_s"]
+TRACK_PARTS = ("hidden", "output")
 BATCH = 512
 # Under 2 ms, SDNN and RMSSD are the error of the R peaks' times.
 LEAST_MS = 2.0
@@ -93,8 +101,8 @@ class Question:
     is_oximetry: bool = False
 
 
-RATE = {"tracked rate": "heart_rate_bpm", "neurokit2": "nk_rate_bpm"}
-INTERVAL = {"beats and track": "interval_ms", "neurokit2": "nk_interval_ms"}
+RATE = {"tracked rate": "track_bpm", "each segment's own rate": "own_rate_bpm", "neurokit2": "nk_rate_bpm"}
+INTERVAL = {"60,000 / tracked rate": "track_interval_ms", "neurokit2": "nk_interval_ms"}
 SPREAD = {name: {"beats": f"{name}_ms", "neurokit2": f"nk_{name}_ms"} for name in ("sdnn", "rmssd")}
 WRIST = "the device's own intervals (stress_predict, 10 s, where it trusts them)"
 QUESTIONS = (
@@ -103,7 +111,13 @@ QUESTIONS = (
     Question("spc2015", "interval_ms", "Mean interval while running against ECG, 8 s", INTERVAL, "ms"),
     Question("spc2015", "sdnn_ms", "SDNN while running against ECG, 8 s", SPREAD["sdnn"], "ms", is_log=True),
     Question("spc2015", "rmssd_ms", "RMSSD while running against ECG, 8 s", SPREAD["rmssd"], "ms", is_log=True),
-    Question("stress-predict", "interval_ms", f"Mean interval against {WRIST}", INTERVAL, "ms"),
+    Question(
+        "stress-predict",
+        "interval_ms",
+        f"Mean interval against {WRIST}",
+        {"60,000 / heart rate": "interval_ms", "neurokit2": "nk_interval_ms"},
+        "ms",
+    ),
     Question("stress-predict", "sdnn_ms", f"SDNN against {WRIST}", SPREAD["sdnn"], "ms", is_log=True),
     Question("stress-predict", "rmssd_ms", f"RMSSD against {WRIST}", SPREAD["rmssd"], "ms", is_log=True),
     Question(
@@ -128,7 +142,8 @@ QUESTIONS = (
     Question(
         "oximetry-phone",
         "breaths_per_min",
-        "Respiratory rate of a phone's camera, 30 s, against CO2 30 s later",
+        "Respiratory rate of a phone's camera, 30 s, against CO2 30 s later (settings of the product's own were chosen "
+        "with these people)",
         {"respiratory rate": "respiratory_rate_per_min", "neurokit2": "nk_breaths_per_min"},
         "/min",
         within=2,
@@ -247,7 +262,7 @@ def line_through(question: Question, study: Studied, values: FloatArray) -> Floa
 # The product's vital signs, and neurokit2
 
 
-def scalars(study: Studied, data: StudyData) -> pd.DataFrame:
+def scalars(study: Studied, data: StudyData, folder: Path) -> pd.DataFrame:
     """Vital signs of the product and of neurokit2 (by the first channel), by recording and start of the segment."""
     inputs, store = data.study.inputs, data.labelled
     vitals = store.segments(inputs.segment_s, inputs.step_s).set_index(KEY)
@@ -260,6 +275,8 @@ def scalars(study: Studied, data: StudyData) -> pd.DataFrame:
         found = from_beats(neurokit_peaks(nk.ppg_findpeaks, first) / FS_HZ, start_s, inputs.segment_s, "nk_")
         beats_s = ppg_beats(first, fs_hz=FS_HZ).sample / FS_HZ
         found |= {"irregularity": from_beats(beats_s, start_s, inputs.segment_s, "")["irregularity"]}
+        if study.source.name.startswith("spc2015"):
+            found |= of_runner(recording, start_s, folder)
         if study.source.name == "oximetry-phone":
             found |= of_phone(recording.channels, start_s, inputs.segment_s)
         rows.append(pd.DataFrame({"recording_id": recording.recording_id, "start_s": start_s, **found}))
@@ -267,7 +284,7 @@ def scalars(study: Studied, data: StudyData) -> pd.DataFrame:
 
 
 def from_beats(beats_s: FloatArray, start_s: FloatArray, segment_s: float, prefix: str) -> dict[str, FloatArray]:
-    """Rate, mean interval, SDNN, RMSSD (as neurokit2 defines them) and the last over the mean; NaN under three beats."""
+    """Rate, mean interval, SDNN, RMSSD (defined as in neurokit2) and the last over the mean; NaN under three beats."""
     values = np.full((5, len(start_s)), np.nan)
     for number, start in enumerate(start_s):
         ms = 1000 * np.diff(beats_s[(beats_s >= start) & (beats_s < start + segment_s)])
@@ -276,6 +293,33 @@ def from_beats(beats_s: FloatArray, start_s: FloatArray, segment_s: float, prefi
             values[:, number] = 60_000 / ms.mean(), ms.mean(), ms.std(ddof=1), rmssd, rmssd / ms.mean()
     names = ("rate_bpm", "interval_ms", "sdnn_ms", "rmssd_ms", "irregularity")
     return {prefix + name: of_name for name, of_name in zip(names, values, strict=True)}
+
+
+def of_runner(recording: StoredRecording, start_s: FloatArray, folder: Path) -> dict[str, FloatArray]:
+    """The rate tracked by a network that never saw the person, as in ``motion.py``, and each segment's own rate.
+
+    The network that comes with the product was fitted to these people, too.
+    """
+    channels = {name: np.nan_to_num(one.samples.astype(np.float64)) for name, one in recording.channels.items()}
+    person = recording.patient_id.replace("-", "_")
+    reference = Reference(person, person, channels, [], np.zeros(0), np.zeros(0, bool))
+    evidence = examples(reference, with_acceleration=False).evidence.astype(np.float64)
+    track = track_of(evidence, tracks(folder)[person]).heart_rate_bpm
+    window = np.round(start_s / STEP_S).astype(np.int64)
+    own = by_segment(reference, acceleration=False)
+    return {"track_bpm": track[window], "track_interval_ms": 60_000 / track[window], "own_rate_bpm": own[window]}
+
+
+@cache
+def tracks(folder: Path) -> dict[str, Network]:
+    """Of each person, a network that was fitted without the person; kept in a file, since it takes minutes."""
+    file = folder / "rate_tracks.npz"
+    if not file.is_file():
+        made = tracks_without(list(spc2015()), with_acceleration=False)
+        np.savez(file, **{f"{name} {part}": getattr(one, part) for name, one in made.items() for part in TRACK_PARTS})
+    with np.load(file) as held:
+        people = dict.fromkeys(key.rsplit(" ", 1)[0] for key in held)
+        return {name: Network(*(held[f"{name} {part}"] for part in TRACK_PARTS)) for name in people}
 
 
 def of_phone(channels: Any, start_s: FloatArray, segment_s: float) -> dict[str, FloatArray]:
@@ -422,61 +466,36 @@ def report(question: Question, study: Studied, found: Any, learnt: Sequence[str]
         ]
         table(f"{question.title} ({n})", header, cells)
     if question.quantity == "hr_bpm" and not target.is_class:
-        by_quality(question, y, clean, patient, segments["sqi"].to_numpy())
+        by_quality(question, y, clean, segments["sqi"].to_numpy())
     if study.disturbed:
         robustness(question, study, found)
 
 
-def by_quality(
-    question: Question, y: FloatArray, clean: dict[str, FloatArray], patient: np.ndarray, sqi: FloatArray
-) -> None:
-    edges = np.quantile(sqi, [0.25, 0.5, 0.75])
-    quarter = np.searchsorted(edges, sqi, side="right")
-    rows = [
-        [
-            name,
-            *(
-                f"{np.nanmean(np.abs(one - y)[quarter == q]):.1f} ({np.isfinite(one[quarter == q]).mean():.2f})"
-                for q in range(4)
-            ),
-        ]
-        for name, one in clean.items()
-    ]
-    limits = [0.0, *edges, 1.0]
-    header = [
-        "method",
-        *(f"SQI {limits[q]:.2f} to {limits[q + 1]:.2f} (n {int((quarter == q).sum())})" for q in range(4)),
-    ]
-    table(
-        f"{question.title}: mean absolute error by quarter of signal quality, over segments (proportion known)",
-        header,
-        rows,
-    )
+def by_quality(question: Question, y: FloatArray, clean: dict[str, FloatArray], sqi: FloatArray) -> None:
+    limits = np.quantile(sqi, [0, 0.25, 0.5, 0.75, 1])
+    quarters = [(sqi >= limits[q]) & ((sqi < limits[q + 1]) | (q == 3)) for q in range(4)]
+    header = ["method", *(f"{limits[q]:.2f} to {limits[q + 1]:.2f} (n {quarters[q].sum()})" for q in range(4))]
+    rows = [[name, *(f"{np.nanmean(np.abs(one - y)[is_in]):.1f}" for is_in in quarters)] for name, one in clean.items()]
+    table(f"{question.title}: mean absolute error over segments by quarter of the signal quality index", header, rows)
 
 
 def robustness(question: Question, study: Studied, found: Any) -> None:
     target = study.target(question.quantity)
     y, patient = scaled(question, target.truth.to_numpy()), target.truth.index.to_numpy()
-    names = {how: "undisturbed" if how is None else how if how == MOTION else f"{how:g} dB" for how in found}
-    rows: list[list[str]] = []
+    names = ["undisturbed" if how is None else how if how == MOTION else f"{how:g} dB" for how in found]
     if target.is_class:
-        columns = [classes(study, y, of_how, ()) for of_how in found.values()]
-        rows = [[name, *(column[number][2] for column in columns)] for number, name in enumerate(found[None])]
         what = "AUROC"
+        columns = [{name: cell for name, _, cell in classes(study, y, of_how, ())} for of_how in found.values()]
     else:
-        what = "R2 of the logarithm" if question.is_log else "mean absolute error"
-        if question.within is not None:
-            what = f"proportion of all within {question.within:g}{question.unit}"
-        for name in found[None]:
-            cells = [numbers(question, y, of_how[name], patient) for of_how in found.values()]
-            column = (
-                "R2" if question.is_log else next(key for key in cells[0] if what.split()[0] in key or "of all" in key)
-            )
-            if question.within is not None:
-                column = f"within {question.within:g}{question.unit}, of all"
-            rows.append([name, *(f"{of_how.get(column, '-')} [{of_how['known']}]" for of_how in cells)])
-        what += " [proportion known]"
-    table(f"{question.title}: {what} with noise added, or movement", ["method", *names.values()], rows)
+        what = f"mean absolute error, {question.unit}" if question.within is None else ""
+        what = "R2" if question.is_log else what or f"within {question.within:g}{question.unit}, of all"
+        cells = [
+            {name: numbers(question, y, one, patient) for name, one in of_how.items()} for of_how in found.values()
+        ]
+        columns = [{name: f"{one.get(what, '-')} [{one['known']}]" for name, one in of_how.items()} for of_how in cells]
+        what += " of the logarithm [proportion known]" if question.is_log else " [proportion known]"
+    rows = [[name, *(column[name] for column in columns)] for name in found[None]]
+    table(f"{question.title}: {what}, with noise added, or movement", ["method", *names], rows)
 
 
 def learnt_of(study: Studied, given: EncoderNetwork | None, folder: Path | None) -> Callable[[Fold], Represent]:
@@ -539,7 +558,7 @@ def main() -> None:
                 assert np.array_equal(study.target(one.quantity).segment, base.target(one.quantity).segment)
             methods[method] = predict(study, questions, represent)
         learnt = [one for one in methods if one != HAND_CRAFTED and not one.startswith("untrained")]
-        beside = {how: scalars(base, data) for how, data in {None: base.data, **base.disturbed}.items()}
+        beside = {how: scalars(base, data, options.out) for how, data in {None: base.data, **base.disturbed}.items()}
         for question in questions:
             report(question, base, answers(question, base, methods, beside), learnt)
         print(f"\n{name}: {time.perf_counter() - started:.0f} s", flush=True)

@@ -24,8 +24,8 @@ from ppgssl.core.records import FloatArray
 
 MIN_INTERVALS = 4
 MOST_SEGMENTS = 40
-# The monitor's respiratory rate fits the camera best when read 20 to 52 s later, its rate by ECG 8 to 11 s (README).
-CO2_LAG_S, ECG_LAG_S = 30, 9
+# The monitor's respiratory rate fits the camera best when read 20 to 52 s later (README).
+CO2_LAG_S = 30
 NONE = np.zeros(0)
 
 
@@ -105,7 +105,6 @@ def phones() -> Iterator[Raw]:
     """oximetry_phone: both hands; windows of 30 s, read later in the monitors by the lags that the README gives."""
     monitors = pd.read_csv(DATA / "oximetry_phone" / "reference.csv", dtype={"subject": str})
     lags = {"spo2_pct": ("spo2_5_pct", LAG_S), "breaths_per_min": ("rr_co2_per_min", CO2_LAG_S)}
-    lags["hr_bpm"] = ("hr_ecg_bpm", ECG_LAG_S)
     for path in sorted((DATA / "oximetry_phone" / "camera").glob("*/*.csv")):
         light = np.loadtxt(path, delimiter=",", skiprows=1).T
         shown = monitors[monitors["subject"] == path.stem]
@@ -131,7 +130,7 @@ def fingers() -> Iterator[Raw]:
 
 
 def rhythms() -> Iterator[Raw]:
-    """arrhythmia_pool: of each person at most 40 segments of 10 s of atrial fibrillation (1) and of sinus rhythm (0)."""
+    """arrhythmia_pool: of each person up to 40 segments of 10 s in atrial fibrillation (1), and in sinus rhythm (0)."""
     rng = np.random.default_rng(15)
     for path in sorted((DATA / "arrhythmia_pool").glob("*.npz")):
         with np.load(path) as held:

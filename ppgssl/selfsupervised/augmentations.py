@@ -193,9 +193,7 @@ def _draw_light(
     return {"noise": _draw_waves(n, length, options, generator)}
 
 
-def _draw_loss(
-    n: int, n_channels: int, length: int, options: ContactLossOptions, generator: torch.Generator
-) -> Draws:
+def _draw_loss(n: int, n_channels: int, length: int, options: ContactLossOptions, generator: torch.Generator) -> Draws:
     del n_channels
     return {"factor": 1 - _draw_interval(n, length, options.proportion, generator)}
 
