@@ -210,9 +210,10 @@ def embedding(encoder: EncoderNetwork) -> Represent:
     return of
 
 
-def features(represent: Represent, data: StudyData, index: IntArray) -> FloatArray:
-    bank = study_bank(data, describe_study_input(data, np.ones(len(data.segments.start), dtype=bool)))
-    parts = [index[first : first + BATCH] for first in range(0, len(index), BATCH)]
+def features(represent: Represent, data: StudyData) -> FloatArray:
+    n = len(data.segments.start)
+    bank = study_bank(data, describe_study_input(data, np.ones(n, dtype=bool)))
+    parts = [np.arange(first, min(first + BATCH, n)) for first in range(0, n, BATCH)]
     return np.concatenate([represent(bank.gather(part).numpy()) for part in parts])
 
 
@@ -223,14 +224,11 @@ def predict(study: Studied, quantities: Sequence[Question], represent: Callable[
         for how in (None, *study.disturbed)
         for one in quantities
     }
-    keys = pd.MultiIndex.from_frame(study.segments[KEY])
+    before = None
     for fold in study.plan.folds:
         of_fold = represent(fold)
-        held = {None: (features(of_fold, study.data, np.arange(len(keys))), np.arange(len(keys)))}
-        for how, other in study.disturbed.items():
-            chosen = np.flatnonzero(other.of_patients(fold.test))
-            place = pd.MultiIndex.from_frame(accepted(other).loc[chosen, KEY]).get_indexer(keys)
-            held[how] = (features(of_fold, other, chosen), place)
+        if of_fold is not before:  # else it is the same in every fold
+            before, held = of_fold, embedded(study, of_fold)
         for one in quantities:
             target = study.target(one.quantity)
             is_train, is_test = (target.truth.index.isin(who) for who in (fold.train, fold.test))
@@ -242,6 +240,15 @@ def predict(study: Studied, quantities: Sequence[Question], represent: Callable[
                 predicted = probe(X_train, y[is_train], X[np.maximum(at, 0)], patient[is_train])
                 found[how, one.quantity][is_test] = np.where(at >= 0, predicted, np.nan)
     return found
+
+
+def embedded(study: Studied, represent: Represent) -> dict[Disturbance, tuple[FloatArray, IntArray]]:
+    """Features of the segments as they are and disturbed, and the row of each segment in them; -1 where it was lost."""
+    keys = pd.MultiIndex.from_frame(study.segments[KEY])
+    return {
+        how: (features(represent, data), pd.MultiIndex.from_frame(accepted(data)[KEY]).get_indexer(keys))
+        for how, data in {None: study.data, **study.disturbed}.items()
+    }
 
 
 def scaled(question: Question, values: FloatArray) -> FloatArray:
@@ -333,13 +340,8 @@ def of_phone(channels: Any, start_s: FloatArray, segment_s: float) -> dict[str, 
         found[f"{one}_{other}"] = ratio_of_ratios(*samples, *levels, starts, length, fs_hz=FS_HZ)
     green = channels["ppg_green"].samples
     rate = nk.signal_rate(neurokit_peaks(nk.ppg_findpeaks, green), sampling_rate=FS_HZ, desired_length=len(green))
-    breathing = nk.ecg_rsp(rate, sampling_rate=FS_HZ)
-    found["nk_breaths_per_min"] = np.array(
-        [
-            np.mean(nk.rsp_rate(breathing[start : start + length], sampling_rate=FS_HZ, method="xcorr"))
-            for start in starts
-        ]
-    )
+    breaths = nk.rsp_rate(nk.ecg_rsp(rate, sampling_rate=FS_HZ), sampling_rate=FS_HZ)
+    found["nk_breaths_per_min"] = np.array([np.mean(breaths[start : start + length]) for start in starts])
     return found
 
 
@@ -501,11 +503,11 @@ def robustness(question: Question, study: Studied, found: Any) -> None:
 def learnt_of(study: Studied, given: EncoderNetwork | None, folder: Path | None) -> Callable[[Fold], Represent]:
     """The encoder of each fold; a given one is checked against the people tested where it records whom it has seen."""
     if given is not None and folder is not None:
-        seen = (read_run(folder) or {}).get("patients_sha256", [])
+        seen, one = (read_run(folder) or {}).get("patients_sha256", []), embedding(given)
 
         def of_given(fold: Fold) -> Represent:
             check_no_leakage(map(hashed_patient, fold.test), seen, f"the encoder in {folder}")
-            return embedding(given)
+            return one
 
         return of_given
     pretrain_probes(study.plan, study.data, study.out, n_jobs=1)
