@@ -234,11 +234,12 @@ def predict(study: Studied, quantities: Sequence[Question], represent: Callable[
             is_train, is_test = (target.truth.index.isin(who) for who in (fold.train, fold.test))
             y, patient = scaled(one, target.truth.to_numpy()), target.truth.index.to_numpy()
             probe = logistic_probe if target.is_class else linear_probe
+            places = [place[target.segment[is_test]] for _, place in held.values()]
+            X_test = [X[np.maximum(at, 0)] for (X, _), at in zip(held.values(), places, strict=True)]
             X_train = held[None][0][target.segment[is_train]]
-            for how, (X, place) in held.items():
-                at = place[target.segment[is_test]]
-                predicted = probe(X_train, y[is_train], X[np.maximum(at, 0)], patient[is_train])
-                found[how, one.quantity][is_test] = np.where(at >= 0, predicted, np.nan)
+            predicted = probe(X_train, y[is_train], np.concatenate(X_test), patient[is_train])
+            for how, at, of_how in zip(held, places, np.split(predicted, len(held)), strict=True):
+                found[how, one.quantity][is_test] = np.where(at >= 0, of_how, np.nan)
     return found
 
 
@@ -335,9 +336,8 @@ def of_phone(channels: Any, start_s: FloatArray, segment_s: float) -> dict[str, 
     found = {}
     for one, other in (("green", "blue"), ("red", "green")):
         pair = [channels[f"ppg_{name}"] for name in (one, other)]
-        levels = [np.repeat(channel.baseline, FS_HZ)[: len(channel.samples)] for channel in pair]
-        samples = [channel.samples for channel in pair]
-        found[f"{one}_{other}"] = ratio_of_ratios(*samples, *levels, starts, length, fs_hz=FS_HZ)
+        light = [one.samples for one in pair] + [one.baseline for one in pair]
+        found[f"{one}_{other}"] = ratio_of_ratios(*light, starts, length, fs_hz=FS_HZ)
     green = channels["ppg_green"].samples
     rate = nk.signal_rate(neurokit_peaks(nk.ppg_findpeaks, green), sampling_rate=FS_HZ, desired_length=len(green))
     breaths = nk.rsp_rate(nk.ecg_rsp(rate, sampling_rate=FS_HZ), sampling_rate=FS_HZ)
