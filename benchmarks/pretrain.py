@@ -246,7 +246,7 @@ class Ours:
         self.device, self.n_pairs = torch.device(device), n_pairs
         objective = ContrastivePatientOptions(name="contrastive-patient")
         self.settings = Pretraining(objective=objective, encoder=ENCODERS[encoder], batch_size=n_pairs, n_steps=10**6)
-        network = make_encoder(2, self.settings.encoder, seed=0)
+        network = make_encoder(2, self.settings.shape, fs_hz=80.0, seed=0)
         is_cuda = self.device.type == "cuda"
         self.is_bf16 = choose_precision(is_cuda=is_cuda, pays_on_cpu=network.bf16_pays_on_cpu) == "bf16-mixed"
         self.objective = make_objective(network, self.settings, fs_hz=FS_HZ).to(self.device)

@@ -187,7 +187,7 @@ def opened(source: Source, changes: str, options: argparse.Namespace, out: Path)
         folder = options.out / "studies" / (source.name if how is None else f"{source.name}-{how}")
         file = folder / "study.yaml"
         if not file.is_file():
-            write_study(source, folder, n_steps=options.steps, n_folds=options.folds, how=how)
+            write_study(source, folder, how)
         ingest(folder / "cohort.yaml", folder / "out" / "stores" / source.name, n_jobs=1)
         given = f"pretraining.n_steps={options.steps}; probe.n_folds={options.folds}; {changes}"
         return load_study_data(changed_study(file, given), file, out)
@@ -541,7 +541,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=200, help="of pretraining, for each set and fold")
+    parser.add_argument("--steps", default="200", help="of pretraining, for each set and fold; a number or auto")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--sets", default=",".join(SOURCES))
     parser.add_argument("--encoder", action="append", default=[])

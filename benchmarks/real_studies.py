@@ -177,8 +177,8 @@ def disturb(raw: Raw, how: Disturbance, rng: np.random.Generator) -> Raw:
     return raw._replace(channels=channels)
 
 
-def write_study(source: Source, folder: Path, *, n_steps: int, n_folds: int, how: Disturbance = None) -> Path:
-    """Write recordings, cohort.yaml, clinical table, references and study.yaml; return the last one's path.
+def write_study(source: Source, folder: Path, how: Disturbance) -> None:
+    """Write recordings, cohort.yaml, clinical table, references and study.yaml.
 
     The outcome is there because a study has one; where there is a rhythm, it is who has atrial fibrillation, so that
     folds hold as many.
@@ -225,9 +225,7 @@ def write_study(source: Source, folder: Path, *, n_steps: int, n_folds: int, how
         "outcome": "event",
         "arms": ["pulse-wave"],
         "validation": {"scheme": "single-split", "test_fraction": 0.3},
-        "pretraining": {"n_steps": n_steps},
-        "probe": {"n_folds": n_folds, "min_patients": 5, "references": "references.csv"},
+        "probe": {"min_patients": 5, "references": "references.csv"},
     }
     for name, description in (("cohort", cohort), ("study", study)):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
-    return folder / "study.yaml"

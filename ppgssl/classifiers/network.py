@@ -22,7 +22,7 @@ from ppgssl.core.config.study import Network
 from ppgssl.core.errors import StoreError
 from ppgssl.core.records import FloatArray
 from ppgssl.selfsupervised.bank import SegmentBank
-from ppgssl.selfsupervised.encoders import ENCODERS
+from ppgssl.selfsupervised.encoders import build_encoder
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 
 
@@ -132,7 +132,11 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
         return {
             "learner": "network",
             "n_members": len(self.members_),
-            "encoder": {"n_channels": encoder.n_channels, "shape": encoder.shape.model_dump(mode="json")},
+            "encoder": {
+                "n_channels": encoder.n_channels,
+                "fs_hz": encoder.fs_hz,
+                "shape": encoder.shape.model_dump(mode="json"),
+            },
             "settings": (self.settings or Network()).model_dump(mode="json"),
             "is_pretrained": self.is_pretrained,
             "seed": int(self.seed),
@@ -157,7 +161,9 @@ class NetworkRiskModel(ClassifierMixin, BaseEstimator):
             shape: Any = TypeAdapter(EncoderShape).validate_python(spec["encoder"]["shape"])
             members = []
             for number in range(spec["n_members"]):
-                network = PatientNetwork(ENCODERS[shape.name](spec["encoder"]["n_channels"], shape), settings.pooling)
+                made_of = spec["encoder"]
+                encoder = build_encoder(made_of["n_channels"], shape, fs_hz=made_of["fs_hz"])
+                network = PatientNetwork(encoder, settings.pooling)
                 start = f"member.{number}."
                 own = {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
                 network.load_state_dict({name: torch.from_numpy(np.array(values)) for name, values in own.items()})

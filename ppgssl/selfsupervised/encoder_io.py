@@ -34,6 +34,7 @@ def save_encoder(folder: Path, encoder: EncoderNetwork, card: Mapping[str, Any])
     model = {
         "version": _VERSION,
         "n_channels": encoder.n_channels,
+        "fs_hz": encoder.fs_hz,
         "shape": encoder.shape.model_dump(mode="json"),
         "embedding_dim": encoder.embedding_dim,
         "weights_sha256": file_sha256(weights),
@@ -88,7 +89,7 @@ def read_model(folder: Path) -> dict[str, Any]:
 def _rebuild(model: dict[str, Any], weights: Path) -> EncoderNetwork:
     try:
         shape = TypeAdapter(EncoderShape).validate_python(model["shape"])
-        encoder = build_encoder(model["n_channels"], shape)
+        encoder = build_encoder(model["n_channels"], shape, fs_hz=model["fs_hz"])
         encoder.load_state_dict(load_file(weights))
     except (KeyError, ValidationError, RuntimeError, SafetensorError) as error:
         raise StoreError(f"{weights} does not hold the encoder that {MODEL_FILE} describes: {error}") from None

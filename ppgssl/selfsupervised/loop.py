@@ -67,9 +67,9 @@ def pretrain(
     """Pretrain an encoder, or go on where an interrupted run of the same data, settings and seed stopped.
 
     On a CPU with the same number of threads, an interrupted and resumed run ends with the same bits as an uninterrupted
-    one. The first weights are those of ``make_encoder(n_channels, settings.encoder, seed=seed)``. A folder whose run is
-    finished is read, not trained again; one that belongs to other settings, another seed or other data is replaced, and
-    ``restart_reason`` gives the reason.
+    one. The first weights are those of ``make_encoder(n_channels, settings.shape, fs_hz=fs_hz, seed=seed)``. A folder
+    whose run is finished is read, not trained again; one that belongs to other settings, another seed or other data is
+    replaced, and ``restart_reason`` gives the reason.
 
     Parameters
     ----------
@@ -352,7 +352,7 @@ class _Run:
 
 
 def _seeded_objective(n_channels: int, settings: Pretraining, *, fs_hz: float, seed: int) -> Objective:
-    encoder = make_encoder(n_channels, settings.encoder, seed=seed)
+    encoder = make_encoder(n_channels, settings.shape, fs_hz=fs_hz, seed=seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)  # not the numbers that the encoder was made of
         return make_objective(encoder, settings, fs_hz=fs_hz)

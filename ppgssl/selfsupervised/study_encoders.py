@@ -133,8 +133,8 @@ def initial_seed(data: StudyData, fold: Fold | None) -> int:
 
 def initial_encoder(data: StudyData, fold: Fold) -> EncoderNetwork:
     """The untrained control of a fold: the first weights of its SSL encoders."""
-    n_channels = len(data.study.inputs.channels)
-    return make_encoder(n_channels, data.study.pretraining.encoder, seed=initial_seed(data, fold))
+    inputs, shape = data.study.inputs, data.study.pretraining.shape
+    return make_encoder(len(inputs.channels), shape, fs_hz=inputs.fs_hz, seed=initial_seed(data, fold))
 
 
 def encoder_warnings(jobs: Sequence[EncoderJob]) -> list[str]:

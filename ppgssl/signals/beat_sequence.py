@@ -144,7 +144,8 @@ def _alike(measures: FloatArray, row: IntArray, n_rows: int) -> tuple[BoolArray,
 
 
 def _row_medians(values: FloatArray, row: IntArray, n_rows: int) -> FloatArray:
-    """Lower median of the values of each row; NaN for a row without one."""
+    """Lower median of the known values of each row; NaN for a row without one."""
+    values, row = values[np.isfinite(values)], row[np.isfinite(values)]
     order = np.lexsort((values, row))
     count = np.bincount(row, minlength=n_rows)
     middle = np.cumsum(count) - count + np.maximum(count - 1, 0) // 2

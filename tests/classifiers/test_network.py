@@ -44,7 +44,7 @@ def make_study(n_patients=40, n_segments=4, *, seed=0, prevalence=0.3):
 
 
 def make_small_encoder(seed=0):
-    return make_encoder(1, ResNet1dShape(width=8, n_stages=2), seed=seed)
+    return make_encoder(1, ResNet1dShape(width=8, n_stages=2), fs_hz=40.0, seed=seed)
 
 
 def fit(bank, owner, y, train, *, is_pretrained=False, seed=1, **settings):

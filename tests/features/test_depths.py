@@ -13,7 +13,7 @@ def segments(n=5):
 
 @pytest.mark.parametrize("representation", ["moments", "last"])
 def test_the_parts_hold_each_depth_and_the_encoders_own_representation(representation):
-    encoder = make_encoder(2, ResNet1dShape(width=8, n_stages=3, representation=representation), seed=1)
+    encoder = make_encoder(2, ResNet1dShape(width=8, n_stages=3, representation=representation), fs_hz=40.0, seed=1)
     depths = Depths(encoder)
     features = depths(segments())
     batch = torch.from_numpy(segments())

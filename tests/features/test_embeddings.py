@@ -16,7 +16,7 @@ def bank():
 
 @pytest.fixture
 def encoder():
-    return make_encoder(2, ResNet1dShape(width=8, n_stages=2), seed=0)
+    return make_encoder(2, ResNet1dShape(width=8, n_stages=2), fs_hz=40.0, seed=0)
 
 
 def test_embeddings_are_those_of_the_encoder_in_the_order_of_the_index(bank, encoder):

@@ -36,7 +36,7 @@ def test_a_patient_is_needed_for_every_row():
 
 def test_readouts_are_named_by_what_they_are():
     shape = ResNet1dShape(width=8, representation="moments+readouts")
-    encoder = make_encoder(2, shape, seed=0)
+    encoder = make_encoder(2, shape, fs_hz=40.0, seed=0)
     names = feature_names(encoder)
     assert len(names) == len(set(names)) == encoder.embedding_dim
     assert names[:2] == ["ssl_000", "ssl_001"]

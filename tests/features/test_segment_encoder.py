@@ -38,7 +38,7 @@ def trained(folder, ward, **changes):
     """An encoder as a study of the ward leaves it, the study, and its bank; training itself is of no matter here."""
     data = study_of(ward, inputs__channels=TWO, **changes)
     description = describe_study_input(data, np.ones(len(data.segments.table), dtype=bool))
-    save_encoder(folder, make_encoder(2, SHAPE, seed=1), {})
+    save_encoder(folder, make_encoder(2, SHAPE, fs_hz=40.0, seed=1), {})
     save_input_description(folder, description)
     return SegmentEncoder.from_folder(folder), data, study_bank(data, description)
 
@@ -67,7 +67,7 @@ def two_channels(tmp_path, **changes):
         "step_s": 2.0,
         "normalisation": "segment",
     }
-    save_encoder(tmp_path, make_encoder(2, SHAPE, seed=1), {})
+    save_encoder(tmp_path, make_encoder(2, SHAPE, fs_hz=40.0, seed=1), {})
     save_input_description(tmp_path, InputDescription.model_validate(description | changes))
     return SegmentEncoder.from_folder(tmp_path)
 
@@ -124,7 +124,7 @@ def test_inverted_pulses_are_polarity_corrected(tmp_path):
 
 
 def test_one_channel_needs_no_second_axis(tmp_path):
-    save_encoder(tmp_path, make_encoder(1, SHAPE, seed=1), {})
+    save_encoder(tmp_path, make_encoder(1, SHAPE, fs_hz=40.0, seed=1), {})
     channel = ChannelDescription(name="ppg", band_hz=(0.5, 8.0))
     description = InputDescription(channels=[channel], fs_hz=50, segment_s=4, step_s=4, normalisation="segment")
     save_input_description(tmp_path, description)
@@ -205,7 +205,7 @@ def test_the_encoder_is_a_step_of_a_scikit_learn_pipeline(tmp_path):
 
 
 def test_an_encoder_that_does_not_describe_its_input_cannot_be_used_so(tmp_path):
-    save_encoder(tmp_path, make_encoder(2, SHAPE, seed=1), {})
+    save_encoder(tmp_path, make_encoder(2, SHAPE, fs_hz=40.0, seed=1), {})
     with pytest.raises(StoreError, match=r"does not describe the encoder's input"):
         SegmentEncoder.from_folder(tmp_path)
 

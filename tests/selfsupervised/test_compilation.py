@@ -28,7 +28,7 @@ SETTINGS = Pretraining(
 def make_loss():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        objective = make_objective(make_encoder(1, SETTINGS.encoder, seed=0), SETTINGS, fs_hz=100.0)
+        objective = make_objective(make_encoder(1, SETTINGS.encoder, fs_hz=40.0, seed=0), SETTINGS, fs_hz=100.0)
     generator = torch.Generator().manual_seed(0)
     batch = torch.randn(8, 1, 200, generator=generator)
     return TrainingLoss(objective), batch, objective.draw(8, 200, generator)

@@ -19,7 +19,7 @@ SHAPE = ResNet1dShape(width=8, n_stages=2, blocks_per_stage=2, kernel_size=5)
 
 @pytest.fixture
 def folder(tmp_path):
-    save_encoder(tmp_path, make_encoder(2, SHAPE, seed=1), {"trained_on": "made-up segments", "loss": 0.5})
+    save_encoder(tmp_path, make_encoder(2, SHAPE, fs_hz=40.0, seed=1), {"trained_on": "made-up segments", "loss": 0.5})
     return tmp_path
 
 
@@ -33,7 +33,7 @@ def rewrite(folder, *, sign=True, **changed):
 
 
 def test_a_loaded_encoder_equals_the_saved_one(folder):
-    encoder, loaded = make_encoder(2, SHAPE, seed=1).eval(), load_encoder(folder)
+    encoder, loaded = make_encoder(2, SHAPE, fs_hz=40.0, seed=1).eval(), load_encoder(folder)
     assert loaded.shape == SHAPE
     assert not loaded.training
     segments = torch.randn(4, 2, 200)
@@ -51,7 +51,7 @@ def test_a_loaded_encoder_equals_the_saved_one(folder):
     ids=lambda shape: shape.name,
 )
 def test_a_loaded_encoder_is_of_the_kind_that_was_saved(tmp_path, shape):
-    encoder = make_encoder(2, shape, seed=1)
+    encoder = make_encoder(2, shape, fs_hz=40.0, seed=1)
     encoder.embed(torch.randn(8, 2, 200))  # batch statistics, where there are any, are saved too
     save_encoder(tmp_path, encoder.eval(), {})
     loaded, segments = load_encoder(tmp_path), torch.randn(4, 2, 200)
@@ -64,7 +64,7 @@ def test_the_card_comes_back(folder):
 
 
 def test_saving_again_replaces_the_encoder_and_leaves_nothing_else(folder):
-    save_encoder(folder, make_encoder(1, SHAPE, seed=2), {})
+    save_encoder(folder, make_encoder(1, SHAPE, fs_hz=40.0, seed=2), {})
     assert load_encoder(folder).n_channels == 1
     assert sorted(path.name for path in folder.iterdir()) == ["encoder.safetensors", "model.json"]
 

@@ -112,7 +112,7 @@ def pulses_through(encoder):
 
 
 def test_a_network_is_healthy_until_it_gives_one_answer_or_one_number():
-    encoder = make_encoder(2, SHAPE, seed=0)
+    encoder = make_encoder(2, SHAPE, fs_hz=40.0, seed=0)
     assert check_health(pulses_through(encoder)).warning == ""
     with torch.no_grad():
         for parameter in encoder.stem.parameters():
@@ -121,7 +121,7 @@ def test_a_network_is_healthy_until_it_gives_one_answer_or_one_number():
 
 
 def test_a_network_of_which_all_features_are_copies_of_one_is_collapsed():
-    encoder = make_encoder(1, SHAPE.model_copy(update={"n_stages": 1, "representation": "last"}), seed=0)
+    encoder = make_encoder(1, SHAPE.model_copy(update={"n_stages": 1, "representation": "last"}), fs_hz=40.0, seed=0)
     with torch.no_grad():
         for parameter in encoder.parameters():
             parameter.copy_(parameter.mean(dim=0, keepdim=True).expand_as(parameter))

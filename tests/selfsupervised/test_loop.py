@@ -136,7 +136,7 @@ def test_examples_show_what_was_hidden_of_held_out_segments(tmp_path):
 def test_training_starts_from_the_weights_of_the_untrained_encoder(tmp_path):
     settings = TINY.model_copy(update={"n_steps": 1, "learning_rate": 1e-12, "weight_decay": 0.0})
     trained = run(tmp_path, settings=settings, seed=9).encoder.state_dict()
-    for name, value in make_encoder(1, settings.encoder, seed=9).state_dict().items():
+    for name, value in make_encoder(1, settings.shape, fs_hz=40.0, seed=9).state_dict().items():
         torch.testing.assert_close(trained[name], value, rtol=0, atol=1e-9)
 
 

@@ -17,9 +17,11 @@ from ppgssl.selfsupervised.input_description import InputDescription, save_input
 from ppgssl.selfsupervised.onnx_export import export_onnx
 
 SHAPES = {
-    "resnet1d": ResNet1dShape(width=8),
+    "resnet1d": ResNet1dShape(width=8, representation="moments+readouts"),
     "resnet50-1d": ResNet50Shape(name="resnet50-1d", width=4),
-    "patch-transformer": PatchTransformerShape(name="patch-transformer", width=16, n_blocks=1),
+    "patch-transformer": PatchTransformerShape(
+        name="patch-transformer", width=16, n_blocks=1, representation="moments+readouts"
+    ),
 }
 
 
@@ -31,7 +33,7 @@ def runtime():
 
 
 def save(folder, name="resnet1d"):
-    encoder = make_encoder(2, SHAPES[name], seed=1)
+    encoder = make_encoder(2, SHAPES[name], fs_hz=40.0, seed=1)
     encoder.embed(torch.randn(16, 2, 200, generator=torch.Generator().manual_seed(0)))  # batch statistics
     save_encoder(folder, encoder, {})
     channels = [{"name": name, "band_hz": [0.5, 8.0]} for name in ("red", "infrared")]

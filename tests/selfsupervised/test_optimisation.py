@@ -34,7 +34,7 @@ def test_the_shortest_runs_have_a_positive_rate(n_steps):
 @pytest.mark.parametrize("encoder", ["resnet1d", "patch-transformer", "resnet50-1d"])
 def test_only_weights_of_layers_are_drawn_to_zero(objective, encoder):
     settings = Pretraining.model_validate({"objective": objective, "encoder": encoder})
-    module = make_objective(make_encoder(2, settings.encoder, seed=0), settings, fs_hz=80.0)
+    module = make_objective(make_encoder(2, settings.shape, fs_hz=40.0, seed=0), settings, fs_hz=80.0)
     decayed, free = make_optimizer(module, settings).param_groups
     assert decayed["weight_decay"] == settings.weight_decay
     assert free["weight_decay"] == 0
@@ -46,6 +46,6 @@ def test_only_weights_of_layers_are_drawn_to_zero(objective, encoder):
 
 
 def test_the_rate_reaches_every_group():
-    optimizer = make_optimizer(make_encoder(1, SETTINGS.encoder, seed=0), SETTINGS)
+    optimizer = make_optimizer(make_encoder(1, SETTINGS.encoder, fs_hz=40.0, seed=0), SETTINGS)
     set_learning_rate(optimizer, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]

@@ -28,7 +28,7 @@ def result():
     rng = np.random.default_rng(0)
     samples = rng.standard_normal((2, 3, 1, 50)).astype(np.float32)
     return PretrainingResult(
-        encoder=make_encoder(1, ResNet1dShape(width=4, n_stages=1), seed=0).eval(),
+        encoder=make_encoder(1, ResNet1dShape(width=4, n_stages=1), fs_hz=40.0, seed=0).eval(),
         history=(
             HistoryRow(0, None, 1.0, 0.0, 5.0, 0.0, False),
             HistoryRow(9, 0.1 + 0.2, 1 / 3, None, 4.0, 0.5, True, "all alike"),

@@ -22,7 +22,7 @@ def make_task(
     settings = Pretraining(objective={"name": name, **options}, encoder=shape, channel_dropout=channel_dropout)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        encoder = make_encoder(n_channels, settings.encoder, seed=0)
+        encoder = make_encoder(n_channels, settings.shape, fs_hz=40.0, seed=0)
         return make_objective(encoder, settings, fs_hz=fs_hz)
 
 

@@ -295,8 +295,8 @@ class ContrastiveMaskedAutoencoderOptions(ContrastiveMaskedOptions):
 
 
 _MEASURE_WEIGHTS = {
-    "interval": 2.5,
-    "height": 2.5,
+    "interval": 10.0,
+    "height": 3.0,
     "rise": 1.0,
     "width": 1.0,
     "area": 1.0,
@@ -399,7 +399,7 @@ ObjectiveOptions = Annotated[AnyObjective, Field(discriminator="name"), BeforeVa
 
 
 # Of `n_steps: auto`; docs/choices.md holds the curves.
-_N_PASSES, _LEAST_STEPS, _MOST_STEPS = 20, 300, 3000
+_N_PASSES, _LEAST_STEPS, _MOST_STEPS = 20, 300, 4000
 
 
 class Pretraining(Schema):
@@ -426,7 +426,7 @@ class Pretraining(Schema):
     n_steps: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto",
         description="Optimizer steps. auto: as many as 20 passes over the training segments take, at least 300 and at "
-        "most 3,000.",
+        "most 4,000.",
     )
     batch_size: int = Field(64, ge=2, description="Segments (or pairs) of a step, over all devices.")
     accumulate: int = Field(1, ge=1, description="Parts of a step's batch, one after the other, where memory is short.")
@@ -448,19 +448,21 @@ class Pretraining(Schema):
             return self.n_steps
         return min(max(round(_N_PASSES * n_segments / self.batch_size), _LEAST_STEPS), _MOST_STEPS)
 
+    @property
+    def shape(self) -> AnyShape:
+        """``encoder``, with the representation that follows from the objective where none is named."""
+        if self.encoder.representation is not None:
+            return self.encoder
+        found: Representation = "moments+readouts" if isinstance(self.objective, BeatOptions) else "moments"
+        return self.encoder.model_copy(update={"representation": found})
+
     @model_validator(mode="after")
     def _readouts_are_trained(self) -> Self:
-        tells_beats = isinstance(self.objective, BeatOptions)
-        wanted = self.encoder.representation
-        if wanted == "moments+readouts" and not tells_beats:
+        if self.encoder.representation == "moments+readouts" and not isinstance(self.objective, BeatOptions):
             raise ValueError(
-                f"`encoder.representation: moments+readouts` needs an objective that tells the beats, such as "
+                "`encoder.representation: moments+readouts` needs an objective that tells the beats, such as "
                 f"contrastive-masked-beats, and `objective` is {self.objective.name}"
             )
-        if wanted is None:
-            found: Representation = "moments+readouts" if tells_beats else "moments"
-            # The encoder's file holds its shape alone, so what follows from the objective is written into it.
-            object.__setattr__(self, "encoder", self.encoder.model_copy(update={"representation": found}))
         return self
 
     @model_validator(mode="after")

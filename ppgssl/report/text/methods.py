@@ -62,7 +62,7 @@ def methods(results: Results) -> tuple[Heading | Paragraph, ...]:
         cohorts=cohorts,
         inputs=study.inputs,
         objective=study.pretraining.objective,
-        encoder=study.pretraining.encoder,
+        encoder=study.pretraining.shape,
         fixed=fixed,
         input_words=[f"{channel.name} ({' or '.join(channel.any_of)})" for channel in study.inputs.channels],
         lacking=[(cohort, names) for cohort in cohorts if (names := _lacking(study, cohort))],

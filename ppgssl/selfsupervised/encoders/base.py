@@ -18,8 +18,9 @@ class EncoderNetwork(nn.Module, ABC):
     """A network over segments of ``n_channels`` input channels; a channel that a cohort lacks is all zeros.
 
     ``shape`` is its size, ``depth_dims`` the number of feature maps of each depth, ``n_features`` that of the last one,
-    ``stride`` how many samples a time of the last map stands for. ``beat_head`` is None where the representation has no
-    readouts. ``moments_dim`` is the length of the representation without readouts, ``embedding_dim`` with them.
+    ``stride`` how many samples a time of the last map stands for, ``fs_hz`` the sampling rate of its segments.
+    ``beat_head`` is None where the representation has no readouts. ``moments_dim`` is the length of the representation
+    without readouts, ``embedding_dim`` with them.
 
     References
     ----------
@@ -28,6 +29,7 @@ class EncoderNetwork(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    fs_hz: float
     # Measured: products must be large for what bfloat16 saves to exceed what converting to it costs.
     bf16_pays_on_cpu: ClassVar[bool] = False
 
@@ -39,10 +41,9 @@ class EncoderNetwork(nn.Module, ABC):
         self.moments_dim = self.n_features if self.representation == "last" else 2 * sum(depth_dims)
         self.beat_head: BeatHead | None = None
 
-    def add_beat_head(self) -> BeatHead:
-        """The head that tells the beats; a new, untrained one where there is none yet."""
-        self.beat_head = self.beat_head or BeatHead(self.n_features, self.n_channels, stride=self.stride)
-        return self.beat_head
+    def make_beat_head(self, *, fs_hz: float) -> BeatHead:
+        """An untrained head that tells the beats of segments of this sampling rate."""
+        return BeatHead(self.n_features, self.n_channels, stride_s=self.stride / fs_hz)
 
     @property
     def readout_names(self) -> list[str]:

@@ -51,9 +51,7 @@ class BeatSequence(Objective):
     ) -> None:
         super().__init__(encoder, channel_dropout=channel_dropout)
         # Part of the encoder where the representation has readouts, and else of the objective alone.
-        self.head: BeatHead = encoder.beat_head or BeatHead(
-            encoder.n_features, encoder.n_channels, stride=encoder.stride
-        )
+        self.head: BeatHead = encoder.beat_head or encoder.make_beat_head(fs_hz=fs_hz)
         self.fs_hz, self.augmentations = fs_hz, options.beat_augmentations
         shape = (encoder.n_channels, len(MEASURES), 1)
         self.register_buffer("level_mean", torch.zeros(shape))
@@ -61,9 +59,11 @@ class BeatSequence(Objective):
         weights = [options.measure_weights[name] for name in MEASURES]
         self.register_buffer("weights", torch.tensor(weights)[:, None], persistent=False)
 
+    @torch.no_grad()
     def prepare(self, segments: Tensor) -> None:
         """Mean and SD of the levels over these training segments; where a measure is unknown, 0 and 1."""
-        found = beat_sequence(segments.cpu().numpy(), fs_hz=self.fs_hz, n_times=1).level
+        n_times = self.head(self.encoder(segments[:1]))[0].shape[-1]
+        found = beat_sequence(segments.cpu().numpy(), fs_hz=self.fs_hz, n_times=n_times).level
         is_known = np.isfinite(found)
         n = np.maximum(is_known.sum(axis=0), 1)
         mean = np.where(is_known, found, 0).sum(axis=0) / n

@@ -165,8 +165,9 @@ def _write_encoder(
     if job:
         network, made = load_encoder(job.folder), "SSL on all recordings"
     else:
-        n_channels, seed = len(data.study.inputs.channels), initial_seed(data, None)
-        network, made = make_encoder(n_channels, options.encoder, seed=seed), "first weights"
+        inputs, seed = data.study.inputs, initial_seed(data, None)
+        network = make_encoder(len(inputs.channels), options.shape, fs_hz=inputs.fs_hz, seed=seed)
+        made = "first weights"
     save_encoder(folder, network, {"made": made, "pretraining": options.model_dump(mode="json")})
     save_input_description(folder, description)
     return load_encoder(folder)

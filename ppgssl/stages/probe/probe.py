@@ -138,7 +138,7 @@ def _fingerprint(plan: Plan, data: StudyData, out: Path) -> str:
         {
             "content": data.content,
             "encoders": [encoder_fingerprint(job, of_job) for job, of_job in _jobs(plan, data, out)],
-            "encoder": data.study.pretraining.encoder.model_dump(mode="json"),
+            "encoder": data.study.pretraining.shape.model_dump(mode="json"),
             "probe": data.study.probe.model_dump(mode="json"),
             "targets": {
                 cohort: [

@@ -36,7 +36,7 @@ def test_a_name_stands_for_its_options_at_their_defaults():
         assert short.objective.name == name
     assert Pretraining() == Pretraining(objective="contrastive-masked-beats")
     assert Pretraining(encoder="resnet50-1d").encoder == ResNet50Shape(name="resnet50-1d")
-    assert Pretraining(encoder={"width": 8}).encoder == ResNet1dShape(width=8, representation="moments+readouts")
+    assert Pretraining(encoder={"width": 8}).encoder == ResNet1dShape(width=8)
 
 
 def test_the_published_pretext_task_is_the_default_of_its_kind():
@@ -70,3 +70,11 @@ def test_two_views_of_one_segment_have_to_differ(name):
 def test_what_cannot_be_done_is_refused(options, reason):
     with pytest.raises(ValidationError, match=reason):
         Pretraining(**options)
+
+
+@pytest.mark.parametrize(("n_segments", "expected"), [(10, 300), (6400, 2000), (10**6, 4000)])
+def test_the_steps_follow_the_segments_unless_they_are_given(n_segments, expected):
+    assert Pretraining().steps(n_segments) == expected
+    assert Pretraining(n_steps=77).steps(n_segments) == 77
+    with pytest.raises(ValidationError, match="n_steps"):
+        Pretraining(n_steps="many")

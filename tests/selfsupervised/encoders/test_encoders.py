@@ -30,7 +30,7 @@ EVERY_ENCODER = pytest.mark.parametrize("name", list(ENCODERS))
 
 
 def make_small(name, n_channels=1, seed=0, **changed):
-    return make_encoder(n_channels, SMALL[name].model_copy(update=changed), seed=seed)
+    return make_encoder(n_channels, SMALL[name].model_copy(update=changed), fs_hz=40.0, seed=seed)
 
 
 def make_segments(n_segments=4, n_channels=1, length=200, seed=0):
@@ -44,7 +44,7 @@ def test_every_encoder_is_tested_here():
 @EVERY_ENCODER
 def test_a_name_alone_stands_for_the_default_size(name):
     shape = TypeAdapter(EncoderShape).validate_python(name)
-    assert make_encoder(2, shape, seed=0).name == name
+    assert make_encoder(2, shape, fs_hz=40.0, seed=0).name == name
 
 
 @EVERY_ENCODER
@@ -204,7 +204,7 @@ def test_training_lowers_the_loss_of_a_batch(name):
 )
 def test_resnet1d_of_every_shape_makes_the_round_trip(length, n_stages, blocks, kernel_size):
     shape = ResNet1dShape(width=4, n_stages=n_stages, blocks_per_stage=blocks, kernel_size=kernel_size)
-    encoder = make_encoder(2, shape, seed=0)
+    encoder = make_encoder(2, shape, fs_hz=40.0, seed=0)
     segments = make_segments(1, 2, length)
     feature_map = encoder(segments)
     assert feature_map.shape[2] == -(-length // (STEM_STRIDE * 2**n_stages))
@@ -212,7 +212,7 @@ def test_resnet1d_of_every_shape_makes_the_round_trip(length, n_stages, blocks, 
 
 
 def test_feature_maps_of_resnet1d_double_from_stage_to_stage():
-    encoder = make_encoder(1, ResNet1dShape(width=8, n_stages=3), seed=0)
+    encoder = make_encoder(1, ResNet1dShape(width=8, n_stages=3), fs_hz=40.0, seed=0)
     assert encoder.depth_dims == [8, 8, 16, 32]  # the stem has the width of the first stage
     assert encoder.embedding_dim == 2 * (8 + 8 + 16 + 32)
     assert n_parameters(encoder) == sum(value.numel() for value in encoder.state_dict().values())
@@ -252,7 +252,7 @@ def test_resnet50_gives_the_features_of_the_published_network(length):
 
 
 def test_resnet50_has_the_published_size():
-    encoder = make_encoder(2, ResNet50Shape(name="resnet50-1d"), seed=0)
+    encoder = make_encoder(2, ResNet50Shape(name="resnet50-1d"), fs_hz=40.0, seed=0)
     assert encoder.depth_dims == [64, 128, 256, 512, 1024, 32]
     assert encoder.embedding_dim == 32
     assert n_parameters(encoder) == 9_218_336

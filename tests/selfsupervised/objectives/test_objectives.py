@@ -45,7 +45,7 @@ def test_every_objective_is_among_the_cases():
 
 @every_case
 def test_a_loss_is_one_finite_number_whose_gradient_reaches_the_whole_network(name, options):
-    encoder = make_encoder(2, SHAPE, seed=0)
+    encoder = make_encoder(2, SHAPE, fs_hz=40.0, seed=0)
     objective = make_task(name, **options)
     loss = objective.loss(make_batch(objective), objective.draw(8, 200, generator()))
     loss.backward()
