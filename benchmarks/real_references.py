@@ -77,6 +77,8 @@ TRACK_PARTS = ("hidden", "output")
 BATCH = 512
 # Under 2 ms, SDNN and RMSSD are the error of the R peaks' times.
 LEAST_MS = 2.0
+# Of a method that knows a value of fewer people, only the proportion known is shown.
+LEAST_PEOPLE = 5
 Represent = Callable[[FloatArray], FloatArray]
 
 
@@ -361,7 +363,7 @@ def by_person(values: FloatArray, patient: np.ndarray) -> FloatArray:
 def numbers(question: Question, y: FloatArray, predicted: FloatArray, patient: np.ndarray) -> dict[str, str]:
     """The cells of a method's row; of what it knows, but for the proportion within a limit."""
     known = np.isfinite(predicted)
-    if len(np.unique(patient[known])) < 2:
+    if len(np.unique(patient[known])) < LEAST_PEOPLE:
         return {"known": f"{known.mean():.2f}"}
     value, guess = (np.exp(one[known]) if question.is_log else one[known] for one in (y, predicted))
     who, error = patient[known], guess - value
@@ -393,7 +395,7 @@ def numbers(question: Question, y: FloatArray, predicted: FloatArray, patient: n
 def difference(question: Question, y: FloatArray, both: Sequence[FloatArray], patient: np.ndarray) -> str:
     """Mean absolute error of the first minus that of the second, where both are known."""
     known = np.isfinite(both).all(axis=0)
-    if len(np.unique(patient[known])) < 2:
+    if len(np.unique(patient[known])) < LEAST_PEOPLE:
         return "-"
     values = [np.exp(one[known]) if question.is_log else one[known] for one in (y, *both)]
     means = np.stack([by_person(np.abs(one - values[0]), patient[known]) for one in values[1:]])
@@ -551,7 +553,7 @@ def main() -> None:
     options.encoder = options.encoder or ([] if options.given else ["default"])
     warnings.simplefilter("ignore")  # neurokit2 warns of short signals.
     for name in options.sets.split(","):
-        started, source = time.perf_counter(), SOURCES[name]
+        started, source = time.process_time(), SOURCES[name]
         base = opened(source, "", options, options.out / "base" / name)
         questions = [one for one in QUESTIONS if one.source == name]
         methods: dict[str, dict[Any, Any]] = {}
@@ -563,7 +565,7 @@ def main() -> None:
         beside = {how: scalars(base, data, options.out) for how, data in {None: base.data, **base.disturbed}.items()}
         for question in questions:
             report(question, base, answers(question, base, methods, beside), learnt)
-        print(f"\n{name}: {time.perf_counter() - started:.0f} s", flush=True)
+        print(f"\n{name}: {time.process_time() - started:.0f} s of processor time", flush=True)
 
 
 if __name__ == "__main__":
