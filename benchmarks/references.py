@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +138,7 @@ def simulated_children(n: int, *, seed: int = 11, duration_s: float = 60.0) -> I
     """Undisturbed minutes of the simulator; a pulse is steepest somewhat after its onset."""
     rng = np.random.default_rng(seed)
     for number, row in enumerate(simulate_patients(n, prevalence=0.3, rng=rng).to_dict("records")):
-        vitals = Vitals(**{item.name: float(row[item.name]) for item in fields(Vitals)})
+        vitals = Vitals.of(row)
         light = simulate_light(vitals, duration_s=duration_s, fs_hz=FS_HZ, rng=rng)
         noisy = {
             name: -filtered(values + 0.02 * np.ptp(values) * rng.standard_normal(len(values)), FS_HZ)

@@ -4,6 +4,7 @@
     python benchmarks/simulate.py reach [--patients 4000]
     python benchmarks/simulate.py likeness --data FOLDER [--figures docs/figures]
     python benchmarks/simulate.py speed [--out FOLDER]
+    python benchmarks/simulate.py garde2016 [--patients 4000]
 
 ``likeness`` needs ``mw_ppg`` (78 young adults, one minute of reflected light, of which the infrared channel is used)
 and ``arrhythmia_pool`` (26 adults with arrhythmias, pieces of 10 s) in FOLDER. All signals are prepared as in an
@@ -19,7 +20,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -28,16 +29,20 @@ import numpy as np
 import pandas as pd
 from scipy.signal import welch
 from scipy.stats import ks_2samp
+from sklearn.linear_model import LogisticRegression
 
 from ppgssl.core.config.fixed import BANDS_HZ
 from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.features.pulse_wave import PulseWave
+from ppgssl.signals import arrays
+from ppgssl.signals.oximetry import ratio_of_ratios, spo2
 from ppgssl.signals.polarity import is_inverted, polarity
 from ppgssl.signals.preprocessing import preprocess
 from ppgssl.signals.pulse_rate import heart_rate
 from ppgssl.signals.quality_indices import sqi
 from ppgssl.signals.segmentation import cut
 from ppgssl.simulate.devices import FULL_SCALE, simulate_devices
+from ppgssl.simulate.findings import GARDE2016
 from ppgssl.simulate.layouts import FS_HZ
 from ppgssl.simulate.oracle import oracle_aucs
 from ppgssl.simulate.physiology import simulate_clinical_table, simulate_patients
@@ -82,6 +87,13 @@ COVARIATES = (
     "can_drink_or_breastfeed",
     "irritability",
 )
+# Medians (quartiles) of admitted and other children, and odds ratios (95 % interval): Garde et al. 2016.
+GARDE_MEDIANS = {
+    "heart_rate_bpm": ("140 (126..154)", "125 (112..138)"),
+    "sdnn_ms": ("16 (11..25)", "22 (14..37)"),
+    "rmssd_ms": ("16 (13..25)", "21 (15..39)"),
+}
+GARDE_ODDS = {"under_98_s": "1.4 (1.3..1.4)", "under_94_s": "1.5 (1.4..1.6)"}
 REAL = ("young adults", "arrhythmia")
 SIMULATED = ("simulated adults", "simulated children")
 
@@ -155,7 +167,7 @@ def simulated_vitals(n: int, *, adults: bool) -> Iterator[tuple[Vitals, np.rando
     rng = np.random.default_rng(11)
     devices = simulate_devices(5, rng)
     for row in simulate_patients(n, prevalence=0.126, rng=rng).to_dict("records"):
-        vitals = Vitals(**{field.name: float(row[field.name]) for field in fields(Vitals)})
+        vitals = Vitals.of(row)
         if adults:
             vitals = replace(
                 vitals,
@@ -401,7 +413,7 @@ def reach(n: int) -> None:
     devices = simulate_devices(5, rng)
     rows = []
     for row in children.to_dict("records"):
-        vitals = Vitals(**{field.name: float(row[field.name]) for field in fields(Vitals)})
+        vitals = Vitals.of(row)
         acquired, trends = record(vitals, devices[int(rng.integers(5))], duration_s=60, rng=rng)
         rows.append(recording_features(acquired.red, acquired.infrared) | shown(trends))
     recorded = pd.DataFrame(rows)
@@ -459,6 +471,62 @@ def recording_features(red: IntArray, infrared: IntArray) -> dict[str, float]:
     return dict(values)
 
 
+def measured_vitals(children: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """What the product measures in a minute of each child, and seconds with SpO2 under 98 and 94 %."""
+    devices = simulate_devices(5, rng)
+    rows = []
+    for row in children.to_dict("records"):
+        acquired, _ = record(Vitals.of(row), devices[int(rng.integers(5))], duration_s=60, rng=rng)
+        raw = np.stack([acquired.red, acquired.infrared]).astype(float)
+        done = arrays.preprocess(raw, fs_hz=FS_HZ, fs_out_hz=STORED_HZ)
+        red, infrared = -np.asarray(done.samples, dtype=float)
+        rates = arrays.heart_rate(arrays.segments(infrared, fs_hz=STORED_HZ, segment_s=SEGMENT_S), fs_hz=STORED_HZ)
+        starts = np.arange(0, len(red) - LENGTH + 1, 2 * round(STORED_HZ))
+        ratios = ratio_of_ratios(red, infrared, *done.baseline.astype(float), starts, LENGTH, fs_hz=STORED_HZ)
+        saturation = spo2(ratios[np.isfinite(ratios)], (110, -25))
+        known = np.mean if len(saturation) else lambda _: np.nan
+        rows.append(
+            {
+                "heart_rate_bpm": np.median(rates[np.isfinite(rates)]) if np.isfinite(rates).any() else np.nan,
+                **{name: float(value) for name, value in arrays.hrv(infrared, fs_hz=STORED_HZ)._asdict().items()},
+                **{f"under_{limit}_s": 60 * known(saturation < limit) for limit in (98, 94)},
+            }
+        )
+    return pd.DataFrame(rows, index=children.index)
+
+
+def odds_ratio(seconds: pd.Series, children: pd.DataFrame) -> float:
+    """Of admission, for 10 s more, adjusted for age."""
+    age = children["age_months"]
+    x = pd.DataFrame({"seconds": seconds / 10, "age": age / 12, "log_age": np.log(age)}).loc[seconds.notna()]
+    fitted = LogisticRegression(C=1e6, max_iter=5000).fit(x, children["is_event"][seconds.notna()])
+    return float(np.exp(fitted.coef_[0, 0]))
+
+
+def garde(n: int) -> None:
+    """What the product measures in admitted and other children of that population, beside what was published."""
+    rng = np.random.default_rng(3)
+    children = simulate_patients(n, population=GARDE2016, rng=rng)
+    measured = measured_vitals(children, rng)
+    rows = []
+    for name, published in GARDE_MEDIANS.items():
+        cells = [
+            "{1:.1f} ({0:.1f}..{2:.1f})".format(
+                *measured[name][children["is_event"] == is_event].quantile([0.25, 0.5, 0.75])
+            )
+            for is_event in (True, False)
+        ]
+        rows.append([name, published[0], cells[0], published[1], cells[1]])
+    print_table(
+        f"Medians (quartiles) of {n} children, {children['is_event'].sum()} admitted",
+        ["", "admitted, published", "simulated", "not admitted, published", "simulated"],
+        rows,
+    )
+    for name, published in GARDE_ODDS.items():
+        print(f"{name}: odds ratio for 10 s {odds_ratio(measured[name], children):.2f}, published {published}")
+    print(f"ages {children['age_months'].quantile([0.25, 0.5, 0.75]).tolist()} months")
+
+
 def shown(trends: dict[str, FloatArray]) -> dict[str, float]:
     return {name: float(np.nanmedian(trends[name])) for name in ("HeartRate", "Saturation", "Perfusion")}
 
@@ -476,8 +544,8 @@ def speed(out: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("oracle", "reach", "likeness", "speed"))
-    parser.add_argument("--patients", type=int, default=4000, help="of `reach`")
+    parser.add_argument("part", choices=("oracle", "reach", "likeness", "speed", "garde2016"))
+    parser.add_argument("--patients", type=int, default=4000, help="of `reach` and `garde2016`")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--figures", type=Path)
     parser.add_argument("--out", type=Path, help="folder for the files of `speed`; a temporary one by default")
@@ -486,6 +554,8 @@ def main() -> None:
         oracle()
     elif arguments.part == "reach":
         reach(arguments.patients)
+    elif arguments.part == "garde2016":
+        garde(arguments.patients)
     elif arguments.part == "likeness":
         likeness(arguments.data, arguments.figures)
     elif arguments.out is not None:

@@ -28,7 +28,7 @@ from ppgssl.core.config.loading import load_study
 from ppgssl.core.records import FloatArray
 from ppgssl.evaluation.ranked_pairs import auroc
 from ppgssl.features.fold_features import FoldFeatures
-from ppgssl.simulate.findings import PARTS, RECORDED
+from ppgssl.simulate.findings import Population, population_of
 from ppgssl.simulate.oracle import InformationSet, oracle_aucs
 from ppgssl.store.leakage import FittedParts
 from ppgssl.store.study_data import load_study_data
@@ -54,7 +54,7 @@ def main() -> None:
     known = {name: known_of(features, truth) for name, features in found.items()}
     print(f"{len(data.y)} children, {int(data.y.sum())} with the outcome\n")
     print(f"| R2 | {' | '.join(known)} | AUROC alone | waveform without it |\n|{'---|' * (len(known) + 3)}")
-    worth = worth_of()
+    worth = worth_of(population_in(truth))
     for name in truth:
         cells = [f"{of_name[name]:.2f}" for of_name in known.values()]
         print(f"| {name} | {' | '.join(cells)} | {' | '.join(worth.get(name, ('', '')))} |")
@@ -64,15 +64,23 @@ def main() -> None:
     print(f"\nAll of the waveform: {worth['all'][0]}; without {' and '.join(BEATS)}: {worth['no beats'][0]}")
 
 
+def population_in(truth: pd.DataFrame) -> Population:
+    """The population that has these columns."""
+    children = "garde2016" if "spo2_variation_pct" in truth else "mwaniki2023"
+    return population_of(children, hidden_dynamics="autonomic" in truth)
+
+
 def true_values(file: Path, patients: pd.Index) -> pd.DataFrame:
     """Findings and parts, each on its scale, rows in the order of ``patients``."""
     table = pd.read_csv(file)
     table = table.set_index(table["cohort"] + "/" + table["patient_id"].astype(str))
     table = table[~table.index.duplicated()].loc[patients]
     table["desaturation_pct"] = 100 - table["spo2_pct"]
-    values = {name: np.log(table[name]) if one.is_log else table[name] for name, one in RECORDED.items()}
+    population = population_in(table)
+    values = {name: np.log(table[name]) if one.is_log else table[name] for name, one in population.recorded.items()}
     values["sinus_arrhythmia"] = np.log(table["sinus_arrhythmia"] / (1 - table["sinus_arrhythmia"]))
-    return pd.DataFrame(values | {part: table[part] for part in PARTS})
+    values |= {name: np.arctanh(value) for name, value in values.items() if name.endswith("_coupling")}
+    return pd.DataFrame(values | {part: table[part] for part in population.parts})
 
 
 def known_of(features: FloatArray, truth: pd.DataFrame) -> dict[str, float]:
@@ -97,15 +105,16 @@ def outcome_auroc(features: FloatArray, outcome: FloatArray) -> float:
     return float(np.mean(aucs))
 
 
-def worth_of() -> dict[str, tuple[str, ...]]:
+def worth_of(population: Population) -> dict[str, tuple[str, ...]]:
     """AUROC of each finding alone, and of all others together."""
-    sets = {"all": InformationSet(tuple(RECORDED))}
-    sets["no beats"] = InformationSet(tuple(name for name in RECORDED if name not in BEATS))
-    for name in RECORDED:
+    recorded = tuple(population.recorded)
+    sets = {"all": InformationSet(recorded)}
+    sets["no beats"] = InformationSet(tuple(name for name in recorded if name not in BEATS))
+    for name in recorded:
         sets[f"only {name}"] = InformationSet((name,))
-        sets[f"no {name}"] = InformationSet(tuple(other for other in RECORDED if other != name))
-    aucs = oracle_aucs(n=20_000, sets=sets, rng=np.random.default_rng(2023))
-    worth = {name: (f"{aucs[f'only {name}']:.3f}", f"{aucs[f'no {name}']:.3f}") for name in RECORDED}
+        sets[f"no {name}"] = InformationSet(tuple(other for other in recorded if other != name))
+    aucs = oracle_aucs(n=20_000, sets=sets, population=population, rng=np.random.default_rng(2023))
+    worth = {name: (f"{aucs[f'only {name}']:.3f}", f"{aucs[f'no {name}']:.3f}") for name in recorded}
     return worth | {name: (f"{aucs[name]:.3f}",) for name in ("all", "no beats")}
 
 

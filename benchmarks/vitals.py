@@ -16,7 +16,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -454,7 +454,7 @@ def simulate(n: int, *, adults: bool, disturbed: bool) -> list[Simulated]:
     device = Device() if disturbed else Device(motion_per_min=0, lost_contact_per_min=0)
     result = []
     for row in simulate_patients(n, prevalence=0.3, rng=rng).to_dict("records"):
-        truth = Vitals(**{field.name: float(row[field.name]) for field in fields(Vitals)})
+        truth = Vitals.of(row)
         if adults:
             truth = replace(truth, heart_rate_bpm=rng.uniform(50, 100), resp_rate_per_min=rng.uniform(8, 24))
         light = simulate_light(truth, duration_s=60, fs_hz=80, rng=rng)

@@ -29,8 +29,33 @@ def simulate(
         int | None, typer.Option("--unlabelled", help="Recordings without labels.  [default: 120; mwaniki2023: 6547]")
     ] = None,
     prevalence: Annotated[
-        float, typer.Option("--prevalence", help="Expected proportion of hospitalized patients.")
-    ] = 0.126,
+        float | None,
+        typer.Option(
+            "--prevalence", help="Expected proportion of hospitalized patients.  [default: 0.126; garde2016: 0.3]"
+        ),
+    ] = None,
+    children: Annotated[
+        str,
+        typer.Option(
+            "--children",
+            help="mwaniki2023: as well told apart as in that study; or garde2016: heart rate, its variability and SpO2 "
+            "as in that one.",
+        ),
+    ] = "mwaniki2023",
+    hidden_dynamics: Annotated[
+        bool,
+        typer.Option(
+            "--hidden-dynamics", help="The outcome also depends on dynamics that no hand-crafted feature measures."
+        ),
+    ] = False,
+    artefacts: Annotated[
+        str,
+        typer.Option(
+            "--artefacts",
+            help="Disturbances of the signal: none, clinic, or as in real recordings of a finger at rest (finger), "
+            "a wrist in daily life (wrist) or while running (running).",
+        ),
+    ] = "clinic",
     shift: Annotated[
         float, typer.Option("--shift", help="How much sicker the unlabelled patients are, in SDs of severity.")
     ] = 1.0,
@@ -64,6 +89,9 @@ def simulate(
             labelled_shift=labelled_shift,
             duration_s=seconds,
             prevalence=prevalence,
+            children=children,
+            hidden_dynamics=hidden_dynamics,
+            artefacts=artefacts,
             seed=seed,
             progress=progress,
         )

@@ -233,7 +233,7 @@ def _inner_splits(
 
 
 def _standardise(clinical: FloatArray, train: Coded, typical: FloatArray) -> tuple[Scaling, FloatArray]:
-    scaling = fit_scaling(indicators(clinical, train.n_levels), filled(train.features, typical))
+    scaling = fit_scaling(indicators(clinical, train.n_levels), filled(train.features, typical), weights=train.weights)
     return scaling, scaling(_design(clinical, train, typical))
 
 

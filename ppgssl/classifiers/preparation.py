@@ -26,12 +26,14 @@ class Coded:
         Numeric columns, then codes; NaN where missing or of a level that no training patient has.
     features : float array, shape (n_patients, n_features); NaN where missing
     n_levels : int array, shape (n_clinical,); levels that training patients have; 0 of a numeric column
+    weights : float array, shape (n_features,); see :attr:`ppgssl.features.columns.Columns.feature_weights`
     """
 
     ids: np.ndarray = field(repr=False)
     clinical: FloatArray = field(repr=False)
     features: FloatArray = field(repr=False)
     n_levels: IntArray = field(repr=False)
+    weights: FloatArray = field(repr=False)
 
     def rows(self, chosen: IntArray) -> Coded:
         return replace(self, ids=self.ids[chosen], clinical=self.clinical[chosen], features=self.features[chosen])
@@ -101,7 +103,7 @@ def code_table(table: pd.DataFrame, columns: Columns, levels: dict[str, tuple[Le
         codes = pd.Index(list(own), dtype=object).get_indexer(pd.Index(table[name], dtype=object))
         clinical[:, number] = np.where(codes < 0, np.nan, codes)
     features = table[list(columns.features)].to_numpy(dtype=float, na_value=np.nan)
-    return Coded(table.index.to_numpy().astype(str), clinical, features, n_levels)
+    return Coded(table.index.to_numpy().astype(str), clinical, features, n_levels, columns.feature_weights)
 
 
 def indicators(codes: FloatArray, n_levels: IntArray) -> FloatArray:
@@ -125,7 +127,7 @@ def indicator_names(columns: Columns, levels: dict[str, tuple[Level, ...]]) -> l
 
 @dataclass(frozen=True)
 class Scaling:
-    """Columns less their mean in the training rows, over their SD there.
+    """Columns less their mean in the training rows, over their SD there; features times their weight.
 
     Attributes
     ----------
@@ -140,12 +142,15 @@ class Scaling:
         return (X - self.mean) / self.scale
 
 
-def fit_scaling(*blocks: FloatArray) -> Scaling:
-    """Scaling of the columns of all blocks, one block after another."""
+def fit_scaling(*blocks: FloatArray, weights: FloatArray | None = None) -> Scaling:
+    """Scaling of the columns of all blocks, one block after another; ``weights`` are of the last block's columns."""
     means = [block.mean(axis=0) for block in blocks]
     mean, sd = np.concatenate(means), np.concatenate([block.std(axis=0) for block in blocks])
     # What varies by rounding alone is constant.
-    return Scaling(mean, np.where(sd > 1e-9 * np.maximum(np.abs(mean), 1e-30), sd, 1.0))
+    scale = np.where(sd > 1e-9 * np.maximum(np.abs(mean), 1e-30), sd, 1.0)
+    if weights is not None:
+        scale[len(scale) - len(weights) :] /= weights
+    return Scaling(mean, scale)
 
 
 def medians(train: FloatArray) -> FloatArray:

@@ -142,7 +142,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
 
     def _blocks(self) -> list[Columns]:
         clinical = Columns(self.columns_.numeric, self.columns_.categorical)
-        features = Columns(features=self.columns_.features)
+        features = Columns(features=self.columns_.features, moments=self.columns_.moments)
         return [clinical, features] if self.stacking and clinical.names and features.names else [self.columns_]
 
     def predict_proba(self, X: Any) -> FloatArray:
@@ -210,7 +210,7 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             raise AttributeError(f"a model of the learner {self.learner!r} has no coefficients")
         weights = np.ones(1) if self.stack_ is None else self.stack_[1:]
         slopes = [
-            weight * np.mean([model.slopes for model in part.models], axis=0)  # type: ignore[attr-defined]
+            weight * _per_sd(part) * np.mean([model.slopes for model in part.models], axis=0)  # type: ignore[attr-defined]
             for weight, part in zip(weights, self.parts_, strict=True)
         ]
         return np.concatenate(slopes)[None]
@@ -262,13 +262,12 @@ class RiskModel(ClassifierMixin, BaseEstimator):
         """Everything of the model that is no array, as JSON values; holds no patient."""
         check_is_fitted(self, "parts_")
         missing = self.missing or Missing()
-        columns = {"numeric": self.columns_.numeric, "categorical": self.columns_.categorical}
         return {
             "learner": self.learner,
             "stacking": self.stack_ is not None,
             "missing": missing.model_dump(mode="json"),
             "seed": int(self.seed),
-            "columns": {name: list(own) for name, own in {**columns, "features": self.columns_.features}.items()},
+            "columns": {name: list(own) for name, own in vars(self.columns_).items()},
             "levels": {name: list(own) for part in self.parts_ for name, own in part.levels.items()},
             "n_columns": int(self.n_columns_),
             "notes": list(self.notes_),
@@ -324,6 +323,12 @@ class RiskModel(ClassifierMixin, BaseEstimator):
             for part, block in zip(own, blocks, strict=True)
         )
         return model
+
+
+def _per_sd(part: Part) -> FloatArray:
+    """What turns a slope of each column as the learner took it into one of an SD."""
+    n_others = len(indicator_names(part.columns, part.levels)) - len(part.columns.features)
+    return np.append(np.ones(n_others), part.columns.feature_weights)
 
 
 def _check_frame(X: Any) -> pd.DataFrame:

@@ -4,18 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from ppgssl.core.records import FloatArray
+
+# Of 0.15, 0.3 and 1, over simulated studies of the published size: docs/choices.md.
+MOMENT_WEIGHT = 0.3
+
 
 @dataclass(frozen=True)
 class Columns:
     """What the columns of a table of patients are.
 
     ``numeric``, ``categorical``: the clinical input; a binary variable counts as categorical. ``features``: numbers
-    from signals. Alongside a clinical input they form a block with a penalty of its own.
+    from signals. Alongside a clinical input they form a block with a penalty of its own. ``moments``: those of the
+    features that are moments of an encoder's feature maps.
     """
 
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    moments: tuple[str, ...] = ()
+
+    @property
+    def feature_weights(self) -> FloatArray:
+        """What linear learners multiply each standardised feature by, shape (n_features,).
+
+        Moments are several times as many as the other features, and each says little: under one penalty they would
+        drown the readouts, as features drown covariates.
+        """
+        own = set(self.moments)
+        return np.array([MOMENT_WEIGHT if name in own else 1.0 for name in self.features])
 
     @property
     def clinical(self) -> tuple[str, ...]:
@@ -27,5 +46,5 @@ class Columns:
 
     def without(self, names: set[str]) -> Columns:
         """The same but for some names."""
-        blocks = (self.numeric, self.categorical, self.features)
+        blocks = (self.numeric, self.categorical, self.features, self.moments)
         return Columns(*(tuple(name for name in block if name not in names) for block in blocks))

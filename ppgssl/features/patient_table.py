@@ -14,7 +14,7 @@ from ppgssl.core.config.study import Study
 from ppgssl.core.records import FloatArray
 from ppgssl.features.columns import Columns
 from ppgssl.features.embeddings import embed
-from ppgssl.features.pooling import feature_names, pool_to_patients
+from ppgssl.features.pooling import feature_names, is_moment, pool_to_patients
 from ppgssl.features.segment_table import SegmentTable
 from ppgssl.features.signal_summary import signal_summary
 from ppgssl.features.spo2_curve import Curve
@@ -80,6 +80,7 @@ class ArmTable:
             numeric=tuple(name for name in table.columns if name in numeric),
             categorical=tuple(name for name in table.columns if name in clinical and name not in numeric),
             features=tuple(name for name in table.columns if name not in clinical),
+            moments=tuple(name for name in table.columns if is_moment(name)),
         )
 
     def _clinical(self, data: StudyData) -> pd.DataFrame:

@@ -18,6 +18,11 @@ def feature_names(encoder: EncoderNetwork) -> list[str]:
     return [*moments, *(f"ssl_{name}" for name in encoder.readout_names)]
 
 
+def is_moment(name: str) -> bool:
+    """Whether a column of :func:`feature_names` is a moment, and no readout."""
+    return name.startswith("ssl_") and name.removeprefix("ssl_").isdecimal()
+
+
 def pool_to_patients(embeddings: FloatArray, patient_ids: ArrayLike, names: Sequence[str]) -> pd.DataFrame:
     """Mean over each patient's segments: one row a patient, index ``patient``, sorted; columns of these names.
 

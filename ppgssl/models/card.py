@@ -38,9 +38,10 @@ class ModelColumns(Schema):
     numeric: list[str]
     categorical: list[str]
     features: list[str]
+    moments: list[str]
 
     def as_columns(self) -> Columns:
-        return Columns(tuple(self.numeric), tuple(self.categorical), tuple(self.features))
+        return Columns(tuple(self.numeric), tuple(self.categorical), tuple(self.features), tuple(self.moments))
 
 
 class Threshold(Schema):

@@ -10,7 +10,7 @@ import numpy as np
 from ppgssl.core.parallel import Progress, silent
 from ppgssl.core.text import suggest
 from ppgssl.simulate.descriptions import cohort_yaml, filled, truth_text
-from ppgssl.simulate.findings import PREVALENCE
+from ppgssl.simulate.findings import population_of
 from ppgssl.simulate.layouts import LAYOUTS
 from ppgssl.simulate.physiology import simulate_clinical_table
 from ppgssl.simulate.sources import (
@@ -34,7 +34,10 @@ def simulate_cohort(
     shift: float = 1.0,
     labelled_shift: float = 0.0,
     duration_s: float = 60.0,
-    prevalence: float = PREVALENCE,
+    prevalence: float | None = None,
+    children: str = "mwaniki2023",
+    hidden_dynamics: bool = False,
+    artefacts: str = "clinic",
     seed: int = 1,
     progress: Progress = silent,
 ) -> list[Path]:
@@ -56,9 +59,17 @@ def simulate_cohort(
         How much sicker the unlabelled and the labelled children are than outpatients, in SDs of severity, -3 to 3.
     duration_s : float
         Length of a recording, 10 s (one segment) to one hour.
-    prevalence : float
-        Expected proportion of hospitalized children among the labelled if ``labelled_shift`` is 0. Outcomes are drawn,
-        so that the proportion scatters: among few children, too few for an evaluation may have the event.
+    prevalence : float, optional
+        Expected proportion of hospitalized children among the labelled if ``labelled_shift`` is 0; that of the
+        population by default. Outcomes are drawn, so that the proportion scatters: among few children, too few for an
+        evaluation may have the event.
+    children : {"mwaniki2023", "garde2016"}
+        The population, a key of :data:`ppgssl.simulate.findings.POPULATIONS`.
+    hidden_dynamics : bool
+        Whether the outcome also depends on what no hand-crafted feature measures, see
+        :data:`ppgssl.simulate.findings.HIDDEN`.
+    artefacts : {"none", "clinic", "finger", "wrist", "running"}
+        How often signals are disturbed, a key of :data:`ppgssl.simulate.devices.ARTEFACTS`.
     seed : int
         Equal seeds and parameters write equal bytes, on one platform with one version of NumPy.
     progress : Progress
@@ -78,17 +89,23 @@ def simulate_cohort(
     known = (layout in LAYOUTS, f"layout is {layout!r}{suggest(layout, LAYOUTS)}: it must be {', '.join(LAYOUTS)}")
     is_name = not hospital or re.fullmatch(r"[a-z0-9][a-z0-9_-]*", hospital) is not None
     named = (is_name, f"hospital is {hospital!r}: it must be small letters, digits, _ and -, such as clinic2")
-    check_parameters([*common_rules(n_labelled, n_unlabelled, duration_s, prevalence, shifts, seed), known, named], out)
+    rules = common_rules(n_labelled, n_unlabelled, duration_s, prevalence, shifts, seed, children, artefacts)
+    check_parameters([*rules, known, named], out)
+    population = population_of(children, hidden_dynamics=hidden_dynamics)
+    drawn = {"prevalence": prevalence, "population": population}
     n_inpatients = -(-n_unlabelled // len(READINGS)) if layout == "text" else n_unlabelled
-    labelled = make_patients("L", n_labelled, prevalence=prevalence, shift=labelled_shift, seed=(seed, 0))
-    inpatients = make_patients("U", n_inpatients, prevalence=prevalence, shift=shift, seed=(seed, 1))
+    labelled = make_patients("L", n_labelled, shift=labelled_shift, seed=(seed, 0), **drawn)
+    inpatients = make_patients("U", n_inpatients, shift=shift, seed=(seed, 1), **drawn)
     sources = [
-        Source("labelled", out / "labelled" / "signals", layout, labelled, n_labelled, (seed, 11)),
-        Source("unlabelled", out / "unlabelled" / "signals", layout, inpatients, n_unlabelled, (seed, 12)),
+        Source(name, out / name / "signals", layout, patients, n, (seed, stream), population, artefacts)
+        for name, patients, n, stream in (
+            ("labelled", labelled, n_labelled, 11),
+            ("unlabelled", inpatients, n_unlabelled, 12),
+        )
     ]
     write_sources(sources, out, duration_s=duration_s, progress=progress)
     rng = np.random.default_rng([seed, 2])
-    clinical = simulate_clinical_table(labelled, missing_fraction=MISSING_FRACTION, rng=rng)
+    clinical = simulate_clinical_table(labelled, missing_fraction=MISSING_FRACTION, population=population, rng=rng)
     clinical.to_csv(out / "labelled" / "clinical.csv", lineterminator="\n")
     texts = {
         "labelled.yaml": cohort_yaml(layout, seed=seed, n=n_labelled, is_labelled=True, hospital=hospital),
@@ -103,7 +120,9 @@ def simulate_cohort(
             n_unlabelled=n_unlabelled,
             duration_s=f"{duration_s:g}",
             missing_pct=f"{100 * MISSING_FRACTION:g}",
-            truth=truth_text((labelled_shift, shift)),
+            truth=truth_text(
+                (labelled_shift, shift), children=children, hidden_dynamics=hidden_dynamics, artefacts=artefacts
+            ),
         ),
     }
     for name, text in texts.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from string import Template
 
-from ppgssl.simulate.findings import OUTCOME_LOG_ODDS, PARTS
+from ppgssl.simulate.findings import population_of
 from ppgssl.simulate.layouts import FS_HZ
 
 
@@ -35,7 +35,17 @@ def cohort_yaml(layout: str, *, seed: int, n: int, is_labelled: bool, hospital: 
     )
 
 
-def truth_text(shifts: tuple[float, float]) -> str:
+def truth_text(shifts: tuple[float, float], *, children: str, hidden_dynamics: bool, artefacts: str) -> str:
     """How the outcome came about, and what ``truth.csv`` holds; shifts of the labelled and the unlabelled."""
-    terms = " + ".join(f"{odds:g} {part}" for odds, part in zip(OUTCOME_LOG_ODDS, PARTS, strict=True))
-    return filled("truth.md", terms=terms, labelled_shift=f"{shifts[0]:g}", shift=f"{shifts[1]:g}")
+    population = population_of(children, hidden_dynamics=hidden_dynamics)
+    terms = zip(population.outcome_log_odds, population.parts, strict=True)
+    options = [f"--children {children}"] * (children != "mwaniki2023") + ["--hidden-dynamics"] * hidden_dynamics
+    options += [f"--artefacts {artefacts}"] * (artefacts != "clinic")
+    return filled(
+        "truth.md",
+        options=f"Options: `{' '.join(options)}`.\n\n" if options else "",
+        n_parts={4: "Four", 5: "Five"}[len(population.parts)],
+        terms=" + ".join(f"{odds:g} {part}" for odds, part in terms),
+        labelled_shift=f"{shifts[0]:g}",
+        shift=f"{shifts[1]:g}",
+    )

@@ -33,6 +33,10 @@ class Device:
         Resolution of the converter, 12..16.
     motion_per_min, lost_contact_per_min : float
         Expected number of intervals a minute. Children differ: some lie still, some never do.
+    motion_s : float
+        Median length of a movement.
+    restlessness : float
+        How alike children are in the number of intervals: the shape of a gamma distribution.
     """
 
     red_level: tuple[float, float] = (0.30, 0.09)
@@ -42,6 +46,19 @@ class Device:
     bits: int = 16
     motion_per_min: float = 0.8
     lost_contact_per_min: float = 0.1
+    motion_s: float = 3.0
+    restlessness: float = 2.0
+
+
+ARTEFACTS: dict[str, dict[str, float]] = {
+    "none": {"motion_per_min": 0, "lost_contact_per_min": 0},
+    "clinic": {},
+    "finger": {"motion_per_min": 0.2, "lost_contact_per_min": 0.03},
+    "wrist": {"motion_per_min": 6, "motion_s": 12, "lost_contact_per_min": 1, "restlessness": 1.2},
+    "running": {"motion_per_min": 6, "motion_s": 8, "lost_contact_per_min": 0, "restlessness": 8},
+}
+"""Name -> fields of a :class:`Device`. Disturbances are as frequent as on a still finger, on a wrist in daily life, and
+on one of runners (docs/simulator.md)."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +71,11 @@ class Acquired:
     is_lost: BoolArray
 
 
-def simulate_devices(n: int, rng: np.random.Generator) -> list[Device]:
+def simulate_devices(n: int, rng: np.random.Generator, artefacts: str = "clinic") -> list[Device]:
     """Devices of one kind, as a hospital owns them: no two alike in gain, noise, ambient light and resolution.
 
-    Over devices and recordings together, baselines have about the published mean and SD.
+    ``artefacts`` is a key of ``ARTEFACTS``. Over devices and recordings together, baselines have about the published
+    mean and SD.
     """
     gain = 1 + np.clip(rng.normal(0, 0.1, (2, n)), -0.25, 0.25)
     return [
@@ -67,6 +85,7 @@ def simulate_devices(n: int, rng: np.random.Generator) -> list[Device]:
             noise_counts=float(rng.lognormal(np.log(6), 0.4)),
             ambient=float(rng.uniform(0, 0.012)),
             bits=int(rng.choice([14, 15, 16])),
+            **ARTEFACTS[artefacts],
         )
         for number in range(n)
     ]
@@ -80,8 +99,8 @@ def acquire(light: Light, device: Device, *, fs_hz: float, rng: np.random.Genera
     clip's detector sees its own diodes and saturates.
     """
     n = len(light.red)
-    restlessness = rng.gamma(2, 0.5)
-    is_motion = _intervals(n, fs_hz, device.motion_per_min * restlessness, median_s=3.0, rng=rng)
+    restlessness = rng.gamma(device.restlessness, 1 / device.restlessness)
+    is_motion = _intervals(n, fs_hz, device.motion_per_min * restlessness, median_s=device.motion_s, rng=rng)
     is_lost = _intervals(n, fs_hz, device.lost_contact_per_min * restlessness, median_s=5.0, rng=rng)
     motion = _motion(is_motion, fs_hz, rng) if is_motion.any() else np.zeros(n)
     # A finger leaves and returns within about a tenth of a second.

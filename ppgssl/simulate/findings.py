@@ -1,4 +1,4 @@
-"""The stated model of a child: four hidden parts of illness, and how each finding and the outcome depend on them.
+"""The stated models of children: hidden parts of illness, and how each finding and the outcome depend on them.
 
 Given age, every finding is linear in the parts on a scale of its own (most on a logarithmic one) with normal scatter,
 and every sign and the outcome are logistic in them. That makes the best possible prediction from any set of findings
@@ -8,7 +8,7 @@ computable (:mod:`ppgssl.simulate.oracle`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
@@ -32,13 +32,13 @@ class Finding:
     """One measured quantity, on the scale on which it is linear; that of natural logarithms if ``is_log``.
 
     ``medians`` are those of children in whom all parts are 0, at ``ages_months`` and, straight, between them; one
-    value: at all ages. ``loads`` is the change per unit of each of ``PARTS``, ``own_sd`` the scatter of children with
-    the same age and parts, and ``reading_sd`` the further scatter where it is read off at triage, minutes later, by
+    value: at all ages. ``loads`` is the change per unit of each part, ``own_sd`` the scatter of children with the same
+    age and parts, and ``reading_sd`` the further scatter where it is read off at triage, minutes later, by
     another device.
     """
 
     medians: tuple[float, ...]
-    loads: tuple[float, float, float, float]
+    loads: tuple[float, ...]
     own_sd: float
     reading_sd: float = 0.0
     ages_months: tuple[float, ...] = (0,)
@@ -49,6 +49,10 @@ class Finding:
         values = np.interp(age_months, self.ages_months, self.medians)
         return np.asarray(np.log(values) if self.is_log else values)
 
+    def typical(self, age_months: FloatArray, parts: FloatArray) -> FloatArray:
+        """On the finding's scale, of children of this age, shape (n,), and these parts, shape (n, n_parts)."""
+        return np.asarray(self.median(age_months) + parts[:, : len(self.loads)] @ np.array(self.loads))
+
 
 @dataclass(frozen=True)
 class Sign:
@@ -58,8 +62,8 @@ class Sign:
     loads: tuple[float, float, float, float]
 
     def probability(self, parts: FloatArray) -> FloatArray:
-        """Of ``yes``; ``parts`` has shape (..., 4)."""
-        return np.asarray(expit(self.intercept + parts @ np.array(self.loads)))
+        """Of ``yes``; ``parts`` has shape (n, n_parts)."""
+        return np.asarray(expit(self.intercept + parts[:, : len(self.loads)] @ np.array(self.loads)))
 
 
 RECORDED: dict[str, Finding] = {
@@ -147,33 +151,133 @@ SIGNS: dict[str, Sign] = {
 """Signs and symptoms that triage forms ask for."""
 
 
-def part_means(shift: float) -> FloatArray:
-    """Means of the parts in a population that is sicker by ``shift``: severity by all of it, the others by half."""
-    return shift * np.array([1.0, 0.5, 0.5, 0.5])
+HIDDEN: dict[str, Finding] = {
+    # Lag of the pulse height's modulation by breathing behind that of the heart rate, radians: nerves drive the one,
+    # filling and vessels the other, and illness uncouples them [1].
+    "height_lag_rad": Finding((0.0,), (0, 0, 0, 0, 0.7), 0.4, is_log=False),
+    # Correlation of what wavers in pulse height and in tone, as Fisher's z: high where vessels drive both, low where
+    # the stroke volume drives the height.
+    "tone_coupling": Finding((0.0,), (0, 0, 0, 0, 0.9), 0.4, is_log=False),
+    # How much more strong and weak beats alternate where breathing raises the heart rate than where it lowers it, as
+    # inverse hyperbolic tangent: alternation shows a failing heart, and depends on filling [2].
+    "alternans_coupling": Finding((0.0,), (0, 0, 0, 0, 0.9), 0.4, is_log=False),
+}
+"""Relations between what varies. Levels, spreads and rhythms do not depend on them. All numbers are plausible choices.
+
+References
+----------
+.. [1] Godin and Buchman, Uncoupling of biological oscillators: a complementary hypothesis concerning the pathogenesis
+   of multiple organ dysfunction syndrome, Crit Care Med 24:1107, 1996, 10.1097/00003246-199607000-00008.
+.. [2] Euler, Cardiac alternans: mechanisms and pathophysiological significance, Cardiovasc Res 42:583, 1999.
+"""
 
 
-def outcome_probability(parts: FloatArray, prevalence: float = PREVALENCE) -> FloatArray:
-    """Of hospitalization; ``parts`` has shape (..., 4), ``prevalence`` is that where all parts have mean 0."""
-    return np.asarray(expit(outcome_intercept(prevalence) + parts @ np.array(OUTCOME_LOG_ODDS)))
+@dataclass(frozen=True)
+class Population:
+    """Children under five who are seen at one kind of hospital.
+
+    Attributes
+    ----------
+    recorded : dict of name to Finding
+        What a recording shows.
+    prevalence : float
+        Expected proportion of hospitalized children.
+    ages_months : (centre, spread)
+        Of the log-normal distribution of ages, before it is cut off at five years.
+    outcome_log_odds : tuple of float
+        Log-odds of hospitalization per unit of each part.
+    parts : tuple of str
+        Hidden parts of illness.
+    """
+
+    recorded: dict[str, Finding]
+    prevalence: float = PREVALENCE
+    ages_months: tuple[float, float] = (18.0, 0.8)
+    outcome_log_odds: tuple[float, ...] = OUTCOME_LOG_ODDS
+    parts: tuple[str, ...] = PARTS
+
+    @property
+    def findings(self) -> dict[str, Finding]:
+        """What is recorded, and what is measured at triage."""
+        return self.recorded | MEASURED
+
+    def with_hidden_dynamics(self) -> Population:
+        """The same, and a fifth part of illness that no named finding depends on, but the relations of ``HIDDEN``."""
+        return replace(
+            self,
+            recorded=self.recorded | HIDDEN,
+            outcome_log_odds=(*self.outcome_log_odds, 1.6),
+            parts=(*self.parts, "autonomic"),
+        )
+
+    def part_means(self, shift: float) -> FloatArray:
+        """Of children who are sicker by ``shift``: severity by all of it, the other parts by half."""
+        return shift * np.array([1.0] + [0.5] * (len(self.parts) - 1))
+
+    def outcome_probability(self, parts: FloatArray, prevalence: float | None = None) -> FloatArray:
+        """Of hospitalization; ``parts`` has shape (..., n_parts), ``prevalence`` is that where all have mean 0."""
+        return np.asarray(expit(self.outcome_intercept(prevalence) + parts @ np.array(self.outcome_log_odds)))
+
+    def outcome_intercept(self, prevalence: float | None = None) -> float:
+        """Log-odds of hospitalization where all parts are 0, that make ``prevalence``, in (0, 1), that of the event."""
+        prevalence = self.prevalence if prevalence is None else prevalence
+        if not 0 < prevalence < 1:
+            raise ConfigError(f"prevalence is {prevalence:g}: it must lie between 0 and 1, for example {PREVALENCE:g}")
+        nodes, weights = np.polynomial.hermite_e.hermegauss(64)
+        scores, weights = np.linalg.norm(self.outcome_log_odds) * nodes, weights / weights.sum()
+        return float(brentq(lambda intercept: weights @ expit(intercept + scores) - prevalence, -100, 100))
+
+    def age_proportions(self, months: tuple[int, int] = (1, 59)) -> tuple[FloatArray, FloatArray]:
+        """Ages in months, and the proportion of children of each."""
+        ages = np.arange(months[0], months[1] + 1)
+        centre, spread = self.ages_months
+        weights = np.exp(-0.5 * (np.log(ages / centre) / spread) ** 2) / ages
+        return ages.astype(float), weights / weights.sum()
+
+    def loads_of(self, findings: Sequence[Finding]) -> FloatArray:
+        """Shape (n_findings, n_parts)."""
+        return np.array([(*finding.loads, *[0.0] * (len(self.parts) - len(finding.loads))) for finding in findings])
 
 
-def outcome_intercept(prevalence: float) -> float:
-    """Log-odds of hospitalization where all parts are 0, that make ``prevalence``, in (0, 1), that of the event."""
-    if not 0 < prevalence < 1:
-        raise ConfigError(f"prevalence is {prevalence:g}: it must lie between 0 and 1, for example {PREVALENCE:g}")
-    nodes, weights = np.polynomial.hermite_e.hermegauss(64)
-    scores, weights = np.linalg.norm(OUTCOME_LOG_ODDS) * nodes, weights / weights.sum()
-    return float(brentq(lambda intercept: weights @ expit(intercept + scores) - prevalence, -100, 100))
+MWANIKI2023 = Population(RECORDED)
+"""Most are infants and toddlers (median 17 months)."""
+
+GARDE2016 = Population(
+    RECORDED
+    | {
+        "heart_rate_bpm": Finding(
+            (142, 140, 137, 130, 126, 122, 118, 114, 112),
+            (0.041, 0.018, 0.046, 0.10),
+            0.08,
+            0.04,
+            (1, 3, 6, 12, 18, 24, 36, 48, 60),
+        ),
+        "desaturation_pct": Finding((2.4,), (0.22, 0.38, 0.05, 0.0), 0.40, 0.25),
+        "heart_rate_variability": Finding((0.0435,), (-0.13, 0.0, -0.06, -0.05), 0.60),
+        "sinus_arrhythmia": Finding((0.1,), (0.0, 0.0, 0.0, 0.0), 0.6, is_log=False),
+        # SD of the saturation within a minute, points: more in admitted children [1]; how much is not known here.
+        "spo2_variation_pct": Finding((0.5,), (0.12, 0.10, 0.0, 0.0), 0.5),
+    },
+    prevalence=0.30,
+    ages_months=(15.0, 1.3),
+)
+"""Admitted and other children have the medians of heart rate, SDNN and RMSSD of Garde et al. [1]_, and time with SpO2
+under 98 and 94 % has their odds ratios. Ages are those that Raihana et al. [2]_ give for these children. The other
+numbers are as by default; docs/simulator.md compares what is measured.
+
+References
+----------
+.. [1] Garde et al., Respiratory rate and pulse oximetry derived information as predictors of hospital admission in
+   young children in Bangladesh: a prospective observational study, BMJ Open 6:e011094, 2016,
+   10.1136/bmjopen-2016-011094.
+.. [2] Raihana et al., Development and internal validation of a predictive model including pulse oximetry for
+   hospitalization of under-five children in Bangladesh, PLoS ONE, 2015, PMC4651571.
+"""
+
+POPULATIONS: dict[str, Population] = {"mwaniki2023": MWANIKI2023, "garde2016": GARDE2016}
 
 
-def age_proportions(months: tuple[int, int] = (1, 59)) -> tuple[FloatArray, FloatArray]:
-    """Ages in months, and the proportion of children of each: most are infants and toddlers (median 17 months)."""
-    ages = np.arange(months[0], months[1] + 1)
-    # A log-normal of SD 0.8, cut off at five years.
-    weights = np.exp(-0.5 * (np.log(ages / 18) / 0.8) ** 2) / ages
-    return ages.astype(float), weights / weights.sum()
-
-
-def loads_of(findings: Sequence[Finding | Sign]) -> FloatArray:
-    """Shape (n_findings, 4)."""
-    return np.array([finding.loads for finding in findings])
+def population_of(children: str, *, hidden_dynamics: bool = False) -> Population:
+    """The population of this name."""
+    population = POPULATIONS[children]
+    return population.with_hidden_dynamics() if hidden_dynamics else population

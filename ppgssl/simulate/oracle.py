@@ -6,22 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 from scipy.stats import qmc
 
 from ppgssl.core.records import BoolArray, FloatArray
-from ppgssl.simulate.findings import (
-    MEASURED,
-    PARTS,
-    PREVALENCE,
-    RECORDED,
-    SIGNS,
-    Finding,
-    age_proportions,
-    loads_of,
-    outcome_probability,
-    part_means,
-)
+from ppgssl.simulate.findings import HIDDEN, MEASURED, MWANIKI2023, SIGNS, Finding, Population
 
 _PUBLISHED_SIGNS = ("difficulty_breathing", "can_drink_or_breastfeed", "irritability")
 _N_NODES = 256
@@ -35,34 +24,43 @@ class InformationSet:
     read_off: tuple[str, ...] = ()
     signs: tuple[str, ...] = ()
 
-    @property
-    def findings(self) -> list[tuple[str, Finding, float]]:
+    def findings(self, population: Population = MWANIKI2023) -> list[tuple[str, Finding, float]]:
         """Name, finding, and SD of the value that is known, about what age and parts explain."""
-        all_findings = RECORDED | MEASURED
-        known = [(name, RECORDED[name], RECORDED[name].own_sd) for name in self.recorded]
+        known = [(name, population.recorded[name], population.recorded[name].own_sd) for name in self.recorded]
         return known + [
             (name, finding, float(np.hypot(finding.own_sd, finding.reading_sd)))
             for name in self.read_off
-            for finding in [all_findings[name]]
+            for finding in [population.findings[name]]
         ]
 
 
-INFORMATION_SETS: dict[str, InformationSet] = {
-    "vitals": InformationSet(recorded=("heart_rate_bpm", "desaturation_pct")),
-    "covariates": InformationSet(read_off=("heart_rate_bpm", "desaturation_pct", *MEASURED), signs=_PUBLISHED_SIGNS),
-    "waveform": InformationSet(recorded=tuple(RECORDED)),
-    # The recording shows heart rate and SpO2 better than triage does, and triage adds nothing to it there.
-    "covariates+waveform": InformationSet(recorded=tuple(RECORDED), read_off=tuple(MEASURED), signs=_PUBLISHED_SIGNS),
-}
-"""Information sets, by the words of the arms that use them (``waveform``: SSL features, networks)."""
+def information_sets(population: Population = MWANIKI2023) -> dict[str, InformationSet]:
+    """Information sets, by the words of the arms that use them (``waveform``: SSL features, networks).
+
+    Of a population with hidden dynamics, ``named waveform`` is the waveform without them: what hand-crafted features
+    could know at best.
+    """
+    recorded = tuple(population.recorded)
+    named = {"named waveform": InformationSet(tuple(name for name in recorded if name not in HIDDEN))}
+    return {
+        "vitals": InformationSet(recorded=("heart_rate_bpm", "desaturation_pct")),
+        "covariates": InformationSet(
+            read_off=("heart_rate_bpm", "desaturation_pct", *MEASURED), signs=_PUBLISHED_SIGNS
+        ),
+        **(named if HIDDEN.keys() & population.recorded else {}),
+        "waveform": InformationSet(recorded=recorded),
+        # The recording shows heart rate and SpO2 better than triage does, and triage adds nothing to it there.
+        "covariates+waveform": InformationSet(recorded=recorded, read_off=tuple(MEASURED), signs=_PUBLISHED_SIGNS),
+    }
 
 
 def oracle_risks(
     *,
     n: int,
-    prevalence: float = PREVALENCE,
+    prevalence: float | None = None,
     shift: float = 0.0,
-    sets: Mapping[str, InformationSet] = INFORMATION_SETS,
+    sets: Mapping[str, InformationSet] | None = None,
+    population: Population = MWANIKI2023,
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
     """Exact probability of the outcome given each information set, of ``n`` children, each of shape (n,).
@@ -70,40 +68,40 @@ def oracle_risks(
     For each child, the probability given what is known of it follows from the stated model by Bayes' rule: normal in
     the parts for each age, then weighted by the signs, on quasi-random nodes. ``prevalence`` is the proportion of
     events where ``shift`` is 0; the prediction knows the shift, which is that of
-    :func:`ppgssl.simulate.physiology.simulate_patients`.
+    :func:`ppgssl.simulate.physiology.simulate_patients`. ``sets`` are :func:`information_sets` by default.
 
     The keys are those of ``sets``, and ``parts``: of who knows the hidden parts themselves. An outcome that is drawn
     with the probability in ``parts`` agrees with all of them.
     """
-    ages, weights = age_proportions()
+    ages, weights = population.age_proportions()
     age = rng.choice(ages, size=n, p=weights)
-    parts = rng.standard_normal((n, len(PARTS))) + part_means(shift)
-    own = {name: rng.standard_normal(n) for name in RECORDED | MEASURED}
-    read = {name: rng.standard_normal(n) for name in RECORDED | MEASURED}
+    parts = rng.standard_normal((n, len(population.parts))) + population.part_means(shift)
+    own = {name: rng.standard_normal(n) for name in population.findings}
+    read = {name: rng.standard_normal(n) for name in population.findings}
     signs = {name: rng.random(n) < sign.probability(parts) for name, sign in SIGNS.items()}
     risks = {}
-    for name, known in sets.items():
+    for name, known in (information_sets(population) if sets is None else sets).items():
         values = np.stack(
             [
-                finding.median(age)
-                + parts @ np.array(finding.loads)
+                finding.typical(age, parts)
                 + finding.own_sd * own[which]
                 + (sd**2 - finding.own_sd**2) ** 0.5 * read[which]
-                for which, finding, sd in known.findings
+                for which, finding, sd in known.findings(population)
             ],
             axis=1,
         )
         is_yes = np.stack([signs[sign] for sign in known.signs], axis=1) if known.signs else np.zeros((n, 0), bool)
-        risks[name] = posterior_risk(known, values, is_yes, prevalence=prevalence, shift=shift)
-    return risks | {"parts": outcome_probability(parts, prevalence)}
+        risks[name] = posterior_risk(known, values, is_yes, prevalence=prevalence, shift=shift, population=population)
+    return risks | {"parts": population.outcome_probability(parts, prevalence)}
 
 
 def oracle_aucs(
     *,
     n: int = 20_000,
-    prevalence: float = PREVALENCE,
+    prevalence: float | None = None,
     shift: float = 0.0,
-    sets: Mapping[str, InformationSet] = INFORMATION_SETS,
+    sets: Mapping[str, InformationSet] | None = None,
+    population: Population = MWANIKI2023,
     rng: np.random.Generator,
 ) -> dict[str, float]:
     """AUROC of the exact probability of the outcome given each information set, and of ``parts``; see
@@ -113,23 +111,30 @@ def oracle_aucs(
     error is about 0.2 / sqrt(n). A recording shows its findings with an error, and a table rounds: what a study reaches
     lies below, by that too.
     """
-    risks = oracle_risks(n=n, prevalence=prevalence, shift=shift, sets=sets, rng=rng)
+    risks = oracle_risks(n=n, prevalence=prevalence, shift=shift, sets=sets, population=population, rng=rng)
     return {name: expected_auc(risk) for name, risk in risks.items()}
 
 
 def posterior_risk(
-    known: InformationSet, values: FloatArray, is_yes: BoolArray, *, prevalence: float = PREVALENCE, shift: float = 0.0
+    known: InformationSet,
+    values: FloatArray,
+    is_yes: BoolArray,
+    *,
+    prevalence: float | None = None,
+    shift: float = 0.0,
+    population: Population = MWANIKI2023,
 ) -> FloatArray:
     """Probability of the outcome given an information set, age unknown, shape (n,).
 
-    ``values``, shape (n, n_findings), are in the order of ``known.findings``, on their scales; ``is_yes``, bool, shape
-    (n, n_signs), in that of ``known.signs``.
+    ``values``, shape (n, n_findings), are in the order of ``known.findings()``, on their scales; ``is_yes``, bool,
+    shape (n, n_signs), in that of ``known.signs``.
     """
-    means, log_weights, root = _posterior_by_age(known, values, part_means(shift))
+    means, log_weights, root = _posterior_by_age(known, values, population.part_means(shift), population)
     weight_of_age = np.exp(log_weights - log_weights.max(axis=1, keepdims=True))
     cumulated = np.cumsum(weight_of_age / weight_of_age.sum(axis=1, keepdims=True), axis=1)
-    nodes = qmc.Sobol(len(PARTS) + 1, seed=0).random(_N_NODES)
+    nodes = qmc.Sobol(len(population.parts) + 1, seed=0).random(_N_NODES)
     normal = ndtri(np.clip(nodes[:, 1:], 1e-9, 1 - 1e-9)) @ root.T
+    intercept = population.outcome_intercept(prevalence)
     events, total = np.zeros(len(values)), np.zeros(len(values))
     for uniform, offset in zip(nodes[:, 0], normal, strict=True):
         which = np.minimum((cumulated < uniform).sum(axis=1), means.shape[1] - 1)
@@ -138,21 +143,21 @@ def posterior_risk(
         for column, name in enumerate(known.signs):
             yes = SIGNS[name].probability(parts)
             weight *= np.where(is_yes[:, column], yes, 1 - yes)
-        events += weight * outcome_probability(parts, prevalence)
+        events += weight * expit(intercept + parts @ np.array(population.outcome_log_odds))
         total += weight
     return events / total
 
 
 def _posterior_by_age(
-    known: InformationSet, values: FloatArray, prior_mean: FloatArray
+    known: InformationSet, values: FloatArray, prior_mean: FloatArray, population: Population
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Of the parts given the findings and each age: means (n, n_ages, 4), log weights of the ages (n, n_ages), and a
-    root (4, 4) of the one covariance."""
-    findings = [finding for _, finding, _ in known.findings]
-    precision = 1 / np.array([sd for _, _, sd in known.findings]) ** 2
-    loads = loads_of(findings)
-    covariance = np.linalg.inv(np.eye(len(PARTS)) + (loads.T * precision) @ loads)
-    ages, weights = age_proportions()
+    """Of the parts given the findings and each age: means (n, n_ages, n_parts), log weights of the ages (n, n_ages),
+    and a root (n_parts, n_parts) of the one covariance."""
+    findings = [finding for _, finding, _ in known.findings(population)]
+    precision = 1 / np.array([sd for _, _, sd in known.findings(population)]) ** 2
+    loads = population.loads_of(findings)
+    covariance = np.linalg.inv(np.eye(len(population.parts)) + (loads.T * precision) @ loads)
+    ages, weights = population.age_proportions()
     expected = np.stack([finding.median(ages) for finding in findings], axis=-1) + loads @ prior_mean
     residual = values[:, None] - expected
     pull = (residual * precision) @ loads

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import expit
 
 from ppgssl.core.records import FloatArray
-from ppgssl.simulate.findings import MEASURED, PARTS, RECORDED, SIGNS, age_proportions, outcome_probability, part_means
+from ppgssl.simulate.findings import MWANIKI2023, SIGNS, Population
 
 # What is possible: values beyond are those at the limits.
 _RANGES = {
@@ -23,6 +23,10 @@ _RANGES = {
     "resp_modulation": (0.03, 0.6),
     "resp_amplitude": (0.1, 3.0),
     "sinus_arrhythmia": (0.02, 0.98),
+    "spo2_variation_pct": (0.0, 6.0),
+    "height_lag_rad": (-3.0, 3.0),
+    "tone_coupling": (-0.98, 0.98),
+    "alternans_coupling": (-0.98, 0.98),
     "weight_kg": (1.5, 35.0),
     "muac_cm": (8.0, 22.0),
     "temperature_c": (34.0, 42.0),
@@ -34,27 +38,35 @@ _DECIMALS = {"weight_kg": 1, "muac_cm": 1, "temperature_c": 1}
 
 
 def simulate_patients(
-    n: int, *, prevalence: float, shift: float = 0.0, months: tuple[int, int] = (1, 59), rng: np.random.Generator
+    n: int,
+    *,
+    prevalence: float | None = None,
+    shift: float = 0.0,
+    months: tuple[int, int] = (1, 59),
+    population: Population = MWANIKI2023,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Draw children and their state during the recording.
 
     Parameters
     ----------
-    prevalence : float
-        Expected proportion of events, in (0, 1), where ``shift`` is 0. Each child's outcome is drawn, so that the
-        proportion in a sample scatters about it.
+    prevalence : float, optional
+        Expected proportion of events, in (0, 1), where ``shift`` is 0; that of the population by default. Each child's
+        outcome is drawn, so that the proportion in a sample scatters about it.
     shift : float
         How much sicker than children seen as outpatients, in SDs of severity; the other parts shift by half of it.
     months : pair of int
         Youngest and oldest, 1..59.
+    population : Population
+        Whose children they are.
 
     Returns
     -------
     DataFrame, one row a child
-        ``age_months``, ``is_female``, the hidden ``severity``, ``respiratory``, ``circulatory`` and ``febrile`` (SD 1),
-        ``event_probability`` and ``is_event`` drawn from it, columns ``own_*`` (what is the child's own, SD 1), and the
-        findings: those of the recording, which :mod:`ppgssl.simulate.findings` describes, with ``spo2_pct`` in place of
-        its difference from 100 and ``sinus_arrhythmia`` as a proportion, and ``weight_kg``, ``muac_cm``,
+        ``age_months``, ``is_female``, the hidden parts of illness such as ``severity`` (SD 1), ``event_probability``
+        and ``is_event`` drawn from it, columns ``own_*`` (what is the child's own, SD 1), and the findings: those of
+        the recording, which :mod:`ppgssl.simulate.findings` describes, with ``spo2_pct`` in place of its difference
+        from 100 and proportions and correlations in place of their transforms, and ``weight_kg``, ``muac_cm``,
         ``temperature_c``.
 
     Raises
@@ -62,34 +74,36 @@ def simulate_patients(
     ConfigError
         If ``prevalence`` does not lie between 0 and 1.
     """
-    ages, weights = age_proportions(months)
-    parts = rng.standard_normal((n, len(PARTS))) + part_means(shift)
-    probability = outcome_probability(parts, prevalence)
+    ages, weights = population.age_proportions(months)
+    parts = rng.standard_normal((n, len(population.parts))) + population.part_means(shift)
+    probability = population.outcome_probability(parts, prevalence)
     hidden = {
         "age_months": rng.choice(ages, size=n, p=weights).astype(int),
         "is_female": rng.random(n) < 0.5,
-        **dict(zip(PARTS, parts.T, strict=True)),
+        **dict(zip(population.parts, parts.T, strict=True)),
         "event_probability": probability,
         "is_event": rng.random(n) < probability,
-        **{f"own_{name}": rng.standard_normal(n) for name in RECORDED | MEASURED},
+        **{f"own_{name}": rng.standard_normal(n) for name in population.findings},
     }
-    return _with_findings(pd.DataFrame(hidden))
+    return _with_findings(pd.DataFrame(hidden), population)
 
 
-def simulate_reading(patients: pd.DataFrame, *, is_discharge: bool, rng: np.random.Generator) -> pd.DataFrame:
+def simulate_reading(
+    patients: pd.DataFrame, *, is_discharge: bool, population: Population = MWANIKI2023, rng: np.random.Generator
+) -> pd.DataFrame:
     """The same children in another recording: minutes later, or days later when half of the illness is over."""
     kept = _OTHER_VISIT if is_discharge else _SAME_VISIT
     later = patients.copy()
     if is_discharge:
-        later[list(PARTS)] *= _RECOVERED_PROPORTION
-    for name in RECORDED:
+        later[list(population.parts)] *= _RECOVERED_PROPORTION
+    for name in population.recorded:
         fresh = rng.standard_normal(len(later))
         later[f"own_{name}"] = kept * later[f"own_{name}"] + (1 - kept**2) ** 0.5 * fresh
-    return _with_findings(later)
+    return _with_findings(later, population)
 
 
 def simulate_clinical_table(
-    patients: pd.DataFrame, *, missing_fraction: float, rng: np.random.Generator
+    patients: pd.DataFrame, *, missing_fraction: float, population: Population = MWANIKI2023, rng: np.random.Generator
 ) -> pd.DataFrame:
     """What a nurse writes down: measured values and signs, some of them missing, and the outcome.
 
@@ -97,14 +111,14 @@ def simulate_clinical_table(
     missing twice as often, age and sex never, nor the outcome. Numbers are text with the precision that the ward
     writes, signs ``yes`` and ``no``, empty where missing.
     """
-    parts = patients[list(PARTS)].to_numpy()
+    parts = patients[list(population.parts)].to_numpy()
     covariates = pd.DataFrame(
         {
             **{name: _text(patients[name].to_numpy(), decimals) for name, decimals in _DECIMALS.items()},
             # Spot checks, taken before or after the recording.
-            "heart_rate_bpm": _text(_read_off(patients, "heart_rate_bpm", rng), 0),
-            "resp_rate_per_min": _text(_read_off(patients, "resp_rate_per_min", rng), 0),
-            "spo2_pct": _text(_read_off(patients, "desaturation_pct", rng), 0),
+            "heart_rate_bpm": _text(_read_off(patients, "heart_rate_bpm", population, rng), 0),
+            "resp_rate_per_min": _text(_read_off(patients, "resp_rate_per_min", population, rng), 0),
+            "spo2_pct": _text(_read_off(patients, "desaturation_pct", population, rng), 0),
             **{
                 name: np.where(rng.random(len(patients)) < sign.probability(parts), "yes", "no")
                 for name, sign in SIGNS.items()
@@ -120,33 +134,34 @@ def simulate_clinical_table(
     return covariates
 
 
-def _with_findings(patients: pd.DataFrame) -> pd.DataFrame:
-    age, parts = patients["age_months"].to_numpy(float), patients[list(PARTS)].to_numpy()
+def _with_findings(patients: pd.DataFrame, population: Population) -> pd.DataFrame:
+    age, parts = patients["age_months"].to_numpy(float), patients[list(population.parts)].to_numpy()
     values = {
-        name: finding.median(age) + parts @ np.array(finding.loads) + finding.own_sd * patients[f"own_{name}"]
-        for name, finding in (RECORDED | MEASURED).items()
+        name: finding.typical(age, parts) + finding.own_sd * patients[f"own_{name}"]
+        for name, finding in population.findings.items()
     }
-    return patients.assign(**_in_units(values))
+    return patients.assign(**_in_units(values, population))
 
 
-def _in_units(values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def _in_units(values: Mapping[str, FloatArray], population: Population) -> dict[str, FloatArray]:
     """Findings on their scales -> physical units, within what is possible."""
-    findings = RECORDED | MEASURED
+    findings = population.findings
     units = {name: np.exp(value) if findings[name].is_log else value for name, value in values.items()}
     if "desaturation_pct" in units:
         units["spo2_pct"] = 100 - units.pop("desaturation_pct")
     if "sinus_arrhythmia" in units:
         units["sinus_arrhythmia"] = expit(units["sinus_arrhythmia"])
+    units |= {name: np.tanh(value) for name, value in units.items() if name.endswith("_coupling")}
     return {name: np.clip(value, *_RANGES[name]) for name, value in units.items()}
 
 
-def _read_off(patients: pd.DataFrame, name: str, rng: np.random.Generator) -> FloatArray:
+def _read_off(patients: pd.DataFrame, name: str, population: Population, rng: np.random.Generator) -> FloatArray:
     """A finding of the recording, as another device shows it at triage."""
-    finding = RECORDED[name]
+    finding = population.recorded[name]
     column = "spo2_pct" if name == "desaturation_pct" else name
     true = patients[column].to_numpy()
     scale = np.log(np.maximum(100 - true, 0.1)) if column == "spo2_pct" else np.log(true)
-    return _in_units({name: scale + rng.normal(0, finding.reading_sd, len(patients))})[column]
+    return _in_units({name: scale + rng.normal(0, finding.reading_sd, len(patients))}, population)[column]
 
 
 def _text(values: FloatArray, decimals: int) -> list[str]:

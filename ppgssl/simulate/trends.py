@@ -30,11 +30,12 @@ def device_trends(
     weak = 15 * np.exp(-vitals.perfusion_index_pct / 0.4)
     sqi = _BEST_SQI - weak - (_BEST_SQI - _MOVING_SQI) * moving + rng.normal(0, 3, n)
     rate = np.interp(second + 1, light.beat_times_s[1:], 60 / np.diff(light.beat_times_s))
+    saturation = vitals.spo2_pct + _averaged(light.spo2_pct[(second * fs_hz).astype(int)] - vitals.spo2_pct)
     spoilt = _averaged(moving)
     is_shown = _averaged(lost) < 0.5
     shown = {
         "HeartRate": np.round(_averaged(rate) + rng.normal(0, 1, n) + spoilt * rng.normal(0, 12, n)),
-        "Saturation": np.round(np.minimum(vitals.spo2_pct + rng.normal(0, 0.4, n) - 4 * spoilt, 100)),
+        "Saturation": np.round(np.minimum(saturation + rng.normal(0, 0.4, n) - 4 * spoilt, 100)),
         "Perfusion": np.round(np.maximum(vitals.perfusion_index_pct * (1 + rng.normal(0, 0.05, n)), 0.02), 2),
     }
     return {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from ppgssl.core.records import FloatArray
 _PHASES = np.arange(512) / 512
 # SD of the wavering, on the scale of vascular tone.
 _TONE_WAVERS = 0.25
+# Of the pulse height: how much it wavers, and how much strong and weak beats alternate where they do.
+_HEIGHT_WAVERS, _ALTERNATION = 0.05, 0.08
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,15 @@ class Vitals:
         Modulation of the pulse height by breathing, over ``resp_modulation``.
     sinus_arrhythmia : float
         Proportion of the variance of the heart rate that goes with breathing, 0..1.
+    spo2_variation_pct : float
+        SD of the saturation within the recording, over a minute or so.
+    height_lag_rad : float, optional
+        Lag of the pulse height's modulation by breathing behind that of the heart rate; without, any.
+    tone_coupling : float
+        Correlation of what wavers in the tone and, a twentieth of it, in the pulse height, -1..1.
+    alternans_coupling : float, optional
+        Strong and weak beats alternate, where the heart rate is high in the breath by ``1 + alternans_coupling`` and
+        where it is low by ``1 - alternans_coupling``, at one overall size; without, they do not.
     """
 
     heart_rate_bpm: float
@@ -44,6 +57,15 @@ class Vitals:
     reflection: float = 0.0
     resp_amplitude: float = 0.5
     sinus_arrhythmia: float = 0.5
+    spo2_variation_pct: float = 0.0
+    height_lag_rad: float | None = None
+    tone_coupling: float = 0.0
+    alternans_coupling: float | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[Hashable, Any]) -> Vitals:
+        """Of a row of :func:`physiology.simulate_patients`; what it lacks is as by default."""
+        return cls(**{item.name: float(row[item.name]) for item in fields(cls) if item.name in row})
 
 
 @dataclass(frozen=True)
@@ -51,13 +73,15 @@ class Light:
     """Transmitted light over its baseline, about 1, and the truth behind it.
 
     More blood absorbs more light: the systolic upstroke points down. ``beat_times_s`` are pulse onsets, shape
-    (n_beats,); ``resp_phase`` is the phase of breathing in radians, rising; the others have the shape (n_samples,).
+    (n_beats,); ``resp_phase`` is the phase of breathing in radians, rising; ``spo2_pct`` is the saturation. But for the
+    beats, all have the shape (n_samples,).
     """
 
     red: FloatArray
     infrared: FloatArray
     beat_times_s: FloatArray
     resp_phase: FloatArray
+    spo2_pct: FloatArray
 
 
 def ratio_of_ratios(spo2_pct: FloatArray | float) -> FloatArray | float:
@@ -94,17 +118,28 @@ def simulate_light(vitals: Vitals, *, duration_s: float, fs_hz: float, rng: np.r
     resp_phase = _resp_phase(vitals, n, fs_hz, rng)
     beat_phase = _beat_phase(vitals, resp_phase, fs_hz, rng)
     lag_amplitude, lag_baseline = rng.uniform(-np.pi, np.pi, 2)
+    if vitals.height_lag_rad is not None:
+        lag_amplitude = -vitals.height_lag_rad
     depth = vitals.resp_amplitude * vitals.resp_modulation
-    amplitude = 1 + depth * np.sin(resp_phase + lag_amplitude) + 0.05 * _slow(n, fs_hz, 0.5, rng)
+    wavering = _slow(n, fs_hz, 0.5, rng)
+    amplitude = 1 + depth * np.sin(resp_phase + lag_amplitude) + _HEIGHT_WAVERS * wavering
     baseline = vitals.resp_modulation * np.sin(resp_phase + lag_baseline) + 0.2 * _slow(n, fs_hz, 0.1, rng)
-    pulse = _pulses(vitals, beat_phase, fs_hz, rng)
-    volume = vitals.perfusion_index_pct / 100 * (amplitude * pulse + baseline)
+    pulse = _pulses(vitals, beat_phase, wavering, fs_hz, rng)
+    volume = amplitude * pulse + baseline
+    if vitals.alternans_coupling is not None:
+        # From the foot, which stays where it is.
+        volume += _alternation(vitals.alternans_coupling, beat_phase, resp_phase) * (pulse - pulse.min())
+    volume = vitals.perfusion_index_pct / 100 * volume
+    spo2_pct = np.full(n, vitals.spo2_pct)
+    if vitals.spo2_variation_pct > 0:
+        spo2_pct = np.clip(spo2_pct + vitals.spo2_variation_pct * _slow(n, fs_hz, 0.03, rng), 60, 100)
     whole_beats = np.arange(np.ceil(beat_phase[0]), np.floor(beat_phase[-1]) + 1)
     return Light(
-        red=1 - ratio_of_ratios(vitals.spo2_pct) * volume,
+        red=1 - ratio_of_ratios(spo2_pct) * volume,
         infrared=1 - volume,
         beat_times_s=np.interp(whole_beats, beat_phase, np.arange(n) / fs_hz),
         resp_phase=resp_phase,
+        spo2_pct=spo2_pct,
     )
 
 
@@ -153,15 +188,24 @@ def pulse_shape(
     return np.asarray((shape - shape.mean()) / np.ptp(shape))
 
 
-def _pulses(vitals: Vitals, beat_phase: FloatArray, fs_hz: float, rng: np.random.Generator) -> FloatArray:
-    """Pulses of a child whose systole is its own, and whose tone wavers from beat to beat."""
+def _pulses(
+    vitals: Vitals, beat_phase: FloatArray, height: FloatArray, fs_hz: float, rng: np.random.Generator
+) -> FloatArray:
+    """Pulses of a child whose systole is its own, and whose tone wavers from beat to beat, with the height or not."""
     systole = float(np.clip(rng.lognormal(0, 0.12), 0.75, 1.3))
     typical, tenser = (
         pulse_shape(vitals.vascular_tone + change, vitals.reflection, vitals.heart_rate_bpm, systole)
         for change in (0.0, _TONE_WAVERS)
     )
-    wavering = _slow(len(beat_phase), fs_hz, 0.5, rng)
+    own = _slow(len(beat_phase), fs_hz, 0.5, rng)
+    wavering = vitals.tone_coupling * height + (1 - vitals.tone_coupling**2) ** 0.5 * own
     return _at_phase(typical, beat_phase) + wavering * _at_phase(tenser - typical, beat_phase)
+
+
+def _alternation(coupling: float, beat_phase: FloatArray, resp_phase: FloatArray) -> FloatArray:
+    """Part of its height by which each beat is stronger or weaker; its mean square does not depend on the coupling."""
+    sign = 1 - 2 * (np.floor(beat_phase) % 2)
+    return np.asarray(_ALTERNATION * sign * (1 + coupling * np.sin(resp_phase)) / (1 + coupling**2 / 2) ** 0.5)
 
 
 def _at_phase(shape: FloatArray, beat_phase: FloatArray) -> FloatArray:

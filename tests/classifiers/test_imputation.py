@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,7 @@ from scipy.special import expit
 from sklearn.impute import SimpleImputer
 
 from ppgssl.classifiers.imputation import Imputer, chained_equations, fit_imputers, missing_data
-from ppgssl.classifiers.preparation import Coded, code_table, levels_of
+from ppgssl.classifiers.preparation import code_table, levels_of
 from ppgssl.core.config.cohort import Variable
 from ppgssl.core.config.study import Missing
 from ppgssl.core.errors import StoreError
@@ -68,7 +70,7 @@ def test_imputations_differ_and_repeat_themselves_by_seed():
 
 def test_tested_patients_change_neither_the_training_patients_nor_each_other():
     train, test = coded_patients(3)
-    strange = Coded(test.ids, test.clinical.copy(), test.features, test.n_levels)
+    strange = replace(test, clinical=test.clinical.copy())
     strange.clinical[1:, 0] = 1e9
     strange.clinical[1:, 2:] = np.nan
     plain, odd = (chained(train, one) for one in (test, strange))

@@ -1,5 +1,7 @@
 import numpy as np
 import pandas as pd
+import pytest
+from scipy.special import expit, logit
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ppgssl.classifiers.preparation import (
@@ -11,7 +13,8 @@ from ppgssl.classifiers.preparation import (
     levels_of,
     medians,
 )
-from ppgssl.features.columns import Columns
+from ppgssl.classifiers.risk_model import RiskModel
+from ppgssl.features.columns import MOMENT_WEIGHT, Columns
 
 
 def test_levels_are_those_of_training_patients_and_an_unknown_one_is_missing():
@@ -53,3 +56,19 @@ def test_names_are_those_of_the_indicators():
     columns = Columns(("age",), ("ward", "sex"), ("e0",))
     names = indicator_names(columns, {"ward": ("A", "B", "C"), "sex": (0.0, 1.0)})
     assert names == ["age", "ward=A", "ward=B", "ward=C", "sex=1.0", "e0"]
+
+
+def test_moments_get_less_weight_than_other_features_and_coefficients_are_still_of_one_sd():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(3, 2, size=(120, 3)), columns=["ssl_000", "ssl_interval_log_sd", "ssl_001"])
+    y = (table["ssl_000"] + table["ssl_interval_log_sd"] + rng.normal(0, 2, 120) > 6).to_numpy().astype(int)
+    columns = Columns(features=tuple(table.columns), moments=("ssl_000", "ssl_001"))
+    scaling = fit_scaling(table.to_numpy(), weights=columns.feature_weights)
+    assert scaling(table.to_numpy()).std(axis=0) == pytest.approx([MOMENT_WEIGHT, 1, MOMENT_WEIGHT])
+    weighed, plain = (
+        RiskModel("ridge", columns=one).fit(table, y) for one in (columns, Columns(features=columns.features))
+    )
+    z = (table - table.mean()) / table.std(ddof=0)
+    risk = expit(weighed.coef_[0] @ z.to_numpy().T + logit(weighed.predict_proba(table.mean().to_frame().T)[0, 1]))
+    np.testing.assert_allclose(risk, weighed.predict_proba(table)[:, 1], rtol=1e-6)
+    assert weighed.coef_[0, 1] > plain.coef_[0, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from ppgssl.core.errors import ConfigError
 from ppgssl.readers.files import find_files
 from ppgssl.readers.sources import open_source
 from ppgssl.simulate.cohort import simulate_cohort
+from ppgssl.simulate.findings import HIDDEN
 from ppgssl.simulate.layouts import FS_HZ, LAYOUTS
 from ppgssl.stages.ingest.ingest import ingest
+from ppgssl.stages.simulate import simulate
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,37 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_does_not(layout, t
     assert first.keys() == other.keys()
     # The header of a WFDB record with its checksums differs too.
     assert all(first[name] != other[name] for name in first)
+
+
+@pytest.mark.skipif(not np.__version__.startswith("2.3."), reason="the bytes are those of NumPy 2.3")
+@pytest.mark.parametrize(
+    ("layout", "start"),
+    [
+        ("ts", "6d565812e722b296"),
+        ("text", "60141b7f5e886809"),
+        ("wfdb", "8ce31b519dc840ba"),
+        ("mwaniki2023", "8ddb454ca260c23a"),
+    ],
+)
+def test_by_default_the_bytes_are_those_of_the_figures_in_docs(layout, start, tmp_path):
+    simulate(tmp_path / "study", layout=layout, n_labelled=6, n_unlabelled=5, duration_s=10, seed=3)
+    digest = hashlib.sha256()
+    for name, content in sorted(contents(tmp_path / "study").items(), key=lambda item: Path(item[0])):
+        if not name.endswith((".md", ".yaml")):
+            digest.update(name.encode() + content)
+    assert digest.hexdigest().startswith(start)
+
+
+@pytest.mark.parametrize("layout", ["text", "mwaniki2023"])
+def test_options_change_the_children_and_say_so(layout, tmp_path):
+    options = {"children": "garde2016", "hidden_dynamics": True, "artefacts": "wrist"}
+    simulate(tmp_path / "study", layout=layout, n_labelled=30, n_unlabelled=8, duration_s=10, **options)
+    truth = pd.read_csv(tmp_path / "study" / "truth.csv")
+    assert {"autonomic", "spo2_variation_pct", *HIDDEN} <= set(truth.columns)
+    assert truth["motion_s"].mean() > 2
+    readme = (tmp_path / "study" / "README.md").read_text()
+    assert "Options: `--children garde2016 --hidden-dynamics --artefacts wrist`." in readme
+    assert "Five hidden parts" in readme
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -153,8 +187,10 @@ def test_a_folder_with_files_in_it_or_a_file_in_its_place_is_refused_and_left_al
 def test_all_impossible_parameters_are_named_at_once_and_nothing_is_written(tmp_path):
     sizes = {"n_labelled": 0, "n_unlabelled": -1, "duration_s": float("nan")}
     with pytest.raises(ConfigError) as refusal:
-        simulate_cohort(tmp_path / "x", layout="txt", shift=9, prevalence=30, seed=-1, **sizes)
-    assert len(refusal.value.problems) == 7
+        simulate_cohort(
+            tmp_path / "x", layout="txt", shift=9, prevalence=30, seed=-1, children="g", artefacts="w", **sizes
+        )
+    assert len(refusal.value.problems) == 9
     assert any("did you mean 'text'" in problem for problem in refusal.value.problems)
     assert not (tmp_path / "x").exists()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks import disturbances
 from ppgssl.simulate.devices import FULL_SCALE, Device, acquire, simulate_devices
 from ppgssl.simulate.waveform import Light
 
@@ -15,7 +16,8 @@ UNDISTURBED = Device(motion_per_min=0, lost_contact_per_min=0)
 
 def make_light(n: int = N) -> Light:
     volume = 0.01 * np.sin(2 * np.pi * 2 * np.arange(n) / FS_HZ)
-    return Light(1 - 0.5 * volume, 1 - volume, beat_times_s=np.arange(0, n / FS_HZ, 0.5), resp_phase=np.zeros(n))
+    beat_times_s = np.arange(0, n / FS_HZ, 0.5)
+    return Light(1 - 0.5 * volume, 1 - volume, beat_times_s, resp_phase=np.zeros(n), spo2_pct=np.full(n, 97.5))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -126,3 +128,23 @@ def test_lamps_flicker_at_twice_the_mains_frequency_which_sampling_folds_to_20_h
     frequency, power = np.fft.rfftfreq(N, 1 / FS_HZ), np.abs(np.fft.rfft(acquired.infrared)) ** 2
     high = frequency > 10
     assert frequency[high][np.argmax(power[high])] == pytest.approx(20, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("artefacts", "source", "tolerance"),
+    [("finger", "mw_ppg", 0.05), ("wrist", "stress_predict", 0.1), ("running", "spc2015", 0.15)],
+)
+def test_disturbances_are_as_frequent_as_in_real_recordings(artefacts, source, tolerance, test_data):
+    read, has_level = disturbances.REAL[source]
+    real = disturbances.rates(read(test_data / source), has_level=has_level)
+    simulated = disturbances.rates(disturbances.simulated(artefacts, 120))
+    for rate in ("disturbed", "lost", "minutes_without", "minutes_throughout"):
+        assert simulated[rate] == pytest.approx(real[rate], abs=tolerance), rate
+
+
+def test_without_artefacts_nothing_is_disturbed_and_pulses_are_as_rarely_weak_as_real_ones(test_data):
+    read, has_level = disturbances.REAL["oxiwear"]
+    real = disturbances.rates(read(test_data / "oxiwear"), has_level=has_level)
+    simulated = disturbances.rates(disturbances.simulated("none", 120))
+    assert simulated["disturbed"] < 0.01
+    assert simulated["weak"] == pytest.approx(real["weak"], abs=0.03)

@@ -15,8 +15,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ppgssl.simulate.findings import MEASURED, RECORDED
-from ppgssl.simulate.oracle import INFORMATION_SETS, InformationSet, expected_auc, oracle_aucs, posterior_risk
+from ppgssl.simulate.findings import GARDE2016, HIDDEN, MEASURED, MWANIKI2023, RECORDED, Population
+from ppgssl.simulate.oracle import InformationSet, expected_auc, information_sets, oracle_aucs, posterior_risk
 from ppgssl.simulate.physiology import simulate_clinical_table, simulate_patients
 
 SIGNS = ["difficulty_breathing", "can_drink_or_breastfeed", "irritability"]
@@ -59,6 +59,23 @@ def test_fitted_models_come_near_the_oracle_and_never_above_it(aucs, children):
         assert aucs[name] - 0.03 < fitted < aucs[name] + 0.012, name  # 0.012: two standard errors of the sample
 
 
+@pytest.mark.parametrize("population", [GARDE2016, MWANIKI2023.with_hidden_dynamics()], ids=["garde", "hidden"])
+def test_fitted_models_come_near_the_oracle_of_other_populations(population: Population):
+    aucs = oracle_aucs(n=5_000, population=population, rng=np.random.default_rng(1))
+    children = simulate_patients(30_000, population=population, rng=np.random.default_rng(4))
+    columns = [name.replace("desaturation", "spo2") for name in population.recorded]
+    for name, used in (("named waveform", [one for one in columns if one not in HIDDEN]), ("waveform", columns)):
+        if name in aucs:
+            fitted = fitted_auc(children[used].to_numpy(float), children["is_event"].to_numpy())
+            assert aucs[name] - 0.03 < fitted < aucs[name] + 0.012, name
+
+
+def test_hidden_dynamics_are_worth_what_was_asked_for():
+    aucs = oracle_aucs(n=5_000, population=MWANIKI2023.with_hidden_dynamics(), rng=np.random.default_rng(1))
+    assert aucs["named waveform"] == pytest.approx(0.82, abs=0.01)
+    assert aucs["waveform"] == pytest.approx(0.875, abs=0.01)
+
+
 def fitted_auc(x: np.ndarray, is_event: np.ndarray) -> float:
     """Of the better of two models, fitted to half of the children, in the others."""
     half = len(x) // 2
@@ -71,7 +88,7 @@ def fitted_auc(x: np.ndarray, is_event: np.ndarray) -> float:
 
 
 def test_the_posterior_risk_is_calibrated_and_counting_events_agrees_with_the_expected_auc(children):
-    known = INFORMATION_SETS["waveform"]
+    known = information_sets()["waveform"]
     risk = posterior_risk(known, on_scale(children, known), np.zeros((len(children), 0), bool))
     observed, predicted = calibration_curve(children["is_event"], risk, n_bins=10, strategy="quantile")
     assert np.abs(observed - predicted).max() < 0.03
@@ -80,7 +97,7 @@ def test_the_posterior_risk_is_calibrated_and_counting_events_agrees_with_the_ex
 
 def on_scale(children: pd.DataFrame, known: InformationSet) -> np.ndarray:
     columns = []
-    for name, finding, _ in known.findings:
+    for name, finding, _ in known.findings():
         if name == "desaturation_pct":
             columns.append(np.log(100 - children["spo2_pct"]))
         elif name == "sinus_arrhythmia":

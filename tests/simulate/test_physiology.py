@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.simulate import measured_vitals, odds_ratio
 from ppgssl.core.errors import ConfigError
-from ppgssl.simulate.findings import PARTS, SIGNS
+from ppgssl.simulate.findings import GARDE2016, PARTS, SIGNS
 from ppgssl.simulate.physiology import simulate_clinical_table, simulate_patients, simulate_reading
 
 
@@ -96,3 +97,16 @@ def test_the_table_reads_off_what_is_true_of_the_child(patients):
         difference = table[column].astype(float) - patients[column]
         assert abs(difference.mean()) < error / 5
         assert difference.std() < error
+
+
+def test_of_garde_2016_the_product_measures_the_published_medians_and_odds_ratios():
+    rng = np.random.default_rng(3)
+    children = simulate_patients(600, population=GARDE2016, rng=rng)
+    measured = measured_vitals(children, rng)
+    assert children["is_event"].mean() == pytest.approx(0.3, abs=0.04)
+    medians = measured.groupby(children["is_event"]).median()
+    for is_admitted, published in ((True, (140, 16, 16)), (False, (125, 22, 21))):
+        for name, value, tolerance in zip(("heart_rate_bpm", "sdnn_ms", "rmssd_ms"), published, (4, 2, 2), strict=True):
+            assert medians.loc[is_admitted, name] == pytest.approx(value, abs=tolerance), name
+    assert odds_ratio(measured["under_98_s"], children) == pytest.approx(1.4, abs=0.15)
+    assert odds_ratio(measured["under_94_s"], children) == pytest.approx(1.5, abs=0.2)

@@ -115,9 +115,7 @@ def _names(arm: Arm, data: StudyData) -> dict[str, Any]:
 def _classifier(fitted: FittedArm) -> dict[str, Any]:
     columns = fitted.columns
     return {
-        "columns": ModelColumns(
-            numeric=list(columns.numeric), categorical=list(columns.categorical), features=list(columns.features)
-        ),
+        "columns": ModelColumns(**{name: list(own) for name, own in vars(columns).items()}),
         "classifier": fitted.model.spec(),
         "refits": fitted.refits.spec() if fitted.refits else [],
         "n_refits": len(fitted.refits) if fitted.refits else 0,
