@@ -5,10 +5,11 @@
 
 ``seeds``: for each seed the 1,031 + 6,547 recordings of ``simulate --layout mwaniki2023 --seed SEED`` are ingested by
 the recipe ``study_defaults.yaml``, and two encoders are pretrained on what the first fold may see: all recordings, and
-the labelled ones. Their features, those of the untrained encoder and hand-crafted ones go, alone and beside the
-covariates, through the product's ridge regression in two repeats of five folds. So most of these recordings were among
-those the encoders were pretrained on; no outcome and no true value was. FOLDER keeps everything; a seed that is done
-is not run again.
+the labelled ones. Their features, those of the untrained encoder and hand-crafted ones (``pulse-wave``, and with them
+``rhythm``, neurokit2's variability of the heart rate over the whole recording) go, alone and beside the covariates,
+through the product's ridge regression in two repeats of five folds. So most of these recordings were among those the
+encoders were pretrained on; no outcome and no true value was. FOLDER keeps everything; a seed that is done is not run
+again.
 
 ``table`` prints, over the seeds in FOLDER: the mean AUROC of each arm beside its oracle; paired differences, of which
 the interval is that of the mean over the studies (DeLong's variance of each study); and the R2 with which ridge
@@ -41,6 +42,7 @@ from ppgssl.core.tasks import limit_threads
 from ppgssl.features.depths import Depths
 from ppgssl.features.fold_features import FoldFeatures
 from ppgssl.features.pooling import feature_names, pool_to_patients
+from ppgssl.features.recordings import recording_features
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
 from ppgssl.selfsupervised.input_description import describe_study_input, save_input_description, study_bank
@@ -59,15 +61,17 @@ from ppgssl.store.leakage import FittedParts
 from ppgssl.store.study_data import StudyData, load_study_data
 
 N_REPEATS, N_FOLDS = 2, 5
-REPRESENTATIONS = ("pulse-wave", "untrained", "ssl-labelled", "ssl-all")
+ENCODERS = ("untrained", "ssl-labelled", "ssl-all")
 COMPARISONS = (
     ("ssl-all", "pulse-wave"),
+    ("ssl-all", "pulse-wave+rhythm"),
     ("ssl-all", "untrained"),
     ("ssl-all", "ssl-labelled"),
     ("ssl-all+pulse-wave", "pulse-wave"),
     ("ssl-all+pulse-wave", "ssl-all"),
     ("covariates+ssl-all", "covariates"),
     ("covariates+ssl-all", "covariates+pulse-wave"),
+    ("covariates+ssl-all", "covariates+pulse-wave+rhythm"),
     ("covariates+ssl-all", "covariates+untrained"),
     ("covariates+ssl-all", "covariates+ssl-labelled"),
 )
@@ -108,8 +112,10 @@ def run_seed(seed: int, work: Path, pretraining: Pretraining, n_labelled: int, n
     fold, tables, known = data.folds[0], {}, {}
     inputs = FoldFeatures(fold, data, work / "run", FittedParts(fold.name, data.shared_signals))
     tables["pulse-wave"] = inputs["pulse-wave"].transform(data)
+    rhythm = recording_features("rhythm", data, list(data.y.index), work / "run")
+    tables["pulse-wave+rhythm"] = pd.concat([tables["pulse-wave"], rhythm], axis=1)
     bank = study_bank(data, describe_study_input(data, ~data.of_patients([*fold.test, *fold.linked])))
-    for name in REPRESENTATIONS[1:]:
+    for name in ENCODERS:
         encoder = initial_encoder(data, fold) if name == "untrained" else pretrained(name, data, work)
         tables[name], parts = embedded(encoder, data, bank)
         for part in ("moments", "readouts") if name == "ssl-all" else ():

@@ -343,4 +343,6 @@ def _drop_empty(table: pd.DataFrame, columns: Columns) -> tuple[Columns, tuple[s
     left = columns.without(empty)
     if not left.names:
         raise EvaluationError(f"nothing to predict from: no training patient has a value of {', '.join(sorted(empty))}")
-    return left, tuple(f"column {name!r} left out: no training patient has a value" for name in sorted(empty))
+    names = ", ".join(map(repr, sorted(empty)))
+    many = "columns" if len(empty) > 1 else "column"
+    return left, (f"{many} {names} left out: no training patient has a value",) if empty else ()

@@ -25,6 +25,7 @@ _PACKAGES = (
     "pyarrow",
     "deltalake",
     "scikit-learn",
+    "neurokit2",
     "torch",
     "lightning-fabric",
     "safetensors",

@@ -17,7 +17,7 @@ from ppgssl.evaluation.discrimination import Discrimination, assess_discriminati
 from ppgssl.evaluation.operating_points import assess_operating_points
 from ppgssl.evaluation.predictions import AlignedPredictions, align_predictions
 
-_OF_ARM = ("label", "learner", "clinical", "features", "has_hand_crafted", "is_stacking", "is_control")
+_OF_ARM = ("label", "learner", "clinical", "features", "added", "has_hand_crafted", "is_stacking", "is_control")
 # From aligned predictions to the operating points of each arm.
 OperatingPoints = Callable[[AlignedPredictions], Mapping[str, list[OperatingPoint]]]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ppgssl.core.config.arms import Arm
+from ppgssl.core.config.arms import HAND_CRAFTED, Arm
 from ppgssl.core.errors import ConfigError
+from ppgssl.core.parallel import Progress, Workers, silent
 from ppgssl.core.records import BoolArray, IntArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.features.patient_table import (
@@ -23,6 +24,7 @@ from ppgssl.features.patient_table import (
 )
 from ppgssl.features.pulse_wave import PulseWave
 from ppgssl.features.random_kernels import RandomKernels, check_random_kernels, fit_random_kernels
+from ppgssl.features.recordings import RECORDING_FEATURES, recording_features
 from ppgssl.features.spo2_curve import Curve, fitted_spo2_curve
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoder_io import load_encoder
@@ -97,6 +99,8 @@ class FoldFeatures(Mapping[str, PatientFeatures]):
         return load_encoder(job.folder)
 
     def _make(self, name: str) -> PatientFeatures:
+        if name in RECORDING_FEATURES:
+            return GivenFeatures(recording_features(name, self.data, list(self.data.y.index), self.out))
         if name == "pulse-wave":
             represent = PulseWave(self.data.study.inputs.fs_hz)
             return SegmentFeatures(represent, self.segments, represent.names(self.segments.description.channel_names))
@@ -121,16 +125,22 @@ def fitted_kernels(
     return fit_random_kernels(bank.gather(np.sort(chosen)).cpu().numpy(), seed=seed), chosen
 
 
-def common_features(data: StudyData, out: Path) -> dict[str, pd.DataFrame]:
+def common_features(
+    data: StudyData, out: Path, pool: Workers | None = None, *, progress: Progress = silent
+) -> dict[str, pd.DataFrame]:
     """Features that are the same in all folds and take long to compute: name -> table of patients.
 
     Hand-crafted features fit nothing, unless segments are normalised by constants of the training patients.
     """
-    is_used = any("pulse-wave" in arm.feature_sets for arm in data.study.arm_list)
-    if not is_used or data.study.inputs.normalisation == "cohort":
-        return {}
-    fold = data.folds[0]
-    return {"pulse-wave": FoldFeatures(fold, data, out, FittedParts(fold.name))["pulse-wave"].transform(data)}
+    used = {name for arm in data.study.arm_list for name in arm.feature_sets}
+    found: dict[str, pd.DataFrame] = {}
+    for name in (name for name in HAND_CRAFTED if name in used):
+        if name in RECORDING_FEATURES:
+            found[name] = recording_features(name, data, list(data.y.index), out, pool, progress)
+        elif data.study.inputs.normalisation != "cohort":
+            fold = data.folds[0]
+            found[name] = FoldFeatures(fold, data, out, FittedParts(fold.name))[name].transform(data)
+    return found
 
 
 def check_feature_packages(arm_list: Sequence[Arm]) -> None:

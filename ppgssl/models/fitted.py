@@ -22,6 +22,7 @@ from ppgssl.features.embeddings import embed
 from ppgssl.features.patient_table import ArmTable, NormalisedSegments, PatientFeatures, SegmentFeatures
 from ppgssl.features.pulse_wave import PulseWave
 from ppgssl.features.random_kernels import RandomKernels
+from ppgssl.features.recordings import RECORDING_FEATURES, RecordingFeatures
 from ppgssl.features.segment_table import SegmentTable
 from ppgssl.features.spo2_curve import Curve
 from ppgssl.models.card import ModelCard
@@ -33,7 +34,7 @@ from ppgssl.selfsupervised.input_description import InputDescription
 
 ENCODER_FOLDER = "encoder"
 # Packages whose version may change numbers.
-DECISIVE_PACKAGES = ("ppgssl", "numpy", "scipy", "torch")
+DECISIVE_PACKAGES = ("ppgssl", "numpy", "scipy", "torch", "neurokit2")
 # Embeddings by other versions and processors differ by rounding; by more, they are another encoder's.
 _SAME = 1e-3
 
@@ -117,11 +118,18 @@ def final_arm_table(
     encoder: EncoderNetwork | None,
     kernels: RandomKernels | None,
     spo2_curve: Curve | None = None,
+    known: Mapping[str, PatientFeatures] | None = None,
 ) -> ArmTable:
-    """The table of an arm whose features are fitted: of an encoder, hand-crafted, or of MiniRocket's kernels."""
+    """The table of an arm whose features are fitted: of an encoder, hand-crafted, or of MiniRocket's kernels.
+
+    ``known``: features that were computed before, by name.
+    """
     segments = NormalisedSegments(description)
-    features: dict[str, PatientFeatures] = {}
-    for name in arm.feature_sets:
+    features = dict(known or {})
+    for name in (name for name in arm.feature_sets if name not in features):
+        if name in RECORDING_FEATURES:
+            features[name] = RecordingFeatures(RECORDING_FEATURES[name](study.inputs))
+            continue
         if name == "pulse-wave":
             pulse_wave = PulseWave(description.fs_hz)
             names = pulse_wave.names(description.channel_names)

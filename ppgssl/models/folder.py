@@ -24,6 +24,7 @@ from ppgssl.core.config.arms import parse_arm
 from ppgssl.core.errors import StoreError
 from ppgssl.core.provenance import file_sha256, versions, write_atomically
 from ppgssl.features.random_kernels import RandomKernels
+from ppgssl.features.recordings import RECORDING_FEATURES
 from ppgssl.models.card import FORMAT, ModelCard
 from ppgssl.models.fitted import DECISIVE_PACKAGES, ENCODER_FOLDER, FittedModel, listed_versions
 from ppgssl.models.refits import read_refits
@@ -171,7 +172,9 @@ def _read_card(folder: Path) -> ModelCard:
 
 def _version_warnings(card: ModelCard) -> list[str]:
     here = versions()
-    other = [name for name in DECISIVE_PACKAGES if card.versions.get(name) != here.get(name)]
+    is_of_recordings = bool(RECORDING_FEATURES.keys() & parse_arm(card.arm).feature_sets)
+    decisive = [name for name in DECISIVE_PACKAGES if name != "neurokit2" or is_of_recordings]
+    other = [name for name in decisive if card.versions.get(name) != here.get(name)]
     if not other:
         return []
     made, now = ({name: one.get(name, "none") for name in other} for one in (card.versions, here))

@@ -61,7 +61,7 @@ def heart_rate_variability(beats: BeatTimes, starts: IntArray, length: int, *, f
        10:e0138921, 2015, doi 10.1371/journal.pone.0138921.
     """
     interval_ms = np.diff(beats.sample) * (1000 / fs_hz)
-    is_normal = normal_intervals(beats) & beats.is_trusted[1:] & beats.is_trusted[:-1]
+    is_normal = trusted_intervals(beats)
     first, last = beats.within(starts, starts + length)
     last = np.maximum(last - 1, first)  # Intervals are one fewer than beats.
     n_normal = _sum_within(is_normal, first, last)
@@ -83,6 +83,11 @@ def normal_intervals(beats: BeatTimes) -> np.ndarray:
     interval = np.where(beats.is_interval, np.diff(beats.sample), np.nan)
     typical = running_median(interval, _N_AROUND)
     return np.asarray(np.abs(interval - typical) <= _TOLERANCE * typical)
+
+
+def trusted_intervals(beats: BeatTimes) -> np.ndarray:
+    """Whether each interval is normal and both of its beats are trusted, shape (n_intervals,)."""
+    return np.asarray(normal_intervals(beats) & beats.is_trusted[1:] & beats.is_trusted[:-1])
 
 
 def _sum_within(values: np.ndarray, first: IntArray, last: IntArray) -> FloatArray:

@@ -61,6 +61,24 @@ class StudySegments(Segments):
         """A number for the recording of each segment."""
         return self.table.groupby(["cohort", "recording_id"], sort=False).ngroup().to_numpy(dtype=np.int64)
 
+    def recordings(self, patients: Sequence[str]) -> Iterator[tuple[str, FloatArray]]:
+        """Patient and samples of each recording of some patients, from its first accepted segment to its last.
+
+        Samples, float64, have the shape (n_channels, n_samples); NaN where they are unusable, where no accepted segment
+        is, and in a channel that the recording lacks.
+        """
+        owner, code = self.table["patient"].to_numpy(), self.recording_code
+        rows = np.flatnonzero(np.isin(owner, list(patients)))
+        rows = rows[np.argsort(code[rows], kind="stable")]
+        for of_recording in np.split(rows, np.flatnonzero(np.diff(code[rows])) + 1) if len(rows) else []:
+            starts = self.start[of_recording]
+            first = starts.min()
+            samples = self.interval(first, starts.max() + self.length).astype(np.float64)
+            is_accepted = np.zeros(samples.shape[1], dtype=bool)
+            for start in starts - first:
+                is_accepted[start : start + self.length] = True
+            yield owner[of_recording[0]], np.where(is_accepted & (samples != 0), samples, np.nan)
+
     def only(self, is_kept: BoolArray) -> StudySegments:
         """These segments alone; ``decisions`` and ``acquisition`` stay as they are."""
         return replace(

@@ -114,6 +114,12 @@ class Segments:
             starts = self.start[first : first + size]
             yield np.arange(first, first + len(starts)), self._cut(starts)
 
+    def interval(self, first: int, last: int) -> FloatArray:
+        """Samples ``[first, last)``, shape (n_channels, last - first)."""
+        if isinstance(self.samples, SamplesFile):
+            return self.samples.segments(np.array([first]), last - first)[0]
+        return self.samples[:, first:last]
+
     def _cut(self, starts: IntArray) -> FloatArray:
         if isinstance(self.samples, SamplesFile):
             return self.samples.segments(starts, self.length)

@@ -157,10 +157,7 @@ def test_a_column_without_a_value_in_training_is_left_out_with_a_note(learner):
     fit = fitted(X[:40], y[:40], columns, learner)
     assert fit.n_columns_ == 2
     assert fit.columns_ == Columns(("age",), ("sex",))
-    assert fit.notes_ == (
-        "column 'ward' left out: no training patient has a value",
-        "column 'weight' left out: no training patient has a value",
-    )
+    assert fit.notes_ == ("columns 'ward', 'weight' left out: no training patient has a value",)
 
 
 def test_constant_columns_are_harmless():

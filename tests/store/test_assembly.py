@@ -228,3 +228,21 @@ def test_a_cohort_without_recordings_adds_nothing(tmp_path):
     ingest(describe(folder, name="empty"), folder / "store", n_jobs=1)
     data = assemble([make_store(tmp_path / "a", 1), CohortStore(folder / "store")], inputs())
     assert set(data.table["cohort"]) == {"ward"}
+
+
+@pytest.mark.parametrize("memory_gb", [1.0, 1e-6])
+def test_a_recording_runs_from_its_first_accepted_segment_to_its_last(tmp_path, memory_gb):
+    make_ward(tmp_path, 3)
+    samples = signal(2, 20.0)
+    samples[:, 5 * FS_HZ : 6 * FS_HZ] = np.nan
+    write_signal(tmp_path, "p2_1", samples)
+    ingest(describe(tmp_path), tmp_path / "store", n_jobs=1)
+    store = CohortStore(tmp_path / "store")
+    data = assemble([store], inputs(memory_gb=memory_gb))
+    found = list(data.recordings(["ward/p3", "ward/p2", "ward/nobody"]))
+    assert [patient for patient, _ in found] == ["ward/p2", "ward/p3"]
+    gap, whole = (channels[0] for _, channels in found)
+    np.testing.assert_array_equal(whole, stored(store, "p3_1", "ppg_ir"))
+    expected = stored(store, "p2_1", "ppg_ir")
+    is_accepted = np.r_[np.ones(4 * FS_HZ), np.zeros(2 * FS_HZ), np.ones(14 * FS_HZ)].astype(bool)
+    np.testing.assert_array_equal(gap, np.where(is_accepted, expected, np.nan))

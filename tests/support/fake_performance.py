@@ -29,6 +29,8 @@ _FEATURES = {
     "ssl-all": 0.724,
     "minirocket": 0.69,
     "pulse-wave": 0.667,
+    "rhythm": 0.655,
+    "ecg-wave": 0.648,
 }
 _KNOWN = {
     "covariates+untrained": 0.779,
@@ -239,6 +241,7 @@ def _arm(
         learner=arm.learner,
         clinical=arm.clinical,
         features=arm.features,
+        added=list(arm.added),
         has_hand_crafted=arm.has_hand_crafted,
         is_stacking=arm.is_stacking,
         is_control=arm.is_control,

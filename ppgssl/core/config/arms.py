@@ -4,6 +4,7 @@ covariates                          clinical covariates, ridge logistic regressi
 covariates+ssl-all                  and the features of the encoder pretrained on all recordings
 covariates+ssl-all:horseshoe        by another learner
 covariates+ssl-all+pulse-wave       the encoder's features and hand-crafted ones, as one set of features
+pulse-wave+rhythm+ecg-wave          all hand-crafted features together
 covariates+ssl-all:late             one model of the covariates and one of the features, their risks combined
 network-ssl-all                     encoder and head trained end to end, from SSL weights
 """
@@ -11,13 +12,14 @@ network-ssl-all                     encoder and head trained end to end, from SS
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ppgssl.core.text import suggest
 
 ClinicalName = Literal["heart-rate", "vitals", "covariates"]
 EncoderName = Literal["untrained", "ssl-labelled", "ssl-all"]
-FeatureName = Literal["untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"]
+HandCraftedName = Literal["pulse-wave", "rhythm", "ecg-wave"]
+FeatureName = Literal["untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave", "rhythm", "ecg-wave"]
 RegressionName = Literal["ridge", "elastic-net", "horseshoe", "gradient-boosting"]
 LearnerName = Literal["ridge", "elastic-net", "horseshoe", "gradient-boosting", "network"]
 
@@ -32,6 +34,8 @@ FEATURE_LABELS: dict[str, str] = {
     "ssl-all": "SSL features (all recordings)",
     "minirocket": "MiniRocket features",
     "pulse-wave": "hand-crafted pulse features",
+    "rhythm": "heart rate variability features",
+    "ecg-wave": "ECG wave features",
 }
 LEARNER_LABELS: dict[str, str] = {
     "ridge": "ridge logistic regression",
@@ -45,8 +49,8 @@ _NETWORKS: dict[str, tuple[EncoderName, str]] = {
     "network-ssl-labelled": ("ssl-labelled", "Network, SSL initialization (labelled cohort)"),
     "network-ssl-all": ("ssl-all", "Network, SSL initialization (all recordings)"),
 }
-_CONTROLS = ("untrained", "minirocket", "pulse-wave")
-_HAND_CRAFTED = "pulse-wave"
+HAND_CRAFTED: tuple[HandCraftedName, ...] = get_args(HandCraftedName)
+_CONTROLS = ("untrained", "minirocket", *HAND_CRAFTED)
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,12 @@ class Arm:
         A learner of patient features, or an encoder with a linear head trained end to end.
     clinical : {"heart-rate", "vitals", "covariates"} or None
         The clinical input: heart rate alone, SpO2 and heart rate, or the study's covariates.
-    features : {"untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"} or None
+    features : {"untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave", "rhythm", "ecg-wave"} or None
         The input from signals; of a network, where its first weights come from. ``untrained`` is the random start.
     is_stacking : bool
         Whether clinical input and features have a model each, whose risks are combined, instead of one together.
-    has_hand_crafted : bool
-        Whether hand-crafted pulse features are added to those of an encoder; both are then one set of features.
+    added : tuple of str
+        Hand-crafted features that are added to ``features``; all are then one set of features.
     """
 
     name: str
@@ -75,13 +79,17 @@ class Arm:
     clinical: ClinicalName | None = None
     features: FeatureName | None = None
     is_stacking: bool = False
-    has_hand_crafted: bool = False
+    added: tuple[HandCraftedName, ...] = ()
 
     @property
     def feature_sets(self) -> tuple[FeatureName, ...]:
         """All features of signals that the arm sees, in the order of its columns; empty for clinical input alone."""
-        own = (self.features,) if self.features else ()
-        return (*own, "pulse-wave") if self.has_hand_crafted else own
+        return (self.features, *self.added) if self.features else ()
+
+    @property
+    def has_hand_crafted(self) -> bool:
+        """Whether hand-crafted features are added to those of an encoder."""
+        return bool(self.added) and self.encoder is not None
 
     @property
     def encoder(self) -> EncoderName | None:
@@ -131,13 +139,14 @@ def parse_arm(name: str) -> Arm:
     ------
     ValueError
         If the name is none of ``CLINICAL``, ``FEATURES``, ``CLINICAL+FEATURES``, each with ``:LEARNER`` or ``:late``
-        after it, or a network; the message lists what there is. FEATURES are of one kind, or ``ENCODER+pulse-wave``.
+        after it, or a network; the message lists what there is. FEATURES are of one kind, of an encoder with
+        hand-crafted ones, or several hand-crafted ones.
     """
     if name in _NETWORKS:
         weights, label = _NETWORKS[name]
         return Arm(name, label, learner="network", features=weights)
     inputs, *options = name.split(":")
-    clinical, features, has_both = _inputs(name, inputs.split("+"))
+    clinical, features, *added = _inputs(name, inputs.split("+"))
     learner: RegressionName = "ridge"
     is_late = False
     for option in options:
@@ -153,36 +162,32 @@ def parse_arm(name: str) -> Arm:
         raise ValueError(
             f"arm {name!r}: stacking combines a clinical input and features, such as covariates+ssl-all:late"
         )
-    arm = Arm(name, "", learner, clinical, features, is_late, has_both)
+    arm = Arm(name, "", learner, clinical, features, is_late, tuple(added))
     return replace(arm, label=_label(arm))
 
 
-def _inputs(name: str, parts: list[str]) -> tuple[ClinicalName | None, FeatureName | None, bool]:
+def _inputs(name: str, parts: list[str]) -> list[Any]:
+    """Clinical input or None, features or None, and the hand-crafted features added to these."""
     clinical = parts[0] if parts[0] in CLINICAL_LABELS else None
-    rest = parts[1:] if clinical else parts
-    has_both = len(rest) == 2 and rest[0] in get_args(EncoderName) and rest[1] == _HAND_CRAFTED
-    if len(rest) > 1 and not has_both and all(part in FEATURE_LABELS for part in rest):
-        raise ValueError(_no_pair(name, clinical))
-    if (len(rest) > 1 and not has_both) or (rest and rest[0] not in FEATURE_LABELS):
-        wrong = next((part for part in parts if part not in {**CLINICAL_LABELS, **FEATURE_LABELS}), name)
+    features = parts[1:] if clinical else parts
+    wrong = next((part for part in features if part not in FEATURE_LABELS), None)
+    if wrong is not None:
+        wrong = name if wrong in CLINICAL_LABELS else wrong
         raise ValueError(_unknown(name, wrong, [*CLINICAL_LABELS, *FEATURE_LABELS, *_NETWORKS]))
-    return clinical, (rest[0] if rest else None), has_both  # type: ignore[return-value]
-
-
-def _no_pair(name: str, clinical: str | None) -> str:
-    before = f"{clinical}+" if clinical else ""
-    pairs = ", ".join(f"{before}{encoder}+{_HAND_CRAFTED}" for encoder in get_args(EncoderName))
-    return (
-        f"arm {name!r}: of two kinds of features, only those of an encoder and hand-crafted ones go together, in this "
-        f"order: {pairs}"
-    )
+    encoder = [part for part in features[:1] if part in get_args(EncoderName)]
+    if len(features) > 1 and features != [*encoder, *(part for part in HAND_CRAFTED if part in features)]:
+        raise ValueError(
+            f"arm {name!r}: of several kinds of features, only those of one encoder and hand-crafted ones go together, "
+            f"in this order: one of {', '.join(get_args(EncoderName))}, then any of {', '.join(HAND_CRAFTED)}"
+        )
+    return [clinical, *features] if features else [clinical, None]
 
 
 def _unknown(name: str, part: str, known: list[str]) -> str:
     learners, near = ", ".join(get_args(RegressionName)), suggest(part, known)
     return (
         f"arm {name!r}: unknown {part!r}{near}. An arm is CLINICAL ({', '.join(CLINICAL_LABELS)}), FEATURES "
-        f"({', '.join(FEATURE_LABELS)}; or ENCODER+{_HAND_CRAFTED} with {', '.join(get_args(EncoderName))}) or "
+        f"({', '.join(FEATURE_LABELS)}; or several: an encoder's, then {'+'.join(HAND_CRAFTED)}) or "
         f"CLINICAL+FEATURES, then maybe :LEARNER ({learners}) and :late; or a network ({', '.join(_NETWORKS)})"
     )
 
@@ -218,4 +223,4 @@ def without_encoder(arm: Arm) -> str | None:
 
     None for an arm without both.
     """
-    return arm.name.replace(f"{arm.features}+{_HAND_CRAFTED}", _HAND_CRAFTED) if arm.has_hand_crafted else None
+    return arm.name.replace(f"{arm.features}+", "") if arm.has_hand_crafted else None

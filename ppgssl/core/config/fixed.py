@@ -14,5 +14,8 @@ TOLERATED_PROPORTION = 0.05
 QUALITY_INDICES = ("template", "structure", "wander", "amplitude", "pauses")
 """What the signal quality index is the least of, see :data:`ppgssl.signals.quality_indices.QUALITY`."""
 
+ECG_WAVE_FS_HZ = 100.0
+"""Least rate for the waves of an ECG: at lower ones the edges of the QRS complex fall between the samples."""
+
 MOST_FEATURES = 30
 """A horseshoe model replaces more signal features than this by as many principal components."""

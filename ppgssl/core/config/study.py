@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ppgssl.core.config.arms import DEFAULT_ARMS, Arm, parse_arm
+from ppgssl.core.config.fixed import ECG_WAVE_FS_HZ
 from ppgssl.core.config.pretraining import ObjectiveOptions, PatchTransformerShape, Pretraining
+from ppgssl.core.records import modality
 from ppgssl.core.schema import NAME_PATTERN, Name, Schema
 
 
@@ -31,6 +34,11 @@ class InputChannel(Schema):
     name: str
     any_of: list[str] = Field(min_length=1)
     optional: bool = Field(False, description="True fills the channel with zeros in cohorts without any of them.")
+
+    @property
+    def modality(self) -> str:
+        """``ppg``, ``ecg`` or ``acc``: that of the best cohort channel."""
+        return modality(self.any_of[0])
 
 
 class Inputs(Schema):
@@ -68,6 +76,17 @@ class Inputs(Schema):
     @property
     def segment_samples(self) -> int:
         return round(self.segment_s * self.fs_hz)
+
+    def check_features(self, kinds: Iterable[str], user: str) -> None:
+        """Raise ValueError if hand-crafted features that a ``user`` (an arm, a baseline) takes cannot be computed."""
+        if "ecg-wave" not in kinds:
+            return
+        if all(channel.modality != "ecg" for channel in self.channels):
+            raise ValueError(f"{user}: ecg-wave needs an ECG lead, and no input channel is one (`any_of: [ecg_...]`)")
+        if self.fs_hz < ECG_WAVE_FS_HZ:
+            raise ValueError(
+                f"{user}: ecg-wave needs `inputs.fs_hz` of at least {ECG_WAVE_FS_HZ:g}, not {self.fs_hz:g}"
+            )
 
 
 class Network(Schema):
@@ -163,7 +182,7 @@ class LearningCurveOptions(Schema):
         return sorted(set(value))
 
 
-BaselineName = Literal["untrained", "pca", "minirocket", "pulse-wave"]
+BaselineName = Literal["untrained", "pca", "minirocket", "pulse-wave", "rhythm", "ecg-wave"]
 
 
 class Probe(Schema):
@@ -177,7 +196,8 @@ class Probe(Schema):
         default=["untrained", "pca", "pulse-wave"],
         description="untrained: an encoder with its first weights; pca: principal components of the segments; "
         "minirocket: random convolution kernels (needs the extra `baselines`); pulse-wave: hand-crafted pulse wave, "
-        "rhythm and spectral features.",
+        "rhythm and spectral features of segments; rhythm: heart rate variability and breathing of recordings; "
+        "ecg-wave: intervals and amplitudes of ECG leads.",
     )
     cohorts: list[str] = Field([], description="By default all with `min_patients` patients.")
     variables: list[str] = Field(
@@ -215,8 +235,9 @@ class Study(Schema):
     arms: list[str] = Field(
         default_factory=lambda: list(DEFAULT_ARMS),
         description="Rows of the results table: CLINICAL (heart-rate, vitals, covariates), FEATURES (ssl-labelled, "
-        "ssl-all, untrained, minirocket, pulse-wave; or two together: ssl-all+pulse-wave, ssl-labelled+pulse-wave, "
-        "untrained+pulse-wave) or CLINICAL+FEATURES, then maybe :LEARNER (elastic-net, "
+        "ssl-all, untrained, minirocket, pulse-wave, rhythm, ecg-wave; or several together: maybe one of ssl-all, "
+        "ssl-labelled and untrained, then any of pulse-wave, rhythm and ecg-wave, such as ssl-all+pulse-wave or "
+        "pulse-wave+rhythm) or CLINICAL+FEATURES, then maybe :LEARNER (elastic-net, "
         "horseshoe, gradient-boosting; ridge logistic regression otherwise) and :late (one model each, risks "
         "combined); or network-random, network-ssl-labelled, network-ssl-all.",
     )
@@ -246,6 +267,9 @@ class Study(Schema):
             raise ValueError(f"the outcome {self.outcome!r} cannot be a covariate of itself")
         if not self.covariates and any(arm.clinical == "covariates" for arm in self.arm_list):
             raise ValueError("an arm uses covariates, but `covariates` is empty: list some, or choose other arms")
+        for arm in self.arm_list:
+            self.inputs.check_features(arm.feature_sets, f"arm {arm.name!r}")
+        self.inputs.check_features(self.probe.baselines, "`probe.baselines`")
         shape = self.pretraining.encoder
         if isinstance(shape, PatchTransformerShape) and shape.patch_samples > self.inputs.segment_samples:
             raise ValueError(

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from ppgssl.core.config.arms import FeatureName, HandCraftedName
 from ppgssl.core.results.base import Difference, Interval, ResultSchema
 
 
@@ -76,7 +77,8 @@ class ArmResult(ResultSchema):
         description="external: the risks were read from a file, and how they were made is not known."
     )
     clinical: Literal["heart-rate", "vitals", "covariates"] | None = None
-    features: Literal["untrained", "ssl-labelled", "ssl-all", "minirocket", "pulse-wave"] | None = None
+    features: FeatureName | None = None
+    added: list[HandCraftedName] = Field([], description="Hand-crafted features in addition to `features`.")
     has_hand_crafted: bool = Field(False, description="Features of an encoder and hand-crafted ones together.")
     is_stacking: bool = False
     is_control: bool

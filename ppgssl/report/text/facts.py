@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
+from ppgssl.core.config.arms import HAND_CRAFTED
 from ppgssl.core.results.data import Exclusion
 from ppgssl.core.results.performance import ArmResult
 from ppgssl.core.results.study import Results
@@ -33,7 +34,8 @@ class Facts:
         self.learners = {arm.learner for arm in arms}
         self.regression_learners = self.learners - {"network", "external"}
         self.clinical = {arm.clinical for arm in arms}
-        self.features = {arm.features for arm in self.regressions}
+        self.features = {kind for arm in self.regressions for kind in (arm.features, *arm.added)}
+        self.has_hand_crafted_alone = any(arm.features in HAND_CRAFTED for arm in self.regressions)
         self.other_learners = self.regression_learners - {"ridge"}
         self.has_embeddings = bool(self.features & {"untrained", "ssl-labelled", "ssl-all"})
         self.uses_covariates = "covariates" in self.clinical

@@ -7,7 +7,7 @@ part of the patients was predicted by a model made in the same way from the othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,7 +25,8 @@ from ppgssl.core.records import IntArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.refits import drawable_counts
 from ppgssl.features.fold_features import check_feature_packages, fitted_kernels
-from ppgssl.features.patient_table import needs_spo2_curve
+from ppgssl.features.patient_table import GivenFeatures, PatientFeatures, needs_spo2_curve
+from ppgssl.features.recordings import RECORDING_FEATURES, recording_features
 from ppgssl.features.signal_summary import signal_summary
 from ppgssl.features.spo2_curve import fitted_spo2_curve
 from ppgssl.models.card_text import card_text
@@ -118,7 +119,12 @@ def fit_model(
         encoder_folder = Path(scratch) / "encoder" if arm.encoder else None
         encoder = _write_encoder(job, data, description, encoder_folder) if encoder_folder else None
         with workers(n_jobs, scheduler=scheduler, folder=study_folder) as pool:
-            fitted = _fit_arm(arm, data, description, encoder, n_refits, pool, progress)
+            known: dict[str, PatientFeatures] = {
+                name: GivenFeatures(recording_features(name, data, list(data.y.index), study_folder, pool, progress))
+                for name in arm.feature_sets
+                if name in RECORDING_FEATURES
+            }
+            fitted = _fit_arm(arm, data, description, encoder, known, n_refits, pool, progress)
         if isinstance(fitted.model, NetworkRiskModel):
             encoder, encoder_folder = fitted.model.members_[0].model.encoder, None
         check = check_embedding(encoder, description) if encoder else []
@@ -134,6 +140,10 @@ def _checked_arm(name: str, data: StudyData) -> Arm:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     check_feature_packages([arm])
+    try:
+        data.study.inputs.check_features(arm.feature_sets, f"arm {name!r}")
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
     if arm.clinical == "covariates" and not data.study.covariates:
         raise ConfigError(f"arm {name!r} takes covariates, and the study has none: list some under `covariates`")
     if exposure_of(arm.encoder or "", data.study) == "disjoint" and len(data.stores) == 1:
@@ -178,6 +188,7 @@ def _fit_arm(
     data: StudyData,
     description: InputDescription,
     encoder: EncoderNetwork | None,
+    known: Mapping[str, PatientFeatures],
     n_refits: int | None,
     pool: Workers,
     progress: Progress,
@@ -188,7 +199,7 @@ def _fit_arm(
         bank = segment_bank(data.segments, description)
         kernels, _ = fitted_kernels(data, data.of_patients(list(data.y.index)), bank, place="all")
     curve = fitted_spo2_curve(data, list(data.y.index)) if needs_spo2_curve(arm, data.study) else None
-    arm_table = final_arm_table(arm, data.study, data.clinical.variables, description, encoder, kernels, curve)
+    arm_table = final_arm_table(arm, data.study, data.clinical.variables, description, encoder, kernels, curve, known)
     rows = arm_table.transform(data)
     table = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(index=rows.index)
     model = make_risk_model(arm, arm_table.columns(table), data.study, fold="all", encoder=encoder)

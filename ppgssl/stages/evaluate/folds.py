@@ -71,7 +71,8 @@ def predict_folds(
     """
     check_arms(data.study)
     folder = current_folder(out / "predictions", made_of)
-    known = {} if all(_is_done(folder, fold) for fold in data.folds) else common_features(data, out)
+    is_done = all(_is_done(folder, fold) for fold in data.folds)
+    known = {} if is_done else common_features(data, out, pool, progress=progress)
     label = f"{len(data.study.arms)} arms a fold"
     return _join(list(pool.run(_predict_fold, data.folds, data, out, folder, known, progress=progress, label=label)))
 

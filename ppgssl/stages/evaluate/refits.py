@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.classifiers.factory import make_risk_model
-from ppgssl.core.config.arms import Arm
+from ppgssl.core.config.arms import HAND_CRAFTED, Arm
 from ppgssl.core.config.study import Study
 from ppgssl.core.parallel import Progress, Workers, silent
 from ppgssl.core.records import FloatArray
@@ -78,7 +78,7 @@ def refit_arms(data: StudyData, out: Path, pool: Workers, *, progress: Progress 
 
 def arms_of_optimism(study: Study) -> list[Arm]:
     """Regression arms whose features are not learned from the study's labelled patients; see the module."""
-    fixed = [None, "untrained", "pulse-wave"]
+    fixed = [None, "untrained", *HAND_CRAFTED]
     if exposure_of("ssl-all", study) == "disjoint":
         fixed.append("ssl-all")
     return [arm for arm in _refittable(study) if arm.features in fixed]

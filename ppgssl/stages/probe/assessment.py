@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ppgssl.core.results.base import Interval
 from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeRepresentation, ProbeResults
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.predictions import align_predictions
@@ -187,14 +188,16 @@ def _measures(
                     update={"reference": other.name}
                 )
                 for other in (baselines if one.kind == "ssl" else ())
+                if f"{other.name}/{other.own_part}" in replicates.names
             ]
+            is_known = name in replicates.names  # features of recordings find no segments
             yield ProbeMeasure(
                 cohort=cohort,
                 quantity=quantity,
                 statistic=statistic,
                 representation=one.name,
                 part=part,
-                value=replicates.interval(name),
+                value=replicates.interval(name) if is_known else Interval(estimate=None, ci_low=None, ci_high=None),
                 differences=differences,
             )
 

@@ -16,15 +16,17 @@ from ppgssl.core.records import FloatArray, IntArray
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.probes import linear_probe, logistic_probe, segment_errors
 from ppgssl.evaluation.retrieval import draw_pairs, retrieve
+from ppgssl.features.recordings import RECORDING_FEATURES, recording_features
 from ppgssl.features.summaries import summarise
 from ppgssl.selfsupervised.input_description import describe_study_input, study_bank
-from ppgssl.stages.probe.representations import Representation, describe
+from ppgssl.stages.probe.representations import WHOLE, Representation, describe
 from ppgssl.stages.probe.targets import Target
 from ppgssl.store.splits import Fold
 from ppgssl.store.study_data import StudyData
 
 N_DRAWS = 20
 RETRIEVAL, OUTCOME = "retrieval", "outcome"
+PROBE_FOLDER = "probe"
 
 # Of a cohort: patients with two segments that do not overlap; query and other segment of each draw and patient.
 _Pairs = tuple[list[str], IntArray, IntArray]
@@ -45,6 +47,11 @@ class Plan:
     has_outcome: bool
     folds: list[Fold] = field(repr=False)
     representations: list[Representation] = field(repr=False)
+
+    @property
+    def patients(self) -> list[str]:
+        """Everybody who trains or is tested in some fold."""
+        return sorted({patient for fold in self.folds for patient in (*fold.train, *fold.test)})
 
     def is_measurable(self, target: Target) -> bool:
         if target.truth.index.nunique() < self.min_patients or not target.truth.min() < target.truth.max():
@@ -82,6 +89,12 @@ def measure(task: tuple[Representation, Fold], plan: Plan, data: StudyData, out:
 def _fold_rows(
     representation: Representation, fold: Fold, plan: Plan, data: StudyData, out: Path
 ) -> Iterator[dict[str, object]]:
+    if representation.name in RECORDING_FEATURES:
+        features = recording_features(representation.name, data, plan.patients, out / PROBE_FOLDER)
+        common = {"part": WHOLE, "n_features": features.shape[1], "is_own": True}
+        outcome = _outcome_rows(features, fold, data) if plan.has_outcome else ()
+        yield from (common | row for row in chain(_probe_rows(features, fold, plan), outcome))
+        return
     is_training = ~data.of_patients(fold.test)
     bank = study_bank(data, describe_study_input(data, is_training))
     described = describe(representation, fold, data, out, bank, np.flatnonzero(is_training))

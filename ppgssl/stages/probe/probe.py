@@ -12,10 +12,12 @@ from ppgssl.core.parallel import Progress, Workers, silent
 from ppgssl.core.provenance import Stopwatch, fingerprint, made_of, versions, write_atomically
 from ppgssl.core.results.probe import ProbeResults
 from ppgssl.features.random_kernels import check_random_kernels
+from ppgssl.features.recordings import RECORDING_FEATURES, recording_features
 from ppgssl.report.text.terminal import probe_lines as probe_lines
 from ppgssl.selfsupervised.study_encoders import EncoderJob, encoder_fingerprint, encoder_warnings
 from ppgssl.stages.pretrain import train_encoders
 from ppgssl.stages.probe.assessment import as_table, assess
+from ppgssl.stages.probe.measuring import PROBE_FOLDER as PROBE_FOLDER
 from ppgssl.stages.probe.measuring import Plan, measure
 from ppgssl.stages.probe.references import reference_targets
 from ppgssl.stages.probe.representations import probe_job, representations
@@ -23,7 +25,7 @@ from ppgssl.stages.probe.targets import cohort_targets, probe_folds, probed_coho
 from ppgssl.stages.study import current_folder, study_workers
 from ppgssl.store.study_data import StudyData
 
-PROBE_FOLDER, PROBE_FILE, TABLE_FILE = "probe", "probe.json", "probe.csv"
+PROBE_FILE, TABLE_FILE = "probe.json", "probe.csv"
 
 
 def make_plan(data: StudyData) -> Plan:
@@ -161,6 +163,8 @@ def _jobs(plan: Plan, data: StudyData, out: Path) -> list[tuple[EncoderJob, Stud
 def _measure_all(plan: Plan, data: StudyData, out: Path, made: str, pool: Workers, progress: Progress) -> pd.DataFrame:
     """Rows of all representations and folds; each pair is kept as soon as it is done, under the hash of its inputs."""
     folder = current_folder(out / PROBE_FOLDER / "folds", made)
+    for name in RECORDING_FEATURES.keys() & set(data.study.probe.baselines):
+        recording_features(name, data, plan.patients, out / PROBE_FOLDER, pool, progress)  # kept for all folds
     tasks = [(representation, fold) for representation in plan.representations for fold in plan.folds]
     frames = pool.run(measure, tasks, plan, data, out, folder, progress=progress, label=lambda task: task[0].label)
     return pd.concat(list(frames), ignore_index=True)

@@ -31,6 +31,8 @@ _BASELINE_LABELS = {
     "pca": "Principal components",
     "minirocket": "MiniRocket kernels",
     "pulse-wave": "Hand-crafted pulse features",
+    "rhythm": "Heart rate variability features",
+    "ecg-wave": "ECG wave features",
 }
 _OBJECTIVE_LABELS = {
     "autoencoder": "Autoencoder",

@@ -9,6 +9,7 @@ from ppgssl.core.config.arms import (
     CLINICAL_LABELS,
     DEFAULT_ARMS,
     FEATURE_LABELS,
+    HAND_CRAFTED,
     REFERENCE_ARM,
     EncoderName,
     RegressionName,
@@ -18,7 +19,8 @@ from ppgssl.core.config.arms import (
     without_features,
 )
 
-PAIRS = [f"{encoder}+pulse-wave" for encoder in get_args(EncoderName)]
+PAIRS = [f"{encoder}+{added}" for encoder in get_args(EncoderName) for added in ("pulse-wave", "rhythm+ecg-wave")]
+PAIRS += ["pulse-wave+rhythm", "pulse-wave+rhythm+ecg-wave"]
 FEATURES = [*FEATURE_LABELS, *PAIRS]
 TOGETHER = [f"{clinical}+{features}" for clinical in CLINICAL_LABELS for features in FEATURES]
 INPUTS = [*CLINICAL_LABELS, *FEATURES, *TOGETHER]
@@ -75,12 +77,14 @@ def test_each_arm_of_two_inputs_is_compared_with_its_clinical_input_alone(name):
     assert (alone.clinical, alone.features, alone.learner) == (arm.clinical, None, arm.learner)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if name.count("pulse-wave") and parse_arm(name).encoder])
+@pytest.mark.parametrize("name", [name for name in EVERY if parse_arm(name).has_hand_crafted])
 def test_an_encoder_with_hand_crafted_features_is_compared_with_these_alone(name):
     arm, alone = parse_arm(name), parse_arm(str(without_encoder(parse_arm(name))))
-    assert alone.feature_sets == ("pulse-wave",)
-    assert arm.feature_sets == (arm.encoder, "pulse-wave")
-    assert replace(arm, name=alone.name, label=alone.label, features="pulse-wave", has_hand_crafted=False) == alone
+    assert arm.feature_sets == (arm.encoder, *alone.feature_sets)
+    assert set(alone.feature_sets) <= set(HAND_CRAFTED)
+    first, *added = alone.feature_sets
+    assert replace(arm, name=alone.name, label=alone.label, features=first, added=tuple(added)) == alone
+    assert alone.is_control
 
 
 def test_hand_crafted_features_added_to_an_encoders_are_named():
@@ -97,7 +101,7 @@ def test_hand_crafted_features_added_to_an_encoders_are_named():
 @pytest.mark.parametrize("name", [name for name in EVERY if not parse_arm(name).has_hand_crafted])
 def test_an_arm_of_one_kind_of_features_has_nothing_to_be_beyond(name):
     assert without_encoder(parse_arm(name)) is None
-    assert len(parse_arm(name).feature_sets) <= 1
+    assert parse_arm(name).encoder is None or len(parse_arm(name).feature_sets) == 1
 
 
 def test_only_networks_are_networks_and_they_always_have_first_weights():
@@ -115,12 +119,13 @@ def test_only_networks_are_networks_and_they_always_have_first_weights():
         ("covariates+vitals", "CLINICAL+FEATURES"),
         ("covariates:late", "a clinical input and features"),
         ("ssl-all+pulse-wave:late", "a clinical input and features"),
-        ("minirocket+pulse-wave", "in this order: untrained+pulse-wave, ssl-labelled+pulse-wave, ssl-all+pulse-wave"),
-        ("vitals+pulse-wave+ssl-all", "in this order: vitals+untrained+pulse-wave, vitals+ssl-labelled+pulse-wave"),
-        ("ssl-all+ssl-labelled", "only those of an encoder and hand-crafted ones go together"),
-        ("ssl-all+pulse-wave+pulse-wave", "only those of an encoder and hand-crafted ones go together"),
+        ("minirocket+pulse-wave", "only those of one encoder and hand-crafted ones go together"),
+        ("vitals+pulse-wave+ssl-all", "in this order: one of untrained, ssl-labelled, ssl-all, then any of pulse-wave"),
+        ("rhythm+pulse-wave", "then any of pulse-wave, rhythm, ecg-wave"),
+        ("ssl-all+ssl-labelled", "only those of one encoder"),
+        ("ssl-all+pulse-wave+pulse-wave", "only those of one encoder"),
         ("ssl-all+pulse-wav", "did you mean 'pulse-wave'"),
-        ("ssl-all+pulse-wave+covariates", "ENCODER+pulse-wave"),
+        ("ssl-all+pulse-wave+covariates", "or several: an encoder's, then pulse-wave"),
         ("covariates:ridge", "write 'covariates'"),
         ("covariates+ssl-all:late:horseshoe", "horseshoe"),
         ("network-rand", "did you mean 'network-random'"),

@@ -199,6 +199,11 @@ def test_an_option_changes_its_own_sentences_and_no_others(study, lost, gained):
             ["Where an arm has the features of an encoder and hand-crafted ones, they are one set of features"],
         ),
         ("minirocket", ["Controls"], ["Controls show", "convolutions with fixed kernels", "the thresholds come from"]),
+        (
+            "rhythm",
+            [],
+            ["Heart rate variability features are indices", "They were averaged over a patient's recordings"],
+        ),
         ("heart-rate", ["Controls"], ["no learning from signals: heart rate alone"]),
     ],
 )
