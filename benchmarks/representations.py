@@ -41,7 +41,7 @@ from ppgssl.core.seeds import derive_seed
 from ppgssl.core.tasks import limit_threads
 from ppgssl.features.depths import Depths
 from ppgssl.features.fold_features import FoldFeatures
-from ppgssl.features.pooling import feature_names, pool_to_patients
+from ppgssl.features.pooling import feature_names, is_moment, pool_to_patients
 from ppgssl.features.recordings import recording_features
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
@@ -66,6 +66,7 @@ COMPARISONS = (
     ("ssl-all", "pulse-wave"),
     ("ssl-all", "pulse-wave+rhythm"),
     ("ssl-all", "untrained"),
+    ("ssl-all", "untrained moments"),
     ("ssl-all", "ssl-labelled"),
     ("ssl-all+pulse-wave", "pulse-wave"),
     ("ssl-all+pulse-wave", "ssl-all"),
@@ -120,6 +121,9 @@ def run_seed(seed: int, work: Path, pretraining: Pretraining, n_labelled: int, n
         tables[name], parts = embedded(encoder, data, bank)
         for part in ("moments", "readouts") if name == "ssl-all" else ():
             known[f"{name}, {part}"] = known_of(parts[part], truth)
+        if name == "untrained":  # whose readouts say little, and would weigh more than its moments
+            moments = [column for column in tables[name].columns if is_moment(column)]
+            tables["untrained moments"] = tables[name][moments]
     known |= {name: known_of(table.to_numpy(dtype=float), truth) for name, table in tables.items()}
     tables["ssl-all+pulse-wave"] = pd.concat([tables["ssl-all"], tables["pulse-wave"]], axis=1)
     risks(data, inputs, tables).to_parquet(work / "predictions.parquet", index=False)
@@ -215,7 +219,7 @@ def tables(files: list[Path]) -> None:
     for pair in COMPARISONS:
         found = [one.difference(*pair) for one in studies]
         values = np.array([one.estimate for one in found], dtype=float)
-        se = np.array([(one.high - one.low) / (2 * 1.959964) for one in found], dtype=float)
+        se = np.array([(one.ci_high - one.ci_low) / (2 * 1.959964) for one in found], dtype=float)
         mean, half = values.mean(), 1.959964 * np.sqrt((se**2).sum()) / len(se)
         shown = " ".join(f"{one:+.3f}" for one in values)
         print(f"| {' - '.join(pair)} | {mean:+.4f} ({mean - half:+.4f} to {mean + half:+.4f}) | {shown} |")

@@ -85,7 +85,7 @@ def true_values(file: Path, patients: pd.Index) -> pd.DataFrame:
 
 def known_of(features: FloatArray, truth: pd.DataFrame) -> dict[str, float]:
     """R2 of each column of the truth, told by patients who were not fitted to."""
-    model = make_pipeline(SimpleImputer(), StandardScaler(), RidgeCV(PENALTIES))
+    model = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), RidgeCV(PENALTIES))
     folds = KFold(5, shuffle=True, random_state=0)
     return {
         name: r2_score(values, cross_val_predict(model, features, values, cv=folds)) for name, values in truth.items()
@@ -96,7 +96,7 @@ def outcome_auroc(features: FloatArray, outcome: FloatArray) -> float:
     """Mean over the folds; the penalty is chosen in inner folds."""
     penalties = {"C": np.logspace(-5, 0, 11)}
     chosen = GridSearchCV(LogisticRegression(max_iter=2000), penalties, cv=5, scoring="neg_log_loss")
-    model = make_pipeline(SimpleImputer(), StandardScaler(), chosen)
+    model = make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), chosen)
     aucs = []
     for seed in range(N_REPEATS):
         folds = StratifiedKFold(5, shuffle=True, random_state=seed)
