@@ -43,6 +43,8 @@ class StudyData:
         :mod:`ppgssl.store.linked_patients`.
     without_site, notes : tuples of str
         Patient keys left out because their site is not known; what a reader must know of the splits.
+    folder : Path
+        That of study.yaml, where further tables of the study lie.
     """
 
     study: Study
@@ -56,6 +58,7 @@ class StudyData:
     shared_signals: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     without_site: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    folder: Path = Path()
 
     @property
     def labelled(self) -> CohortStore:
@@ -142,6 +145,7 @@ def load_study_data(study: Study, study_file: Path, out: Path) -> StudyData:
         shared_signals=shared,
         without_site=without_site,
         notes=(*_site_notes(without_site, study), *split_notes(folds, y, linked)),
+        folder=study_file.parent,
     )
 
 

@@ -205,6 +205,12 @@ class Probe(Schema):
         description="Numeric clinical variables of the labelled cohort to probe for in addition to the vital signs; "
         "that which `heart_rate` names always is one.",
     )
+    references: str | None = Field(
+        None,
+        description="A table of values known for intervals of recordings, relative to the study file: `recording_id`, "
+        "`start_s`, `end_s`, `cohort` where there are several, and a column of numbers for each quantity (0 and 1 for "
+        "one of two kinds).",
+    )
     min_patients: int = Field(
         20, ge=5, description="Cohorts and quantities that are known for fewer patients are left out, and named."
     )

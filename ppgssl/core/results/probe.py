@@ -30,9 +30,11 @@ class ProbeQuantity(ResultSchema):
     source: str = Field("", description="Where the true values come from, in words.")
     n_patients: int = Field(description="Patients with a value.")
     n_unknown: int = Field(0, description="Patients of the cohort without one, who were left out.")
+    n_segments: int = Field(0, description="Segments with a value, of a quantity of `probe.references`; 0 of others.")
+    n_unmatched: int = Field(0, description="Intervals of `probe.references` that belong to no accepted segment.")
     is_measured: bool = Field(description="False where too few patients have a value, or all have the same.")
     mean: float | None = None
-    sd: float | None = Field(None, description="Between patients; null for tasks.")
+    sd: float | None = Field(None, description="Between patients, or the segments of all; null for tasks.")
     chance: dict[str, float] = Field({}, description="Statistic -> what features that know nothing reach.")
 
 
@@ -41,7 +43,7 @@ class ProbeMeasure(ResultSchema):
 
     cohort: str
     quantity: str
-    statistic: Literal["r2", "mae", "top1", "reciprocal_rank", "auroc"]
+    statistic: Literal["r2", "r2_within", "mae", "top1", "reciprocal_rank", "auroc"]
     representation: str
     part: str
     value: Interval

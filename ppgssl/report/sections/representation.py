@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ppgssl.core.results.base import Interval
 from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeRepresentation, ProbeResults
 from ppgssl.core.results.study import Results
 from ppgssl.report.document import Block, Bullets, Callout, Row, Section, Strong, Table, Text
@@ -46,7 +47,7 @@ def representation_section(results: Results) -> Section:
 
 
 def _blocks(results: Results, probe: ProbeResults) -> Iterator[Block]:
-    yield paragraph("probe", probe=probe)
+    yield paragraph("probe", probe=probe, has_segments=any(one.n_segments for one in probe.quantities))
     for one in probe.representations:
         if one.warnings:
             yield warned(one.label, one.warnings, "probe.json")
@@ -87,13 +88,17 @@ def _main(probe: ProbeResults, quantity: ProbeQuantity) -> dict[tuple[str, str],
 def probe_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table | None:
     """Each quantity, and below it each representation; baselines set apart."""
     rows: list[Row] = []
+    columns = right("R² within patients") if any(one.n_segments for one in _measured(probe, cohort)) else []
     for quantity in _measured(probe, cohort):
         rows.append(Row((_quantity_words(quantity),), "group"))
         measures = _main(probe, quantity)
         for one in probe.representations:
             cells = _cells(probe, one, quantity, measures[one.name, one.own_part])
+            within = _statistic(probe, one, quantity, "r2_within")
+            cells += tuple("" if within is None else rounding.interval(within) for _ in columns)
             rows.append(Row(cells, "indent" if one.kind == "ssl" else "muted"))
-    return build_table("table-probe", rows, label=label, probe=probe, cohort=cohort_title(results, cohort))
+    values: dict[str, Any] = {"probe": probe, "cohort": cohort_title(results, cohort)}
+    return build_table("table-probe", rows, label=label, columns=columns, has_segments=bool(columns), **values)
 
 
 def _quantity_words(quantity: ProbeQuantity) -> str:
@@ -103,7 +108,8 @@ def _quantity_words(quantity: ProbeQuantity) -> str:
     spread = f"; mean {rounding.number(quantity.mean, 1)}, SD {rounding.number(quantity.sd, 1)}" if quantity.sd else ""
     unit = f", {quantity.unit}" if quantity.unit else ""
     without = f", {rounding.count(quantity.n_unknown)} without" if quantity.n_unknown else ""
-    who = f"{plural(quantity.n_patients, 'patient')}{without}"
+    segments = f", {plural(quantity.n_segments, 'segment')}" if quantity.n_segments else ""
+    who = f"{plural(quantity.n_patients, 'patient')}{without}{segments}"
     source = f"{quantity.source}; " if quantity.source else ""
     return f"{quantity.label}{unit} ({source}{who}{spread}{chance})"
 
@@ -112,19 +118,23 @@ def _cells(
     probe: ProbeResults, one: ProbeRepresentation, quantity: ProbeQuantity, measure: ProbeMeasure
 ) -> tuple[Text, ...]:
     difference = next((other for other in measure.differences if other.reference == UNTRAINED), None)
+    error = _statistic(probe, one, quantity, "mae")
     return (
         one.label,
         rounding.count(one.parts[one.own_part]),
         rounding.interval(measure.value),
-        _error(probe, one, quantity),
+        "" if error is None else rounding.number(error.estimate, rounding.sd_decimals(error.estimate)),
         rounding.interval(difference, signed=True) if difference else "",
     )
 
 
-def _error(probe: ProbeResults, one: ProbeRepresentation, quantity: ProbeQuantity) -> str:
-    key = (quantity.cohort, quantity.name, "mae", one.name, one.own_part)
-    keyed = {(m.cohort, m.quantity, m.statistic, m.representation, m.part): m.value.estimate for m in probe.measures}
-    return rounding.number(keyed[key], rounding.sd_decimals(keyed[key])) if key in keyed else ""
+def _statistic(
+    probe: ProbeResults, one: ProbeRepresentation, quantity: ProbeQuantity, statistic: str
+) -> Interval | None:
+    """Of the part that the study's arms take; None where it was not measured."""
+    wanted = (quantity.cohort, quantity.name, statistic, one.name, one.own_part)
+    keys = ((m, (m.cohort, m.quantity, m.statistic, m.representation, m.part)) for m in probe.measures)
+    return next((measure.value for measure, key in keys if key == wanted), None)
 
 
 def depth_table(results: Results, probe: ProbeResults, cohort: str, label: str) -> Table | None:

@@ -117,7 +117,10 @@ def _quantity_lines(results: ProbeResults, quantity: ProbeQuantity) -> Iterator[
     ]
     statistic = measures[0].statistic
     chance = f", chance {quantity.chance[statistic]:.3f}" if statistic in quantity.chance else ""
-    yield f"  {quantity.label}, {_SHOWN[statistic]} ({quantity.n_patients} patients, {quantity.source}{chance})"
+    who = f"{quantity.n_patients} patients" + (f", {quantity.n_segments} segments" if quantity.n_segments else "")
+    if quantity.n_unmatched:
+        who += f", {quantity.n_unmatched} intervals of no accepted segment"
+    yield f"  {quantity.label}, {_SHOWN[statistic]} ({who}, {quantity.source}{chance})"
     for measure in measures:
         yield f"    {labels[measure.representation]:<34} {_interval(measure.value) or 'not defined'}"
 

@@ -12,14 +12,15 @@ from ppgssl.core.results.base import Interval
 from ppgssl.core.results.probe import ProbeMeasure, ProbeQuantity, ProbeRepresentation, ProbeResults
 from ppgssl.core.seeds import derive_seed
 from ppgssl.evaluation.predictions import align_predictions
-from ppgssl.evaluation.probes import assess_probes
+from ppgssl.evaluation.probes import assess_probes, assess_segment_classes, assess_segments
 from ppgssl.evaluation.ranked_pairs import resample_auroc
 from ppgssl.evaluation.resampling import Replicates, resample_means
 from ppgssl.stages.probe.measuring import N_DRAWS, OUTCOME, RETRIEVAL, Plan
 from ppgssl.stages.probe.representations import Representation
+from ppgssl.stages.probe.targets import Target
 from ppgssl.store.study_data import StudyData
 
-Statistic = Literal["r2", "mae", "top1", "reciprocal_rank", "auroc"]
+Statistic = Literal["r2", "r2_within", "mae", "top1", "reciprocal_rank", "auroc"]
 
 
 def assess(rows: pd.DataFrame, plan: Plan, data: StudyData, *, made_of: str, seconds: float) -> ProbeResults:
@@ -76,7 +77,7 @@ def _quantities(
 
     for cohort in plan.cohorts:
         for target in plan.targets[cohort]:
-            n_known = len(target.truth)
+            n_known = target.truth.index.nunique()
             yield quantity(
                 cohort,
                 target.name,
@@ -84,9 +85,12 @@ def _quantities(
                 label=target.label,
                 unit=target.unit,
                 source=target.source,
+                n_segments=0 if target.segment is None else len(target.segment),
+                n_unmatched=target.n_unmatched,
                 is_measured=(cohort, target.name) in by_quantity,
+                chance={"auroc": 0.5} if target.is_class else {},
                 mean=float(target.truth.mean()) if n_known else None,
-                sd=float(target.truth.std()) if n_known > 1 else None,
+                sd=float(target.truth.std()) if n_known > 1 and not target.is_class else None,
             )
         rows = by_quantity.get((cohort, RETRIEVAL), pd.DataFrame(columns=["patient", "statistic", "value"]))
         n_known, chance = rows["patient"].nunique(), rows.groupby("statistic")["value"].mean().to_dict()
@@ -124,14 +128,41 @@ def _statistics(
         yield "reciprocal_rank", resample_means(competitors, means, **settings)
     else:
         target = next(one for one in plan.targets[cohort] if one.name == quantity)
-        patients = sorted(rows["patient"].unique())
-        predictions = {
-            str(name): of_name.pivot_table(index="repeat", columns="patient", values="value")[patients].to_numpy()
-            for name, of_name in rows.groupby("competitor", sort=False)
-        }
-        scores = assess_probes(target.truth.loc[patients].to_numpy(), predictions, **settings)
-        yield "r2", scores.r2
-        yield "mae", scores.mae
+        of_target = _segment_statistics if target.segment is not None else _patient_statistics
+        yield from of_target(target, rows, competitors, settings)
+
+
+def _patient_statistics(
+    target: Target, rows: pd.DataFrame, competitors: list[str], settings: dict[str, int]
+) -> Iterator[tuple[Statistic, Replicates]]:
+    patients = sorted(rows["patient"].unique())
+    table = rows.pivot_table(index=["competitor", "repeat"], columns="patient", values="value")[patients]
+    predictions = {name: table.loc[name].to_numpy() for name in competitors}
+    scores = assess_probes(target.truth.loc[patients].to_numpy(), predictions, **settings)
+    yield "r2", scores.r2
+    yield "mae", scores.mae
+
+
+def _segment_statistics(
+    target: Target, rows: pd.DataFrame, competitors: list[str], settings: dict[str, int]
+) -> Iterator[tuple[Statistic, Replicates]]:
+    if target.is_class:
+        truth = pd.Series(target.truth.to_numpy(), index=target.segment)
+        keys = ["repeat", "fold", "patient", "segment"]
+        table = rows.pivot_table(index=keys, columns="competitor", values="value")[competitors]
+        tests = table.index.to_frame(index=False)
+        tests["y_true"] = truth.loc[tests["segment"]].to_numpy()
+        yield "auroc", assess_segment_classes(tests, table, **settings)
+        return
+    errors = {
+        str(name): of_name.pivot_table(index="patient", columns="statistic", values="value", aggfunc="mean")
+        for name, of_name in rows.groupby("competitor", sort=False)
+    }
+    scores = assess_segments(target.truth.to_numpy(), target.truth.index.to_numpy(), errors, **settings)
+    yield "r2", scores.r2
+    yield "mae", scores.mae
+    if scores.r2_within is not None:
+        yield "r2_within", scores.r2_within
 
 
 def _patient_means(rows: pd.DataFrame, statistic: str, competitors: list[str]) -> np.ndarray:
@@ -184,6 +215,7 @@ def as_table(results: ProbeResults) -> pd.DataFrame:
             "unit": quantity.unit if measure.statistic == "mae" else "",
             "source": quantity.source,
             "n_patients": quantity.n_patients,
+            "n_segments": quantity.n_segments,
             "representation": measure.representation,
             "part": measure.part,
             "is_own_part": measure.part == representation.own_part,

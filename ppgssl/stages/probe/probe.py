@@ -19,6 +19,7 @@ from ppgssl.stages.pretrain import train_encoders
 from ppgssl.stages.probe.assessment import as_table, assess
 from ppgssl.stages.probe.measuring import PROBE_FOLDER as PROBE_FOLDER
 from ppgssl.stages.probe.measuring import Plan, measure
+from ppgssl.stages.probe.references import reference_targets
 from ppgssl.stages.probe.representations import probe_job, representations
 from ppgssl.stages.probe.targets import cohort_targets, probe_folds, probed_cohorts
 from ppgssl.stages.study import current_folder, study_workers
@@ -32,12 +33,14 @@ def make_plan(data: StudyData) -> Plan:
 
     Raises ConfigError if the study's `probe` does not fit its cohorts.
     """
-    cohorts, settings = probed_cohorts(data), data.study.probe
+    cohorts, settings, references = probed_cohorts(data), data.study.probe, reference_targets(data)
     n_minority = min(int(data.y.sum()), int((1 - data.y).sum()))
     return Plan(
         cohorts=cohorts,
         targets={
-            store.cohort.name: cohort_targets(data, store) for store in data.stores if store.cohort.name in cohorts
+            store.cohort.name: [*cohort_targets(data, store), *references.get(store.cohort.name, ())]
+            for store in data.stores
+            if store.cohort.name in cohorts
         },
         min_patients=settings.min_patients,
         has_outcome=data.labelled.cohort.name in cohorts and n_minority >= settings.n_folds,
@@ -140,7 +143,10 @@ def _fingerprint(plan: Plan, data: StudyData, out: Path) -> str:
             "encoder": data.study.pretraining.shape.model_dump(mode="json"),
             "probe": data.study.probe.model_dump(mode="json"),
             "targets": {
-                cohort: [[target.name, target.source, sorted(target.truth.to_dict().items())] for target in targets]
+                cohort: [
+                    [target.name, target.source, *(values.tolist() for values in (target.truth.index, target.truth))]
+                    for target in targets
+                ]
                 for cohort, targets in plan.targets.items()
             },
             "n_bootstrap": data.study.validation.n_bootstrap,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ppgssl.core.errors import ConfigError, EvaluationError
+from ppgssl.core.records import IntArray
 from ppgssl.core.text import suggest
 from ppgssl.store.assembly import patient_key
 from ppgssl.store.splits import Fold
@@ -25,10 +26,11 @@ _VITALS = (
 
 @dataclass(frozen=True)
 class Target:
-    """A quantity, known for some patients of a cohort.
+    """A quantity, known for some patients of a cohort, or for some of their segments.
 
     ``source`` is where the values come from, in words; ``truth`` (index patient key) is empty where it cannot be
-    measured.
+    measured. Of segments, ``segment`` holds the number of each in the study, ``is_class`` is whether the values are two
+    kinds, 0 and 1, and ``n_unmatched`` counts the intervals that belong to no accepted segment.
     """
 
     name: str
@@ -36,6 +38,9 @@ class Target:
     unit: str
     source: str
     truth: pd.Series = field(repr=False)
+    segment: IntArray | None = field(default=None, repr=False)
+    is_class: bool = False
+    n_unmatched: int = 0
 
 
 def probed_cohorts(data: StudyData) -> dict[str, list[str]]:
