@@ -269,7 +269,7 @@ def small_study(name: str, options: argparse.Namespace) -> Path:
     folder.mkdir(exist_ok=True)
     examples = Path(ppgssl.data_schemas.__file__).parent / "examples" / "cohorts"
     if name.isdigit():
-        sizes = {"n_labelled": int(name), "n_unlabelled": 0, "prevalence": 1 / 3, "seed": 7}
+        sizes = {"n_labelled": int(name), "n_unlabelled": 1, "prevalence": 1 / 3, "seed": 7}
         if not (folder / "raw").is_dir():
             simulate(folder / "raw", layout="ts", **sizes)
         cohort, channels, outcome = folder / "raw" / "labelled.yaml", [["ppg_red"], ["ppg_ir"]], "hospitalized"
