@@ -41,7 +41,7 @@ from ppgssl.core.seeds import derive_seed
 from ppgssl.core.tasks import limit_threads
 from ppgssl.features.depths import Depths
 from ppgssl.features.fold_features import FoldFeatures
-from ppgssl.features.pooling import feature_names, is_moment, pool_to_patients
+from ppgssl.features.pooling import feature_names, pool_to_patients
 from ppgssl.features.recordings import recording_features
 from ppgssl.selfsupervised.bank import SegmentBank
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
@@ -66,7 +66,6 @@ COMPARISONS = (
     ("ssl-all", "pulse-wave"),
     ("ssl-all", "pulse-wave+rhythm"),
     ("ssl-all", "untrained"),
-    ("ssl-all", "untrained moments"),
     ("ssl-all", "ssl-labelled"),
     ("ssl-all+pulse-wave", "pulse-wave"),
     ("ssl-all+pulse-wave", "ssl-all"),
@@ -121,9 +120,6 @@ def run_seed(seed: int, work: Path, pretraining: Pretraining, n_labelled: int, n
         tables[name], parts = embedded(encoder, data, bank)
         for part in ("moments", "readouts") if name == "ssl-all" else ():
             known[f"{name}, {part}"] = known_of(parts[part], truth)
-        if name == "untrained":  # whose readouts say little, and would weigh more than its moments
-            moments = [column for column in tables[name].columns if is_moment(column)]
-            tables["untrained moments"] = tables[name][moments]
     known |= {name: known_of(table.to_numpy(dtype=float), truth) for name, table in tables.items()}
     tables["ssl-all+pulse-wave"] = pd.concat([tables["ssl-all"], tables["pulse-wave"]], axis=1)
     risks(data, inputs, tables).to_parquet(work / "predictions.parquet", index=False)
@@ -183,17 +179,17 @@ def embedded(encoder: EncoderNetwork, data: StudyData, bank: SegmentBank) -> tup
 
 def risks(data: StudyData, inputs: FoldFeatures, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Out-of-fold risks by ridge regression: each representation alone and beside the covariates, and these alone."""
-    arm = inputs.arm_table(parse_arm("covariates"))
-    covariates = arm.transform(data)
+    covariates = inputs.arm_table(parse_arm("covariates")).transform(data)
     assert isinstance(covariates, pd.DataFrame)  # the arm is no network
     arms = {"covariates": covariates, **tables}
     arms |= {f"covariates+{name}": pd.concat([covariates, table], axis=1) for name, table in tables.items()}
+    columns = {name: inputs.arm_table(parse_arm(name)).columns(table) for name, table in arms.items()}
     y, rows = data.y.to_numpy(), []
     for repeat in range(N_REPEATS):
         splits = StratifiedKFold(N_FOLDS, shuffle=True, random_state=repeat).split(y, y)
         for number, (train, test) in enumerate(splits):
             for name, table in arms.items():
-                model = RiskModel("ridge", columns=arm.columns(table), seed=repeat)
+                model = RiskModel("ridge", columns=columns[name], seed=repeat)
                 risk = model.fit(table.iloc[train], y[train]).predict_proba(table.iloc[test])[:, 1]
                 of_fold = {"patient_id": data.y.index[test], "y_true": y[test], "y_score": risk}
                 rows.append(pd.DataFrame(of_fold).assign(arm=name, repeat=repeat, fold=number))
