@@ -433,7 +433,7 @@ def classes(study: Studied, y: FloatArray, scores: dict[str, FloatArray], learnt
 
 
 def answers(
-    question: Question, study: Studied, methods: dict[str, dict[Any, Any]], beside: dict[Any, pd.DataFrame]
+    question: Question, study: Studied, methods: dict[str, dict[Any, Any]], own: dict[Any, pd.DataFrame]
 ) -> Any:
     """Disturbance -> method -> value of each segment with the reference, on the question's scale."""
     target = study.target(question.quantity)
@@ -442,7 +442,7 @@ def answers(
     for how in (None, *study.disturbed):
         found[how] = {name: of_one[how, question.quantity] for name, of_one in methods.items()}
         for name, column in {**question.scalars, **question.lines}.items():
-            values = beside[how][column].reindex(keys).to_numpy(dtype=np.float64)
+            values = own[how][column].reindex(keys).to_numpy(dtype=np.float64)
             is_line = name in question.lines
             found[how][name] = line_through(question, study, values) if is_line else scaled(question, values)
     return found
@@ -568,9 +568,9 @@ def main() -> None:
                 assert np.array_equal(study.target(one.quantity).segment, base.target(one.quantity).segment)
             methods[method] = predict(study, questions, represent)
         learnt = [one for one in methods if one != HAND_CRAFTED and not one.startswith("untrained")]
-        beside = {how: scalars(base, data, options.out) for how, data in {None: base.data, **base.disturbed}.items()}
+        own = {how: scalars(base, data, options.out) for how, data in {None: base.data, **base.disturbed}.items()}
         for question in questions:
-            report(question, base, answers(question, base, methods, beside), learnt)
+            report(question, base, answers(question, base, methods, own), learnt)
         print(f"\n{name}: {time.process_time() - started:.0f} s of processor time", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What is a representation worth, alone and beyond covariates? Simulated studies of the published size, several seeds.
+"""What does a representation predict, alone and beyond covariates? Several simulated studies.
 
     python benchmarks/representations.py seeds --seeds 5 --out FOLDER [--parallel 2] [--pretraining '{n_steps: 1000}']
     python benchmarks/representations.py table --out FOLDER
@@ -6,14 +6,14 @@
 ``seeds``: for each seed the 1,031 + 6,547 recordings of ``simulate --layout mwaniki2023 --seed SEED`` are ingested by
 the recipe ``study_defaults.yaml``, and two encoders are pretrained on what the first fold may see: all recordings, and
 the labelled ones. Their features, those of the untrained encoder and hand-crafted ones (``pulse-wave``, and with them
-``rhythm``, neurokit2's variability of the heart rate over the whole recording) go, alone and beside the covariates,
+``rhythm``, neurokit2's variability of the heart rate over the whole recording) go, alone and with the covariates,
 through the product's ridge regression in two repeats of five folds. So most of these recordings were among those the
 encoders were pretrained on; no outcome and no true value was. FOLDER keeps everything; a seed that is done is not run
 again.
 
-``table`` prints, over the seeds in FOLDER: the mean AUROC of each arm beside its oracle; paired differences, of which
+``table`` prints, over the seeds in FOLDER: the mean AUROC of each arm and its oracle; paired differences, of which
 the interval is that of the mean over the studies (DeLong's variance of each study); and the R2 with which ridge
-regression tells each finding of the simulator (see ``benchmarks/truth.py``).
+regression predicts each finding of the simulator (see ``benchmarks/truth.py``).
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def embedded(encoder: EncoderNetwork, data: StudyData, bank: SegmentBank) -> tup
 
 
 def risks(data: StudyData, inputs: FoldFeatures, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Out-of-fold risks by ridge regression: each representation alone and beside the covariates, and these alone."""
+    """Out-of-fold risks by ridge regression: each representation alone and with the covariates, and these alone."""
     covariates = inputs.arm_table(parse_arm("covariates")).transform(data)
     assert isinstance(covariates, pd.DataFrame)  # the arm is no network
     arms = {"covariates": covariates, **tables}

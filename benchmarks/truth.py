@@ -88,10 +88,10 @@ def known_of(features: FloatArray, truth: pd.DataFrame) -> dict[str, float]:
     folds = list(KFold(5, shuffle=True, random_state=0).split(features))
     found = {}
     for name, values in truth.items():
-        told = np.empty(len(values))
+        predicted = np.empty(len(values))
         for train, test in folds:
-            told[test] = linear_probe(features[train], values.to_numpy()[train], features[test])
-        found[str(name)] = float(r2_score(values, told))
+            predicted[test] = linear_probe(features[train], values.to_numpy()[train], features[test])
+        found[str(name)] = float(r2_score(values, predicted))
     return found
 
 

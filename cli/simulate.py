@@ -38,7 +38,7 @@ def simulate(
         str,
         typer.Option(
             "--children",
-            help="mwaniki2023: as well told apart as in that study; or garde2016: heart rate, its variability and SpO2 "
+            help="mwaniki2023: discrimination as in that study; or garde2016: heart rate, its variability and SpO2 "
             "as in that one.",
         ),
     ] = "mwaniki2023",

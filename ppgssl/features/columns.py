@@ -30,8 +30,8 @@ class Columns:
     def feature_weights(self) -> FloatArray:
         """What linear learners multiply each standardised feature by, shape (n_features,).
 
-        Moments are several times as many as the other features, and each says little: under one penalty they would
-        drown the readouts, as features drown covariates.
+        Moments are several times as many as the readouts, and each holds little information: under a common penalty
+        they would dominate the model, as features would dominate covariates.
         """
         own = set(self.moments)
         return np.array([MOMENT_WEIGHT if name in own else 1.0 for name in self.features])

@@ -80,7 +80,7 @@ class ArmTable:
             numeric=tuple(name for name in table.columns if name in numeric),
             categorical=tuple(name for name in table.columns if name in clinical and name not in numeric),
             features=tuple(name for name in table.columns if name not in clinical),
-            # The readouts of an untrained head say little: of that control, moments count in full.
+            # The readouts of an untrained head hold little: for that control, moments keep their full weight.
             moments=tuple(name for name in table.columns if is_moment(name) and self.arm.features != "untrained"),
         )
 

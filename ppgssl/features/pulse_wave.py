@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.fft import next_fast_len, rfft
 from scipy.signal.windows import hann
 
 from ppgssl.core.records import FloatArray
 from ppgssl.signals.beat_times import vertex
 from ppgssl.signals.pulse_rate import heart_rate
-from ppgssl.signals.segment_beats import Beats, beat_interval, beat_similarity, find_beats, inner_beats
+from ppgssl.signals.segment_beats import Beats, beat_interval, beat_similarity, find_beats, inner_beats, quotient
 
 # Intervals further from the segment's median are not between two normal beats, after Malik's rule for the HRV.
 _TOLERANCE = 0.2
@@ -123,16 +122,16 @@ def _rhythm(beats: Beats, at_s: FloatArray, n_segments: int, fs_hz: float) -> di
     n = np.bincount(of_segment, minlength=n_segments)
     n_normal = np.bincount(of_segment[is_normal], minlength=n_segments)
     normal = np.where(is_normal, interval - typical[of_segment], 0.0)
-    mean = _ratio(np.bincount(of_segment, normal, n_segments), n_normal)
+    mean = quotient(np.bincount(of_segment, normal, n_segments), n_normal)
     square = np.bincount(of_segment, normal**2, n_segments)
     is_pair = (of_segment[1:] == of_segment[:-1]) & is_normal[1:] & is_normal[:-1]
     change = np.bincount(of_segment[1:][is_pair], np.diff(interval)[is_pair] ** 2, n_segments)
     n_pairs = np.bincount(of_segment[1:][is_pair], minlength=n_segments)
     return {
         "interval_s": typical,
-        "sdnn_s": np.sqrt(np.maximum(_ratio(square - n_normal * mean**2, n_normal - 1), 0)),
-        "rmssd_s": np.sqrt(_ratio(change, n_pairs)),
-        "normal_proportion": _ratio(n_normal, n),
+        "sdnn_s": np.sqrt(np.maximum(quotient(square - n_normal * mean**2, n_normal - 1), 0)),
+        "rmssd_s": np.sqrt(quotient(change, n_pairs)),
+        "normal_proportion": quotient(n_normal, n),
     }
 
 
@@ -144,7 +143,7 @@ def _mean_beat(x: FloatArray, beats: Beats, fs_hz: float) -> dict[str, FloatArra
     foot = _argmin(beat[:, : _UPSTROKE + 1])
     peak = _UPSTROKE + _argmin(-beat[:, _UPSTROKE : _LATEST_PEAK + 1])
     low, height = beat[rows, foot], beat[rows, peak] - beat[rows, foot]
-    shape = _ratio(beat - low[:, None], height[:, None])  # 0 at the foot, 1 at the peak
+    shape = quotient(beat - low[:, None], height[:, None])  # 0 at the foot, 1 at the peak
     area = np.maximum(shape, 0.0)
     step = _PHASES[1] - _PHASES[0]
     slope = np.gradient(shape, step, axis=1)
@@ -153,8 +152,8 @@ def _mean_beat(x: FloatArray, beats: Beats, fs_hz: float) -> dict[str, FloatArra
         "rise_s": (peak - foot) * step * interval / fs_hz,
         "rise_proportion": np.where(np.isfinite(interval), (peak - foot) * step, np.nan),
         **{f"width_{proportion:g}": _width(shape, peak, proportion) * step for proportion in _HEIGHTS},
-        "steepness_per_s": _ratio(slope.max(axis=1), interval / fs_hz),
-        "area_after_peak": _ratio((area * (np.arange(len(_PHASES)) > peak[:, None])).sum(axis=1), area.sum(axis=1)),
+        "steepness_per_s": quotient(slope.max(axis=1), interval / fs_hz),
+        "area_after_peak": quotient((area * (np.arange(len(_PHASES)) > peak[:, None])).sum(axis=1), area.sum(axis=1)),
         **{f"height_at_{place:g}": _height_after(shape, foot, place) for place in _PLACES},
         "b_over_a": _b_over_a(np.gradient(slope, step, axis=1), foot),
     }
@@ -173,7 +172,7 @@ def _average_beats(x: FloatArray, beats: Beats, interval: FloatArray) -> FloatAr
     total, count = np.zeros((len(x), len(_PHASES))), np.zeros((len(x), len(_PHASES)))
     np.add.at(total, segment, np.where(is_inside, values, 0.0))
     np.add.at(count, segment, is_inside)
-    return _ratio(total, count)
+    return quotient(total, count)
 
 
 def _argmin(rows: FloatArray) -> np.ndarray:
@@ -202,7 +201,7 @@ def _b_over_a(acceleration: FloatArray, foot: np.ndarray) -> FloatArray:
     is_after = (number > a_at[:, None]) & (number <= _LATEST_PEAK)
     b_at = _argmin(np.where(is_after, acceleration, np.inf))
     a = acceleration[rows, a_at]
-    return _ratio(acceleration[rows, b_at], np.where(a > 0, a, np.nan))
+    return quotient(acceleration[rows, b_at], np.where(a > 0, a, np.nan))
 
 
 def _moments(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
@@ -216,7 +215,7 @@ def _moments(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
         "skewness": (scaled**3).mean(axis=-1),
         "kurtosis": (scaled**4).mean(axis=-1),
         "mobility": mobility,
-        "complexity": _ratio(_ratio((np.diff(speed, axis=-1) * fs_hz).std(axis=-1), mobility), mobility),
+        "complexity": quotient(quotient((np.diff(speed, axis=-1) * fs_hz).std(axis=-1), mobility), mobility),
     }
 
 
@@ -227,7 +226,7 @@ def _spectrum(x: FloatArray, fs_hz: float) -> dict[str, FloatArray]:
     frequency = np.arange(transform.shape[-1]) * fs_hz / n_fft
     is_in_band = (frequency >= _SPECTRUM_HZ[0]) & (frequency <= _SPECTRUM_HZ[1])
     power = np.abs(transform[:, is_in_band]) ** 2
-    proportion = _ratio(power, power.sum(axis=-1, keepdims=True))
+    proportion = quotient(power, power.sum(axis=-1, keepdims=True))
     n_bins = int(is_in_band.sum())
     surprise = proportion * np.log(np.where(proportion > 0, proportion, 1.0))
     return {
@@ -242,12 +241,12 @@ def _harmonics(x: FloatArray, rate_hz: FloatArray, fs_hz: float) -> dict[str, Fl
     windowed = x * hann(x.shape[-1], sym=False)
     waves = np.stack([(windowed * np.exp(-1j * k * angle)).sum(axis=-1) for k in range(1, _N_HARMONICS + 1)])
     amplitude = np.abs(waves)
-    unit = waves * np.nan_to_num(_ratio(1.0, amplitude))
+    unit = waves * np.nan_to_num(quotient(1.0, amplitude))
     found = {}
     for k in range(2, _N_HARMONICS + 1):
         # What lies above half the sampling rate is no harmonic.
         is_known = (k * rate_hz < fs_hz / 2) & (amplitude[[0, k - 1]] > 0).all(axis=0)
-        ratio = np.where(is_known, _ratio(amplitude[k - 1], amplitude[0]), np.nan)
+        ratio = np.where(is_known, quotient(amplitude[k - 1], amplitude[0]), np.nan)
         turned = unit[k - 1] * np.conj(unit[0]) ** k
         found[f"log_harmonic_{k}"] = np.log(ratio)
         found[f"harmonic_{k}_cosine"] = np.where(is_known, turned.real, np.nan)
@@ -257,7 +256,7 @@ def _harmonics(x: FloatArray, rate_hz: FloatArray, fs_hz: float) -> dict[str, Fl
 
 def _correlation(one: FloatArray, other: FloatArray) -> FloatArray:
     one, other = one - one.mean(axis=-1, keepdims=True), other - other.mean(axis=-1, keepdims=True)
-    return _ratio((one * other).sum(axis=-1), np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1)))
+    return quotient((one * other).sum(axis=-1), np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1)))
 
 
 def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArray) -> dict[str, FloatArray]:
@@ -271,7 +270,7 @@ def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArra
     segment, middle, interval = beats.segment[1:][same], ((at_s[1:] + at_s[:-1]) / 2)[same], np.diff(at_s)[same]
     n = np.bincount(segment, minlength=len(x))
     relative = _relative_values(height, segment, n)
-    spread = np.sqrt(_ratio(np.bincount(segment, relative**2, len(x)), np.where(n > 1, n - 1, 0)))
+    spread = np.sqrt(quotient(np.bincount(segment, relative**2, len(x)), np.where(n > 1, n - 1, 0)))
     height_rate, height_clarity = _modulation(relative, middle, segment, rate_hz)
     interval_rate, interval_clarity = _modulation(_relative_values(interval, segment, n), middle, segment, rate_hz)
     return {
@@ -285,8 +284,8 @@ def _breathing(x: FloatArray, beats: Beats, at_s: FloatArray, rate_hz: FloatArra
 
 def _relative_values(values: FloatArray, segment: np.ndarray, n: np.ndarray) -> FloatArray:
     """Distance of each beat's value from the mean of its segment, relative to it."""
-    mean = _ratio(np.bincount(segment, values, len(n)), n)[segment]
-    return _ratio(values - mean, np.where(mean > 0, mean, np.nan))
+    mean = quotient(np.bincount(segment, values, len(n)), n)[segment]
+    return quotient(values - mean, np.where(mean > 0, mean, np.nan))
 
 
 def _modulation(
@@ -306,11 +305,5 @@ def _modulation(
     best = power.argmax(axis=0)
     highest = power[best, np.arange(n_segments)]
     is_known = (n >= _MIN_BEATS_OF_BREATHING) & (highest > 0)
-    clarity = _ratio(2 * highest, n * np.bincount(segment, values**2, n_segments))
+    clarity = quotient(2 * highest, n * np.bincount(segment, values**2, n_segments))
     return np.where(is_known, 60 * _BREATHING_HZ[best], np.nan), np.where(is_known, clarity, np.nan)
-
-
-def _ratio(above: ArrayLike, below: ArrayLike) -> FloatArray:
-    """Quotient; NaN where there is nothing to divide by."""
-    above, below = np.broadcast_arrays(np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64))
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)

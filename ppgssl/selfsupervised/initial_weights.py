@@ -46,7 +46,7 @@ def start_from(encoder: EncoderNetwork, folder: Path) -> None:
     """Give an encoder the weights of the one in ``folder``; of the head of the beats, too, where both have one.
 
     Weights of one channel serve any number of channels: each channel gets them, divided by their number in the first
-    layer, so that equal channels give the feature maps of one. What the head tells of a channel starts alike in all.
+    layer, so that equal channels give the feature maps of one. The head's predictions start alike in all channels.
 
     Raises
     ------

@@ -8,7 +8,7 @@ import numpy as np
 
 from ppgssl.core.records import BoolArray, FloatArray, IntArray
 from ppgssl.signals.beat_times import vertex
-from ppgssl.signals.segment_beats import Beats, find_beats, inner_beats
+from ppgssl.signals.segment_beats import Beats, find_beats, inner_beats, quotient
 
 MEASURES = ("interval", "height", "rise", "width", "area", "descent", "ratio")
 """Names of the measures of a beat, in the order of :func:`beat_sequence`."""
@@ -70,7 +70,7 @@ def beat_sequence(segments: FloatArray, *, fs_hz: float, n_times: int) -> BeatSe
     is_alike, n_alike = _alike(measures, row, len(rows))
     held = _held(measures, start, row, is_alike, np.full((len(rows), n_times, len(MEASURES)), np.nan), length)
     is_known = np.isfinite(held)
-    level = _ratio(np.where(is_known, held, 0).sum(axis=1), is_known.sum(axis=1))
+    level = quotient(np.where(is_known, held, 0).sum(axis=1), is_known.sum(axis=1))
     deviation = np.where((n_alike >= _MIN_INTERVALS)[:, None, None], held - level[:, None], np.nan)
     shape = (n, n_channels, len(MEASURES))
     return BeatSequence(level.reshape(shape), deviation.swapaxes(1, 2).reshape(*shape, n_times))
@@ -120,7 +120,7 @@ def _measures(
 def _over_half(value: FloatArray, after: FloatArray) -> FloatArray:
     """Proportion of the line from each value to the one after it that lies over half."""
     low, high = np.minimum(value, after), np.maximum(value, after)
-    crossing = np.clip(_ratio(high - _HALF, high - low), 0, 1)
+    crossing = np.clip(quotient(high - _HALF, high - low), 0, 1)
     return np.where(high > low, crossing, value > _HALF)
 
 
@@ -167,8 +167,3 @@ def _held(
     time = np.repeat(first - np.cumsum(n) + n, n) + np.arange(len(beat))
     held[row[beat], time] = measures[beat]
     return held
-
-
-def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
-    above, below = np.broadcast_arrays(np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64))
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)

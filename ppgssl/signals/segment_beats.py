@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import maximum_filter1d
 
 from ppgssl.core.records import FloatArray, IntArray
@@ -55,6 +56,12 @@ def inner_beats(beats: Beats, n_samples: int) -> Beats:
     """Beats without those at a segment's first or last slope: the steepest point of a beat cut off there is unknown."""
     is_inner = (beats.sample > 0) & (beats.sample < n_samples - 2)
     return Beats(beats.segment[is_inner], beats.sample[is_inner])
+
+
+def quotient(above: ArrayLike, below: ArrayLike) -> FloatArray:
+    """Quotient; NaN where there is nothing to divide by."""
+    above, below = np.broadcast_arrays(np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64))
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)
 
 
 def beat_interval(beats: Beats, n_segments: int) -> FloatArray:

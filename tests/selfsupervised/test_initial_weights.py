@@ -45,8 +45,8 @@ def test_weights_of_one_channel_serve_three_as_they_serve_one(tmp_path, shape):
     segments = torch.randn(4, 1, 200, generator=torch.Generator().manual_seed(0))
     for found, wanted in zip(encoder.feature_maps(segments.repeat(1, 3, 1)), start.feature_maps(segments), strict=True):
         torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
-    told = encoder.beat_head(encoder(segments.repeat(1, 3, 1)))
-    for found, wanted in zip(told, start.beat_head(start(segments)), strict=True):
+    predicted = encoder.beat_head(encoder(segments.repeat(1, 3, 1)))
+    for found, wanted in zip(predicted, start.beat_head(start(segments)), strict=True):
         torch.testing.assert_close(found, wanted.expand_as(found), atol=1e-4, rtol=1e-3)
 
 

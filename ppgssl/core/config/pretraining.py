@@ -24,8 +24,9 @@ def _name_or(default: str) -> Any:
 Representation = Literal["moments+readouts", "moments", "last"]
 _REPRESENTED = (
     "What stands for a segment. moments: mean and SD over time of the feature maps of every depth; "
-    "moments+readouts: these, and a summary of the beats as the head of a beat objective tells them; last: the mean "
-    "over time of the last map (the published way). By default moments+readouts where the objective tells beats."
+    "moments+readouts: these, and a summary of the beat measures that the encoder's beat head predicts; last: the mean "
+    "over time of the last map (the published way). By default moments+readouts where the objective predicts "
+    "beat measures."
 )
 
 
@@ -306,7 +307,7 @@ _MEASURE_WEIGHTS = {
 
 
 class BeatOptions(Schema):
-    """How the beats are told."""
+    """How beat measures are predicted."""
 
     measure_weights: dict[str, float] = Field(
         default_factory=lambda: dict(_MEASURE_WEIGHTS),
@@ -315,7 +316,7 @@ class BeatOptions(Schema):
     )
     beat_augmentations: list[AugmentationOptions] = Field(
         default_factory=list,
-        description="What the input of this task goes through; the beats to tell are those of the clean segment.",
+        description="Applied to the input of this task; the targets are the beat measures of the unaugmented segment.",
     )
 
     @field_validator("measure_weights")
@@ -334,24 +335,24 @@ class BeatOptions(Schema):
         for augmentation in value:
             if augmentation.name not in _KEEP_TIME:
                 raise ValueError(
-                    f"{augmentation.name!r} moves or turns the beats that are to be told; there are "
+                    f"{augmentation.name!r} changes the times or the signs of the beats to predict; there are "
                     f"{', '.join(_KEEP_TIME)}"
                 )
         return value
 
 
 class BeatSequenceOptions(BeatOptions):
-    """Interval, height and shape of each beat have to be told, at every time of a segment."""
+    """Interval, height and shape of each beat have to be predicted, at every time of a segment."""
 
     name: Literal["beat-sequence"]
 
 
 class ContrastiveMaskedBeatsOptions(ContrastiveMaskedOptions, BeatOptions):
-    """Partners have to be found, hidden intervals filled in, and the beats told."""
+    """Partners have to be found, hidden intervals filled in, and beat measures predicted."""
 
     name: Literal["contrastive-masked-beats"]
     beat_weight: float = Field(
-        1.0, gt=0, description="Weight of the loss of telling the beats, relative to that of finding partners."
+        1.0, gt=0, description="Weight of the loss of the beat measures, relative to that of finding partners."
     )
 
 
@@ -467,7 +468,7 @@ class Pretraining(Schema):
     def _readouts_are_trained(self) -> Self:
         if self.encoder.representation == "moments+readouts" and not isinstance(self.objective, BeatOptions):
             raise ValueError(
-                "`encoder.representation: moments+readouts` needs an objective that tells the beats, such as "
+                "`encoder.representation: moments+readouts` needs an objective that predicts beat measures, such as "
                 f"contrastive-masked-beats, and `objective` is {self.objective.name}"
             )
         return self

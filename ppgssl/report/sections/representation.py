@@ -31,7 +31,7 @@ _LOWEST_R2 = -0.5
 _PART_WORDS = {
     "moments+readouts": "Moments and readouts",
     "moments": "Moments of every depth",
-    "readouts": "Readouts of the beats",
+    "readouts": "Readouts (beats)",
     "last": "Deepest, mean alone",
 }
 

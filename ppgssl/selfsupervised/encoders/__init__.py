@@ -23,7 +23,7 @@ def make_encoder(n_channels: int, shape: AnyShape, *, fs_hz: float, seed: int) -
 
 
 def build_encoder(n_channels: int, shape: AnyShape, *, fs_hz: float) -> EncoderNetwork:
-    """An encoder of this shape, with a head that tells the beats where its representation has readouts.
+    """An encoder of this shape, with a beat head where its representation has readouts.
 
     ``fs_hz``: sampling rate of the segments that it is for, which decides the frequencies of the readouts alone.
     """

@@ -42,12 +42,12 @@ class EncoderNetwork(nn.Module, ABC):
         self.beat_head: BeatHead | None = None
 
     def make_beat_head(self, *, fs_hz: float) -> BeatHead:
-        """An untrained head that tells the beats of segments of this sampling rate."""
+        """An untrained beat head for segments of this sampling rate."""
         return BeatHead(self.n_features, self.n_channels, stride_s=self.stride / fs_hz)
 
     @property
     def readout_names(self) -> list[str]:
-        """Names of the representation's last dimensions, those that the head of the beats gives."""
+        """Names of the representation's last dimensions, those of the beat head."""
         return self.beat_head.names if self.beat_head is not None else []
 
     @property

@@ -34,7 +34,7 @@ _LEAST_POWER = 1e-5
 
 
 class BeatHead(nn.Module):
-    """Two convolutions over the last feature map, which tell level and deviation of each measure at each time.
+    """Two convolutions over the last feature map, which predict level and deviation of each measure at each time.
 
     The levels are standardised over the training segments, the deviations divided by ``DEVIATION_SCALES``; for the
     measures see :func:`ppgssl.signals.beat_sequence.beat_sequence`.
@@ -67,11 +67,11 @@ class BeatHead(nn.Module):
         self.names = [
             *(f"{name}_{statistic}" for name in SERIES for statistic in of_series),
             *(f"interval_with_height_{statistic}" for statistic in ("log_power", "in_phase", "quadrature")),
-            *(f"channel_{channel}_{name}_mean" for channel, name in self._told(MEASURES)),
-            *(f"channel_{channel}_{name}_log_sd" for channel, name in self._told(others)),
+            *(f"channel_{channel}_{name}_mean" for channel, name in self._predicted(MEASURES)),
+            *(f"channel_{channel}_{name}_log_sd" for channel, name in self._predicted(others)),
         ]
 
-    def _told(self, names: Sequence[str]) -> list[tuple[int, str]]:
+    def _predicted(self, names: Sequence[str]) -> list[tuple[int, str]]:
         """Channels and measures; but the ratio to the first channel is none of the first one's."""
         pairs = ((channel, name) for channel in range(self.n_channels) for name in names)
         return [pair for pair in pairs if pair != (0, "ratio")]
@@ -107,9 +107,11 @@ class BeatHead(nn.Module):
         return torch.cat([*parts, self._chosen(sds, [name for name in MEASURES if name not in SERIES])], dim=1)
 
     def _chosen(self, values: Tensor, names: Sequence[str]) -> Tensor:
-        """Of values of shape (batch, n_channels, n_measures) those of :meth:`_told`, shape (batch, n)."""
+        """Of values of shape (batch, n_channels, n_measures) those of :meth:`_predicted`, shape (batch, n)."""
         width = len(MEASURES)
-        return values.flatten(1)[:, [channel * width + MEASURES.index(name) for channel, name in self._told(names)]]
+        return values.flatten(1)[
+            :, [channel * width + MEASURES.index(name) for channel, name in self._predicted(names)]
+        ]
 
 
 def centred(series: Tensor) -> Tensor:

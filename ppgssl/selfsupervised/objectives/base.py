@@ -90,6 +90,12 @@ def draw_channels(shape: tuple[int, ...], n_channels: int, dropout: float, gener
     return stays.float().unsqueeze(-1)
 
 
+def draws_of(draws: Draws, task: str) -> Draws:
+    """Of the draws of several tasks, those under names that start with ``task.``, without that start."""
+    start = f"{task}."
+    return {name.removeprefix(start): value for name, value in draws.items() if name.startswith(start)}
+
+
 def visible_channels(batch: Tensor, draws: Draws) -> Tensor:
     """The batch without the channels that were dropped."""
     return batch * draws["keep"] if "keep" in draws else batch

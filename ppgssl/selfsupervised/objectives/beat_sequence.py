@@ -1,4 +1,4 @@
-"""Telling, at every time of a segment, the interval, height and shape of the beat it lies in."""
+"""Predicting, at every time of a segment, the interval, height and shape of the beat it lies in."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _INTERVAL = MEASURES.index("interval")
 
 
 class BeatSequence(Objective):
-    """Encoder and a head of two convolutions that tells what changes from beat to beat [1]_.
+    """Encoder and a head of two convolutions that predicts what changes from beat to beat.
 
     The targets are made of the segment itself: of each channel the measures of
     :func:`ppgssl.signals.beat_sequence.beat_sequence` at every time of the head, as deviations from the segment's mean
     (divided by typical ones) and that mean (standardised over training segments). The loss is smooth L1 over the times
-    at which a beat is known; each segment counts alike, and each measure has its weight. The head needs every beat to
-    be in the feature maps; regressing summary numbers of the segment leaves them out, and so do losses that compare
-    whole segments. The input may be augmented, by what keeps time, whereas the targets are those of the clean segment.
+    at which a beat is known; each segment counts alike, and each measure has its weight. Dense
+    targets force every beat into the feature maps; summary numbers of the segment, and losses that compare whole
+    segments, do not. The input may be augmented by what keeps time; the targets are those of the unaugmented segment.
 
-    Supervision by what an algorithm computes from the signal is known as weak supervision or distillation of expert
-    features; dense targets for a network over time are those of speech (phone labels of frames [1]_).
+    Targets that an algorithm computes from the signal are known as weak supervision; those for every frame, from speech
+    [1]_.
 
     References
     ----------
@@ -77,14 +77,14 @@ class BeatSequence(Objective):
         draws = draw_augmentations(self.augmentations, n, self.encoder.n_channels, length, generator)
         return {**draws, **super().draw(n, length, generator)}
 
-    def told(self, batch: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Levels and deviations as the head tells them, each of shape (n, n_channels, n_measures, n_times)."""
+    def predict(self, batch: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Predicted levels and deviations, each of shape (n, n_channels, n_measures, n_times)."""
         seen = visible_channels(augment(batch, self.augmentations, draws), draws)
         level, deviation = self.head(self.encoder(seen))
         return level, deviation
 
     def targets(self, batch: Tensor, n_times: int) -> tuple[Tensor, Tensor]:
-        """Levels, shape (n, n_channels, n_measures, 1), and deviations as the head should tell them; NaN if unknown."""
+        """Levels, shape (n, n_channels, n_measures, 1), and deviations, the targets; NaN if unknown."""
         found = beat_sequence(batch.detach().cpu().numpy(), fs_hz=self.fs_hz, n_times=n_times)
         level, deviation = (torch.from_numpy(values).to(batch.device, torch.float32) for values in found)
         scale = torch.tensor([DEVIATION_SCALES[name] for name in MEASURES], device=batch.device)[:, None]
@@ -98,12 +98,14 @@ class BeatSequence(Objective):
 
         Each measure's loss is a mean over channels and times; 0 where nothing of it is known.
         """
-        level, deviation = self.told(batch, draws)
+        level, deviation = self.predict(batch, draws)
         target_level, target_deviation = self.targets(batch, level.shape[-1])
         total = torch.zeros(len(batch), device=batch.device)
-        for told, target in ((level, target_level.expand_as(level)), (deviation, target_deviation)):
+        for predicted, target in ((level, target_level.expand_as(level)), (deviation, target_deviation)):
             is_known = torch.isfinite(target)
-            error = functional.smooth_l1_loss(told, torch.where(is_known, target, told.detach()), reduction="none")
+            error = functional.smooth_l1_loss(
+                predicted, torch.where(is_known, target, predicted.detach()), reduction="none"
+            )
             n_known = is_known.sum(dim=(1, 3))
             of_measure = error.sum(dim=(1, 3)) / n_known.clamp(min=1)
             total = total + of_measure @ self.weights[:, 0]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ppgssl.core.config.pretraining import ContrastiveMaskedOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.objectives.base import Draws
+from ppgssl.selfsupervised.objectives.base import Draws, draws_of
 from ppgssl.selfsupervised.objectives.contrastive_patient import ContrastivePatient
 from ppgssl.selfsupervised.objectives.masked_autoencoder import MaskedAutoencoder
 
@@ -52,7 +52,7 @@ class ContrastiveMaskedAutoencoder(ContrastivePatient):
         return {**super().draw(n, length, generator), **masked}
 
     def project(self, batch: Tensor, draws: Draws) -> Tensor:
-        return super().project(batch, {key: value for key, value in draws.items() if not key.startswith("masked.")})
+        return super().project(batch, {name: value for name, value in draws.items() if not name.startswith("masked.")})
 
     def loss(self, batch: Tensor, draws: Draws) -> Tensor:
         return super().loss(batch, draws) + self.reconstruction_weight * self.proportion_missed(batch, draws).mean()
@@ -74,5 +74,4 @@ class ContrastiveMaskedAutoencoder(ContrastivePatient):
     def first_segments(self, batch: Tensor, draws: Draws) -> tuple[Tensor, Draws]:
         """The segments that the masked autoencoder sees, shape (n, n_channels, length), and its draws."""
         segments = batch[:, 0] if self.segments_per_sample == 2 else batch
-        masks = {key.removeprefix("masked."): value for key, value in draws.items() if key.startswith("masked.")}
-        return segments, masks
+        return segments, draws_of(draws, "masked")

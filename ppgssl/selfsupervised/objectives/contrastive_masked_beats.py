@@ -1,4 +1,4 @@
-"""Finding a segment's partner, filling in what is hidden, and telling the beats, at once."""
+"""Finding a segment's partner, filling in what is hidden, and predicting beat measures, at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ppgssl.core.config.pretraining import ContrastiveMaskedBeatsOptions
 from ppgssl.selfsupervised.encoders.base import EncoderNetwork
-from ppgssl.selfsupervised.objectives.base import Draws
+from ppgssl.selfsupervised.objectives.base import Draws, draws_of
 from ppgssl.selfsupervised.objectives.beat_sequence import BeatSequence
 from ppgssl.selfsupervised.objectives.contrastive_masked_autoencoder import ContrastiveMaskedAutoencoder
 
@@ -45,19 +45,18 @@ class ContrastiveMaskedBeats(ContrastiveMaskedAutoencoder):
         }
         return {**super().draw(n, length, generator), **beats}
 
+    def project(self, batch: Tensor, draws: Draws) -> Tensor:
+        return super().project(batch, {name: value for name, value in draws.items() if not name.startswith("beats.")})
+
     def loss(self, batch: Tensor, draws: Draws) -> Tensor:
-        others = {key: value for key, value in draws.items() if not key.startswith("beats.")}
-        return super().loss(batch, others) + self.beat_weight * self._beat_losses(batch, draws).mean()
+        return super().loss(batch, draws) + self.beat_weight * self._beat_losses(batch, draws).mean()
 
     def tally(self, batch: Tensor, draws: Draws) -> Tensor:
-        others = {key: value for key, value in draws.items() if not key.startswith("beats.")}
-        total = super().tally(batch, others)
+        total = super().tally(batch, draws)
         total[0] += self.beat_weight * self._beat_losses(batch, draws).mean().cpu().double() * len(batch)
         return total
 
     def _beat_losses(self, batch: Tensor, draws: Draws) -> Tensor:
         segments = batch.flatten(0, 1) if self.segments_per_sample == 2 else batch
-        of_segments = {
-            key.removeprefix("beats."): value.flatten(0, 1) for key, value in draws.items() if key.startswith("beats.")
-        }
+        of_segments = {name: value.flatten(0, 1) for name, value in draws_of(draws, "beats").items()}
         return self.beats.losses(segments, of_segments)[0]

@@ -39,8 +39,8 @@ _OBJECTIVE_LABELS = {
     "masked-autoencoder": "Masked autoencoder",
     "contrastive-patient": "Contrastive (NT-Xent)",
     "contrastive-masked-autoencoder": "Contrastive + masked autoencoder",
-    "beat-sequence": "Beats told",
-    "contrastive-masked-beats": "Contrastive + masked + beats told",
+    "beat-sequence": "Beat sequence",
+    "contrastive-masked-beats": "Contrastive + masked autoencoder + beat sequence",
     "vicreg": "VICReg",
     "transformation-recognition": "Transformation recognition",
 }

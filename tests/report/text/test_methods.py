@@ -62,7 +62,7 @@ def test_the_text_follows_the_configuration(study, words):
         ({"objective": "autoencoder"}, "a plain autoencoder"),
         ({"objective": "masked-autoencoder"}, "fill in 50% of the time axis, hidden in intervals of 0.2 s"),
         ({"objective": "contrastive-masked-autoencoder"}, "At the same time, as a masked autoencoder"),
-        ({"objective": "beat-sequence"}, "was trained to tell, at every time of a segment, the inter-beat interval"),
+        ({"objective": "beat-sequence"}, "was trained to predict, at every time of a segment, the inter-beat interval"),
         ({"objective": "contrastive-masked-beats"}, "level, variability and spectrum of their interval and height"),
         ({"objective": "contrastive-patient"}, "find two non-overlapping segments of one patient among those of"),
         ({"objective": "vicreg"}, "give two non-overlapping segments of one patient the same projection"),

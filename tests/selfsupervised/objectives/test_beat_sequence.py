@@ -1,4 +1,4 @@
-"""Telling the beats: targets, what is masked, and whether the head learns them."""
+"""Predicting beat measures: targets, what is masked, and whether the head learns them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FS_HZ = 50.0
 
 def slow_loss(objective, batch, draws):
     """The loss, literally: a mean over the known times of each measure of each segment, each with its weight."""
-    level, deviation = (values.detach().numpy() for values in objective.told(batch, draws))
+    level, deviation = (values.detach().numpy() for values in objective.predict(batch, draws))
     found = beat_sequence(batch.numpy(), fs_hz=FS_HZ, n_times=level.shape[-1])
     weights = objective.weights[:, 0].numpy()
     losses = []
     for row in range(len(batch)):
         total = 0.0
         for number, name in enumerate(MEASURES):
-            for told, is_level in ((level, True), (deviation, False)):
+            for predicted, is_level in ((level, True), (deviation, False)):
                 errors = []
                 for channel in range(batch.shape[1]):
                     for time in range(level.shape[-1]):
@@ -36,7 +36,7 @@ def slow_loss(objective, batch, draws):
                             target = found.deviation[row, channel, number, time] / DEVIATION_SCALES[name]
                             target = min(max(target, -6), 6) if np.isfinite(target) else target
                         if np.isfinite(target):
-                            error = abs(told[row, channel, number, time] - target)
+                            error = abs(predicted[row, channel, number, time] - target)
                             errors.append(error**2 / 2 if error < 1 else error - 0.5)
                 total += weights[number] * (np.mean(errors) if errors else 0)
         losses.append(total)
@@ -56,7 +56,7 @@ def test_levels_are_standardised_over_the_segments_it_was_prepared_with():
     objective = make_task("beat-sequence", fs_hz=FS_HZ)
     batch = make_patients(objective, n=40)
     objective.prepare(batch)
-    level, _ = objective.targets(batch, objective.told(batch, {})[0].shape[-1])
+    level, _ = objective.targets(batch, objective.predict(batch, {})[0].shape[-1])
     interval = level[:, :, MEASURES.index("interval"), 0]
     torch.testing.assert_close(interval.mean(dim=0), torch.zeros(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(interval.std(dim=0, unbiased=False), torch.ones(2), atol=1e-3, rtol=0)
@@ -82,7 +82,7 @@ def test_the_targets_are_those_of_the_clean_segment():
         torch.testing.assert_close(found, values, equal_nan=True)
 
 
-def test_training_makes_the_head_tell_the_intervals_of_segments_it_has_not_seen():
+def test_training_makes_the_head_predict_the_intervals_of_segments_it_has_not_seen():
     objective = make_task("beat-sequence", fs_hz=FS_HZ)
     batch = make_patients(objective, n=256)
     train, test = batch[:224], batch[224:]
@@ -95,17 +95,17 @@ def test_training_makes_the_head_tell_the_intervals_of_segments_it_has_not_seen(
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        level, _ = objective.told(test, {})
+        level, _ = objective.predict(test, {})
         target, _ = objective.targets(test, level.shape[-1])
-    told = level[:, 1, MEASURES.index("interval")].mean(dim=-1)
-    assert float(np.corrcoef(told, target[:, 1, MEASURES.index("interval"), 0])[0, 1]) > 0.65
+    predicted = level[:, 1, MEASURES.index("interval")].mean(dim=-1)
+    assert float(np.corrcoef(predicted, target[:, 1, MEASURES.index("interval"), 0])[0, 1]) > 0.65
     assert float(objective.loss(test, {}).detach()) < 0.9 * before
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beat_augmentations": ["permutation"]}, "moves or turns the beats"),
+        ({"beat_augmentations": ["permutation"]}, "changes the times or the signs"),
         ({"measure_weights": {"hight": 1}}, "'hight' is no measure of a beat"),
         ({"measure_weights": {"height": -1}}, "must lie in 0 to 1000"),
     ],
@@ -115,8 +115,8 @@ def test_options_that_make_no_sense_are_refused_by_name(options, message):
         Pretraining(objective={"name": "beat-sequence", **options})
 
 
-def test_readouts_need_an_objective_that_tells_beats():
-    with pytest.raises(ValidationError, match="needs an objective that tells the beats"):
+def test_readouts_need_an_objective_that_predicts_beat_measures():
+    with pytest.raises(ValidationError, match="needs an objective that predicts beat measures"):
         Pretraining(objective="vicreg", encoder={"representation": "moments+readouts"})
     assert Pretraining(objective="vicreg").shape.representation == "moments"
     assert Pretraining(objective="beat-sequence").shape.representation == "moments+readouts"
