@@ -399,6 +399,12 @@ ObjectiveOptions = Annotated[AnyObjective, Field(discriminator="name"), BeforeVa
 # --- training --------------------------------------------------------------------------------------------------
 
 
+def _whole_or_auto(value: Any) -> Any:
+    if value != "auto" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"must be a whole number of at least 1, or auto, and is {value!r}")
+    return value
+
+
 RANDOM, BASE = "random", "base"
 # Of `n_steps: auto`; docs/choices.md holds the curves.
 _N_PASSES, _LEAST_STEPS, _MOST_STEPS = 20, 300, 4000
@@ -431,7 +437,7 @@ class Pretraining(Schema):
         description="What SSL on all recordings sees: training patients of each fold and the unlabelled cohorts; the "
         "unlabelled cohorts alone, once; or everything, test patients too, which the report marks as transductive.",
     )
-    n_steps: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+    n_steps: Annotated[Annotated[int, Field(ge=1)] | Literal["auto"], BeforeValidator(_whole_or_auto)] = Field(
         "auto",
         description="Optimizer steps. auto: as many as 20 passes over the training segments take, at least 300 and at "
         "most 4,000.",

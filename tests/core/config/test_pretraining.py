@@ -76,5 +76,6 @@ def test_what_cannot_be_done_is_refused(options, reason):
 def test_the_steps_follow_the_segments_unless_they_are_given(n_segments, expected):
     assert Pretraining().steps(n_segments) == expected
     assert Pretraining(n_steps=77).steps(n_segments) == 77
-    with pytest.raises(ValidationError, match="n_steps"):
-        Pretraining(n_steps="many")
+    for wrong in ("many", 0, 2.5, True):
+        with pytest.raises(ValidationError, match="must be a whole number of at least 1, or auto"):
+            Pretraining(n_steps=wrong)
